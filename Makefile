@@ -1,0 +1,46 @@
+# levelpool: run, test, check, bench, docs, assets. Each sets up what it needs; nothing but Python 3.11, git and make has to be there.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+VENDOR := src/levelpool/service/static/vendor
+NODE_MODULES := node_modules/.package-lock.json
+
+.PHONY: run test check bench docs assets clean system
+
+run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
+	@exec $(BIN)/python examples/run.py
+
+test: $(STAMP) assets system  ## the whole suite
+	@$(BIN)/python tests/system.py -- $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: $(STAMP)  ## lint, format, types, architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## the benchmarks, ours and the peers' interleaved; ratios are printed
+	$(BIN)/python -m benchmarks
+
+docs: $(STAMP)  ## the documentation site, in site/
+	$(BIN)/mkdocs build --strict --quiet
+
+assets: $(VENDOR)/.built  ## third-party JavaScript, from npm
+
+system: $(STAMP)  ## what the browser and monitoring tests need from Debian
+	@$(BIN)/python tests/system.py
+
+$(STAMP): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENDOR)/.built: package.json package-lock.json .npmrc $(STAMP)
+	@$(BIN)/python src/levelpool/service/assets.py $(VENDOR)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) node_modules site build dist .cache $(VENDOR)

@@ -1,0 +1,1 @@
+"""levelpool keeps an asyncio backend level while heavy work runs."""

@@ -1,0 +1,110 @@
+"""
+Everything that levelpool raises on purpose.
+
+    LevelpoolError
+    ├── SettingsError             an environment variable or an argument that cannot be used
+    ├── LaneFull                  the waiting room of a lane is full: come back after `retry_after`
+    ├── LaneClosed                the lane drains or is closed
+    ├── TaskTimeout               (also a TimeoutError) the call did not end within its limit
+    ├── WorkerDied                the worker process died under the call
+    ├── TaskNotPicklable          function or arguments cannot travel to a worker
+    ├── ResultNotPicklable        the result cannot travel back
+    ├── ResultTooLarge            the result is over `max_result_bytes`
+    ├── RemoteError               an exception of the task that could not travel itself
+    ├── DatabaseError             the database is out of reach, or its pool is exhausted
+    │   └── PoolExhausted         no connection became free in time
+    └── SheetError                see `levelpool.sheets.errors`
+
+Errors carry plain values, never a live object, and survive pickling with every field.
+"""
+
+
+class LevelpoolError(Exception):
+    """The root of the tree: `except LevelpoolError` catches all that levelpool raises on purpose."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exception's own way calls `cls(*self.args)`, which breaks for every class with arguments of its own.
+        return _restore, (type(self), self.args, self.__dict__.copy())
+
+
+def _restore(cls: type[LevelpoolError], args: tuple[object, ...], state: dict[str, object]) -> LevelpoolError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class SettingsError(LevelpoolError):
+    """A value that cannot be used; the message names the variable, the value and what is allowed."""
+
+
+class LaneFull(LevelpoolError):
+    """The waiting room of the lane is full; try again after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class LaneClosed(LevelpoolError):
+    """The lane drains or is closed and takes no new calls."""
+
+
+class TaskTimeout(LevelpoolError, TimeoutError):
+    """The call did not end within its limit, waiting included; its cause is the `WorkerDied` of the killed worker, if one ran it."""
+
+
+class WorkerDied(LevelpoolError):
+    """
+    The worker process died under exactly this call; no other call notices.
+
+    `cause` is one of "deadline", "cancelled", "memory", "signal", "exit".
+    `exit_code` and `signal` are what the operating system reported (None where it does not apply),
+    `task` is the name of the call, `rss` the worker's last known resident memory in bytes (0: unknown).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str,
+        exit_code: int | None = None,
+        signal: int | None = None,
+        task: str = "",
+        rss: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.exit_code = exit_code
+        self.signal = signal
+        self.task = task
+        self.rss = rss
+
+
+class TaskNotPicklable(LevelpoolError):
+    """The function or one of its arguments cannot travel to a worker; the message names the part."""
+
+
+class ResultNotPicklable(LevelpoolError):
+    """The task ended, but its result cannot travel back; the message names the part."""
+
+
+class ResultTooLarge(LevelpoolError):
+    """The task ended, but its result is over `max_result_bytes`."""
+
+
+class RemoteError(LevelpoolError):
+    """An exception of the task that could not travel itself: its type's name, its message and its traceback as text."""
+
+    def __init__(self, message: str, *, type_name: str, traceback_text: str) -> None:
+        super().__init__(message)
+        self.type_name = type_name
+        self.traceback_text = traceback_text
+
+
+class DatabaseError(LevelpoolError):
+    """The database is out of reach or does not allow what is needed; the message never shows a password."""
+
+
+class PoolExhausted(DatabaseError):
+    """No connection became free in time; the message names who has held one longest."""

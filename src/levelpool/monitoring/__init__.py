@@ -1,0 +1,1 @@
+"""The eyes: readings of one moment as one frozen snapshot."""

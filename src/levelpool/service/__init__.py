@@ -1,0 +1,1 @@
+"""The service: spreadsheet exports become database tables, with a page and an API."""

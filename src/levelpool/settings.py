@@ -1,0 +1,247 @@
+"""
+Every environment variable, with its default and its sentence.
+
+Settings are read once, at a door (the runtime, the service, the command line), and walk on as plain arguments.
+A field that is None means "as the container allows": `levelpool.sizing` fills it.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from levelpool.errors import SettingsError
+
+T = TypeVar("T")
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What a reference page says about one environment variable."""
+
+    name: str
+    default: str
+    sentence: str
+    allowed: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How the text of a variable becomes a value, and which words say what is allowed."""
+
+    parse: Callable[[str], object]
+    allowed: str
+
+
+def _whole(least: int, most: int | None = None) -> _Kind:
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < least or (most is not None and value > most):
+            raise ValueError
+        return value
+
+    return _Kind(parse, f"a whole number from {least}" + (f" to {most}" if most is not None else " on"))
+
+
+def _number(least: float, most: float | None = None) -> _Kind:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not value >= least or value == float("inf") or (most is not None and value > most):
+            raise ValueError
+        return value
+
+    return _Kind(parse, f"a number from {least:g}" + (f" to {most:g}" if most is not None else " on"))
+
+
+def _one_of(*words: str) -> _Kind:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError
+        return text
+
+    return _Kind(parse, " or ".join(words))
+
+
+def _parse_switch(text: str) -> bool:
+    return {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}[text.lower()]
+
+
+def _parse_words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _parse_token(text: str) -> str:
+    if len(text) < 32:
+        raise ValueError
+    return text
+
+
+_SWITCH = _Kind(_parse_switch, "true or false")
+_TEXT = _Kind(str, "any text")
+_WORDS = _Kind(_parse_words, "words separated by blanks")
+_PATH = _Kind(Path, "a path")
+_TOKEN = _Kind(_parse_token, "at least 32 characters")
+
+
+def _variable(name: str, kind: _Kind, default: T, sentence: str, *, shown: str | None = None) -> T:
+    """A field that is read from the environment variable *name*; *shown* is its default in words, where the value does not say it."""
+    return field(default=default, metadata={"variable": name, "kind": kind, "sentence": sentence, "shown": shown})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one process; `Settings.read()` takes them from the environment."""
+
+    # the executor
+    cpu_executor_workers: int | None = _variable(
+        "CPU_EXECUTOR_WORKERS", _whole(1), None, "Most worker processes of this host.", shown="max(1, floor(cpus) - 1)"
+    )
+    io_executor_workers: int | None = _variable(
+        "IO_EXECUTOR_WORKERS",
+        _whole(1),
+        None,
+        "Threads for blocking I/O, divided among the web workers.",
+        shown="min(floor(cpus * 5), 20), at least 2",
+    )
+    cpu_queue_limit: int = _variable(
+        "LEVELPOOL_CPU_QUEUE_LIMIT", _whole(1), 1000, "Most calls that wait for a worker process; one more waits for a place or is refused."
+    )
+    worker_memory_limit: int | None = _variable(
+        "LEVELPOOL_WORKER_MEMORY_LIMIT",
+        _whole(64 * MIB),
+        None,
+        "Most bytes of resident memory of one worker process; a call that needs more is ended.",
+        shown="half of what the container allows, divided by the workers",
+    )
+    worker_idle_timeout: float = _variable(
+        "LEVELPOOL_WORKER_IDLE_TIMEOUT", _number(0), 30.0, "Seconds after which an idle worker process ends."
+    )
+    worker_max_tasks: int | None = _variable(
+        "LEVELPOOL_WORKER_MAX_TASKS", _whole(1), None, "Calls after which a worker process is replaced.", shown="no limit"
+    )
+    shutdown_timeout: float = _variable(
+        "LEVELPOOL_SHUTDOWN_TIMEOUT", _number(0), 30.0, "Seconds that running calls have to finish when the service stops."
+    )
+    cpu_backend: str = _variable(
+        "LEVELPOOL_CPU_BACKEND", _one_of("process", "dask"), "process", "Where the CPU lane runs: worker processes here, or a Dask cluster."
+    )
+    dask_scheduler: str | None = _variable(
+        "LEVELPOOL_DASK_SCHEDULER", _TEXT, None, "Address of the Dask scheduler, such as tcp://127.0.0.1:8786.", shown="none"
+    )
+
+    # the database
+    db_pool_size: int | None = _variable(
+        "DB_POOL_SIZE",
+        _whole(1),
+        None,
+        "Connections that a pool keeps.",
+        shown="production: min(30, max(5, 2*floor(cpus) - 2)); development: 5",
+    )
+    db_max_overflow: int | None = _variable(
+        "DB_MAX_OVERFLOW",
+        _whole(0),
+        None,
+        "Connections that a pool may open beyond that.",
+        shown="production: min(20, max(5, floor(cpus) + 4)); development: 5",
+    )
+    database_url: str | None = _variable(
+        "LEVELPOOL_DATABASE_URL", _TEXT, None, "Any postgresql:// or sqlite:/// URL.", shown="a SQLite file under LEVELPOOL_DATA_DIR"
+    )
+
+    # monitoring and alerts
+    monitor_enabled: bool = _variable("RESOURCE_MONITOR_ENABLED", _SWITCH, True, "Whether resources are checked for alerts.")
+    monitor_interval: float = _variable("RESOURCE_MONITOR_CHECK_INTERVAL", _number(0.1), 60.0, "Seconds between two alert checks.")
+    monitor_cpu_threshold: float = _variable(
+        "RESOURCE_MONITOR_CPU_THRESHOLD",
+        _number(0, 100),
+        80.0,
+        "CPU use in percent of what the container allows, above which an alert is raised.",
+    )
+    monitor_memory_threshold: float = _variable(
+        "RESOURCE_MONITOR_MEMORY_THRESHOLD",
+        _number(0, 100),
+        85.0,
+        "Memory use in percent of what the container allows, above which an alert is raised.",
+    )
+    alert_urls: tuple[str, ...] = _variable(
+        "LEVELPOOL_ALERT_URLS", _WORDS, (), "Apprise URLs, separated by blanks: mail, SMS, chat, webhook.", shown="none"
+    )
+    loop_lag_threshold: float = _variable(
+        "LEVELPOOL_LOOP_LAG_THRESHOLD",
+        _number(0.001),
+        0.1,
+        "Seconds; a block of the event loop longer than this is reported with its stack.",
+    )
+
+    # the service
+    environment: str = _variable("LEVELPOOL_ENV", _one_of("development", "production"), "development", "Which defaults hold.")
+    web_concurrency: int = _variable("WEB_CONCURRENCY", _whole(1, 256), 1, "Number of web workers on this host.")
+    data_dir: Path = _variable(
+        "LEVELPOOL_DATA_DIR", _PATH, Path("var"), "Folder of the kept originals, the SQLite file and the runtime files."
+    )
+    inbox: Path | None = _variable(
+        "LEVELPOOL_INBOX", _PATH, None, "Folder that is watched for files.", shown="inbox under LEVELPOOL_DATA_DIR"
+    )
+    runtime_dir: Path | None = _variable(
+        "LEVELPOOL_RUNTIME_DIR", _PATH, None, "Private folder that the web workers of one host share.", shown="run under LEVELPOOL_DATA_DIR"
+    )
+    host: str = _variable("LEVELPOOL_HOST", _TEXT, "127.0.0.1", "Address the service listens on.")
+    port: int = _variable("LEVELPOOL_PORT", _whole(0, 65535), 8000, "Port the service listens on; 0 takes any free one.")
+    admin_token: str | None = _variable(
+        "LEVELPOOL_ADMIN_TOKEN", _TOKEN, None, "Admin token; stored only as a hash.", shown="made and shown once at the first start"
+    )
+    url: str | None = _variable(
+        "LEVELPOOL_URL", _TEXT, None, "The service that `levelpool status` and `top` ask.", shown="http://127.0.0.1:LEVELPOOL_PORT"
+    )
+    token: str | None = _variable("LEVELPOOL_TOKEN", _TEXT, None, "The token that `levelpool status` and `top` use.", shown="none")
+    keep_files_days: int | None = _variable(
+        "LEVELPOOL_KEEP_FILES_DAYS", _whole(1), None, "Days after which the kept original of a file is removed.", shown="kept for good"
+    )
+
+    # what a file may be
+    max_upload_bytes: int = _variable("LEVELPOOL_MAX_UPLOAD_BYTES", _whole(1), 256 * MIB, "Most bytes of one file.")
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """
+        The settings of *environ* (default: this process's environment); a variable that is empty counts as not set.
+
+        Raises `SettingsError` with one line that names the variable, its value and what is allowed.
+        """
+        source = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for each in fields(cls):
+            text = source.get(each.metadata["variable"], "").strip()
+            if text:
+                values[each.name] = _parse(each, text)
+        return cls(**values)
+
+    @classmethod
+    def variables(cls) -> tuple[Variable, ...]:
+        """All variables, in the order of this page, for the reference and for `levelpool serve --help`."""
+        return tuple(
+            Variable(
+                name=each.metadata["variable"],
+                default=each.metadata["shown"] or _show(each.default),
+                sentence=each.metadata["sentence"],
+                allowed=each.metadata["kind"].allowed,
+            )
+            for each in fields(cls)
+        )
+
+
+def _show(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _parse(each: "Field[Any]", text: str) -> object:
+    kind: _Kind = each.metadata["kind"]
+    try:
+        return kind.parse(text)
+    except (ValueError, KeyError):
+        name = each.metadata["variable"]
+        # A token is a secret even when it is too short.
+        shown = f"{len(text)} characters long" if kind is _TOKEN else repr(text)
+        raise SettingsError(f"{name} is {shown}: it must be {kind.allowed}") from None

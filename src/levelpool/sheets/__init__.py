@@ -1,0 +1,1 @@
+"""The sheets wing: from a messy spreadsheet file to a database table, without a lost cell."""

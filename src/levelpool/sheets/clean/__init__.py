@@ -1,0 +1,1 @@
+"""Where the table is, what its columns are, and what cannot be loaded."""

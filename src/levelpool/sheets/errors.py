@@ -1,0 +1,69 @@
+"""
+Everything the sheets wing raises on purpose; each message is one sentence for the person who sent the file.
+
+    LevelpoolError
+    └── SheetError
+        ├── UnreadableFile        nothing can be read from the file
+        │   ├── NotASpreadsheet   its content is no format we know
+        │   ├── EmptyFile         no bytes, or no cell in any sheet
+        │   ├── EncryptedFile     it is protected by a password
+        │   └── DamagedFile       truncated, or its structure is broken
+        ├── LimitExceeded         it is larger than a limit allows; names limit, value and variable
+        ├── NameRefused           a dataset name that is not valid, reserved, or not ours
+        ├── ClaimLost             another worker took over this file: this one rolled back
+        ├── FileInUse             the file's state does not allow this (undo while running, ...)
+        └── InboxError            the inbox does not exist, cannot be read, or a link leads out of it
+"""
+
+from levelpool.errors import LevelpoolError
+
+
+class SheetError(LevelpoolError):
+    """The root of the sheets wing's errors."""
+
+
+class UnreadableFile(SheetError):
+    """Nothing can be read from the file."""
+
+
+class NotASpreadsheet(UnreadableFile):
+    """The content is no spreadsheet format we know."""
+
+
+class EmptyFile(UnreadableFile):
+    """The file has no bytes, or no sheet of it has a cell."""
+
+
+class EncryptedFile(UnreadableFile):
+    """The file is protected by a password."""
+
+
+class DamagedFile(UnreadableFile):
+    """The file is truncated or its structure is broken."""
+
+
+class LimitExceeded(SheetError):
+    """The file is larger than a limit allows; `variable` names the environment variable that sets the limit."""
+
+    def __init__(self, message: str, *, limit: str, value: float, allowed: float, variable: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.value = value
+        self.allowed = allowed
+        self.variable = variable
+
+
+class NameRefused(SheetError):
+    """A dataset name that is not valid, is reserved, or belongs to a table that levelpool did not create."""
+
+
+class ClaimLost(SheetError):
+    """Another worker took over the file; this one rolled back and changed nothing."""
+
+
+class FileInUse(SheetError):
+    """The file's state does not allow what was asked."""
+
+
+class InboxError(SheetError):
+    """The inbox does not exist, cannot be read, or a link in it leads out of it."""

@@ -1,0 +1,1 @@
+"""Into the database: what a schema change may do, and one target per database."""

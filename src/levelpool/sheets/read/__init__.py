@@ -1,0 +1,1 @@
+"""Readers: one file per format, all deliver the same cells."""

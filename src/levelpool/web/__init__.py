@@ -1,0 +1,1 @@
+"""Pieces for anybody's FastAPI app: token check, system endpoints, lifespan, cancel on disconnect."""

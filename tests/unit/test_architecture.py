@@ -1,0 +1,93 @@
+"""The house: floors, doors and faces, held against the imports as they are."""
+
+import ast
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+from importlinter.api import use_cases as importlinter
+
+SRC = Path(__file__).parents[2] / "src" / "levelpool"
+MODULES = sorted(SRC.rglob("*.py"))
+
+DOORS = {
+    "aiosqlite": {"database.py"},
+    "alembic": {"sheets/migrations"},
+    "apprise": {"alerts/channels.py"},
+    "charset_normalizer": {"sheets/read"},
+    "dask": {"lanes/distributed.py"},
+    "distributed": {"lanes/distributed.py"},
+    "excelreader": {"sheets/read"},
+    "lxml": {"sheets/read"},
+    "opentelemetry": {"lanes/spans.py"},
+    "pandas": {"sheets/frames.py"},
+    "polars": {"sheets/frames.py"},
+    "prometheus_client": {"monitoring/metrics.py"},
+    "psutil": {"capacity/host.py", "monitoring/resources.py"},
+    "psycopg": {"database.py", "sheets/load/postgresql.py"},
+    "pyarrow": {"sheets/frames.py"},
+    "python_calamine": {"sheets/read"},
+    "uvicorn": {"service/server.py"},
+    "watchfiles": {"sheets/folder.py"},
+    "xlrd": {"sheets/read"},
+}
+"""An outside library, and the one file (or the one room) that may import it."""
+
+LANES_ONLY = re.compile(r"ProcessPoolExecutor|run_in_executor\(\s*None|asyncio\.to_thread|anyio\.to_thread|run_in_threadpool")
+
+
+def test_imports_point_downstairs_and_make_no_circle(monkeypatch):
+    """Every contract of pyproject.toml holds: floors, the sheets wing, no circles, the library without the service."""
+    monkeypatch.chdir(SRC.parents[1])
+
+    assert importlinter.lint_imports(config_filename="pyproject.toml", is_debug_mode=False, cache_dir=None)
+
+
+@pytest.mark.parametrize("library", sorted(DOORS))
+def test_outside_library_has_one_door(library):
+    """An outside library is imported behind its own door only, so that it can be replaced there."""
+    graph = grimp.build_graph("levelpool", include_external_packages=True, cache_dir=None)
+    importers = graph.find_modules_that_directly_import(library) if library in graph.modules else set()
+    files = {name.replace(".", "/").removeprefix("levelpool/") + ".py" for name in importers}
+
+    strangers = {
+        file for file in files if not any(file == door or file.startswith(f"{door}/") or file == f"{door}.py" for door in DOORS[library])
+    }
+
+    assert not strangers
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+def test_no_room_imports_a_face(path):
+    """A face gathers names for users; a room that imported it would load the whole house."""
+    faces = {"levelpool", "levelpool.sheets", "levelpool.monitoring", "levelpool.web", "levelpool.alerts"}
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+
+    assert not imported & faces
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+def test_imports_are_absolute(path):
+    """A reader sees from the line alone where a name comes from."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+def test_work_runs_in_a_lane_and_nowhere_else(path):
+    """No pool of somebody else's, and no default executor: what is not in a lane is neither bounded nor counted."""
+    if path.relative_to(SRC).parts[0] == "lanes":
+        return
+
+    assert not LANES_ONLY.search(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+def test_file_opens_by_saying_what_lives_in_it(path):
+    """Every file begins with a docstring."""
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))

@@ -5,7 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VENDOR := src/levelpool/service/static/vendor
-NODE_MODULES := node_modules/.package-lock.json
 
 .PHONY: run test check bench docs assets clean system
 
@@ -13,7 +12,7 @@ run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under 
 	@exec $(BIN)/python examples/run.py
 
 test: $(STAMP) assets system  ## the whole suite
-	@$(BIN)/python tests/system.py -- $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 check: $(STAMP)  ## lint, format, types, architecture
 	$(BIN)/ruff check .
@@ -30,7 +29,7 @@ docs: $(STAMP)  ## the documentation site, in site/
 assets: $(VENDOR)/.built  ## third-party JavaScript, from npm
 
 system: $(STAMP)  ## what the browser and monitoring tests need from Debian
-	@$(BIN)/python tests/system.py
+	@$(BIN)/python tests/machine.py
 
 $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,95 @@
+"""
+What the tests need of the machine beside Python packages, found or installed: the Debian packages of `tools.txt`.
+
+As root on Debian they are installed; without root they are unpacked into `.cache/debian`; elsewhere the tests that need
+them are left out, and one line says so. `python tests/machine.py` does this; the tests ask `find` and `missing`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parents[1]
+UNPACKED = HERE / ".cache" / "debian"
+ROOTS = (Path("/"), UNPACKED)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One line of tools.txt."""
+
+    package: str
+    proof: str  # a path below the root, there when the package is
+    marker: str  # the tests that need it
+
+
+def tools() -> tuple[Tool, ...]:
+    """The lines of tools.txt."""
+    lines = (line.split() for line in (HERE / "tools.txt").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#"))
+    return tuple(Tool(package, proof, marker) for package, proof, marker in lines)
+
+
+def find(package: str) -> Path | None:
+    """Where the proof of *package* lies, or None when the package is not there."""
+    tool = next(tool for tool in tools() if tool.package == package)
+    return next((root / tool.proof for root in ROOTS if (root / tool.proof).exists()), None)
+
+
+def missing() -> dict[str, list[str]]:
+    """Marker -> the packages that its tests would need and that are not there."""
+    absent: dict[str, list[str]] = {}
+    for tool in tools():
+        if find(tool.package) is None:
+            absent.setdefault(tool.marker, []).append(tool.package)
+    return absent
+
+
+def library_path() -> str:
+    """The LD_LIBRARY_PATH for programs that were unpacked; "" when everything is installed."""
+    folders = sorted({str(path.parent) for path in (UNPACKED / "usr" / "lib").rglob("*.so*")}) if UNPACKED.exists() else []
+    return ":".join(folders)
+
+
+def _install(packages: list[str]) -> None:
+    run = subprocess.run
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    if os.geteuid() == 0:
+        run(["apt-get", "update", "-qq"], check=True, env=environment, stdout=subprocess.DEVNULL)
+        run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+            check=True,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+        return
+    # Without root: what apt would install, downloaded and unpacked, its maintainer scripts not run.
+    plan = run(["apt-get", "-s", "install", "--no-install-recommends", *packages], check=True, capture_output=True, text=True).stdout
+    wanted = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
+    downloads = HERE / ".cache" / "deb"
+    downloads.mkdir(parents=True, exist_ok=True)
+    run(["apt-get", "download", "-qq", *wanted], check=True, cwd=downloads)
+    for package in sorted(downloads.glob("*.deb")):
+        run(["dpkg", "-x", str(package), str(UNPACKED)], check=True)
+
+
+def main() -> int:
+    """Find or install what is missing; never fails: what cannot be had is said in one line."""
+    packages = [package for names in missing().values() for package in names]
+    if packages and sys.platform == "linux" and shutil.which("apt-get"):
+        print(f"installing for the tests: {' '.join(packages)}", flush=True)
+        try:
+            _install(packages)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"that did not work: {error}", flush=True)
+    absent = missing()
+    if absent:
+        left_out = "; ".join(f"{marker} tests (need {', '.join(names)})" for marker, names in absent.items())
+        print(f"left out on this machine: {left_out}. Install these packages and run again.", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

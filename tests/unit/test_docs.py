@@ -1,0 +1,53 @@
+"""The documentation and the repository's own promises, held against the files as they are."""
+
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+TRACKED = [
+    ROOT / name for name in subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+]
+
+HOSTS = re.compile(r"pypi\.org|pythonhosted\.org|registry\.npmjs|registry\.yarnpkg|deb\.debian\.org|cdn\.jsdelivr|unpkg\.com|cdnjs")
+
+
+def direct_dependencies() -> set[str]:
+    """The names of all packages that pyproject.toml and package.json ask for."""
+    project = PROJECT["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values(), *PROJECT["dependency-groups"].values()]
+    names = {re.split(r"[\[<>=; ]", line)[0] for group in groups for line in group} - {"levelpool"}
+    return names | set(json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["dependencies"])
+
+
+@pytest.mark.parametrize("name", sorted(direct_dependencies()))
+def test_each_dependency_has_its_reason(name):
+    """A package nobody can give a reason for is not in the house."""
+    text = (ROOT / "docs/explanation/dependencies.md").read_text(encoding="utf-8")
+
+    assert re.search(rf"^\|[^|]*(?<![\w-]){re.escape(name)}(?![\w-])[^|]*\|", text, re.MULTILINE)
+
+
+def test_no_file_names_a_package_host():
+    """Where packages come from is the installer's business: no registry or CDN stands in any file."""
+    mine = Path(__file__)
+    named = [
+        str(path.relative_to(ROOT))
+        for path in TRACKED
+        if path.is_file() and path != mine and HOSTS.search(path.read_text(encoding="utf-8", errors="ignore"))
+    ]
+
+    assert not named
+
+
+def test_every_pin_has_a_hash():
+    """Each package of requirements.txt is pinned to one version and to the content of its files."""
+    entries = (ROOT / "requirements.txt").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+
+    assert entries
+    assert not [entry for entry in entries if entry.strip() and not re.match(r"[\w.-]+==\S+.*--hash=sha256:", entry)]

@@ -1,0 +1,31 @@
+"""How the ledger's tables come to be, step by step: Alembic, run at start on a connection that is handed in."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+
+from levelpool.errors import DatabaseError
+
+VERSION_TABLE = "levelpool_migrations"
+# Any fixed number: whoever migrates holds this lock, and the second process finds nothing left to do.
+_LOCK = 0x6C76_6C70_6F6F_6C00
+
+
+def migrate(connection: sa.Connection) -> None:
+    """
+    Bring the ledger's tables to the newest form; does nothing when they are there already.
+
+    Runs in the transaction of *connection*, which the caller commits. Raises `DatabaseError` when a newer levelpool has been here.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise DatabaseError(f"the tables of this database were made by a newer levelpool ({error}): update levelpool") from error

@@ -1,0 +1,73 @@
+"""
+What this process may use: the tightest of all limits wins, and its source is remembered.
+
+CPUs: the quotas and CPU sets of our control groups and their visible ancestors, the affinity, the cores of the host.
+Memory: the limits of the same groups, and the memory of the host. Fractions stay fractions.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from levelpool.capacity.cgroup import Limit, read_limits
+from levelpool.capacity.host import Host, read_host
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What this process may use, and which limit decided it."""
+
+    cpus: float
+    """1.5 is one and a half cores."""
+    cpu_source: str
+    """The file or call that set the number."""
+    memory: int
+    """Bytes."""
+    memory_source: str
+    memory_high: int | None = None
+    """Bytes at which the kernel begins to slow us down; None: nowhere before `memory`."""
+    memory_high_source: str | None = None
+    cpu_limits: tuple[Limit, ...] = ()
+    """Every limit that was found, the tightest first."""
+    memory_limits: tuple[Limit, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was odd: files that could not be read or made no sense, and were left out."""
+
+
+def detect_capacity(root: Path = Path("/"), *, host: Host | None = None) -> Capacity:
+    """
+    What the container and the host allow this process right now. Takes well under a millisecond; nothing is cached.
+
+    *root* is where `/proc` and `/sys` are looked for; *host* replaces what the machine itself says.
+    Raises nothing: a file that cannot be used is left out and named in `notes`.
+    """
+    groups = read_limits(root)
+    machine = host or read_host(root)
+    cpus = _tightest_first((*groups.cpus, *groups.cpusets, *_processors(machine)))
+    memory = _tightest_first((*groups.memory, Limit(float(machine.memory), machine.memory_source)))
+    high = min(groups.memory_high, key=_value, default=None)
+    below = high if high and high.value < memory[0].value else None
+    return Capacity(
+        cpus=cpus[0].value,
+        cpu_source=cpus[0].source,
+        memory=int(memory[0].value),
+        memory_source=memory[0].source,
+        memory_high=int(below.value) if below else None,
+        memory_high_source=below.source if below else None,
+        cpu_limits=cpus,
+        memory_limits=memory,
+        notes=groups.notes,
+    )
+
+
+def _processors(machine: Host) -> tuple[Limit, ...]:
+    # The host comes last: of two equal limits the one nearer to us explains more.
+    affinity = () if machine.affinity is None else (Limit(float(machine.affinity), "os.sched_getaffinity"),)
+    return (*affinity, Limit(float(machine.cores), "os.cpu_count"))
+
+
+def _tightest_first(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
+    return tuple(sorted(limits, key=_value))  # stable: equal limits keep their order
+
+
+def _value(limit: Limit) -> float:
+    return limit.value

@@ -1,0 +1,118 @@
+"""
+How many of everything: pure arithmetic on one page, each rule with its reason.
+
+Nothing is read here; what the container allows and what the user set come in as arguments.
+"""
+
+from dataclasses import dataclass
+from math import floor
+
+from levelpool.capacity.detect import Capacity
+from levelpool.errors import DatabaseError
+
+MIB = 1 << 20
+LEAST_WORKER_MEMORY = 64 * MIB
+"""Bytes; a worker with less could not even import what it runs."""
+CONNECTION_RESERVE = 3
+"""Connections of the server that are left to people: a psql, a migration, a backup."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What one web worker gets; only `cpu_workers` is the budget of the whole host."""
+
+    web_concurrency: int
+    cpu_workers: int
+    """Worker processes of the whole host; one web worker may use all of them while the others are idle."""
+    io_workers: int
+    """Threads of this web worker."""
+    db_pool_size: int
+    """Connections that this web worker's pool keeps."""
+    db_max_overflow: int
+    """Connections that it may open beyond that."""
+    worker_memory_limit: int
+    """Bytes of resident memory of one worker process."""
+
+
+def size(
+    capacity: Capacity,
+    *,
+    environment: str = "development",
+    web_concurrency: int = 1,
+    cpu_workers: int | None = None,
+    io_workers: int | None = None,
+    db_pool_size: int | None = None,
+    db_max_overflow: int | None = None,
+    worker_memory_limit: int | None = None,
+) -> Sizes:
+    """
+    The sizes for one of *web_concurrency* web workers; a value that is given is taken, None is filled by the rules below.
+
+    The pool is not yet held against the database server's own limit: see `share_connections`.
+    """
+    production = environment == "production"
+    workers = cpu_workers or cpu_workers_for(capacity.cpus)
+    return Sizes(
+        web_concurrency=web_concurrency,
+        cpu_workers=workers,
+        io_workers=max(1, (io_workers or io_workers_for(capacity.cpus)) // web_concurrency),
+        db_pool_size=db_pool_size or db_pool_size_for(capacity.cpus, production=production),
+        db_max_overflow=db_max_overflow_for(capacity.cpus, production=production) if db_max_overflow is None else db_max_overflow,
+        worker_memory_limit=worker_memory_limit or worker_memory_limit_for(capacity.memory, workers),
+    )
+
+
+def cpu_workers_for(cpus: float) -> int:
+    """All whole cores but one: the event loop keeps one for itself, so that it stays level under full load."""
+    return max(1, floor(cpus) - 1)
+
+
+def io_workers_for(cpus: float) -> int:
+    """Five threads a core, for threads mostly wait; at most 20, for beyond that they fight over the interpreter lock; at least 2."""
+    return max(2, min(floor(cpus * 5), 20))
+
+
+def db_pool_size_for(cpus: float, *, production: bool) -> int:
+    """Two connections for each worker process the host may run, between 5 and 30; 5 while developing."""
+    return min(30, max(5, 2 * floor(cpus) - 2)) if production else 5
+
+
+def db_max_overflow_for(cpus: float, *, production: bool) -> int:
+    """One connection a core and four more for a burst, between 5 and 20; 5 while developing."""
+    return min(20, max(5, floor(cpus) + 4)) if production else 5
+
+
+def worker_memory_limit_for(memory: int, workers: int) -> int:
+    """Half of the memory for all worker processes together; the rest is for the web workers and the page cache."""
+    return max(LEAST_WORKER_MEMORY, memory // 2 // workers)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionShare:
+    """What one web worker may take of a database server, and the sum that says so."""
+
+    pool_size: int
+    max_overflow: int
+    arithmetic: str
+
+
+def share_connections(sizes: Sizes, *, max_connections: int, reserved: int) -> ConnectionShare:
+    """
+    The pool of one web worker, cut so that all pools and the loading workers' own connections fit into the server.
+
+    *max_connections* and *reserved* (slots for superusers and the like) are what the server says.
+    Raises `DatabaseError` when not even one connection for each web worker is left.
+    """
+    free = max_connections - reserved - CONNECTION_RESERVE - sizes.cpu_workers
+    share = free // sizes.web_concurrency
+    arithmetic = (
+        f"max_connections {max_connections} - reserved {reserved} - reserve {CONNECTION_RESERVE} - loading workers {sizes.cpu_workers}"
+        f" = {free}, for {sizes.web_concurrency} web worker{'s' if sizes.web_concurrency > 1 else ''}: {share} each"
+    )
+    if share < 1:
+        raise DatabaseError(
+            f"the database server does not allow enough connections: {arithmetic}. "
+            "Raise max_connections on the server, or lower WEB_CONCURRENCY or CPU_EXECUTOR_WORKERS"
+        )
+    pool_size = min(sizes.db_pool_size, share)
+    return ConnectionShare(pool_size, min(sizes.db_max_overflow, share - pool_size), arithmetic)

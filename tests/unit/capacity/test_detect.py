@@ -1,0 +1,247 @@
+"""What a process may use, for many ways in which a container can say so."""
+
+import os
+
+import pytest
+
+from levelpool.capacity.cgroup import count_cpus
+from levelpool.capacity.detect import detect_capacity
+from levelpool.capacity.host import Host, read_host
+
+HOST = Host(cores=16, affinity=16, memory=64 << 30, memory_source="the host")
+GIB = 1 << 30
+
+
+def test_quota_below_one_core_stays_a_fraction(tree):
+    """Half a core is half a core: not zero, and not rounded up to one."""
+    tree.mount_v2("/app")
+    tree.write("sys/fs/cgroup/app/cpu.max", "50000 100000")
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert capacity.cpus == 0.5
+    assert capacity.cpu_source == "/sys/fs/cgroup/app/cpu.max"
+
+
+def test_quota_of_an_ancestor_counts(tree):
+    """The pod's quota is two levels above the container's own group, which has none."""
+    tree.mount_v2("/pod/container")
+    tree.write("sys/fs/cgroup/pod/cpu.max", "300000 100000")
+    tree.write("sys/fs/cgroup/pod/container/cpu.max", "max 100000")
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert (capacity.cpus, capacity.cpu_source) == (3.0, "/sys/fs/cgroup/pod/cpu.max")
+
+
+def test_v1_quota_and_memory_limit(tree):
+    """The older hierarchy says the same with other files."""
+    tree.mount_v1("cpu,cpuacct", "/app")
+    tree.mount_v1("memory", "/app")
+    tree.write("sys/fs/cgroup/cpu,cpuacct/app/cpu.cfs_quota_us", "150000")
+    tree.write("sys/fs/cgroup/cpu,cpuacct/app/cpu.cfs_period_us", "100000")
+    tree.write("sys/fs/cgroup/memory/app/memory.limit_in_bytes", str(GIB))
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert (capacity.cpus, capacity.memory) == (1.5, GIB)
+    assert capacity.memory_source == "/sys/fs/cgroup/memory/app/memory.limit_in_bytes"
+
+
+def test_v1_without_limits_is_the_host(tree):
+    """-1 and the largest number are how v1 says "no limit"."""
+    tree.mount_v1("cpu", "/")
+    tree.mount_v1("memory", "/")
+    tree.write("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1")
+    tree.write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712")
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert (capacity.cpus, capacity.memory, capacity.notes) == (16.0, 64 * GIB, ())
+    assert capacity.memory_source == "the host"
+
+
+def test_hybrid_takes_the_tightest_of_both(tree):
+    """With v1 controllers beside an empty v2 tree, the limits of v1 hold."""
+    tree.mount_v1("cpu", "/app")
+    tree.mount_v2("/app", point="/sys/fs/cgroup/unified")
+    tree.write("sys/fs/cgroup/cpu/app/cpu.cfs_quota_us", "200000")
+    tree.write("sys/fs/cgroup/cpu/app/cpu.cfs_period_us", "100000")
+    tree.write("sys/fs/cgroup/unified/app/memory.max", str(2 * GIB))
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert (capacity.cpus, capacity.memory) == (2.0, 2 * GIB)
+
+
+def test_cpuset_smaller_than_the_quota_wins(tree):
+    """Four cpus of quota on two processors are two cpus."""
+    tree.mount_v2("/app")
+    tree.write("sys/fs/cgroup/app/cpu.max", "400000 100000")
+    tree.write("sys/fs/cgroup/app/cpuset.cpus.effective", "2,5")
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert (capacity.cpus, capacity.cpu_source) == (2.0, "/sys/fs/cgroup/app/cpuset.cpus.effective")
+    assert [limit.value for limit in capacity.cpu_limits] == [2, 4, 16, 16]
+
+
+def test_affinity_smaller_than_everything_wins(tree):
+    """`taskset` is a limit like any other."""
+    tree.mount_v2("/")
+
+    capacity = detect_capacity(tree.root, host=Host(cores=8, affinity=3, memory=GIB, memory_source="the host"))
+
+    assert (capacity.cpus, capacity.cpu_source) == (3.0, "os.sched_getaffinity")
+
+
+def test_container_mount_that_starts_at_its_own_group(tree):
+    """Docker on v1 mounts the container's own group over the hierarchy: its path is the mount's root."""
+    tree.mount_v1("memory", "/docker/abc", root="/docker/abc")
+    tree.write("sys/fs/cgroup/memory/memory.limit_in_bytes", str(GIB))
+
+    assert detect_capacity(tree.root, host=HOST).memory == GIB
+
+
+def test_v1_tells_of_an_ancestor_that_is_not_mounted_here(tree):
+    """The tightest limit above the mount point is in its memory.stat."""
+    tree.mount_v1("memory", "/docker/abc", root="/docker/abc")
+    tree.write("sys/fs/cgroup/memory/memory.limit_in_bytes", str(4 * GIB))
+    tree.write("sys/fs/cgroup/memory/memory.stat", f"cache 1\nhierarchical_memory_limit {GIB}")
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert capacity.memory == GIB
+    assert capacity.memory_source == "/sys/fs/cgroup/memory/memory.stat (hierarchical_memory_limit)"
+
+
+def test_host_tree_in_a_namespace_finds_our_group_by_our_process(tree):
+    """With the host's tree mounted into a namespace, names above us are hidden; the group that lists us is ours."""
+    tree.mount_v2("/", root="/../..")
+    tree.write("sys/fs/cgroup/cgroup.procs", "1")
+    tree.write("sys/fs/cgroup/pod/cgroup.procs", "")
+    tree.write("sys/fs/cgroup/pod/app/cgroup.procs", f"1\n{os.getpid()}")
+    tree.write("sys/fs/cgroup/pod/cpu.max", "250000 100000")
+
+    assert detect_capacity(tree.root, host=HOST).cpus == 2.5
+
+
+def test_group_that_is_not_visible_leaves_the_mount_point_and_says_so(tree):
+    """A process that was moved out of what is mounted here still gets the limits that are visible."""
+    tree.mount_v2("/elsewhere", root="/docker/abc")
+    tree.write("sys/fs/cgroup/cpu.max", "200000 100000")
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert capacity.cpus == 2.0
+    assert "not visible" in capacity.notes[0]
+
+
+def test_process_that_moves_gets_its_new_limits(tree):
+    """Nothing is cached: the next reading follows the process into its new group."""
+    tree.mount_v2("/a")
+    tree.write("sys/fs/cgroup/a/cpu.max", "200000 100000")
+    tree.write("sys/fs/cgroup/b/cpu.max", "50000 100000")
+    before = detect_capacity(tree.root, host=HOST).cpus
+    tree.write("proc/self/cgroup", "0::/b")
+
+    assert (before, detect_capacity(tree.root, host=HOST).cpus) == (2.0, 0.5)
+
+
+@pytest.mark.parametrize("text", ["rubbish", "-5 100000", "0 100000", "100000 0", "max", "", "100000 rubbish", "1e5 100000"])
+def test_nonsense_quota_is_left_out(tree, text):
+    """A quota that cannot be a quota never decides; all but "max" and an empty file are named."""
+    tree.mount_v2("/app")
+    tree.write("sys/fs/cgroup/app/cpu.max", text)
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert capacity.cpus == 16.0
+    assert bool(capacity.notes) == (text != "max")
+
+
+@pytest.mark.parametrize("text", ["rubbish", "-1", "0", "12 MB"])
+def test_nonsense_memory_limit_is_left_out_and_said(tree, text):
+    """A memory limit that cannot be one never decides."""
+    tree.mount_v2("/app")
+    tree.write("sys/fs/cgroup/app/memory.max", text)
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert capacity.memory == 64 * GIB
+    assert "/sys/fs/cgroup/app/memory.max" in capacity.notes[0]
+
+
+def test_unreadable_file_is_left_out_and_said(tree):
+    """A folder where a file should be cannot be read, by root neither."""
+    tree.mount_v2("/app")
+    (tree.root / "sys/fs/cgroup/app/cpu.max").mkdir()
+    tree.write("sys/fs/cgroup/app/memory.max", str(GIB))
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert (capacity.cpus, capacity.memory) == (16.0, GIB)
+    assert "cannot be read" in capacity.notes[0]
+
+
+def test_memory_high_is_told_apart(tree):
+    """The kernel slows us down at `memory.high`, but does not end us there."""
+    tree.mount_v2("/app")
+    tree.write("sys/fs/cgroup/app/memory.max", str(2 * GIB))
+    tree.write("sys/fs/cgroup/app/memory.high", str(GIB))
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert (capacity.memory, capacity.memory_high) == (2 * GIB, GIB)
+    assert capacity.memory_high_source == "/sys/fs/cgroup/app/memory.high"
+
+
+def test_no_cgroup_at_all_is_the_host(tree):
+    """Outside of Linux, and where /proc is hidden, the host's own numbers hold."""
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert (capacity.cpus, capacity.cpu_source, capacity.notes) == (16.0, "os.sched_getaffinity", ())
+
+
+def test_unreadable_mount_list_looks_at_the_usual_places(tree):
+    """Without a list of mounts, the places that every distribution uses are tried."""
+    tree.write("proc/self/cgroup", "0::/app")
+    tree.write("sys/fs/cgroup/cgroup.controllers", "cpu memory")
+    tree.write("sys/fs/cgroup/app/cpu.max", "100000 100000")
+
+    assert detect_capacity(tree.root, host=HOST).cpus == 1.0
+
+
+def test_mount_point_with_a_blank(tree):
+    """The kernel writes a blank in a path as \\040."""
+    tree.write("proc/self/cgroup", "0::/")
+    tree.write("proc/self/mountinfo", "31 23 0:28 / /sys/my\\040groups rw - cgroup2 cgroup2 rw")
+    tree.write("sys/my groups/memory.max", str(GIB))
+
+    assert detect_capacity(tree.root, host=HOST).memory == GIB
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("0-3", 4), ("0,2,4", 3), ("0-1,4-7", 6), ("5", 1), ("0-3,2-5", 6), ("x", 0), ("3-", 0), ("", 0)]
+)
+def test_list_of_processors(text, count):
+    """Ranges may overlap; what is no list counts nothing."""
+    assert count_cpus(text) == count
+
+
+def test_this_machine_has_cpus_and_memory_from_somewhere():
+    """On the machine this runs on, every number is above zero and has a source."""
+    capacity = detect_capacity()
+
+    assert 0 < capacity.cpus <= (os.cpu_count() or 1)
+    assert capacity.memory > 64 << 20
+    assert capacity.cpu_source
+    assert capacity.memory_source
+
+
+def test_host_memory_without_proc_comes_from_psutil(tmp_path):
+    """Other systems have no /proc/meminfo."""
+    host = read_host(tmp_path)
+
+    assert host.memory_source == "psutil.virtual_memory"
+    assert abs(host.memory - read_host().memory) < 64 << 20

@@ -1,0 +1,110 @@
+"""What a caller of the API is told when something goes wrong: `{error: {code, message, ...}}` with the fitting status."""
+
+import logging
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from levelpool.errors import (
+    DatabaseError,
+    LaneClosed,
+    LaneFull,
+    LevelpoolError,
+    PoolExhausted,
+    SettingsError,
+    TaskTimeout,
+    WorkerDied,
+)
+from levelpool.sheets.errors import (
+    FileInUse,
+    InboxError,
+    LimitExceeded,
+    NameRefused,
+    UnreadableFile,
+)
+
+log = logging.getLogger(__name__)
+
+# From the special to the general: the first that fits decides.
+_ANSWERS: tuple[tuple[type[LevelpoolError], int, str], ...] = (
+    (LimitExceeded, 413, "limit_exceeded"),
+    (NameRefused, 422, "name_refused"),
+    (UnreadableFile, 422, "unreadable_file"),
+    (FileInUse, 409, "file_in_use"),
+    (InboxError, 409, "inbox_unusable"),
+    (LaneFull, 503, "lane_full"),
+    (LaneClosed, 503, "shutting_down"),
+    (TaskTimeout, 504, "timeout"),
+    (WorkerDied, 500, "worker_died"),
+    (PoolExhausted, 503, "pool_exhausted"),
+    (DatabaseError, 503, "database_unavailable"),
+    (SettingsError, 422, "invalid_value"),
+)
+
+
+class Refusal(HTTPException):
+    """A request that is refused on purpose: *code* is one short word, *fields* go beside it in the error object."""
+
+    def __init__(self, status_code: int, code: str, message: str, *, headers: Mapping[str, str] | None = None, **fields: object) -> None:
+        super().__init__(status_code, message, dict(headers or {}))
+        self.code = code
+        self.fields = fields
+
+
+def error_body(code: str, message: str, **fields: object) -> dict[str, object]:
+    """The one shape of every error answer."""
+    return {"error": {"code": code, "message": message, **fields}}
+
+
+def error_response(error: Exception) -> Response:
+    """The JSON answer to *error*; what is not ours is a 500 that tells nothing of its inside."""
+    if isinstance(error, HTTPException):
+        return _of_http(error)
+    if isinstance(error, RequestValidationError):
+        return _of_validation(error)
+    for kind, status, code in _ANSWERS:
+        if isinstance(error, kind):
+            return _of_levelpool(error, status, code)
+    return JSONResponse(error_body("internal", "Something went wrong inside the service; its log says what."), 500)
+
+
+async def answer_error(_request: Request, error: Exception) -> Response:
+    """Starlette's handler for everything that has an answer; the unexpected is logged with its traceback."""
+    response = error_response(error)
+    if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("unexpected error", exc_info=error)
+    return response
+
+
+def _of_http(error: HTTPException) -> Response:
+    code = getattr(error, "code", None) or HTTPStatus(error.status_code).name.lower()
+    message = error.detail
+    if error.status_code == HTTPStatus.NOT_FOUND and message == HTTPStatus.NOT_FOUND.phrase:
+        message = "There is nothing at this address."
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and message == HTTPStatus.METHOD_NOT_ALLOWED.phrase:
+        message = f"This address does not take this method; it takes {(error.headers or {}).get('Allow', 'another')}."
+    return JSONResponse(error_body(code, message, **getattr(error, "fields", {})), error.status_code, dict(error.headers or {}))
+
+
+def _of_validation(error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    details = [{"where": ".".join(str(part) for part in each["loc"]), "message": each["msg"]} for each in error.errors()]
+    return JSONResponse(error_body("invalid_request", f"{where}: {first['msg']}.", details=details), 422)
+
+
+def _of_levelpool(error: LevelpoolError, status: int, code: str) -> Response:
+    headers = {}
+    fields: dict[str, object] = {}
+    if isinstance(error, LaneFull):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    elif status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "5"
+    if isinstance(error, LimitExceeded):
+        fields = {"limit": error.limit, "value": error.value, "allowed": error.allowed, "variable": error.variable}
+    return JSONResponse(error_body(code, str(error), **fields), status, headers)

@@ -1,0 +1,67 @@
+"""How large a request may be: refused by its declared length before the body is read, and by counting when it lies."""
+
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from levelpool.service.errors import Refusal, error_response
+
+SMALL_BODY = 64 * 1024
+"""Most bytes of a request that carries no file."""
+
+MULTIPART_ROOM = 16 * 1024
+"""What the boundaries, part headers and the dataset name around one file may take."""
+
+
+def too_large(declared: int | None, allowed: int, variable: str | None) -> Refusal:
+    """The 413 that names limit, value (unknown: None) and variable."""
+    value = f"its {declared:,} bytes are over" if declared is not None else "it is over"
+    hint = f"; {variable} sets it" if variable else ""
+    return Refusal(
+        413,
+        "too_large",
+        f"The request is too large: {value} the limit of {allowed:,} bytes{hint}.",
+        headers={"Connection": "close"},
+        limit="bytes",
+        value=declared,
+        allowed=allowed,
+        variable=variable,
+    )
+
+
+class BodyLimit:
+    """Refuses a body over *limit_of(path)*; the file itself is counted again where it is written."""
+
+    def __init__(self, app: ASGIApp, *, limit_of: Callable[[str], tuple[int, str | None]]) -> None:
+        self.app = app
+        self.limit_of = limit_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 413 at once when the declared length is over the limit, else pass the request on and count."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        allowed, variable = self.limit_of(scope["path"])
+        declared = _declared_length(scope)
+        if declared is not None and declared > allowed:
+            await error_response(too_large(declared, allowed, variable))(scope, receive, send)
+            return
+
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > allowed:
+                raise too_large(None, allowed, variable)
+            return message
+
+        await self.app(scope, counted, send)
+
+
+def _declared_length(scope: Scope) -> int | None:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return None

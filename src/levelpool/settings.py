@@ -202,6 +202,28 @@ class Settings:
 
     # what a file may be
     max_upload_bytes: int = _variable("LEVELPOOL_MAX_UPLOAD_BYTES", _whole(1), 256 * MIB, "Most bytes of one file.")
+    max_inflated_bytes: int = _variable(
+        "LEVELPOOL_MAX_INFLATED_BYTES", _whole(1), 4096 * MIB, "Most bytes that all parts of a zipped workbook unpack to."
+    )
+    max_inflate_ratio: float = _variable(
+        "LEVELPOOL_MAX_INFLATE_RATIO", _number(1), 400.0, "Most times its own size that a workbook unpacks to, counted from 64 MiB on."
+    )
+    max_zip_entries: int = _variable("LEVELPOOL_MAX_ZIP_ENTRIES", _whole(1), 10_000, "Most parts of a zipped workbook.")
+    max_cell_characters: int = _variable(
+        "LEVELPOOL_MAX_CELL_CHARACTERS", _whole(1), 1 * MIB, "Most characters of one text, and of one piece of markup."
+    )
+    max_string_bytes: int = _variable(
+        "LEVELPOOL_MAX_STRING_BYTES", _whole(1), 256 * MIB, "Most bytes of text that the cells of a workbook share."
+    )
+    max_cells: int = _variable(
+        "LEVELPOOL_MAX_CELLS", _whole(1), 100_000_000, "Most cells of one file, counting the blanks to the left of a cell."
+    )
+    max_columns: int = _variable("LEVELPOOL_MAX_COLUMNS", _whole(1), 16_384, "Most columns of a sheet.")
+    max_merges: int = _variable("LEVELPOOL_MAX_MERGES", _whole(1), 100_000, "Most merged areas of one file.")
+    max_spool_bytes: int = _variable(
+        "LEVELPOOL_MAX_SPOOL_BYTES", _whole(1), 8192 * MIB, "Most bytes on disk for the cells of one file while it is taken in."
+    )
+    max_read_seconds: float = _variable("LEVELPOOL_MAX_READ_SECONDS", _number(0.1), 900.0, "Most seconds that reading one file may take.")
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> "Settings":

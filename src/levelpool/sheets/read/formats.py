@@ -1,0 +1,150 @@
+"""Which format a file has: by its content; the suffix only decides among kinds of text."""
+
+import re
+import zipfile
+from enum import StrEnum
+from pathlib import Path
+
+from levelpool.sheets.errors import DamagedFile, EmptyFile, EncryptedFile, NotASpreadsheet
+from levelpool.sheets.read.dialect import detect_delimiter
+from levelpool.sheets.read.encoding import decode, detect_encoding
+from levelpool.sheets.read.ole import SIGNATURE as OLE_SIGNATURE
+from levelpool.sheets.read.ole import OleFile
+
+
+class Format(StrEnum):
+    """The formats there is a reader for."""
+
+    XLSX = "xlsx"
+    XLSB = "xlsb"
+    XLS = "xls"
+    ODS = "ods"
+    FODS = "fods"  # read like .ods
+    XML2003 = "xml2003"
+    HTML = "html"
+    CSV = "csv"
+
+
+HEAD = 1 << 16
+
+_TEXT_SUFFIXES = {".csv", ".tsv", ".tab", ".psv", ".txt", ".asc", ".dat", ".prn"}
+
+_FOREIGN = (
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a picture (PNG)"),
+    (b"\xff\xd8\xff", "a picture (JPEG)"),
+    (b"GIF8", "a picture (GIF)"),
+    (b"BM", "a picture (BMP)"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf", "a 7-Zip archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"{\\rtf", "a rich-text document"),
+    (b"PAR1", "a Parquet file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"SQLite format 3", "a SQLite database"),
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a program"),
+)
+
+_BIFF_BEGINNINGS = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00", b"\x09\x08\x10\x00", b"\x09\x08\x08\x00")
+
+
+def detect_format(path: Path, name: str) -> Format:
+    """
+    The format of the file at *path*, which its sender calls *name*.
+
+    Raises `EmptyFile`, `EncryptedFile`, `NotASpreadsheet` (which says what the file is instead) or `DamagedFile`.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if not head:
+        raise EmptyFile(f"{name} is empty: it has no bytes; export it again")
+    if head.startswith(b"PK\x03\x04"):
+        return _zipped(path, name)
+    if head.startswith(OLE_SIGNATURE):
+        return _compound(path, name)
+    if head.startswith(_BIFF_BEGINNINGS):
+        return Format.XLS
+    for beginning, kind in _FOREIGN:
+        if head.startswith(beginning):
+            raise NotASpreadsheet(f"{name} is not a spreadsheet: it is {kind}")
+    return _marked_up(head) or _text(path, name)
+
+
+def _zipped(path: Path, name: str) -> Format:
+    try:
+        with zipfile.ZipFile(path) as package:
+            names = {entry.replace("\\", "/").lstrip("/").lower() for entry in package.namelist()}
+            mimetype = package.read("mimetype")[:100].strip() if "mimetype" in package.namelist() else b""
+            if "meta-inf/manifest.xml" in names and b"encryption-data" in _manifest(package):
+                raise EncryptedFile(f"{name} is protected by a password: save it without one and send it again")
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise DamagedFile(f"{name} is damaged: it was perhaps not sent to its end; export it again") from error
+    if b"opendocument.spreadsheet" in mimetype:
+        return Format.ODS
+    if b"opendocument" in mimetype:
+        raise NotASpreadsheet(f"{name} is not a spreadsheet: it is another kind of OpenDocument file")
+    return _zipped_by_parts(names, name)
+
+
+def _manifest(package: zipfile.ZipFile) -> bytes:
+    part = next(entry for entry in package.namelist() if entry.replace("\\", "/").lstrip("/").lower() == "meta-inf/manifest.xml")
+    with package.open(part) as file:
+        return file.read(1 << 20)
+
+
+def _zipped_by_parts(names: set[str], name: str) -> Format:
+    if any(part.endswith("workbook.bin") for part in names):
+        return Format.XLSB
+    if any(part.startswith("word/") for part in names):
+        raise NotASpreadsheet(f"{name} is not a spreadsheet: it is a Word document")
+    if any(part.startswith("ppt/") for part in names):
+        raise NotASpreadsheet(f"{name} is not a spreadsheet: it is a PowerPoint presentation")
+    if any(part.endswith(".iwa") for part in names) or "index.zip" in names:
+        raise NotASpreadsheet(f"{name} is an Apple Numbers document: export it as .xlsx and send that")
+    if "[content_types].xml" in names or any(part.endswith("workbook.xml") for part in names):
+        return Format.XLSX
+    if "content.xml" in names:
+        return Format.ODS
+    raise NotASpreadsheet(f"{name} is not a spreadsheet: it is a zip archive; unpack it and send the files in it")
+
+
+def _compound(path: Path, name: str) -> Format:
+    streams = {stream.lower() for stream in OleFile(path, name).streams}
+    if "encryptedpackage" in streams or "encryptioninfo" in streams:
+        raise EncryptedFile(f"{name} is protected by a password: save it without one and send it again")
+    if streams & {"workbook", "book"}:
+        return Format.XLS
+    if "worddocument" in streams:
+        raise NotASpreadsheet(f"{name} is not a spreadsheet: it is a Word document")
+    raise NotASpreadsheet(f"{name} is not a spreadsheet: it is an Office file of another kind")
+
+
+_HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|table|meta|style)\b", re.IGNORECASE)
+
+
+def _marked_up(head: bytes) -> Format | None:
+    # Zero bytes go, so that UTF-16 reads like ASCII here.
+    plain = head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    if not plain.startswith((b"<", b"MIME-Version", b"mime-version")):
+        return None
+    if b"urn:schemas-microsoft-com:office:spreadsheet" in plain and b"Workbook" in plain and not _HTML.match(plain):
+        return Format.XML2003
+    if b"opendocument:xmlns:office" in plain and b"office:document" in plain:
+        return Format.FODS
+    return Format.HTML if _HTML.search(plain) else None
+
+
+def _text(path: Path, name: str) -> Format:
+    encoding = detect_encoding(path)
+    if encoding is None:
+        raise NotASpreadsheet(f"{name} is not a spreadsheet: its content is neither a workbook nor readable text")
+    if Path(name).suffix.lower() in _TEXT_SUFFIXES:
+        return Format.CSV
+    sample = next(decode(path, encoding.name))[:HEAD]
+    lines = [line for line in sample.splitlines() if line.strip()]
+    if len(lines) >= 2 and detect_delimiter(lines).share >= 0.8:
+        return Format.CSV
+    raise NotASpreadsheet(f"{name} is not a spreadsheet: it is text without columns")

@@ -1,0 +1,118 @@
+"""A zipped workbook: its parts, found whatever the case of their names, streamed under the limits, and their relations."""
+
+import posixpath
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from types import TracebackType
+from typing import Self
+
+from levelpool.sheets.errors import DamagedFile
+from levelpool.sheets.read.markup import Element, parse_small
+from levelpool.sheets.read.source import Source
+
+BLOCK = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Where a part points to: the last word of the relation's type, and the part's name (None: not in the package)."""
+
+    id: str
+    type: str
+    target: str | None
+
+
+class Package:
+    """An open zip container; a context manager. Refuses too many, overlapping and nested entries before anything is unpacked."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._packed = source.path.stat().st_size
+        self._zip = zipfile.ZipFile(source.path)
+        try:
+            entries = self._zip.infolist()
+            source.meter.entries(len(entries))
+            self._refuse_overlap(entries)
+            self._names = {_plain(entry.filename): entry for entry in entries}
+        except BaseException:
+            self._zip.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._zip.close()
+
+    def __contains__(self, part: str) -> bool:
+        return _plain(part) in self._names
+
+    def names(self) -> tuple[str, ...]:
+        """All parts, in lower case and without a leading slash."""
+        return tuple(self._names)
+
+    def packed_size(self, part: str) -> int:
+        """The bytes that *part* takes in the file."""
+        return self._names[_plain(part)].compress_size
+
+    def unpacked_size(self, part: str) -> int:
+        """The bytes of *part* when it is unpacked, as the file declares them."""
+        return self._names[_plain(part)].file_size
+
+    def stream(self, part: str) -> Iterator[bytes]:
+        """The bytes of *part*, unpacked block by block; raises `DamagedFile` when it is not there or broken."""
+        entry = self._names.get(_plain(part))
+        if entry is None:
+            raise DamagedFile(f"{self._source.name} is damaged: its part {part!r} is missing; export it again")
+        if entry.flag_bits & 1:
+            raise DamagedFile(f"{self._source.name} is packed with a password: send it without one")
+        with self._zip.open(entry) as file:
+            while block := file.read(BLOCK):
+                self._source.meter.inflated(len(block), self._packed)
+                yield block
+
+    def read(self, part: str, most: int) -> bytes:
+        """All of *part*, which is small by nature; more than *most* bytes are refused."""
+        data = b""
+        for block in self.stream(part):
+            data += block
+            if len(data) > most:
+                self._source.meter.refuse("max_string_bytes", len(data), f"holds a description part {part!r} of more than {most:,} bytes")
+        return data
+
+    def tree(self, part: str) -> Element:
+        """The small XML part *part* as a tree."""
+        return parse_small(self.stream(part), self._source.meter)
+
+    def relations(self, part: str) -> tuple[Relation, ...]:
+        """What *part* points to; "" is the package itself. A part without relations has none."""
+        folder, base = posixpath.split(part)
+        name = f"{folder}/_rels/{base}.rels".lstrip("/")
+        if name not in self:
+            return ()
+        return tuple(
+            Relation(
+                each.attributes.get("Id", ""),
+                each.attributes.get("Type", "").rpartition("/")[2],
+                self._resolve(folder, each.attributes.get("Target", "")),
+            )
+            for each in self.tree(name).children
+        )
+
+    def _resolve(self, folder: str, target: str) -> str | None:
+        name = posixpath.normpath(posixpath.join("/" + folder, target.replace("\\", "/"))).lstrip("/")
+        return _plain(name) if name in self else None
+
+    def _refuse_overlap(self, entries: list[zipfile.ZipInfo]) -> None:
+        # Entries that share bytes are how a small file claims terabytes; no program writes them.
+        placed = sorted(entries, key=lambda entry: entry.header_offset)
+        for entry, follower in pairwise(placed):
+            end = entry.header_offset + 30 + len(entry.orig_filename) + entry.compress_size
+            if end > follower.header_offset:
+                raise DamagedFile(f"{self._source.name} is damaged: its packed parts {entry.filename!r} and {follower.filename!r} overlap")
+
+
+def _plain(name: str) -> str:
+    return name.replace("\\", "/").lstrip("/").lower()

@@ -1,0 +1,161 @@
+"""What every reader is handed (`Source`), and what it fills (`SheetBuilder`): rows go in, a finished `Sheet` comes out."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from levelpool.sheets.errors import DamagedFile
+from levelpool.sheets.read.limits import Meter
+from levelpool.sheets.spool import SpoolWriter
+from levelpool.sheets.table import Batch, Box, Kind, Sheet
+
+MAX_ROW = 1 << 31
+"""No sheet of any program has this many rows; a number beyond it is nonsense or an attack."""
+
+MAX_REMARKS = 20
+
+BATCH_ROWS = 4096
+BATCH_CELLS = 1 << 17
+"""A batch ends at whichever comes first, so that its memory is bounded for wide rows too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """What a caller may ask for; the defaults read everything and find out the rest."""
+
+    sheet: str | int | None = None  # only this sheet, by name or 0-based position
+    max_rows: int | None = None  # stop after so many rows of each sheet
+    encoding: str | None = None  # text formats only; None: find out
+    delimiter: str | None = None  # delimited text only; None: find out
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file to read, with all that a reader needs to know."""
+
+    path: Path
+    name: str  # as the sender named it: every message begins with it
+    folder: Path  # private; the spool goes there
+    meter: Meter
+    options: ReadOptions
+    progress: Callable[[float], None]  # takes a fraction, 0 to 1
+
+    def wants(self, name: str, position: int) -> bool:
+        """Whether the sheet *name* at the 0-based *position* is asked for."""
+        asked = self.options.sheet
+        return asked is None or asked in {name, position}
+
+
+class SheetBuilder:
+    """Takes the rows of one sheet in the order of the file, keeps the account and writes the spool."""
+
+    def __init__(self, source: Source, name: str, position: int) -> None:
+        self.name = name
+        self.position = position
+        self.merges: list[Box] = []
+        self.hidden_rows: set[int] = set()
+        self.hidden_columns: set[int] = set()
+        self._remarks: list[str] = []
+        self.complete = True
+        self._meter = source.meter
+        self._max_rows = source.options.max_rows
+        self._spool = SpoolWriter(source.folder / f"sheet-{position}.cells")
+        self._layouts: dict[tuple[Kind | None, ...], tuple[list[Kind | None], int]] = {}
+        self._rows: list[int] = []
+        self._cells: list[list[str | None]] = []
+        self._kinds: list[list[Kind | None]] = []
+        self._sums: dict[int, frozenset[int]] = {}
+        self._pending = 0
+        self._row_count = 0
+        self._cell_count = 0
+        self._last_row = 0
+        self._disorder: list[int] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether as many rows as were asked for are here; the reader stops then."""
+        return self._max_rows is not None and self._row_count >= self._max_rows
+
+    def add(self, row: int, cells: list[str | None], kinds: list[Kind | None], sums: Iterable[int] = ()) -> None:
+        """One row, numbered from 1; both lists begin at column A. A row without a cell is not delivered."""
+        while kinds and kinds[-1] is None:
+            kinds.pop()
+        if not kinds:
+            return
+        if self.full:
+            self.complete = False
+            return
+        del cells[len(kinds) :]
+        self._note_place(row, len(kinds))
+        kinds, filled = self._layout(kinds)
+        self._rows.append(row)
+        self._cells.append(cells)
+        self._kinds.append(kinds)
+        if sums:
+            self._sums[row] = frozenset(sums)
+        self._row_count += 1
+        self._cell_count += filled
+        self._pending += len(kinds)
+        if self._pending >= BATCH_CELLS or len(self._rows) >= BATCH_ROWS:
+            self._flush()
+
+    def remark(self, sentence: str) -> None:
+        """Something the reader noticed; the first twenty are kept."""
+        if len(self._remarks) < MAX_REMARKS:
+            self._remarks.append(sentence)
+
+    def merge(self, box: Box) -> None:
+        """One merged area."""
+        self._meter.merge()
+        self.merges.append(box)
+
+    def finish(self, *, hidden: bool = False, date1904: bool = False) -> Sheet:
+        """The sheet, read to its end."""
+        self._flush()
+        return Sheet(
+            name=self.name,
+            position=self.position,
+            batches=self._spool.close(),
+            hidden=hidden,
+            date1904=date1904,
+            row_count=self._row_count,
+            cell_count=self._cell_count,
+            complete=self.complete,
+            merges=tuple(self.merges),
+            hidden_rows=frozenset(self.hidden_rows),
+            hidden_columns=frozenset(self.hidden_columns),
+            remarks=(*self._remarks, *self._disorder_remark()),
+        )
+
+    def close(self) -> None:
+        """Let go of the spool file; for a reading that failed."""
+        self._spool.close()
+
+    def _note_place(self, row: int, width: int) -> None:
+        if row <= self._last_row:
+            self._disorder.append(row)
+        elif row > MAX_ROW:
+            raise DamagedFile(f"{self._meter.name} is damaged: sheet {self.name!r} has a row with the number {row}")
+        self._last_row = max(row, self._last_row)
+        self._meter.columns(width)
+
+    def _layout(self, kinds: list[Kind | None]) -> tuple[list[Kind | None], int]:
+        # Most rows of a sheet look alike: they share one list of kinds, in memory and in the spool.
+        key = tuple(kinds)
+        known = self._layouts.get(key)
+        if known is None:
+            known = self._layouts[key] = kinds, len(kinds) - kinds.count(None)
+        return known
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._meter.cells(self._pending)
+            self._meter.spooled(self._spool.write(Batch(self._rows, self._cells, self._kinds, self._sums)))
+        self._rows, self._cells, self._kinds, self._sums = [], [], [], {}
+        self._layouts.clear()
+        self._pending = 0
+
+    def _disorder_remark(self) -> tuple[str, ...]:
+        if not self._disorder:
+            return ()
+        return (f"{len(self._disorder)} rows stand twice or out of order, the first is row {self._disorder[0]}",)

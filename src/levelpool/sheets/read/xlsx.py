@@ -1,0 +1,169 @@
+"""The .xlsx family (.xlsx, .xlsm, .xltx, .xltm; transitional and strict): the workbook around its sheets."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from levelpool.sheets.read.markup import Element, create_parser, feed, local, unescape
+from levelpool.sheets.read.number_formats import number_kind
+from levelpool.sheets.read.package import Package, Relation
+from levelpool.sheets.read.source import SheetBuilder, Source
+from levelpool.sheets.read.xlsx_rows import Texts, read_rows
+from levelpool.sheets.table import Sheet, Workbook
+
+_WORKBOOK = "xl/workbook.xml"
+
+
+@dataclass(frozen=True, slots=True)
+class _SheetEntry:
+    name: str
+    part: str | None  # None: the package does not hold it
+    type: str  # "worksheet", "chartsheet", ...
+    hidden: bool
+
+
+def read_xlsx(source: Source) -> Workbook:
+    """Read every sheet to its end; loses nothing but looks, formulas that have a value, comments and drawings."""
+    with Package(source) as package:
+        part = workbook_part(package)
+        tree = package.tree(part)
+        relations = package.relations(part)
+        date1904 = _is_1904(tree)
+        texts = _shared_texts(package, relations, source)
+        styles = _styles(package, relations)
+        sheets: list[Sheet] = []
+        remarks: list[str] = []
+        entries = _sheet_entries(tree, relations)
+        progress = _Progress(source, package, [entry.part for entry in entries if entry.part])
+        for position, entry in enumerate(entries):
+            if entry.type != "worksheet":
+                remarks.append(f"sheet {entry.name!r} is a {entry.type} and holds no cells")
+            elif not source.wants(entry.name, position):
+                continue
+            elif entry.part is None:
+                remarks.append(f"sheet {entry.name!r} is listed, but the file does not hold it")
+            else:
+                builder = SheetBuilder(source, entry.name, position)
+                try:
+                    read_rows(progress.watch(package, entry.part), builder, texts, styles, source.meter)
+                    sheets.append(builder.finish(hidden=entry.hidden, date1904=date1904))
+                finally:
+                    builder.close()
+    return Workbook(format="xlsx", sheets=tuple(sheets), reader="levelpool xlsx", remarks=tuple(remarks))
+
+
+def workbook_part(package: Package) -> str:
+    """The part that lists the sheets; also where a program left out the relations that lead there."""
+    for relation in package.relations(""):
+        if relation.type == "officeDocument" and relation.target:
+            return relation.target
+    return _WORKBOOK
+
+
+class _Progress:
+    """Tells the share of the sheets' packed bytes that was read; sheets that stay unread count as read."""
+
+    def __init__(self, source: Source, package: Package, parts: list[str]) -> None:
+        self._source = source
+        self._total = max(1, sum(package.packed_size(part) for part in parts))
+        self._done = 0
+
+    def watch(self, package: Package, part: str) -> Iterator[bytes]:
+        """The blocks of *part*, telling after each how far reading has come."""
+        packed = package.packed_size(part)
+        whole = max(1, package.unpacked_size(part))
+        seen = 0
+        for block in package.stream(part):
+            yield block
+            seen += len(block)
+            self._source.progress(min(1.0, (self._done + packed * min(1.0, seen / whole)) / self._total))
+        self._done += packed
+
+
+def _sheet_entries(tree: Element, relations: tuple[Relation, ...]) -> list[_SheetEntry]:
+    by_id = {relation.id: relation for relation in relations}
+    entries = []
+    for element in tree.walk():
+        if element.tag != "sheet":
+            continue
+        relation = by_id.get(element.attributes.get("id", ""))
+        entries.append(
+            _SheetEntry(
+                name=element.attributes.get("name", ""),
+                part=relation.target if relation else None,
+                type=relation.type if relation else "worksheet",
+                hidden=element.attributes.get("state", "visible") != "visible",
+            )
+        )
+    return entries
+
+
+def _is_1904(tree: Element) -> bool:
+    properties = tree.find("workbookPr")
+    return properties is not None and properties.attributes.get("date1904") in {"1", "true", "on"}
+
+
+def _styles(package: Package, relations: tuple[Relation, ...]) -> list[str]:
+    """The kind of a number cell for each style number."""
+    part = next((relation.target for relation in relations if relation.type == "styles" and relation.target), None)
+    if part is None:
+        return []
+    tree = package.tree(part)
+    custom: dict[int, str] = {}
+    for element in tree.walk():
+        if element.tag == "numFmt":
+            custom[_whole(element.attributes.get("numFmtId"))] = element.attributes.get("formatCode", "")
+    formats = tree.find("cellXfs")
+    return [number_kind(_whole(style.attributes.get("numFmtId")), custom) for style in (formats.children if formats else ())]
+
+
+def _whole(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0
+
+
+def _shared_texts(package: Package, relations: tuple[Relation, ...], source: Source) -> Texts:
+    part = next((relation.target for relation in relations if relation.type == "sharedStrings" and relation.target), None)
+    return [] if part is None else read_shared_texts(package.stream(part), source)
+
+
+def read_shared_texts(blocks: Iterator[bytes], source: Source) -> list[str]:
+    """The shared texts, in order; phonetic readings (rPh) are no part of a text."""
+    meter = source.meter
+    texts: list[str] = []
+    pieces: list[str] = []
+    length = 0
+    phonetic = False
+
+    def take(data: str) -> None:
+        nonlocal length
+        length += len(data)
+        meter.text(length, "one shared text")
+        pieces.append(data)
+
+    def start(name: str, _attributes: dict[str, str]) -> None:
+        nonlocal phonetic, length
+        tag = local(name)
+        if tag == "t" and not phonetic:
+            parser.CharacterDataHandler = take
+        elif tag == "si":
+            pieces.clear()
+            length = 0
+        elif tag == "rPh":
+            phonetic = True
+
+    def end(name: str) -> None:
+        nonlocal phonetic
+        tag = local(name)
+        if tag == "t":
+            parser.CharacterDataHandler = None
+        elif tag == "si":
+            meter.strings(length)
+            texts.append(unescape("".join(pieces)))
+        elif tag == "rPh":
+            phonetic = False
+
+    parser = create_parser(meter)
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    for _ in feed(parser, blocks, meter):
+        pass
+    return texts

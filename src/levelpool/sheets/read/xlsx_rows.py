@@ -1,0 +1,231 @@
+"""
+The rows of one .xlsx sheet with expat: the reference that every faster way is held against.
+
+It keeps, per cell, the kind, the exact text of the file and the number format, and the true row and column.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from levelpool.sheets.errors import DamagedFile
+from levelpool.sheets.read.limits import Meter
+from levelpool.sheets.read.markup import create_parser, feed, is_sum, local, unescape
+from levelpool.sheets.read.source import SheetBuilder
+from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Box, Kind
+
+Texts = Sequence[str]
+"""The shared texts of a workbook, by number."""
+
+BOOLEANS = {"1": "true", "0": "false", "true": "true", "false": "false"}
+
+
+def read_rows(blocks: Iterable[bytes], builder: SheetBuilder, texts: Texts, styles: Sequence[str], meter: Meter) -> None:
+    """Parse the whole part of a sheet and hand its rows, merged areas and hidden rows and columns to *builder*."""
+    rows = SheetParser(builder, texts, styles, meter)
+    for _ in feed(rows.parser, blocks, meter):
+        if builder.full:
+            builder.complete = False
+            return
+
+
+class SheetParser:
+    """The handlers of one sheet's part; feed `parser`, and rows arrive at the builder as they end."""
+
+    def __init__(self, builder: SheetBuilder, texts: Texts, styles: Sequence[str], meter: Meter) -> None:
+        self._builder = builder
+        self._texts = texts
+        self._styles = styles
+        self._meter = meter
+        self._columns: dict[str, int] = {}
+        self._shared_sums: set[str] = set()
+        self._in_data = False
+        self._phonetic = False
+        self._row = 0
+        self._column = -1
+        self._cells: list[str | None] = []
+        self._kinds: list[Kind | None] = []
+        self._sums: list[int] = []
+        self._type: str | None = None
+        self._style: str | None = None
+        self._value: list[str] = []
+        self._formula: list[str] = []
+        self._formula_at: str | None = None  # the shared formula's number, "" for one of the cell's own
+        self._length = 0
+        self.parser = create_parser(meter)
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        tag = name if ":" not in name else local(name)
+        if not self._in_data:
+            self._start_around(tag, attributes)
+        elif tag == "c":
+            self._start_cell(attributes)
+        elif tag == "v" or (tag == "t" and not self._phonetic):
+            self.parser.CharacterDataHandler = self._take_value
+        elif tag == "row":
+            self._start_row(attributes)
+        elif tag == "f":
+            self._formula_at = attributes.get("si", "") if attributes.get("t") == "shared" else ""
+            self.parser.CharacterDataHandler = self._take_formula
+        elif tag == "rPh":
+            self._phonetic = True
+
+    def _end(self, name: str) -> None:
+        tag = name if ":" not in name else local(name)
+        if tag == "c":
+            if self._in_data:
+                self._end_cell()
+        elif tag in {"v", "t", "f"}:
+            self.parser.CharacterDataHandler = None
+        elif tag == "row":
+            if self._in_data:
+                self._builder.add(self._row, self._cells, self._kinds, self._sums)
+        elif tag == "rPh":
+            self._phonetic = False
+        elif tag == "sheetData":
+            self._in_data = False
+
+    def _start_around(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == "sheetData":
+            self._in_data = True
+        elif tag == "col" and attributes.get("hidden") in {"1", "true"}:
+            first, last = int(attributes["min"]), int(attributes["max"])
+            self._builder.hidden_columns.update(range(first - 1, min(last, 16_384)))
+        elif tag == "mergeCell":
+            box = parse_box(attributes.get("ref", ""))
+            if box is not None:
+                self._builder.merge(box)
+
+    def _start_row(self, attributes: dict[str, str]) -> None:
+        number = attributes.get("r")
+        self._row = int(number) if number else self._row + 1
+        self._column = -1
+        self._cells, self._kinds, self._sums = [], [], []
+        if attributes.get("hidden") in {"1", "true"}:
+            self._builder.hidden_rows.add(self._row)
+
+    def _start_cell(self, attributes: dict[str, str]) -> None:
+        self._value.clear()
+        self._formula.clear()
+        self._formula_at = None
+        self._length = 0
+        reference = attributes.get("r")
+        if reference:
+            letters = reference.rstrip("0123456789")
+            column = self._columns.get(letters)
+            if column is None:
+                column = self._columns[letters] = parse_column(letters, self._meter)
+            self._column = column
+        else:
+            self._column += 1
+        self._type = attributes.get("t")
+        self._style = attributes.get("s")
+
+    def _take_value(self, data: str) -> None:
+        self._length += len(data)
+        self._meter.text(self._length)
+        self._value.append(data)
+
+    def _take_formula(self, data: str) -> None:
+        self._length += len(data)
+        self._meter.text(self._length)
+        self._formula.append(data)
+
+    def _end_cell(self) -> None:
+        text, kind = self._content()
+        if self._formula_at is not None and self._note_formula() and kind is not None:
+            self._sums.append(self._column)
+        if kind is not None:
+            self._place(text, kind)
+
+    def _content(self) -> tuple[str, Kind | None]:
+        value = self._value[0] if len(self._value) == 1 else "".join(self._value)
+        type_ = self._type
+        if type_ == "s":
+            return (self._texts[self._text_number(value)], TEXT) if value else ("", None)
+        if type_ in {"str", "inlineStr"}:
+            # An empty text is a text: the result of a formula, or written in place. A cell of type "str" without either is only styled.
+            return (unescape(value), TEXT) if value or self._formula_at is not None or type_ == "inlineStr" else ("", None)
+        if not value:
+            return ("=" + "".join(self._formula), NO_VALUE) if self._formula_at is not None else ("", None)
+        if type_ is None or type_ == "n":
+            return value, self._number_kind()
+        if type_ == "b":
+            return (BOOLEANS[value], BOOLEAN) if value in BOOLEANS else (value, ERROR)
+        return value, DATE if type_ == "d" else ERROR
+
+    def _text_number(self, value: str) -> int:
+        if value.isdecimal() and int(value) < len(self._texts):
+            return int(value)
+        raise DamagedFile(
+            f"{self._meter.name} is damaged: a cell in row {self._row} of sheet {self._builder.name!r} points to shared text {value!r}, "
+            f"but the file holds only {len(self._texts)}; export it again"
+        )
+
+    def _number_kind(self) -> Kind:
+        style = self._style
+        if style is None:
+            return NUMBER
+        try:
+            return self._styles[int(style)]
+        except (ValueError, IndexError):
+            return NUMBER
+
+    def _note_formula(self) -> bool:
+        """Whether the cell's formula is a sum; a shared formula is written once and then only named."""
+        own = is_sum("".join(self._formula))
+        if self._formula_at:
+            if self._formula:
+                (self._shared_sums.add if own else self._shared_sums.discard)(self._formula_at)
+            return self._formula_at in self._shared_sums
+        return own
+
+    def _place(self, text: str, kind: Kind) -> None:
+        gap = self._column - len(self._cells)
+        if gap > 0:
+            self._cells.extend([None] * gap)
+            self._kinds.extend([None] * gap)
+        if gap >= 0:
+            self._cells.append(text)
+            self._kinds.append(kind)
+            return
+        if self._kinds[self._column] is not None:
+            self._builder.remark(f"a cell of row {self._row} stands twice, in column {self._column + 1}: the last one counts")
+        self._cells[self._column] = text
+        self._kinds[self._column] = kind
+
+
+def parse_column(letters: str, meter: Meter) -> int:
+    """The 0-based column of "A", "BC", ...; raises `LimitExceeded` beyond the limit."""
+    number = 0
+    for letter in letters.upper():
+        if not "A" <= letter <= "Z" or number > 1 << 24:
+            raise DamagedFile(f"{meter.name} is damaged: a cell claims to stand in column {letters[:20]!r}")
+        number = number * 26 + ord(letter) - 64
+    meter.columns(number)
+    return number - 1
+
+
+_BOX = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?", re.IGNORECASE)
+
+
+def parse_box(reference: str) -> Box | None:
+    """The rectangle of "A1:C3"; None for what is no such reference."""
+    match = _BOX.fullmatch(reference)
+    if match is None:
+        return None
+    first, top, last, bottom = match.groups()
+    return Box(
+        first_row=int(top),
+        first_column=_column(first),
+        last_row=int(bottom or top),
+        last_column=_column(last or first),
+    )
+
+
+def _column(letters: str) -> int:
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + ord(letter) - 64
+    return number - 1

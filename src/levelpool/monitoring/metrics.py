@@ -1,0 +1,154 @@
+"""
+Prometheus metrics of a snapshot; the only door to prometheus_client.
+
+Every name starts with `levelpool_`. Times are seconds, sizes bytes, shares 0 to 100 as everywhere else.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from levelpool.monitoring.snapshot import Snapshot
+
+Sample = tuple[tuple[str, ...], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric, for the reference page and for the exposition."""
+
+    name: str
+    kind: str
+    """gauge or counter; a counter is shown with the suffix `_total`."""
+    sentence: str
+    labels: tuple[str, ...] = ()
+
+
+_LANE = ("lane",)
+_TASK = ("task", "lane")
+_TIMES = (*_TASK, "quantile")
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("levelpool_cpus", "gauge", "CPUs that the container may use."),
+        Metric("levelpool_cpu_percent", "gauge", "Use of these CPUs by everything that shares the limit."),
+        Metric("levelpool_cpu_throttled_percent", "gauge", "Share of the periods in which the container used up its quota."),
+        Metric("levelpool_memory_limit_bytes", "gauge", "Memory that the container may use."),
+        Metric("levelpool_memory_used_bytes", "gauge", "Memory in use by everything that shares the limit, without idle caches."),
+        Metric("levelpool_memory_percent", "gauge", "The same in percent of the limit."),
+        Metric("levelpool_oom_kills", "counter", "Processes of the container that the kernel killed for want of memory."),
+        Metric("levelpool_pressure_percent", "gauge", "Share of the last 10 s in which threads waited.", ("resource", "kind")),
+        Metric("levelpool_process_rss_bytes", "gauge", "Resident memory of the serving process."),
+        Metric("levelpool_process_pss_bytes", "gauge", "Proportional memory of the serving process."),
+        Metric("levelpool_process_tree_pss_bytes", "gauge", "Proportional memory of the serving process and all its children."),
+        Metric("levelpool_process_threads", "gauge", "Threads of the serving process."),
+        Metric("levelpool_process_fds", "gauge", "Open descriptors of the serving process."),
+        Metric("levelpool_process_children", "gauge", "Processes below the serving process."),
+        Metric("levelpool_loop_lag_seconds", "gauge", "Lateness of the event loop over the last minute.", ("quantile",)),
+        Metric("levelpool_loop_blocks", "counter", "Blocks of the event loop longer than the threshold."),
+        Metric("levelpool_lane_workers", "gauge", "Workers that are there.", _LANE),
+        Metric("levelpool_lane_max_workers", "gauge", "Most workers.", _LANE),
+        Metric("levelpool_lane_busy", "gauge", "Workers that run a call.", _LANE),
+        Metric("levelpool_lane_queued", "gauge", "Calls that wait for a worker.", _LANE),
+        Metric("levelpool_lane_queue_limit", "gauge", "Most calls that may wait.", _LANE),
+        Metric("levelpool_lane_oldest_wait_seconds", "gauge", "How long the oldest of them has waited.", _LANE),
+        Metric("levelpool_lane_submitted", "counter", "Calls that were made.", _LANE),
+        Metric("levelpool_lane_ended", "counter", "Calls that ended, by outcome.", ("lane", "outcome")),
+        Metric("levelpool_task_calls", "counter", "Calls of one task name.", _TASK),
+        Metric("levelpool_task_wait_seconds", "gauge", "Time between call and start.", _TIMES),
+        Metric("levelpool_task_run_seconds", "gauge", "Time between start and end.", _TIMES),
+        Metric("levelpool_task_peak_rss_bytes", "gauge", "Most resident memory of a worker during such a call.", _TASK),
+        Metric("levelpool_pool_size", "gauge", "Connections that the pool keeps.", ("pool",)),
+        Metric("levelpool_pool_max_overflow", "gauge", "Connections that it may open beyond that.", ("pool",)),
+        Metric("levelpool_pool_checked_out", "gauge", "Connections in use.", ("pool",)),
+        Metric("levelpool_pool_waiting", "gauge", "Calls that wait for a connection.", ("pool",)),
+        Metric("levelpool_pool_wait_p99_seconds", "gauge", "99 of 100 connections came faster.", ("pool",)),
+    )
+}
+
+_OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "died", "refused")
+
+
+def render_metrics(snapshot: Snapshot) -> tuple[bytes, str]:
+    """(the text that Prometheus scrapes, its content type). Raises `ModuleNotFoundError` without the extra `prometheus`."""
+    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest  # noqa: PLC0415 - the door
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415 - the door
+
+    class OneSnapshot:
+        def collect(self) -> Iterator[Any]:
+            samples = metric_samples(snapshot)
+            for metric in METRICS.values():
+                family = (CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily)(
+                    metric.name, metric.sentence, labels=metric.labels
+                )
+                for labels, value in samples.get(metric.name, ()):
+                    family.add_metric(labels, value)
+                yield family
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(OneSnapshot())
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def metric_samples(snapshot: Snapshot) -> dict[str, list[Sample]]:
+    """Metric name to its samples (label values and number); a name without a sample has none right now."""
+    samples: dict[str, list[Sample]] = {}
+    for name, labels, value in (*_of_resources(snapshot), *_of_lanes(snapshot), *_of_tasks(snapshot), *_of_pools(snapshot)):
+        samples.setdefault(f"levelpool_{name}", []).append((labels, float(value)))
+    return samples
+
+
+_Rows = Iterator[tuple[str, tuple[str, ...], float]]
+
+
+def _of_resources(snapshot: Snapshot) -> _Rows:
+    cpu, memory, process, loop = snapshot.resources.cpu, snapshot.resources.memory, snapshot.resources.process, snapshot.loop
+    yield "cpus", (), cpu.cpus
+    yield "cpu_percent", (), cpu.percent
+    yield "cpu_throttled_percent", (), cpu.throttled_percent
+    yield "memory_limit_bytes", (), memory.limit
+    yield "memory_used_bytes", (), memory.used
+    yield "memory_percent", (), memory.percent
+    yield "oom_kills", (), memory.oom_kills
+    for resource, pressure in snapshot.resources.pressure.items():
+        yield "pressure_percent", (resource, "some"), pressure.some
+        yield "pressure_percent", (resource, "full"), pressure.full
+    yield "process_rss_bytes", (), process.rss
+    yield "process_pss_bytes", (), process.pss
+    yield "process_tree_pss_bytes", (), process.tree_pss
+    yield "process_threads", (), process.threads
+    yield "process_fds", (), process.fds
+    yield "process_children", (), process.children
+    yield "loop_lag_seconds", ("0.5",), loop.p50
+    yield "loop_lag_seconds", ("0.99",), loop.p99
+    yield "loop_lag_seconds", ("1",), loop.max
+    yield "loop_blocks", (), loop.blocks
+
+
+def _of_lanes(snapshot: Snapshot) -> _Rows:
+    for name, lane in snapshot.lanes.items():
+        for number in ("workers", "max_workers", "busy", "queued", "queue_limit", "submitted"):
+            yield f"lane_{number}", (name,), lane[number]
+        yield "lane_oldest_wait_seconds", (name,), lane["oldest_wait"]
+        for outcome in _OUTCOMES:
+            yield "lane_ended", (name, outcome), lane[outcome]
+
+
+def _of_tasks(snapshot: Snapshot) -> _Rows:
+    for task in snapshot.tasks:
+        labels = (task["name"], task["lane"])
+        yield "task_calls", labels, task["count"]
+        yield "task_peak_rss_bytes", labels, task["peak_rss"]
+        for what in ("wait", "run"):
+            yield f"task_{what}_seconds", (*labels, "0.5"), task[f"{what}_p50"]
+            yield f"task_{what}_seconds", (*labels, "0.99"), task[f"{what}_p99"]
+
+
+def _of_pools(snapshot: Snapshot) -> _Rows:
+    for pool in snapshot.pools:
+        yield "pool_size", (pool.name,), pool.size
+        yield "pool_max_overflow", (pool.name,), pool.max_overflow
+        yield "pool_checked_out", (pool.name,), pool.checked_out
+        yield "pool_waiting", (pool.name,), pool.waiting
+        yield "pool_wait_p99_seconds", (pool.name,), pool.wait_p99

@@ -1,0 +1,39 @@
+"""What Prometheus scrapes."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from levelpool.monitoring.metrics import METRICS, metric_samples, render_metrics
+from levelpool.pools import PoolStats
+
+TASK = {"name": "parse", "lane": "cpu", "count": 7, "wait_p50": 0.1, "wait_p99": 0.2, "run_p50": 1.0, "run_p99": 2.0, "peak_rss": 9}
+
+
+def full(snapshot, lane):
+    pools = (PoolStats('odd "name"\n', 5, 6, 1, 0, 2, 0.5),)
+    return snapshot(cpu=42.0, lanes={"cpu": lane(queued=3, died=1), "io": lane()}, tasks=(TASK,), pools=pools)
+
+
+def test_text_is_what_prometheus_reads(snapshot, lane):
+    """Prometheus' own parser reads every metric back with its labels and value."""
+    text, content_type = render_metrics(full(snapshot, lane))
+    samples = {
+        (s.name, *sorted(s.labels.items())): s.value for family in text_string_to_metric_families(text.decode()) for s in family.samples
+    }
+
+    assert content_type.startswith("text/plain")
+    assert samples["levelpool_cpu_percent",] == 42.0
+    assert samples["levelpool_lane_queued", ("lane", "cpu")] == 3
+    assert samples["levelpool_lane_ended_total", ("lane", "cpu"), ("outcome", "died")] == 1
+    assert samples["levelpool_task_run_seconds", ("lane", "cpu"), ("quantile", "0.99"), ("task", "parse")] == 2.0
+    assert samples["levelpool_pool_waiting", ("pool", 'odd "name"\n')] == 2
+
+
+def test_every_metric_is_described_and_every_description_is_used(snapshot, lane):
+    """No sample without a line in the table, and no line that never has a sample."""
+    from levelpool.capacity.usage import Pressure
+
+    everything = full(snapshot, lane)
+    everything.resources.pressure["cpu"] = Pressure(1.0, 0.0)
+
+    assert set(metric_samples(everything)) == set(METRICS)
+    assert all(name.startswith("levelpool_") for name in METRICS)

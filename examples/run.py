@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import make_inbox
-
 from levelpool.errors import SettingsError
 from levelpool.settings import Settings
 

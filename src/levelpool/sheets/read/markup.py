@@ -51,21 +51,37 @@ def create_parser(meter: Meter) -> expat.XMLParserType:
     return parser
 
 
-def feed(parser: expat.XMLParserType, blocks: Iterable[bytes | str], meter: Meter) -> Iterator[None]:
+class Feeder:
     """
-    Parse *blocks*, giving back control after each.
+    Feeds a parser block by block.
 
     Raises `LimitExceeded` when one token (a tag with its attributes, a comment) grows beyond the limit: expat would keep it whole
     and look at it again with every block.
     """
-    fed = 0
-    for block in blocks:
+
+    def __init__(self, parser: expat.XMLParserType, meter: Meter) -> None:
+        self._parser = parser
+        self._meter = meter
+        self._fed = 0
+
+    def feed(self, block: bytes | str) -> None:
+        """Parse the next block."""
         data = block.encode() if isinstance(block, str) else block
-        parser.Parse(data)
-        fed += len(data)
-        meter.text(fed - parser.CurrentByteIndex, "one piece of markup")
-        yield
-    parser.Parse(b"", True)
+        self._parser.Parse(data)
+        self._fed += len(data)
+        self._meter.text(self._fed - self._parser.CurrentByteIndex, "one piece of markup")
+
+    def close(self) -> None:
+        """The document ends here; raises `ExpatError` when it does not."""
+        self._parser.Parse(b"", True)
+
+
+def feed(parser: expat.XMLParserType, blocks: Iterable[bytes | str], meter: Meter) -> None:
+    """Parse all *blocks*, and nothing must be missing at the end."""
+    feeder = Feeder(parser, meter)
+    for block in blocks:
+        feeder.feed(block)
+    feeder.close()
 
 
 def parse_small(blocks: Iterable[bytes], meter: Meter) -> Element:
@@ -89,8 +105,7 @@ def parse_small(blocks: Iterable[bytes], meter: Meter) -> Element:
     parser = create_parser(meter)
     parser.StartElementHandler = start
     parser.EndElementHandler = end
-    for _ in feed(parser, blocks, meter):
-        pass
+    feed(parser, blocks, meter)
     return root.children[0]
 
 
@@ -114,3 +129,50 @@ _SUM = re.compile(r"\s*=?\s*(?:of:)?=?\s*(?:SUM|SUBTOTAL)\s*\(", re.IGNORECASE)
 def is_sum(formula: str) -> bool:
     """Whether *formula* begins with SUM or SUBTOTAL."""
     return _SUM.match(formula) is not None
+
+
+_ENTITY = re.compile("&(#x[0-9A-Fa-f]+|#[0-9]+|[a-z]+);")
+_NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
+
+
+def resolve_entities(text: str) -> str:
+    """*text* with its character references resolved as XML says; raises `KeyError` or `ValueError` for what XML does not know."""
+    if "&" not in text:
+        return text
+    if text.count("&") != len(_ENTITY.findall(text)):
+        raise ValueError("an ampersand that begins no reference")
+    return _ENTITY.sub(_character, text)
+
+
+def _character(match: re.Match[str]) -> str:
+    name = match[1]
+    if name[0] != "#":
+        return _NAMED[name]
+    code = int(name[1:]) if name[1] != "x" else int("0" + name[1:], 0)
+    if code < 32 and code not in {9, 10, 13}:
+        raise ValueError("a character that XML does not allow")
+    return chr(code)
+
+
+def plain_text(block: bytes, prefix: bytes) -> str | None:
+    """
+    *block* as text without its namespace prefix, for the readers that know plain markup only.
+
+    None when it is not UTF-8, or holds what only a true XML parser gets right: comments, CDATA, line ends with CR.
+    """
+    if prefix:
+        block = block.replace(b"<" + prefix, b"<").replace(b"</" + prefix, b"</")
+    try:
+        text = block.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\r" in text or "<!" in text or "<?" in text else text
+
+
+_DECLARED = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([^"']*)["']""")
+
+
+def is_utf8(head: bytes) -> bool:
+    """Whether an XML part that begins with *head* is in UTF-8, by its declaration; without one it is."""
+    declared = _DECLARED.search(head[:400])
+    return b"\0" not in head[:400] and (declared is None or declared[1].lower() in {b"utf-8", b"utf8", b"us-ascii", b"ascii"})

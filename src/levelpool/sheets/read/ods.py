@@ -45,8 +45,7 @@ def _watched(blocks: Iterable[bytes], whole: int, source: Source) -> Iterator[by
 
 def _read(source: Source, blocks: Iterable[bytes], format_: str) -> Workbook:
     content = _ContentParser(source)
-    for _ in feed(content.parser, blocks, source.meter):
-        pass
+    feed(content.parser, blocks, source.meter)
     return Workbook(format=format_, sheets=tuple(content.sheets), reader="levelpool ods")
 
 
@@ -189,9 +188,7 @@ class _ContentParser:
         last = self._row + self._row_repeat - 1
         if self._kinds:
             for row in range(self._row, last + 1):
-                builder.add(row, list(self._cells), list(self._kinds), self._sums)
-                if self._row_hidden:
-                    builder.hidden_rows.add(row)
+                builder.add(row, list(self._cells), list(self._kinds), self._sums, hidden=self._row_hidden)
                 if builder.full and not builder.complete:
                     break
         self._row = last

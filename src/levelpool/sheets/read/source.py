@@ -53,7 +53,7 @@ class SheetBuilder:
         self.name = name
         self.position = position
         self.merges: list[Box] = []
-        self.hidden_rows: set[int] = set()
+        self._hidden_rows: set[int] = set()
         self.hidden_columns: set[int] = set()
         self._remarks: list[str] = []
         self.complete = True
@@ -76,7 +76,7 @@ class SheetBuilder:
         """Whether as many rows as were asked for are here; the reader stops then."""
         return self._max_rows is not None and self._row_count >= self._max_rows
 
-    def add(self, row: int, cells: list[str | None], kinds: list[Kind | None], sums: Iterable[int] = ()) -> None:
+    def add(self, row: int, cells: list[str | None], kinds: list[Kind | None], sums: Iterable[int] = (), *, hidden: bool = False) -> None:
         """One row, numbered from 1; both lists begin at column A. A row without a cell is not delivered."""
         while kinds and kinds[-1] is None:
             kinds.pop()
@@ -91,6 +91,8 @@ class SheetBuilder:
         self._rows.append(row)
         self._cells.append(cells)
         self._kinds.append(kinds)
+        if hidden:
+            self._hidden_rows.add(row)
         if sums:
             self._sums[row] = frozenset(sums)
         self._row_count += 1
@@ -122,7 +124,7 @@ class SheetBuilder:
             cell_count=self._cell_count,
             complete=self.complete,
             merges=tuple(self.merges),
-            hidden_rows=frozenset(self.hidden_rows),
+            hidden_rows=frozenset(self._hidden_rows),
             hidden_columns=frozenset(self.hidden_columns),
             remarks=(*self._remarks, *self._disorder_remark()),
         )

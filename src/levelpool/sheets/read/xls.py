@@ -57,7 +57,6 @@ def _read_sheet(book: Any, position: int, source: Source) -> Sheet:
     try:
         for top, bottom, left, right in sheet.merged_cells:
             builder.merge(Box(top + 1, left, bottom, right - 1))
-        builder.hidden_rows.update(row + 1 for row, info in sheet.rowinfo_map.items() if info.hidden)
         builder.hidden_columns.update(column for column, info in sheet.colinfo_map.items() if info.hidden)
         formats = _number_kinds(book)
         for row in range(sheet.nrows):
@@ -84,7 +83,8 @@ def _add_row(builder: SheetBuilder, sheet: Any, row: int, formats: list[Kind]) -
             kind = NUMBER + "yyyy-mm-dd hh:mm:ss"
         cells.append(text)
         kinds.append(kind)
-    builder.add(row + 1, cells, kinds)
+    info = sheet.rowinfo_map.get(row)
+    builder.add(row + 1, cells, kinds, hidden=info is not None and bool(info.hidden))
 
 
 _TEXT, _NUMBER, _DATE, _BOOLEAN, _ERROR = 1, 2, 3, 4, 5

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from levelpool.sheets.read.markup import Element, create_parser, feed, local, unescape
+from levelpool.sheets.read.markup import Element
 from levelpool.sheets.read.number_formats import number_kind
 from levelpool.sheets.read.package import Package, Relation
+from levelpool.sheets.read.shared_texts import SharedTexts, read_shared_texts
 from levelpool.sheets.read.source import SheetBuilder, Source
-from levelpool.sheets.read.xlsx_rows import Texts, read_rows
+from levelpool.sheets.read.xlsx_fast import read_rows
 from levelpool.sheets.table import Sheet, Workbook
 
 _WORKBOOK = "xl/workbook.xml"
@@ -120,50 +121,6 @@ def _whole(text: str | None) -> int:
     return int(text) if text and text.isdecimal() else 0
 
 
-def _shared_texts(package: Package, relations: tuple[Relation, ...], source: Source) -> Texts:
+def _shared_texts(package: Package, relations: tuple[Relation, ...], source: Source) -> SharedTexts:
     part = next((relation.target for relation in relations if relation.type == "sharedStrings" and relation.target), None)
-    return [] if part is None else read_shared_texts(package.stream(part), source)
-
-
-def read_shared_texts(blocks: Iterator[bytes], source: Source) -> list[str]:
-    """The shared texts, in order; phonetic readings (rPh) are no part of a text."""
-    meter = source.meter
-    texts: list[str] = []
-    pieces: list[str] = []
-    length = 0
-    phonetic = False
-
-    def take(data: str) -> None:
-        nonlocal length
-        length += len(data)
-        meter.text(length, "one shared text")
-        pieces.append(data)
-
-    def start(name: str, _attributes: dict[str, str]) -> None:
-        nonlocal phonetic, length
-        tag = local(name)
-        if tag == "t" and not phonetic:
-            parser.CharacterDataHandler = take
-        elif tag == "si":
-            pieces.clear()
-            length = 0
-        elif tag == "rPh":
-            phonetic = True
-
-    def end(name: str) -> None:
-        nonlocal phonetic
-        tag = local(name)
-        if tag == "t":
-            parser.CharacterDataHandler = None
-        elif tag == "si":
-            meter.strings(length)
-            texts.append(unescape("".join(pieces)))
-        elif tag == "rPh":
-            phonetic = False
-
-    parser = create_parser(meter)
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    for _ in feed(parser, blocks, meter):
-        pass
-    return texts
+    return SharedTexts() if part is None else read_shared_texts(package.stream(part), source.meter)

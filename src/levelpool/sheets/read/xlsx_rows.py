@@ -9,80 +9,91 @@ from collections.abc import Iterable, Sequence
 
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.limits import Meter
-from levelpool.sheets.read.markup import create_parser, feed, is_sum, local, unescape
+from levelpool.sheets.read.markup import Feeder, create_parser, is_sum, local, unescape
+from levelpool.sheets.read.shared_texts import SharedTexts
 from levelpool.sheets.read.source import SheetBuilder
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Box, Kind
-
-Texts = Sequence[str]
-"""The shared texts of a workbook, by number."""
 
 BOOLEANS = {"1": "true", "0": "false", "true": "true", "false": "false"}
 
 
-def read_rows(blocks: Iterable[bytes], builder: SheetBuilder, texts: Texts, styles: Sequence[str], meter: Meter) -> None:
+def read_rows_slowly(blocks: Iterable[bytes], builder: SheetBuilder, texts: SharedTexts, styles: Sequence[str], meter: Meter) -> None:
     """Parse the whole part of a sheet and hand its rows, merged areas and hidden rows and columns to *builder*."""
-    rows = SheetParser(builder, texts, styles, meter)
-    for _ in feed(rows.parser, blocks, meter):
+    sheet = SheetParser(builder, texts, styles, meter)
+    for block in blocks:
+        sheet.feeder.feed(block)
         if builder.full:
             builder.complete = False
             return
+    sheet.feeder.close()
 
 
 class SheetParser:
-    """The handlers of one sheet's part; feed `parser`, and rows arrive at the builder as they end."""
+    """
+    The handlers of one sheet's part: feed `feeder`, and rows arrive at the builder as they end.
 
-    def __init__(self, builder: SheetBuilder, texts: Texts, styles: Sequence[str], meter: Meter) -> None:
+    Runs of whole rows may be left out of what is fed, when somebody else takes them and tells so with `row` and `note_formula`.
+    """
+
+    def __init__(self, builder: SheetBuilder, texts: SharedTexts, styles: Sequence[str], meter: Meter) -> None:
         self._builder = builder
-        self._texts = texts
+        self._texts = texts.by_number
         self._styles = styles
         self._meter = meter
         self._columns: dict[str, int] = {}
         self._shared_sums: set[str] = set()
         self._in_data = False
-        self._phonetic = False
-        self._row = 0
+        self._aside = 0  # within a phonetic reading or an extension, whose texts are not the cell's
+        self.row = 0  # the last one seen
+        self._hidden = False
         self._column = -1
         self._cells: list[str | None] = []
         self._kinds: list[Kind | None] = []
         self._sums: list[int] = []
         self._type: str | None = None
         self._style: str | None = None
-        self._value: list[str] = []
+        self._value: list[str] = []  # of <v>
+        self._inline: list[str] = []  # of <is>
         self._formula: list[str] = []
         self._formula_at: str | None = None  # the shared formula's number, "" for one of the cell's own
         self._length = 0
-        self.parser = create_parser(meter)
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
+        self._parser = create_parser(meter)
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self.feeder = Feeder(self._parser, meter)
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         tag = name if ":" not in name else local(name)
         if not self._in_data:
             self._start_around(tag, attributes)
+        elif tag in {"rPh", "extLst"}:
+            self._aside += 1
+        elif self._aside:
+            return
         elif tag == "c":
             self._start_cell(attributes)
-        elif tag == "v" or (tag == "t" and not self._phonetic):
-            self.parser.CharacterDataHandler = self._take_value
+        elif tag in {"v", "t"}:
+            self._parser.CharacterDataHandler = self._take_value if tag == "v" else self._take_inline
         elif tag == "row":
             self._start_row(attributes)
         elif tag == "f":
             self._formula_at = attributes.get("si", "") if attributes.get("t") == "shared" else ""
-            self.parser.CharacterDataHandler = self._take_formula
-        elif tag == "rPh":
-            self._phonetic = True
+            self._parser.CharacterDataHandler = self._take_formula
 
     def _end(self, name: str) -> None:
         tag = name if ":" not in name else local(name)
-        if tag == "c":
-            if self._in_data:
-                self._end_cell()
+        if not self._in_data:
+            return
+        if tag in {"rPh", "extLst"}:
+            self._aside -= 1
+        elif self._aside:
+            return
+        elif tag == "c":
+            self._end_cell()
         elif tag in {"v", "t", "f"}:
-            self.parser.CharacterDataHandler = None
+            self._parser.CharacterDataHandler = None
         elif tag == "row":
-            if self._in_data:
-                self._builder.add(self._row, self._cells, self._kinds, self._sums)
-        elif tag == "rPh":
-            self._phonetic = False
+            self._builder.add(self.row, self._cells, self._kinds, self._sums, hidden=self._hidden)
         elif tag == "sheetData":
             self._in_data = False
 
@@ -99,14 +110,14 @@ class SheetParser:
 
     def _start_row(self, attributes: dict[str, str]) -> None:
         number = attributes.get("r")
-        self._row = int(number) if number else self._row + 1
+        self.row = int(number) if number else self.row + 1
         self._column = -1
         self._cells, self._kinds, self._sums = [], [], []
-        if attributes.get("hidden") in {"1", "true"}:
-            self._builder.hidden_rows.add(self._row)
+        self._hidden = attributes.get("hidden") in {"1", "true"}
 
     def _start_cell(self, attributes: dict[str, str]) -> None:
         self._value.clear()
+        self._inline.clear()
         self._formula.clear()
         self._formula_at = None
         self._length = 0
@@ -127,6 +138,11 @@ class SheetParser:
         self._meter.text(self._length)
         self._value.append(data)
 
+    def _take_inline(self, data: str) -> None:
+        self._length += len(data)
+        self._meter.text(self._length)
+        self._inline.append(data)
+
     def _take_formula(self, data: str) -> None:
         self._length += len(data)
         self._meter.text(self._length)
@@ -134,14 +150,16 @@ class SheetParser:
 
     def _end_cell(self) -> None:
         text, kind = self._content()
-        if self._formula_at is not None and self._note_formula() and kind is not None:
+        if self._formula_at is not None and self.note_formula("".join(self._formula), self._formula_at) and kind is not None:
             self._sums.append(self._column)
         if kind is not None:
             self._place(text, kind)
 
     def _content(self) -> tuple[str, Kind | None]:
-        value = self._value[0] if len(self._value) == 1 else "".join(self._value)
         type_ = self._type
+        # A cell may hold both; its type says which one is meant.
+        pieces = (self._inline or self._value) if type_ == "inlineStr" else (self._value or self._inline)
+        value = pieces[0] if len(pieces) == 1 else "".join(pieces)
         if type_ == "s":
             return (self._texts[self._text_number(value)], TEXT) if value else ("", None)
         if type_ in {"str", "inlineStr"}:
@@ -150,21 +168,22 @@ class SheetParser:
         if not value:
             return ("=" + "".join(self._formula), NO_VALUE) if self._formula_at is not None else ("", None)
         if type_ is None or type_ == "n":
-            return value, self._number_kind()
+            return value, self.number_kind(self._style)
         if type_ == "b":
             return (BOOLEANS[value], BOOLEAN) if value in BOOLEANS else (value, ERROR)
         return value, DATE if type_ == "d" else ERROR
 
     def _text_number(self, value: str) -> int:
-        if value.isdecimal() and int(value) < len(self._texts):
-            return int(value)
+        number = value.strip()
+        if number.isdecimal() and int(number) < len(self._texts):
+            return int(number)
         raise DamagedFile(
-            f"{self._meter.name} is damaged: a cell in row {self._row} of sheet {self._builder.name!r} points to shared text {value!r}, "
+            f"{self._meter.name} is damaged: a cell in row {self.row} of sheet {self._builder.name!r} points to shared text {value!r}, "
             f"but the file holds only {len(self._texts)}; export it again"
         )
 
-    def _number_kind(self) -> Kind:
-        style = self._style
+    def number_kind(self, style: str | None) -> Kind:
+        """The kind of a number cell with this style number."""
         if style is None:
             return NUMBER
         try:
@@ -172,14 +191,13 @@ class SheetParser:
         except (ValueError, IndexError):
             return NUMBER
 
-    def _note_formula(self) -> bool:
-        """Whether the cell's formula is a sum; a shared formula is written once and then only named."""
-        own = is_sum("".join(self._formula))
-        if self._formula_at:
-            if self._formula:
-                (self._shared_sums.add if own else self._shared_sums.discard)(self._formula_at)
-            return self._formula_at in self._shared_sums
-        return own
+    def note_formula(self, formula: str, shared: str) -> bool:
+        """Whether *formula* is a sum; one that cells share (by the number *shared*, "" for none) is written once and then only named."""
+        if not shared:
+            return is_sum(formula)
+        if formula:
+            (self._shared_sums.add if is_sum(formula) else self._shared_sums.discard)(shared)
+        return shared in self._shared_sums
 
     def _place(self, text: str, kind: Kind) -> None:
         gap = self._column - len(self._cells)
@@ -191,7 +209,7 @@ class SheetParser:
             self._kinds.append(kind)
             return
         if self._kinds[self._column] is not None:
-            self._builder.remark(f"a cell of row {self._row} stands twice, in column {self._column + 1}: the last one counts")
+            self._builder.remark(f"a cell of row {self.row} stands twice, in column {self._column + 1}: the last one counts")
         self._cells[self._column] = text
         self._kinds[self._column] = kind
 

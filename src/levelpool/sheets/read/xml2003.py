@@ -35,8 +35,7 @@ def read_xml2003(source: Source) -> Workbook:
     """Read every sheet to its end: kinds, exact numbers, number formats, merged areas, hidden rows, columns and sheets."""
     encoding = _encoding(source)
     parser = _WorkbookParser(source)
-    for _ in feed(parser.parser, _blocks(source, encoding), source.meter):
-        pass
+    feed(parser.parser, _blocks(source, encoding), source.meter)
     return Workbook(format="xml2003", sheets=tuple(parser.sheets), reader="levelpool xml2003", encoding=encoding.name)
 
 
@@ -77,6 +76,8 @@ class _WorkbookParser:
         self._sums: list[int] = []
         self._cell: dict[str, str] = {}
         self._row_style = ""
+        self._row_hidden = False
+        self._span = 0  # further rows that look like this one
         self._type: str | None = None
         self._text: list[str] = []
         self._length = 0
@@ -136,8 +137,7 @@ class _WorkbookParser:
         self._column = 0
         self._cells, self._kinds, self._sums = [], [], []
         self._row_style = attributes.get("StyleID", "")
-        if attributes.get("Hidden") == "1" and self._builder is not None:
-            self._builder.hidden_rows.add(self._row)
+        self._row_hidden = attributes.get("Hidden") == "1"
         self._span = int(attributes.get("Span", 0))
 
     def _take(self, data: str) -> None:
@@ -163,7 +163,7 @@ class _WorkbookParser:
         if tag == "Cell":
             self._end_cell(builder)
         elif tag == "Row":
-            builder.add(self._row, self._cells, self._kinds, self._sums)
+            builder.add(self._row, self._cells, self._kinds, self._sums, hidden=self._row_hidden)
             self._row += self._span
         elif tag == "Worksheet":
             self.sheets.append(builder.finish(hidden=self._hidden, date1904=self._date1904))

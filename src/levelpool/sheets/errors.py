@@ -11,6 +11,8 @@ Everything the sheets wing raises on purpose; each message is one sentence for t
         ├── LimitExceeded         it is larger than a limit allows; names limit, value and variable
         ├── NameRefused           a dataset name that is not valid, reserved, or not ours
         ├── ClaimLost             another worker took over this file: this one rolled back
+        ├── NotFound              no file or dataset of that name or number (also a LookupError)
+        ├── TryAgain              the database was busy or went away in the middle; nothing was changed
         ├── FileInUse             the file's state does not allow this (undo while running, ...)
         └── InboxError            the inbox does not exist, cannot be read, or a link leads out of it
 """
@@ -59,6 +61,14 @@ class NameRefused(SheetError):
 
 class ClaimLost(SheetError):
     """Another worker took over the file; this one rolled back and changed nothing."""
+
+
+class NotFound(SheetError, LookupError):
+    """There is no file or dataset of that name or number."""
+
+
+class TryAgain(SheetError):
+    """The database was busy or went away in the middle; nothing was changed."""
 
 
 class FileInUse(SheetError):

@@ -138,6 +138,20 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredColumn:
+    """One column of a dataset, as its database table has it."""
+
+    name: str
+    header: str  # as in the file that brought the column
+    position: int  # 0-based, in order of arrival
+    type: ColumnType
+    storage: str  # the type as declared in the database
+    scale: int = 0  # NUMERIC only: most digits behind the point
+    even_scale: bool = True  # NUMERIC only: every value has exactly `scale` of them
+    filled: bool = False  # some file had a value for it
+
+
+@dataclass(frozen=True, slots=True)
 class Outside:
     """A row that is not data: a title, a header, a unit row, a total, a footer."""
 

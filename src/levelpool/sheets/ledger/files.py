@@ -1,0 +1,372 @@
+"""
+The life of a file in the ledger: recorded, claimed, finished or failed, released, undone.
+
+    record -> pending | duplicate | failed          claim -> running          finish -> loaded | partial
+    fail   -> failed (a replay: as it was)          release -> pending (a replay: as it was)
+
+Every function takes a connection inside a transaction of the caller. The claim is the fence: `finish`, `fail` and `release`
+change a file only while it still carries the caller's claim.
+"""
+
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from levelpool.sheets.errors import ClaimLost, FileInUse, NotFound
+from levelpool.sheets.ledger.tables import audit, claims, files, sheets
+from levelpool.sheets.table import CellCounts
+
+LIVE = ("pending", "running", "loaded", "partial")
+"""A file in one of these states makes the same content a duplicate; after a failure or an undo the content may come again."""
+
+MOST_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A file as it came in; `error` says why it was refused before it was kept."""
+
+    name: str
+    source: str
+    actor: str
+    size: int = 0
+    sha256: str | None = None
+    dataset: str | None = None
+    dataset_asked: bool = False
+    origin: str | None = None
+    stamp: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of an arrival."""
+
+    id: int
+    status: str
+    duplicate_of: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A file that is ours to ingest, until somebody takes it over."""
+
+    file_id: int
+    token: str
+    name: str
+    sha256: str
+    source: str
+    dataset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one import came to."""
+
+    dataset: str
+    rows_loaded: int
+    rows_quarantined: int
+    cells: CellCounts
+    format: str
+    reader: str
+
+    @property
+    def status(self) -> str:
+        """As the file will carry it."""
+        return "partial" if self.rows_quarantined or self.cells.quarantined else "loaded"
+
+
+def now() -> datetime:
+    """The time that goes into the ledger."""
+    return datetime.now(UTC)
+
+
+def note(
+    connection: sa.Connection,
+    actor: str,
+    action: str,
+    *,
+    file_id: int | None = None,
+    dataset: str | None = None,
+    **detail: object,
+) -> None:
+    """Write one line of the audit: who did what to which file or dataset."""
+    line = {"at": now(), "actor": actor, "action": action, "file_id": file_id, "dataset": dataset, "detail": detail or None}
+    connection.execute(audit.insert(), line)
+
+
+# ---------------------------------------------------------------- arriving
+
+
+def record(connection: sa.Connection, arrival: Arrival) -> Recorded:
+    """
+    Record an arrival: pending, or a duplicate of a file with the same content, or failed when it was refused.
+
+    The same content is a duplicate unless somebody asks for it in another dataset by name.
+    """
+    if arrival.sha256 is not None:
+        _lock_content(connection, arrival.sha256)
+    values: dict[str, Any] = {
+        "name": arrival.name,
+        "sha256": arrival.sha256,
+        "size": arrival.size,
+        "kept": arrival.sha256 is not None,
+        "source": arrival.source,
+        "origin": arrival.origin,
+        "stamp": arrival.stamp,
+        "actor": arrival.actor,
+        "dataset": arrival.dataset,
+        "dataset_asked": arrival.dataset_asked,
+        "error": arrival.error,
+        "status": "pending" if arrival.error is None else "failed",
+        "attempts": 0,
+        "received_at": now(),
+        "finished_at": None if arrival.error is None else now(),
+    }
+    zeros = dict.fromkeys(
+        ("rows_loaded", "rows_quarantined", "cells_read", "cells_loaded", "cells_quarantined", "cells_outside"),
+        0,
+    )
+    file_id = int(connection.execute(files.insert().returning(files.c.id), values | zeros).scalar_one())
+    if arrival.error is not None:
+        note(connection, arrival.actor, "file.refused", file_id=file_id, error=arrival.error)
+        return Recorded(file_id, "failed", None)
+    first = _same_content(connection, file_id, arrival.sha256, arrival.dataset if arrival.dataset_asked else None)
+    if first is None:
+        note(connection, arrival.actor, "file.received", file_id=file_id, name=arrival.name, source=arrival.source)
+        return Recorded(file_id, "pending", None)
+    duplicate = {"status": "duplicate", "duplicate_of": first, "finished_at": now()}
+    connection.execute(files.update().where(files.c.id == file_id).values(duplicate))
+    note(connection, arrival.actor, "file.duplicate", file_id=file_id, name=arrival.name, duplicate_of=first)
+    return Recorded(file_id, "duplicate", first)
+
+
+def _lock_content(connection: sa.Connection, sha256: str) -> None:
+    """Let the same content arrive one after the other; on SQLite the insert that follows does so by itself."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sha256, 0))))
+
+
+def _same_content(connection: sa.Connection, file_id: int, sha256: str | None, dataset: str | None) -> int | None:
+    """The oldest other live file with the same content, in *dataset* if one is given."""
+    query = sa.select(files.c.id).where(files.c.sha256 == sha256, files.c.id != file_id, files.c.status.in_(LIVE))
+    if dataset is not None:
+        query = query.where(files.c.dataset == dataset)
+    return connection.execute(query.order_by(files.c.id).limit(1)).scalar()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The last record of a path in an inbox."""
+
+    file_id: int
+    stamp: str
+    status: str
+    kept: bool
+
+
+def known_origins(connection: sa.Connection, origins: Collection[str]) -> dict[str, Known]:
+    """What was last recorded of each of these paths; paths that were never recorded are missing."""
+    found: dict[str, Known] = {}
+    wanted = sorted(origins)
+    for start in range(0, len(wanted), 500):
+        query = sa.select(files).where(files.c.origin.in_(wanted[start : start + 500])).order_by(files.c.id)
+        found.update({row.origin: Known(row.id, row.stamp or "", row.status, row.sha256 is not None) for row in connection.execute(query)})
+    return found
+
+
+# ---------------------------------------------------------------- claiming
+
+
+def claim_next(connection: sa.Connection, holder: str) -> Claim | None:
+    """Claim the oldest pending file, or None; two services never get the same one."""
+    # Another service may hold the row's lock for the moment of its own claim: step over it.
+    oldest = sa.select(files.c.id).where(files.c.status == "pending").order_by(files.c.id).limit(1).with_for_update(skip_locked=True)
+    return _claim(connection, holder, files.c.id == oldest.scalar_subquery(), files.c.status == "pending")
+
+
+def claim_file(connection: sa.Connection, file_id: int, holder: str, statuses: Collection[str]) -> Claim:
+    """Claim this very file, whose state must be one of *statuses*; else `FileInUse`, or `NotFound` when there is none."""
+    claim = _claim(connection, holder, files.c.id == file_id, files.c.status.in_(statuses))
+    if claim is None:
+        status = status_of(connection, file_id)
+        if status in statuses:
+            raise FileInUse(f"the original of file {file_id} is no longer kept: send the file again")
+        raise FileInUse(f"file {file_id} is {status}: this needs a file that is {' or '.join(statuses)}")
+    return claim
+
+
+def claim_replay(connection: sa.Connection, file_id: int, holder: str, actor: str) -> Claim:
+    """Claim a file to load it once more from its kept original; `FileInUse` when its content is loaded from another file meanwhile."""
+    row = connection.execute(sa.select(files).where(files.c.id == file_id)).one_or_none()
+    if row is not None and row.status in {"failed", "undone"} and row.sha256 is not None:
+        other = _same_content(connection, file_id, row.sha256, row.dataset if row.dataset_asked else None)
+        if other is not None:
+            raise FileInUse(f"file {file_id} has the same content as file {other}, which is there: undo file {other} first")
+    claim = claim_file(connection, file_id, holder, ("loaded", "partial", "failed", "undone"))
+    note(connection, actor, "file.replayed", file_id=file_id, dataset=claim.dataset)
+    return claim
+
+
+def _claim(connection: sa.Connection, holder: str, *where: sa.ColumnElement[bool]) -> Claim | None:
+    token = uuid.uuid4().hex
+    before = sa.case((files.c.status == "pending", files.c.status_before), else_=files.c.status)
+    running = {
+        "status": "running",
+        "claim": token,
+        "status_before": before,
+        "attempts": sa.case((files.c.status == "pending", files.c.attempts), else_=0),
+        "started_at": now(),
+        "finished_at": None,
+        "progress": 0.0,
+        "error": None,
+    }
+    query = files.update().where(*where, files.c.kept).values(running)
+    row = connection.execute(query.returning(files.c.id, files.c.name, files.c.sha256, files.c.source, files.c.dataset)).one_or_none()
+    if row is None:
+        return None
+    connection.execute(claims.insert(), {"token": token, "file_id": row.id, "holder": holder, "claimed_at": now(), "renewed_at": now()})
+    return Claim(row.id, token, row.name, row.sha256, row.source, row.dataset)
+
+
+def renew(connection: sa.Connection, progress: dict[str, float | None]) -> None:
+    """Say that the holders of these claims still live, and how far each has come, in percent."""
+    for token, percent in sorted(progress.items()):
+        connection.execute(claims.update().where(claims.c.token == token, claims.c.ended_at.is_(None)).values(renewed_at=now()))
+        connection.execute(files.update().where(files.c.claim == token, files.c.status == "running").values(progress=percent))
+
+
+def reclaim(connection: sa.Connection, died: Callable[[str, datetime, datetime], bool]) -> list[int]:
+    """
+    Take the files of dead holders back, so that they can be claimed again; return their ids.
+
+    A file whose holders died again and again is recorded as failed: it may be what kills them.
+    """
+    query = sa.select(claims.c.token, claims.c.holder, claims.c.renewed_at, files.c.id, files.c.attempts, files.c.status_before)
+    query = query.join(files, files.c.claim == claims.c.token).where(files.c.status == "running").order_by(files.c.id)
+    taken = []
+    for row in connection.execute(query).all():
+        if not died(row.holder, row.renewed_at, now()):
+            continue
+        if row.attempts + 1 >= MOST_ATTEMPTS:
+            sentence = f"the service died {row.attempts + 1} times while it worked on this file: it may be too large for this machine"
+            _leave_running(connection, row.id, row.token, row.status_before or "failed", sentence, attempts=row.attempts + 1)
+        elif _leave_running(connection, row.id, row.token, "pending", None, attempts=row.attempts + 1):
+            note(connection, "levelpool", "file.reclaimed", file_id=row.id, holder=row.holder)
+            taken.append(row.id)
+    return taken
+
+
+def check_claim(connection: sa.Connection, file_id: int, token: str) -> None:
+    """Raise `ClaimLost` if somebody else took over the file."""
+    query = sa.select(files.c.id).where(files.c.id == file_id, files.c.claim == token, files.c.status == "running")
+    if connection.execute(query).scalar() is None:
+        raise ClaimLost(f"another worker took over file {file_id}: nothing was changed here")
+
+
+# ---------------------------------------------------------------- ending
+
+
+def undo(connection: sa.Connection, file_id: int, actor: str, rows_removed: int) -> None:
+    """Record that the rows of a file were taken back; `FileInUse` unless it is loaded or partial."""
+    values = {"status": "undone", "rows_loaded": 0, "finished_at": now(), "progress": None, "error": None}
+    update = files.update().where(files.c.id == file_id, files.c.status.in_(("loaded", "partial"))).values(values)
+    if connection.execute(update).rowcount != 1:
+        check_undoable(connection, file_id)
+    connection.execute(sheets.update().where(sheets.c.file_id == file_id).values(rows_loaded=0))
+    note(connection, actor, "file.undone", file_id=file_id, rows_removed=rows_removed)
+
+
+def check_undoable(connection: sa.Connection, file_id: int) -> str:
+    """The state of a file whose rows are there; else `FileInUse`, or `NotFound`."""
+    status = status_of(connection, file_id)
+    if status not in {"loaded", "partial"}:
+        raise FileInUse(f"file {file_id} is {status}: only a file that is loaded or partial can be undone")
+    return status
+
+
+def finish(connection: sa.Connection, file_id: int, token: str, outcome: Outcome) -> None:
+    """
+    Record the import as done, in the transaction that wrote its rows.
+
+    Raises `ClaimLost` if the file no longer carries this claim; the caller must then roll back.
+    """
+    values = {
+        "status": outcome.status,
+        "dataset": outcome.dataset,
+        "rows_loaded": outcome.rows_loaded,
+        "rows_quarantined": outcome.rows_quarantined,
+        "cells_read": outcome.cells.read,
+        "cells_loaded": outcome.cells.loaded,
+        "cells_quarantined": outcome.cells.quarantined,
+        "cells_outside": outcome.cells.outside,
+        "format": outcome.format,
+        "reader": outcome.reader,
+        "finished_at": now(),
+        "progress": 100.0,
+        "status_before": None,
+        "error": None,
+        "attempts": 0,
+    }
+    fence = (files.c.id == file_id, files.c.claim == token, files.c.status == "running")
+    if connection.execute(files.update().where(*fence).values(values)).rowcount != 1:
+        raise ClaimLost(f"another worker took over file {file_id}: nothing was changed here")
+    _end_claim(connection, token, outcome.status)
+    note(
+        connection,
+        "levelpool",
+        f"file.{outcome.status}",
+        file_id=file_id,
+        dataset=outcome.dataset,
+        rows_loaded=outcome.rows_loaded,
+        rows_quarantined=outcome.rows_quarantined,
+    )
+
+
+def fail(connection: sa.Connection, file_id: int, token: str, sentence: str) -> bool:
+    """Record the import as failed, with one sentence; a failed replay leaves the earlier import as it was. False: the claim was lost."""
+    before = connection.execute(sa.select(files.c.status_before).where(files.c.id == file_id)).scalar()
+    return _leave_running(connection, file_id, token, before or "failed", sentence)
+
+
+def release_all(connection: sa.Connection, holder: str) -> None:
+    """Give back every file that *holder* still has."""
+    query = sa.select(claims.c.token, claims.c.file_id).where(claims.c.holder == holder, claims.c.ended_at.is_(None))
+    for row in connection.execute(query).all():
+        release(connection, row.file_id, row.token)
+
+
+def release(connection: sa.Connection, file_id: int, token: str) -> bool:
+    """Give a file back undone, because the service stops: the next one claims it again."""
+    return _leave_running(connection, file_id, token, "pending", None)
+
+
+def _leave_running(connection: sa.Connection, file_id: int, token: str, status: str, sentence: str | None, **values: int) -> bool:
+    """Fenced: from running to *status*; False when the file no longer carries this claim."""
+    ended = None if status == "pending" else now()
+    fence = (files.c.id == file_id, files.c.claim == token, files.c.status == "running")
+    update = files.update().where(*fence).values(status=status, error=sentence, finished_at=ended, progress=None, **values)
+    if status != "pending":
+        update = update.values(status_before=None)
+    if connection.execute(update).rowcount != 1:
+        return False
+    _end_claim(connection, token, "released" if status == "pending" else "failed")
+    if sentence is not None:
+        note(connection, "levelpool", "file.failed", file_id=file_id, error=sentence)
+    return True
+
+
+def _end_claim(connection: sa.Connection, token: str, outcome: str) -> None:
+    connection.execute(claims.update().where(claims.c.token == token).values(ended_at=now(), outcome=outcome))
+
+
+def status_of(connection: sa.Connection, file_id: int) -> str:
+    """The state of a file; `NotFound` when there is none with this id."""
+    status = connection.execute(sa.select(files.c.status).where(files.c.id == file_id)).scalar()
+    if status is None:
+        raise NotFound(f"there is no file {file_id}")
+    return str(status)

@@ -1,0 +1,137 @@
+"""What a database must be able to do to hold datasets: one `Target` per kind of database, in a file of its own."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from levelpool.sheets.load.schema import SchemaPlan
+from levelpool.sheets.table import ColumnType, StoredColumn, Value
+
+META_COLUMNS = ("_file_id", "_sheet", "_row")
+"""Every table has these first: the file's id, the sheet's name, and the 1-based row of the sheet."""
+
+Misfit = tuple[int, int, str]
+"""Index of the row, index of the column, and why the value cannot be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRows:
+    """Some rows of one sheet, ready to be written."""
+
+    file_id: int
+    sheet: str
+    numbers: Sequence[int]  # the 1-based row of the sheet, for each of `values`
+    values: Sequence[tuple[Value, ...]]
+
+
+class Target(ABC):
+    """One database, through a connection whose transactions belong to the caller."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    # ------------------------------------------------------------ what differs from one kind of database to the next
+
+    @abstractmethod
+    def lock_schema(self, name: str) -> None:
+        """Let nobody else change or fill the table *name* until the transaction ends."""
+
+    @abstractmethod
+    def hold_schema(self, name: str) -> None:
+        """Let nobody change the columns of *name* until the transaction ends; others may fill it meanwhile."""
+
+    @abstractmethod
+    def is_taken(self, name: str) -> bool:
+        """Whether anything (table, view, index, ...) of that name is there."""
+
+    @abstractmethod
+    def storage(self, kind: ColumnType, digits: int) -> str:
+        """The declared type of a column whose values have at most *digits* significant digits."""
+
+    @abstractmethod
+    def create_table(self, name: str, columns: Sequence[StoredColumn]) -> None:
+        """Create the table, with `_file_id`, `_sheet`, `_row` and an index for undo."""
+
+    @abstractmethod
+    def alter_table(self, name: str, plan: SchemaPlan) -> None:
+        """Add and widen columns; rows keep their values."""
+
+    @abstractmethod
+    def misfits(self, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:
+        """The values that this database cannot store as they are."""
+
+    @abstractmethod
+    def insert(self, name: str, columns: Sequence[StoredColumn], rows: SheetRows) -> set[str]:
+        """Write rows, no value of which is a misfit; return the NUMERIC columns where a number has other digits behind the point."""
+
+    # ------------------------------------------------------------ what is the same everywhere
+
+    def create_view(self, name: str, key: Sequence[str], columns: Sequence[StoredColumn]) -> None:
+        """Create the view NAME_current: the newest row per key."""
+        shown = ", ".join([*META_COLUMNS, *(quote(column.name) for column in columns)])
+        newest = f"PARTITION BY {_listed(key)} ORDER BY _file_id DESC, _row DESC, _sheet DESC"
+        ranked = f"SELECT {shown}, row_number() OVER ({newest}) AS _rank FROM {quote(name)}"
+        self.run(f"CREATE VIEW {quote(f'{name}_current')} AS SELECT {shown} FROM ({ranked}) AS ranked WHERE _rank = 1")
+
+    def drop_view(self, name: str) -> None:
+        """Remove the view NAME_current, if it is there."""
+        self.run(f"DROP VIEW IF EXISTS {quote(f'{name}_current')}")
+
+    def has_values(self, name: str, column: str) -> bool:
+        """Whether any row has a value in that column."""
+        query = sa.text(f"SELECT 1 FROM {quote(name)} WHERE {quote(column)} IS NOT NULL LIMIT 1")
+        return self.connection.execute(query).first() is not None
+
+    def count(self, name: str, file_id: int) -> int:
+        """How many rows of one file are there."""
+        query = sa.text(f"SELECT count(*) FROM {quote(name)} WHERE _file_id = :id")
+        return int(self.connection.execute(query, {"id": file_id}).scalar_one())
+
+    def count_restored(self, name: str, key: Sequence[str], file_id: int) -> int:
+        """How many keys would show an older row again if the rows of one file were removed."""
+        grouped = f"SELECT 1 FROM {quote(name)} GROUP BY {_listed(key)} HAVING max(_file_id) = :id AND min(_file_id) < :id"
+        return int(self.connection.execute(sa.text(f"SELECT count(*) FROM ({grouped}) AS restored"), {"id": file_id}).scalar_one())
+
+    def delete(self, name: str, file_id: int) -> int:
+        """Remove the rows of one file; return how many there were."""
+        return self.connection.execute(sa.text(f"DELETE FROM {quote(name)} WHERE _file_id = :id"), {"id": file_id}).rowcount
+
+    def run(self, statement: str) -> None:
+        """Run one statement that changes the schema."""
+        self.connection.exec_driver_sql(statement)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(quote, names))
+
+
+def quote(identifier: str) -> str:
+    """*identifier* as SQL text."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def unstorable_texts(values: Sequence[tuple[Value, ...]], columns: Sequence[int]) -> list[Misfit]:
+    """Texts that no database stores: with a NUL, or with half of a surrogate pair; *columns* are indexes of TEXT columns."""
+    found: list[Misfit] = []
+    for index in columns:
+        texts = [row[index] for row in values]
+        # One look at all texts together is many times faster than one at each.
+        together = "".join(text for text in texts if isinstance(text, str))
+        if "\0" not in together and not _has_surrogate(together):
+            continue
+        for number, text in enumerate(texts):
+            if isinstance(text, str) and "\0" in text:
+                found.append((number, index, "the text holds a NUL character, which databases cannot store"))
+            elif isinstance(text, str) and _has_surrogate(text):
+                found.append((number, index, "the text holds half of a surrogate pair, which is no character"))
+    return found
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -1,0 +1,137 @@
+"""
+The kept originals, by the hash of their content.
+
+A file is in the store whole or not at all: it is written beside its place, synced, and then renamed. What was kept is never changed.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+CHUNK = 1 << 20
+_FICLONE = 0x40049409  # linux/fs.h
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One original in the store."""
+
+    sha256: str
+    size: int  # bytes
+
+
+class Store:
+    """The originals under one folder, which is made when the first file comes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, sha256: str) -> Path:
+        """Where the original with this hash lies."""
+        return self.folder / sha256[:2] / sha256
+
+    def keep(self, source: IO[bytes]) -> Kept:
+        """
+        Keep the content of an open file, from its start, and return its hash; the copy is on disk when this returns.
+
+        Where the file system can, the copy shares its blocks with the source. It is the copy that is hashed: what a writer does
+        to the source meanwhile cannot come between hash and content.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        fresh = self.folder / f".{uuid.uuid4().hex}.part"
+        try:
+            with fresh.open("xb+") as copy:
+                _copy(source, copy)
+                copy.seek(0)
+                digest = hashlib.file_digest(copy, "sha256").hexdigest()
+                size = copy.seek(0, os.SEEK_END)
+                os.fsync(copy.fileno())
+            self._settle(fresh, digest)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                fresh.unlink()
+        return Kept(digest, size)
+
+    def take(self, path: Path) -> Kept:
+        """Keep the file at *path*, which is ours alone and is gone afterwards: renamed where the file system can, else copied."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.seek(0, os.SEEK_END)
+            os.fsync(file.fileno())
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._settle(path, digest)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            with path.open("rb") as file:
+                kept = self.keep(file)
+            path.unlink()
+            return kept
+        return Kept(digest, size)
+
+    def _settle(self, fresh: Path, sha256: str) -> None:
+        place = self.path(sha256)
+        if not place.parent.is_dir():
+            place.parent.mkdir(exist_ok=True)
+            _sync_folder(self.folder)
+        fresh.chmod(0o440)
+        fresh.replace(place)
+        _sync_folder(place.parent)
+
+    def remove(self, sha256: str) -> None:
+        """Remove an original; nothing happens when it is gone already."""
+        with contextlib.suppress(FileNotFoundError):
+            self.path(sha256).unlink()
+
+    def sweep(self, older_than: float) -> int:
+        """Remove what a process that died left half written before the instant *older_than* (seconds since 1970); return how many."""
+        if not self.folder.is_dir():
+            return 0
+        leftovers = [path for path in self.folder.glob(".*.part") if path.stat().st_mtime < older_than]
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+        return len(leftovers)
+
+
+def _copy(source: IO[bytes], copy: IO[bytes]) -> None:
+    if not _share_blocks(source, copy):
+        source.seek(0)
+        shutil.copyfileobj(source, copy, CHUNK)
+    copy.flush()
+
+
+def _share_blocks(source: IO[bytes], copy: IO[bytes]) -> bool:
+    """Copy without copying, on a file system that can (Btrfs, XFS, ...)."""
+    try:
+        fcntl.ioctl(copy.fileno(), _FICLONE, source.fileno())
+    except OSError as error:
+        if error.errno in {
+            errno.EOPNOTSUPP,
+            errno.EXDEV,
+            errno.EINVAL,
+            errno.ENOTTY,
+            errno.ENOSYS,
+            errno.EPERM,
+            errno.EBADF,
+            errno.ETXTBSY,
+        }:
+            return False
+        raise
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in *folder* last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from levelpool.alerts.alert import Alert
 from levelpool.alerts.channels import Channel
@@ -137,7 +138,7 @@ class Alerter:
             for task in late:
                 task.cancel()
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """The answer of `GET /api/system/alerts`."""
         now = datetime.now(UTC)
         burning, past = self.burning(), self.past()

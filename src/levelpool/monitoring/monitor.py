@@ -10,9 +10,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
+from levelpool.capacity.detect import Capacity
 from levelpool.monitoring.diagnosis import diagnose
 from levelpool.monitoring.lag import LagReading, LagWatch
 from levelpool.monitoring.resources import SHORTEST_SPAN, ResourceReader
@@ -48,6 +50,23 @@ class Done:
 Listener = Callable[[Snapshot], object]
 
 
+@dataclass(slots=True, eq=False)
+class _Subscription:
+    """A listener, the loop it is called in (None: the monitor's thread), and when it is told next."""
+
+    listener: Listener
+    loop: asyncio.AbstractEventLoop | None
+    interval: float
+    due: float = 0.0
+
+    def tell(self, snapshot: Snapshot, now: float) -> None:
+        self.due = now + self.interval
+        if self.loop is None:
+            _call(self.listener, snapshot)
+        elif not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(_call, self.listener, snapshot)
+
+
 class ResourceMonitor:
     """
     Watches a manager, its process and its container.
@@ -77,9 +96,10 @@ class ResourceMonitor:
         self._reader = reader
         self._pools: dict[str, Callable[[], PoolStats]] = {}
         self._collectors: dict[str, Callable[[], object]] = {}
-        self._listeners: list[tuple[Listener, asyncio.AbstractEventLoop | None]] = []
+        self._subscriptions: list[_Subscription] = []
         self._latest: Snapshot | None = None
         self._taken_at = 0.0
+        self._warn_at = 0.0
         self._asked: list[concurrent.futures.Future[Snapshot]] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -121,6 +141,11 @@ class ResourceMonitor:
 
     # -- asking
 
+    @property
+    def capacity(self) -> Capacity | None:
+        """What we may use, as of the last snapshot; None before the first start."""
+        return self._reader.capacity if self._reader is not None else None
+
     def latest(self) -> Snapshot | None:
         """The last snapshot, at most a few seconds old; None before the first."""
         return self._latest
@@ -142,20 +167,21 @@ class ResourceMonitor:
         self._wake.set()
         return answer
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, listener: Listener, *, interval: float | None = None) -> Callable[[], None]:
         """
-        Call *listener* with a snapshot every interval; the returned function ends that.
+        Call *listener* with a snapshot every *interval* seconds (None: the monitor's own); the returned function ends that.
 
         From within a loop it is called in that loop, otherwise in the monitor's thread. What it raises is logged.
         """
-        entry = (listener, _running_loop())
+        subscription = _Subscription(listener, _running_loop(), self.interval if interval is None else interval)
         with self._lock:
-            self._listeners.append(entry)
+            self._subscriptions.append(subscription)
+        self._wake.set()
 
         def unsubscribe() -> None:
             with self._lock:
-                if entry in self._listeners:
-                    self._listeners.remove(entry)
+                if subscription in self._subscriptions:
+                    self._subscriptions.remove(subscription)
 
         return unsubscribe
 
@@ -180,9 +206,9 @@ class ResourceMonitor:
     # -- in the monitor's thread
 
     def _watch(self) -> None:
-        tell_at = time.monotonic()
         self._stop.wait(SHORTEST_SPAN)  # the first use of the processors needs a span to be measured over
         while not self._stop.is_set():
+            self._wake.clear()
             with self._lock:
                 asked, self._asked = self._asked, []
             try:
@@ -190,14 +216,17 @@ class ResourceMonitor:
             except Exception as error:
                 logger.exception("could not take a snapshot")
                 _answer(asked, error)
+                self._stop.wait(1.0)
             else:
                 _answer(asked, snapshot)
-                if time.monotonic() >= tell_at:
-                    tell_at = time.monotonic() + self.interval
-                    self._tell(snapshot)
-            self._wake.wait(min(READING_INTERVAL, max(0.0, tell_at - time.monotonic())))
-            self._wake.clear()
+                self._tell(snapshot)
+            self._wake.wait(self._until_next())
         _answer(self._asked, RuntimeError("the monitor was stopped"))
+
+    def _until_next(self) -> float:
+        now = time.monotonic()
+        with self._lock:
+            return min([READING_INTERVAL, *(max(0.0, each.due - now) for each in self._subscriptions)])
 
     def _take(self) -> Snapshot:
         if self._reader is None:
@@ -221,14 +250,14 @@ class ResourceMonitor:
         return snapshot
 
     def _tell(self, snapshot: Snapshot) -> None:
-        self._warn(snapshot)
+        now = time.monotonic()
+        if now >= self._warn_at:
+            self._warn_at = now + self.interval
+            self._warn(snapshot)
         with self._lock:
-            listeners = tuple(self._listeners)
-        for listener, loop in listeners:
-            if loop is None:
-                _call(listener, snapshot)
-            elif not loop.is_closed():
-                loop.call_soon_threadsafe(_call, listener, snapshot)
+            due = [each for each in self._subscriptions if now >= each.due]
+        for subscription in due:
+            subscription.tell(snapshot, now)
 
     def _warn(self, snapshot: Snapshot) -> None:
         cpu, memory = snapshot.resources.cpu, snapshot.resources.memory

@@ -95,6 +95,7 @@ async def test_collector_that_fails_says_its_error():
 async def test_numbers_come_while_the_loop_stands_still():
     """The monitor reads in its own thread."""
     async with ResourceMonitor(interval=0.01) as monitor:
+        monitor.subscribe(lambda _snapshot: None)
         before = await monitor.fresh(max_age=0)
         time.sleep(0.3)  # noqa: ASYNC251 - this is the subject
         after = monitor.latest()
@@ -134,7 +135,26 @@ async def test_asking_a_monitor_that_is_not_started_is_an_error():
 async def test_thresholds_are_logged(caplog):
     """A use above the threshold is a warning with both figures."""
     async with ResourceMonitor(interval=0.02, memory_threshold=0.0) as monitor:
+        monitor.subscribe(lambda _snapshot: None)
         await monitor.fresh(max_age=0)
         await asyncio.sleep(0.1)
 
     assert "(threshold 0 %)" in caplog.text
+
+
+async def test_listener_may_ask_for_its_own_interval():
+    """Somebody who watches live is told more often than the alerts are checked."""
+    often, seldom = [], []
+    enough = asyncio.Event()
+
+    def listen(snapshot):
+        often.append(snapshot)
+        if len(often) == 3:
+            enough.set()
+
+    async with ResourceMonitor(interval=60.0) as monitor:
+        monitor.subscribe(seldom.append)
+        monitor.subscribe(listen, interval=0.01)
+        await asyncio.wait_for(enough.wait(), 5)
+
+    assert len(seldom) == 1

@@ -1,0 +1,354 @@
+"""
+What the web workers of one host share: a private folder with kernel locks, and a socket for each that answers questions.
+
+The locks are POSIX record locks, one byte each of one file: the kernel drops them when their process dies, however it dies,
+and a child that inherits the descriptor does not keep them. The sockets answer JSON from a thread of their own, so a
+neighbour is answered also while the event loop stands still.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import socket
+import stat
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from levelpool.errors import SettingsError
+
+logger = logging.getLogger(__name__)
+
+LEADER_POLL = 1.0
+"""Seconds between two tries to become the leader."""
+ANSWER_TIMEOUT = 2.0
+"""Seconds that a neighbour has to answer."""
+MOST_SEATS = 256
+
+_LEADER = 0
+_FIRST_SEAT = 1_000
+_FIRST_SLOT = 10_000
+_LONGEST_QUESTION = 1_000
+
+
+def open_folder(folder: Path) -> Path:
+    """
+    Make *folder* if it is not there, for this user only (mode 0700), and return its absolute path.
+
+    Raises `SettingsError` when it cannot be made, is a link, belongs to somebody else, or lets others in.
+    """
+    folder = folder.absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise SettingsError(f"LEVELPOOL_RUNTIME_DIR is {str(folder)!r}: it cannot be made ({error.strerror})") from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise SettingsError(
+            f"LEVELPOOL_RUNTIME_DIR is {str(folder)!r}: it must be a folder of this user alone (mode 0700), not a link;"
+            f" it has mode {stat.S_IMODE(found.st_mode):04o} and belongs to user {found.st_uid}"
+        )
+    return folder
+
+
+# ---------------------------------------------------------------- locks
+
+
+class LockFile:
+    """
+    A file whose bytes are locks. Within one process a lock is held once, whoever asks.
+
+    Get one with `LockFile.at(path)`: closing any other descriptor of the same file would drop all locks of this process,
+    so there is one for each file, and it stays open as long as the process lives.
+    """
+
+    _open: dict[tuple[int, int, int], "LockFile"] = {}  # noqa: RUF012 - shared by all on purpose, see above
+    _registry = threading.Lock()
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._held: set[int] = set()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def at(cls, path: Path) -> "LockFile":
+        """The locks of *path*, made if it is not there."""
+        with cls._registry:
+            path.touch(mode=0o600)  # does not open a file that is there already
+            found = path.stat()
+            # A forked child starts with no locks: the process is part of the key.
+            key = (os.getpid(), found.st_dev, found.st_ino)
+            if key not in cls._open:
+                cls._open[key] = cls(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+            return cls._open[key]
+
+    def try_lock(self, byte: int) -> bool:
+        """Take the lock unless somebody has it."""
+        with self._lock:
+            if byte in self._held:
+                return False
+            try:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+            except (BlockingIOError, PermissionError):
+                return False
+            self._held.add(byte)
+            return True
+
+    def unlock(self, byte: int) -> None:
+        """Give the lock back."""
+        with self._lock:
+            if byte in self._held:
+                self._held.remove(byte)
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
+
+    def is_locked(self, byte: int) -> bool:
+        """Whether anybody holds the lock, this process included."""
+        with self._lock:
+            if byte in self._held:
+                return True
+        # Asking, and not trying: somebody who tries at the same moment must not find it taken by us.
+        question = _pack_flock(fcntl.F_WRLCK, byte)
+        return _flock_type(fcntl.fcntl(self._descriptor, fcntl.F_GETLK, question)) != fcntl.F_UNLCK
+
+
+# `struct flock` of C: type, whence, start, length, process on Linux; start, length, process, type, whence on BSD and macOS.
+_FLOCK = "qqihh" if sys.platform == "darwin" else "hhqqi4x"
+
+
+def _pack_flock(kind: int, byte: int) -> bytes:
+    if sys.platform == "darwin":
+        return struct.pack(_FLOCK, byte, 1, 0, kind, os.SEEK_SET)
+    return struct.pack(_FLOCK, kind, os.SEEK_SET, byte, 1, 0)
+
+
+def _flock_type(answer: bytes) -> int:
+    return int(struct.unpack(_FLOCK, answer)[3 if sys.platform == "darwin" else 0])
+
+
+class Slots:
+    """
+    One slot for each CPU worker of the host, held while a call runs: over all processes no more calls run than there are slots.
+
+    `try_take` never waits. Usable from any thread.
+    """
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._locks = LockFile.at(folder / "locks")
+        self._count = count
+
+    def resize(self, count: int) -> None:
+        """Use so many slots from now on; those beyond are given back as their calls end."""
+        self._count = count
+
+    def try_take(self) -> int | None:
+        """A slot, or None when all are taken."""
+        # Everybody starts at a place of their own, so that they seldom try the same byte.
+        start = os.getpid()
+        for offset in range(self._count):
+            slot = (start + offset) % self._count
+            if self._locks.try_lock(_FIRST_SLOT + slot):
+                return slot
+        return None
+
+    def give_back(self, slot: int) -> None:
+        """Let somebody else have it."""
+        self._locks.unlock(_FIRST_SLOT + slot)
+
+    def taken(self) -> int:
+        """How many slots are taken over all processes."""
+        return sum(self._locks.is_locked(_FIRST_SLOT + slot) for slot in range(self._count))
+
+
+# ---------------------------------------------------------------- neighbours
+
+Answers = Mapping[str, Callable[[], object]]
+"""What a neighbour may ask, and who answers; the answer becomes JSON."""
+
+
+class Neighbours:
+    """
+    One web worker among those that share *folder*: its seat, whether it leads, and what the others say.
+
+    `async with Neighbours(folder, answers) as us:`; *answers* are called in a thread of their own.
+    Raises `SettingsError` for a folder that cannot be used.
+    """
+
+    def __init__(self, folder: Path, answers: Answers | None = None) -> None:
+        self._folder = open_folder(folder)
+        self._locks = LockFile.at(self._folder / "locks")
+        self._answers = dict(answers or {})
+        self._seat: int | None = None
+        self._leading = asyncio.Event()
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def folder(self) -> Path:
+        """The private folder."""
+        return self._folder
+
+    @property
+    def seat(self) -> int:
+        """Our number among the web workers of the host: the lowest that was free. Raises `RuntimeError` before the start."""
+        if self._seat is None:
+            raise RuntimeError("not among the neighbours yet: use `async with`")
+        return self._seat
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            self._take_seat()
+            stack.callback(self._leave)
+            stack.enter_context(_serving(self._folder, self.seat, self._answers))
+            trying = asyncio.create_task(self._try_to_lead(), name="levelpool leadership")
+            stack.callback(trying.cancel)
+            await asyncio.sleep(0)  # alone, it leads from the start
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self._stack.aclose()
+
+    # -- the leader
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that watches the inbox, tells alerts and runs migrations for the host."""
+        return self._leading.is_set()
+
+    async def lead(self) -> None:
+        """Return when this process leads, which may be at once, or when the leader has gone; it leads until it ends."""
+        await self._leading.wait()
+
+    async def _try_to_lead(self) -> None:
+        while not self._locks.try_lock(_LEADER):  # noqa: ASYNC110 - the kernel tells nobody that a lock became free
+            await asyncio.sleep(LEADER_POLL)
+        logger.info("web worker %d (process %d) leads", self.seat, os.getpid())
+        self._leading.set()
+
+    # -- asking the others
+
+    def seats(self) -> tuple[int, ...]:
+        """The seats of everybody who is there, ourselves included."""
+        return tuple(seat for seat in range(MOST_SEATS) if self._locks.is_locked(_FIRST_SEAT + seat))
+
+    def ask(self, question: str) -> dict[int, object]:
+        """
+        What everybody answers to *question*, by seat, ourselves included. Blocks up to `ANSWER_TIMEOUT` for each.
+
+        Who does not answer is left out: it is just starting, ending, or dead.
+        """
+        answers = {}
+        for seat in self.seats():
+            with contextlib.suppress(OSError, ValueError):
+                answers[seat] = _ask(self._folder, seat, question)
+        return answers
+
+    def _take_seat(self) -> None:
+        self._seat = next((seat for seat in range(MOST_SEATS) if self._locks.try_lock(_FIRST_SEAT + seat)), None)
+        if self._seat is None:
+            raise SettingsError(f"all {MOST_SEATS} seats in {self._folder} are taken: give this service a LEVELPOOL_RUNTIME_DIR of its own")
+
+    def _leave(self) -> None:
+        if self.leads:
+            self._locks.unlock(_LEADER)
+            self._leading.clear()
+        self._locks.unlock(_FIRST_SEAT + self.seat)
+        self._seat = None
+
+
+# ---------------------------------------------------------------- sockets
+
+
+@contextmanager
+def _serving(folder: Path, seat: int, answers: Answers) -> Iterator[None]:
+    """Answer questions on the socket of *seat* while the context lasts."""
+    name = _socket_name(seat)
+    # The seat's lock is ours: a socket that lies there belongs to somebody who has died.
+    (folder / name).unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as server:
+        with _short_path(folder) as short:
+            server.bind(f"{short}/{name}")
+        server.listen()
+        thread = threading.Thread(target=_answer_all, args=(server, answers), name="levelpool neighbour", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            # Closing alone would leave the thread in accept().
+            with contextlib.suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+            thread.join(timeout=ANSWER_TIMEOUT)
+            (folder / name).unlink(missing_ok=True)
+
+
+def _answer_all(server: socket.socket, answers: Answers) -> None:
+    while True:
+        try:
+            connection, _address = server.accept()
+        except OSError:
+            return  # shut down
+        with connection:
+            try:
+                connection.settimeout(ANSWER_TIMEOUT)
+                connection.sendall(_answer(_read_question(connection), answers))
+            except OSError as error:
+                logger.debug("a neighbour went away before its answer: %s", error)
+
+
+def _read_question(connection: socket.socket) -> str:
+    text = b""
+    while not text.endswith(b"\n") and len(text) < _LONGEST_QUESTION:
+        part = connection.recv(_LONGEST_QUESTION)
+        if not part:
+            break
+        text += part
+    return text.decode("utf-8", "replace").strip()
+
+
+def _answer(question: str, answers: Answers) -> bytes:
+    if question not in answers:
+        return json.dumps({"error": f"unknown question {question!r}"}).encode()
+    try:
+        return json.dumps({"answer": answers[question]()}).encode()
+    except Exception as error:
+        logger.exception("could not answer the neighbours' question %r", question)
+        return json.dumps({"error": str(error)}).encode()
+
+
+def _ask(folder: Path, seat: int, question: str) -> object:
+    """Raises `OSError` when nobody answers, `ValueError` when the answer is none."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(ANSWER_TIMEOUT)
+        with _short_path(folder) as short:
+            connection.connect(f"{short}/{_socket_name(seat)}")
+        connection.sendall(f"{question}\n".encode())
+        parts = []
+        while part := connection.recv(1 << 16):
+            parts.append(part)
+    said = json.loads(b"".join(parts))
+    if "answer" not in said:
+        raise ValueError(said.get("error"))
+    return said["answer"]
+
+
+def _socket_name(seat: int) -> str:
+    return f"worker-{seat}.sock"
+
+
+@contextmanager
+def _short_path(folder: Path) -> Iterator[str]:
+    """A path to *folder* that fits into the 107 bytes that the address of a socket may have."""
+    if len(os.fsencode(folder)) < 80 or not Path("/proc/self/fd").exists():
+        yield str(folder)
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,212 @@
+"""Locks that die with their holder, one leader, and answers over sockets; with real processes."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from levelpool.errors import SettingsError
+from levelpool.neighbours import LockFile, Neighbours, Slots, open_folder
+
+NEIGHBOUR = """
+import asyncio, os, sys
+from pathlib import Path
+from levelpool.neighbours import Neighbours, Slots
+
+async def main():
+    folder = Path(sys.argv[1])
+    async with Neighbours(folder, {"who": lambda: os.getpid()}) as us:
+        slots = Slots(folder, 2)
+        taken = slots.try_take()
+        print(us.seat, us.leads, taken, flush=True)
+        await us.lead()
+        print("leads", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A private folder that is not there yet."""
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def start(folder):
+    """A function that starts a neighbour in a process of its own; returns the process and its first line."""
+    with contextlib.ExitStack() as stack:
+
+        def begin():
+            process = stack.enter_context(
+                subprocess.Popen([sys.executable, "-c", NEIGHBOUR, str(folder)], stdout=subprocess.PIPE, text=True)
+            )
+            stack.callback(process.kill)
+            return process, process.stdout.readline().split()
+
+        yield begin
+
+
+async def test_one_alone_leads_and_sits_first(folder):
+    """With nobody else there, it is worker 0 and leads from the start."""
+    async with Neighbours(folder) as us:
+        assert (us.seat, us.leads, us.seats()) == (0, True, (0,))
+
+
+async def test_second_process_follows_until_the_leader_is_killed(folder, start):
+    """There is one leader; five seconds after its death there is another, without anybody cleaning up."""
+    first, said = start()
+    async with Neighbours(folder) as us:
+        assert (said[:2], us.seat, us.leads) == (["0", "True"], 1, False)
+
+        first.send_signal(signal.SIGKILL)
+        killed = time.monotonic()
+        await asyncio.wait_for(us.lead(), 5)
+
+        assert us.leads
+        assert time.monotonic() - killed < 5
+
+
+async def test_leader_that_closes_hands_over(folder, start):
+    """An orderly end gives the lead away too, and the seat becomes free."""
+    async with Neighbours(folder) as us:
+        other, said = start()
+        assert us.leads
+        assert said[:2] == ["1", "False"]
+
+    assert other.stdout.readline() == "leads\n"
+    async with Neighbours(folder) as us:
+        assert (us.seat, us.leads) == (0, False)
+
+
+async def test_everybody_answers(folder, start):
+    """A question goes to every neighbour, ourselves included; who has died is left out."""
+    other, _ = start()
+    async with Neighbours(folder, {"who": os.getpid}) as us:
+        both = us.ask("who")
+        other.kill()
+        other.wait()
+
+        assert both == {0: other.pid, 1: os.getpid()}
+        assert us.ask("who") == {1: os.getpid()}
+        assert us.ask("unknown") == {}
+
+
+async def test_answer_comes_while_the_loop_stands_still(folder, start):
+    """The socket has a thread of its own: this very test blocks the loop while it asks itself."""
+    async with Neighbours(folder, {"now": lambda: 1}) as us:
+        assert us.ask("now") == {0: 1}
+
+
+async def test_failing_answer_is_left_out(folder, caplog):
+    """Its error is logged where it happened."""
+
+    def fail():
+        raise ValueError("no")
+
+    async with Neighbours(folder, {"bad": fail}) as us:
+        assert us.ask("bad") == {}
+
+    assert "could not answer the neighbours' question 'bad'" in caplog.text
+
+
+async def test_long_folder_name_is_no_obstacle(tmp_path):
+    """The address of a socket has 107 bytes; the folder may have more."""
+    folder = tmp_path / ("a" * 100) / ("b" * 100)
+    async with Neighbours(folder, {"who": lambda: "me"}) as us:
+        assert us.ask("who") == {0: "me"}
+
+
+async def test_dead_workers_socket_is_replaced(folder):
+    """A socket file that was left behind by a killed worker does not stop its successor."""
+    open_folder(folder)
+    (folder / "worker-0.sock").touch()
+    async with Neighbours(folder, {"who": lambda: "me"}) as us:
+        assert us.ask("who") == {0: "me"}
+
+    assert not (folder / "worker-0.sock").exists()
+
+
+def test_slots_are_one_budget_for_all_processes(folder, start):
+    """Two slots: one is taken elsewhere, one here, and then there is none until the other process dies."""
+    other, said = start()
+    slots = Slots(open_folder(folder), 2)
+
+    mine = slots.try_take()
+    none_left = slots.try_take()
+    other.kill()
+    other.wait()
+    again = slots.try_take()
+
+    assert {mine, int(said[2])} == {0, 1}
+    assert none_left is None
+    assert again == int(said[2])
+
+
+def test_slot_can_be_given_back(folder):
+    """What was taken here can be taken again, and counts meanwhile."""
+    slots = Slots(open_folder(folder), 1)
+    taken = slots.try_take()
+    counted = slots.taken()
+    slots.give_back(taken)
+
+    assert (taken, counted, slots.taken(), slots.try_take()) == (0, 1, 0, 0)
+    slots.give_back(0)
+
+
+def test_two_users_in_one_process_share_the_budget(folder):
+    """Kernel locks belong to the process: within it, they are counted here."""
+    first, second = Slots(open_folder(folder), 1), Slots(folder, 1)
+    taken = first.try_take()
+
+    assert second.try_take() is None
+    first.give_back(taken)
+
+
+def test_child_that_inherits_the_descriptor_does_not_keep_the_lock(folder):
+    """A worker process that was forked, and lives on, holds nothing after its parent has given a lock back."""
+    locks = LockFile.at(open_folder(folder) / "locks")
+    locks.try_lock(77)
+    ready, done = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(ready[1], b"x")
+        os.read(done[0], 1)
+        os._exit(0)
+    os.read(ready[0], 1)
+    locks.unlock(77)
+    code = "import sys; from pathlib import Path; from levelpool.neighbours import LockFile; print(LockFile.at(Path(sys.argv[1])).try_lock(77))"
+    other = subprocess.run([sys.executable, "-c", code, str(folder / "locks")], capture_output=True, text=True, check=True)
+    os.write(done[1], b"x")
+    os.waitpid(child, 0)
+    for descriptor in (*ready, *done):
+        os.close(descriptor)
+
+    assert other.stdout == "True\n"
+
+
+@pytest.mark.parametrize("spoil", ["others", "link", "file"])
+def test_folder_that_is_not_private_is_refused(tmp_path, spoil):
+    """Whoever may write there could answer in our place."""
+    folder = tmp_path / "run"
+    if spoil == "others":
+        folder.mkdir(mode=0o755)
+    elif spoil == "link":
+        (tmp_path / "real").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "real")
+    else:
+        folder.touch()
+
+    with pytest.raises(SettingsError, match="LEVELPOOL_RUNTIME_DIR"):
+        open_folder(folder)
+
+
+def test_folder_is_made_private(folder):
+    """Mode 0700, whatever the umask."""
+    assert open_folder(folder).stat().st_mode & 0o777 == 0o700

@@ -147,7 +147,7 @@ class Settings:
         shown="production: min(20, max(5, floor(cpus) + 4)); development: 5",
     )
     database_url: str | None = _variable(
-        "LEVELPOOL_DATABASE_URL", _TEXT, None, "Any postgresql:// or sqlite:/// URL.", shown="a SQLite file under LEVELPOOL_DATA_DIR"
+        "LEVELPOOL_DATABASE_URL", _TEXT, None, "Any postgresql:// or sqlite:/// URL.", shown="levelpool.sqlite under LEVELPOOL_DATA_DIR"
     )
 
     # monitoring and alerts
@@ -239,6 +239,16 @@ class Settings:
             if text:
                 values[each.name] = _parse(each, text)
         return cls(**values)
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'levelpool.sqlite'}"
+
+    @property
+    def inbox_folder(self) -> Path:
+        """The watched folder."""
+        return self.inbox or self.data_dir / "inbox"
 
     @classmethod
     def variables(cls) -> tuple[Variable, ...]:

@@ -3,14 +3,19 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
+from levelpool.database import open_connection
+from levelpool.errors import SettingsError
 from levelpool.service.uploads import Run
 from levelpool.sheets.ledger import tables
+from levelpool.sheets.migrations import migrate
 from levelpool.web.auth import Identity, Role
 
 SESSION_LIFE = timedelta(hours=12)
@@ -180,3 +185,46 @@ class Credentials:
                 self._memory.pop(next(iter(self._memory)))
             self._memory[key] = (self._clock() + MEMORY_SECONDS, found)
         return found
+
+
+# ---------------------------------------------------------------- the same, for the command line
+
+
+def make_token(url: str, *, role: str, name: str, days: int | None = None) -> str:
+    """A new token in the database at *url*; it is not stored, so this is the only moment it can be read. Raises `DatabaseError`."""
+    expires_at = _now() + timedelta(days=days) if days else None
+    with _ledger(url) as connection:
+        return create_token(connection, name=name, role=Role(role), created_by="command line", expires_at=expires_at)
+
+
+def list_tokens(url: str) -> list[dict[str, Any]]:
+    """All tokens, oldest first; `state` is "valid", "revoked" or "expired"."""
+    with _ledger(url) as connection:
+        return [
+            {
+                "id": row.id,
+                "name": row.name,
+                "role": row.role,
+                "state": "revoked" if row.revoked_at else "expired" if row.expires_at and row.expires_at <= _now() else "valid",
+                "created_by": row.created_by,
+                "created_at": row.created_at.isoformat(),
+                "expires_at": row.expires_at.isoformat() if row.expires_at else None,
+                "last_used_at": row.last_used_at.isoformat() if row.last_used_at else None,
+            }
+            for row in connection.execute(sa.select(T).order_by(T.c.id))
+        ]
+
+
+def revoke_token(url: str, token_id: int) -> None:
+    """Take a token back. Raises `SettingsError` when there is none with this number that is not revoked already."""
+    with _ledger(url) as connection:
+        found = connection.execute(T.update().where(T.c.id == token_id, T.c.revoked_at.is_(None)).values(revoked_at=_now()))
+        if not found.rowcount:
+            raise SettingsError(f"there is no token {token_id} to revoke: 'levelpool token list' shows them")
+
+
+@contextmanager
+def _ledger(url: str) -> Iterator[sa.Connection]:
+    with open_connection(url) as connection, connection.begin():
+        migrate(connection)
+        yield connection

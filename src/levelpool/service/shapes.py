@@ -1,0 +1,140 @@
+"""The shapes of the API's answers, for the OpenAPI description; the answers themselves are plain dictionaries."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Status = Literal["pending", "running", "loaded", "partial", "failed", "duplicate", "undone"]
+
+
+class _Shape(BaseModel):
+    # More fields may stand beside the ones that are described.
+    model_config = ConfigDict(extra="allow")
+
+
+class ErrorDetail(_Shape):
+    code: str = Field(description="One short word for programs.")
+    message: str = Field(description="One sentence for people: what, which, the figures, what to do.")
+
+
+class ErrorAnswer(_Shape):
+    error: ErrorDetail
+
+
+class Queued(_Shape):
+    id: int
+    status: Status
+
+
+class SheetRecord(_Shape):
+    name: str
+    dataset: str | None
+    header_row: int | None = Field(description="0-based; null without a header row.")
+    rows_loaded: int
+    rows_quarantined: int
+    hidden: bool
+
+
+class FileRecord(_Shape):
+    id: int = Field(description="Rising in order of arrival; `_file_id` in the rows of datasets.")
+    name: str
+    sha256: str | None
+    dataset: str | None
+    status: Status
+    rows_loaded: int
+    rows_quarantined: int
+    error: str | None = Field(description="One sentence.")
+    sheets: list[SheetRecord]
+    started_at: str | None = Field(description="UTC, ISO 8601.")
+    finished_at: str | None
+    progress: float | None = Field(description="0 to 100 while it runs.")
+    duplicate_of: int | None
+
+
+class FileList(_Shape):
+    files: list[FileRecord] = Field(description="Newest first.")
+    total: int
+
+
+class QuarantinedCell(_Shape):
+    sheet: str
+    row: int = Field(description="The sheet's 1-based row.")
+    column: str
+    value: str
+    reason: str
+
+
+class QuarantineList(_Shape):
+    rows: list[QuarantinedCell]
+    total: int
+
+
+class Undone(_Shape):
+    id: int
+    status: Status
+    rows_removed: int
+    rows_restored: int
+
+
+class Replayed(_Shape):
+    id: int
+    status: Status
+    rows_loaded: int
+    rows_quarantined: int
+
+
+class PreviewColumn(_Shape):
+    name: str
+    header: str
+    type: str
+    why: str
+
+
+class PreviewSheet(_Shape):
+    name: str
+    header_row: int | None
+    columns: list[PreviewColumn]
+    rows: list[list[object]] = Field(description="The first 100.")
+    rows_examined: int
+    complete: bool = Field(description="Whether the types stand on all rows of the sheet.")
+
+
+class Preview(_Shape):
+    sheets: list[PreviewSheet]
+
+
+class Scanned(_Shape):
+    found: int
+    queued: int
+
+
+class DatasetColumn(_Shape):
+    name: str
+    header: str
+    type: str
+
+
+class Dataset(_Shape):
+    name: str
+    columns: list[DatasetColumn]
+    rows: int
+    key: list[str] | None
+
+
+class DatasetList(_Shape):
+    datasets: list[Dataset]
+    total: int
+
+
+class RowList(_Shape):
+    rows: list[dict[str, object]] = Field(description="By `_file_id`, `_row`; NUMERIC and integers beyond 2^53 are strings.")
+    total: int
+
+
+class Alive(_Shape):
+    status: str
+
+
+class Ready(_Shape):
+    status: str
+    reasons: list[str] = Field(description="What is not ready, one sentence each.")

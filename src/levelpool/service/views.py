@@ -1,0 +1,33 @@
+"""What the page shows beyond the API's lists: the columns of a file's sheets with their reasons, one dataset. Named SQL, reading only."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from levelpool.sheets.ledger.tables import columns, datasets, sheets
+
+Json = dict[str, Any]
+
+
+def read_sheets(connection: sa.Connection, file_id: int) -> list[Json]:
+    """The tables found in a file, each with its columns, why they have their types, and why the table is where it is."""
+    found = connection.execute(sa.select(sheets).where(sheets.c.file_id == file_id, sheets.c.dataset.is_not(None)).order_by(sheets.c.id))
+    shown = ("name", "dataset", "header_row", "hidden", "rows_loaded", "rows_quarantined")
+    return [
+        {name: getattr(row, name) for name in shown}
+        | {"columns": (row.plan or {}).get("columns", []), "reasons": (row.plan or {}).get("reasons", [])}
+        for row in found
+    ]
+
+
+def read_dataset(connection: sa.Connection, name: str) -> Json:
+    """One dataset with its columns. Raises `LookupError` when the ledger knows no such name."""
+    dataset = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
+    if dataset is None:
+        raise LookupError(f"there is no dataset {name}")
+    found = connection.execute(sa.select(columns).where(columns.c.dataset_id == dataset.id).order_by(columns.c.position))
+    return {
+        "name": dataset.name,
+        "key": dataset.key,
+        "columns": [{"name": row.name, "header": row.header, "type": row.type, "why": row.why} for row in found],
+    }

@@ -117,9 +117,11 @@ class Notation:
     currency: str = ""  # the mark, as it stands before or behind the number
     currency_after: bool = False
     parentheses: bool = False  # "(12.00)" is -12.00
+    minus: str = "before"  # where a minus stands: "before" everything, "inside" ("$-5"), or "after" ("5-")
     full_width: bool = False  # "１２３"
-    date_form: str = ""  # strptime-like: "%Y-%m-%d", "%d.%m.%Y %H:%M", "%Y年%m月%d日"; "serial" for workbook serials
+    date_form: str = ""  # strptime-like: "%Y-%m-%d", "%-d.%-m.%Y %H:%M", "%Y年%m月%d日"; "serial" for workbook serials; "%3f": milliseconds
     date1904: bool = False
+    booleans: tuple[str, str] = ("true", "false")  # how true and false are written
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,249 @@
+"""
+How dates and times are written: forms of texts, serials of workbooks, and the number formats that make a number a date.
+
+A form is strptime-like. Beside the usual directives, "%-d" is a day without a leading zero, and "%3f" are three digits of a second's fraction.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+
+from levelpool.sheets.table import NUMBER, Value
+
+LAST_SERIAL = 2958466  # the day after 9999-12-31, counted from 1900
+_EPOCH_1900 = datetime(1899, 12, 30)  # noqa: DTZ001  # a cell's date has no zone
+_EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001
+_DAYS_1904 = 1462
+_MICROSECONDS = 86_400_000_000
+
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_LONG_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+
+_DIRECTIVES = {
+    "%Y": r"(?P<Y>[1-9][0-9]{3})",
+    "%m": r"(?P<m>0[1-9]|1[0-2])",
+    "%-m": r"(?P<m>[1-9]|1[0-2])",
+    "%d": r"(?P<d>0[1-9]|[12][0-9]|3[01])",
+    "%-d": r"(?P<d>[1-9]|[12][0-9]|3[01])",
+    "%b": f"(?P<b>{'|'.join(_MONTHS)})",
+    "%B": f"(?P<B>{'|'.join(_LONG_MONTHS)})",
+    "%H": r"(?P<H>[01][0-9]|2[0-3])",
+    "%-H": r"(?P<H>[0-9]|1[0-9]|2[0-3])",
+    "%I": r"(?P<I>0[1-9]|1[0-2])",
+    "%-I": r"(?P<I>[1-9]|1[0-2])",
+    "%M": r"(?P<M>[0-5][0-9])",
+    "%S": r"(?P<S>[0-5][0-9])",
+    "%p": r"(?P<p>AM|PM)",
+    **{f"%{digits}f": rf"(?P<f>[0-9]{{{digits}}})" for digits in range(1, 7)},
+}
+_DIRECTIVE = re.compile(r"%(?:-?[A-Za-z]|\df)")
+
+_DATE_FORMS = tuple(
+    form
+    for padded in (
+        *(
+            f"{first}{mark}{second}{mark}{third}"
+            for mark in "-/."
+            for first, second, third in (("%Y", "%m", "%d"), ("%d", "%m", "%Y"), ("%m", "%d", "%Y"))
+        ),
+        "%Y年%m月%d日",
+        "%d-%b-%Y",
+        "%d %b %Y",
+        "%b %d, %Y",
+        "%d %B %Y",
+        "%B %d, %Y",
+    )
+    for form in (padded, padded.replace("%m", "%-m").replace("%d", "%-d"))
+)
+_TIME_FORMS = tuple(
+    form
+    for padded in (
+        "%H:%M",
+        "%H:%M:%S",
+        *(f"%H:%M:%S.%{digits}f" for digits in range(1, 7)),
+        "%I:%M %p",
+        "%I:%M:%S %p",
+    )
+    for form in (padded, padded.replace("%H", "%-H").replace("%I", "%-I"))
+)
+
+
+@lru_cache(maxsize=4096)
+def forms_for(shape: str) -> tuple[str, ...]:
+    """The forms that a text of this shape may be in (digits are 0 in a shape); () when it is no date and no time."""
+    if "0" not in shape or len(shape) > 40:
+        return ()
+    found = list(_clock_forms(shape))
+    for form, pattern in _patterns(_DATE_FORMS):
+        start = pattern.match(shape)
+        if start is None:
+            continue
+        mark, rest = shape[start.end() :][:1], shape[start.end() + 1 :]
+        if not mark:
+            found.append(form)
+        elif mark in " T":
+            zone = "Z" if rest.endswith("Z") else ""
+            found.extend(f"{form}{mark}{clock}{zone}" for clock in _clock_forms(rest.removesuffix("Z")))
+    return tuple(found)
+
+
+def _clock_forms(shape: str) -> tuple[str, ...]:
+    return tuple(form for form, pattern in _patterns(_TIME_FORMS) if pattern.fullmatch(shape))
+
+
+@lru_cache
+def _patterns(forms: tuple[str, ...]) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((form, re.compile(_shape_pattern(form))) for form in forms)
+
+
+def _shape_pattern(form: str) -> str:
+    def directive(found: re.Match[str]) -> str:
+        name = found[0]
+        if name in {"%b", "%B", "%p"}:
+            return re.sub(r"\(\?P<\w>", "(?:", _DIRECTIVES[name])
+        if name == "%Y":
+            return "0000"
+        if name.endswith("f"):
+            return "0" * int(name[1])
+        return "00?" if name.startswith("%-") else "00"
+
+    return _DIRECTIVE.sub(directive, re.sub(r"[.]", r"\\.", form))
+
+
+@lru_cache
+def date_parser(form: str) -> Callable[[str], date | datetime | time]:
+    """A function from a text in this form to its value; it raises `ValueError` for any other text, and for a day that does not exist."""
+    pattern = re.compile(_DIRECTIVE.sub(lambda found: _DIRECTIVES[found[0]], re.sub(r"[.]", r"\\.", form)))
+    has_day, has_time = "%Y" in form, "%M" in form
+
+    def parse(text: str) -> date | datetime | time:
+        found = pattern.fullmatch(text)
+        if found is None:
+            raise ValueError(text)
+        parts = found.groupdict()
+        if not has_day:
+            return time(*_clock(parts))
+        day = int(parts["Y"]), _month(parts), int(parts["d"])
+        return datetime(*day, *_clock(parts)) if has_time else date(*day)  # noqa: DTZ001
+
+    return parse
+
+
+def _month(parts: dict[str, str]) -> int:
+    if "m" in parts:
+        return int(parts["m"])
+    return _MONTHS.index(parts["b"]) + 1 if "b" in parts else _LONG_MONTHS.index(parts["B"]) + 1
+
+
+def _clock(parts: dict[str, str]) -> tuple[int, int, int, int]:
+    half_day = "I" in parts
+    hour = int(parts["I"]) % 12 + (12 if parts["p"] == "PM" else 0) if half_day else int(parts["H"])
+    return hour, int(parts["M"]), int(parts.get("S", 0)), int(parts.get("f", "0").ljust(6, "0"))
+
+
+def render_date(value: date | datetime | time, form: str) -> str:
+    """The text of *value* in this form: what `date_parser` reads back."""
+    return _DIRECTIVE.sub(lambda found: _render_directive(found[0], value), form)
+
+
+def _render_directive(directive: str, value: date | datetime | time) -> str:
+    name = directive[-1]
+    if (name == "f" and not isinstance(value, date)) or (isinstance(value, datetime) and name == "f"):
+        return f"{value.microsecond:06d}"[: int(directive[1])]
+    if name in "YmdbB" and isinstance(value, date):
+        number = {"Y": value.year, "d": value.day}.get(name, value.month)
+        words = {"b": _MONTHS[value.month - 1], "B": _LONG_MONTHS[value.month - 1]}
+        return words.get(name) or (f"{number:04d}" if name == "Y" else _pad(number, directive))
+    if name in "HIMSp" and isinstance(value, datetime | time):
+        if name == "p":
+            return "PM" if value.hour >= 12 else "AM"
+        return _pad({"H": value.hour, "I": value.hour % 12 or 12, "M": value.minute, "S": value.second}[name], directive)
+    raise ValueError(f"{value!r} has no {directive}")
+
+
+def _pad(number: int, directive: str) -> str:
+    return str(number) if directive.startswith("%-") else f"{number:02d}"
+
+
+# ---------------------------------------------------------------- cells that are dates themselves
+
+_QUOTED = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
+_ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
+def serial_family(kind: str) -> str:
+    """What a number cell of this kind shows: "date", "time", "timestamp", or "" for a number (elapsed hours are a number)."""
+    if kind == NUMBER or not kind.startswith(NUMBER):
+        return ""
+    shown = _QUOTED.sub("", kind[1:].split(";", maxsplit=1)[0]).lower()
+    if _ELAPSED.search(shown) or "general" in shown or "0" in re.sub(r"[.,]0+", "", shown) or "#" in shown or "?" in shown:
+        return ""
+    has_time = bool(re.search(r"[hs]", shown)) or "am/pm" in shown
+    letters = re.sub(r"am/pm|a/p", "", shown)
+    # "m" is minutes beside hours or seconds, months otherwise; "e" and "b" are years of East Asian calendars, "年月日" stand in Chinese ones.
+    has_day = bool(re.search(r"[yd]|e(?![+-])|[年月日]", letters)) or ("m" in letters and not has_time)
+    if has_day:
+        return "timestamp" if has_time else "date"
+    return "time" if has_time else ""
+
+
+def serial_value(text: str, *, date1904: bool = False) -> datetime:
+    """
+    The instant of a date serial, to the microsecond.
+
+    Raises `ValueError`, with the reason, for what is no day: the 29 February 1900 that Excel counts by mistake,
+    0 and below, and what lies behind the year 9999.
+    """
+    serial = float(text)
+    first, end = (0, LAST_SERIAL - _DAYS_1904) if date1904 else (1, LAST_SERIAL)
+    if not first <= serial < end - 1e-9:
+        raise ValueError(f"the serial {text} is outside the calendar")
+    days = int(serial)
+    if not date1904 and days == 60:
+        raise ValueError("1900-02-29 did not exist")
+    # Excel's day 60 did not exist: the days before it stand one further from the epoch.
+    epoch = _EPOCH_1904 if date1904 else _EPOCH_1900 + timedelta(days=1 if days < 60 else 0)
+    return epoch + timedelta(days=days, microseconds=round((serial - days) * _MICROSECONDS))
+
+
+def serial_time(text: str) -> time:
+    """The time of day of a serial below one; raises `ValueError` for any other."""
+    serial = float(text)
+    microseconds = round(serial * _MICROSECONDS)
+    if not 0 <= serial < 1 or microseconds >= _MICROSECONDS:
+        raise ValueError(f"the serial {text} is no time of day")
+    return (_EPOCH_1904 + timedelta(microseconds=microseconds)).time()
+
+
+def serial_of(value: datetime | date | time, *, date1904: bool = False) -> float:
+    """The serial that a workbook has for *value*: what `serial_value` and `serial_time` read back."""
+    if isinstance(value, time):
+        return (datetime.combine(_EPOCH_1904, value) - _EPOCH_1904) / timedelta(days=1)
+    instant = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)  # noqa: DTZ001
+    days = (instant - (_EPOCH_1904 if date1904 else _EPOCH_1900)) / timedelta(days=1)
+    return days - 1 if not date1904 and days < 61 else days
+
+
+def serial_text(text: str, kind: str, *, date1904: bool = False) -> str:
+    """A date serial as text, ISO 8601; what is no day keeps its digits."""
+    try:
+        if serial_family(kind) == "time" and 0 <= float(text) < 1:
+            return serial_time(text).isoformat()
+        value = serial_value(text, date1904=date1904)
+    except ValueError:
+        return text
+    if serial_family(kind) == "date" and value.time() == time():
+        return value.date().isoformat()
+    return value.isoformat()
+
+
+def iso_value(text: str) -> Value:
+    """The date, timestamp or time of a date cell; raises `ValueError` when it is none."""
+    if "T" in text or " " in text:
+        value = datetime.fromisoformat(text)
+        if value.tzinfo is not None:
+            raise ValueError(f"{text} has a zone")
+        return value
+    return time.fromisoformat(text) if ":" in text else date.fromisoformat(text)

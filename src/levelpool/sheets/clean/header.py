@@ -1,0 +1,384 @@
+"""Where a table begins: which rows name its columns, which stand above as titles, and which hold units."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from levelpool.sheets.clean.dates import forms_for, serial_text
+from levelpool.sheets.clean.evidence import kind_class
+from levelpool.sheets.clean.labels import is_header_word, is_unit
+from levelpool.sheets.clean.numbers import is_number_shape, shapes_of
+from levelpool.sheets.clean.values import number_text_or_raw
+from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Box, Kind
+
+_LOOK = 30  # rows of a block that may be the header
+_BENEATH = 50  # rows under it that are looked at
+_MOSTLY = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a sheet, as the scan holds it in its hand."""
+
+    number: int
+    cells: list[str | None]
+    kinds: list[Kind | None]
+    sums: frozenset[int] = frozenset()
+
+    def filled(self) -> list[int]:
+        """The columns that have a content; an empty text is none."""
+        return [column for column, text in enumerate(self.cells) if text and not text.isspace()]
+
+    def texts(self) -> tuple[str, ...]:
+        """All cells that are not blank, as in the file."""
+        return tuple(text or "" for text, kind in zip(self.cells, self.kinds, strict=True) if kind is not None)
+
+    def looks(self, column: int) -> str:
+        """What the cell looks like: "text", "number", "date", "boolean", "error" or ""."""
+        if column >= len(self.cells) or not self.cells[column]:
+            return ""
+        return looks_like(self.cells[column] or "", self.kinds[column])
+
+
+def looks_like(text: str, kind: Kind | None) -> str:
+    """What a cell looks like: "text", "number", "date", "boolean" or "error"."""
+    if kind != TEXT:
+        return {NUMBER: "number", BOOLEAN: "boolean", DATE: "date", "serial": "date"}.get(kind_class(kind) or "", "error")
+    if "\n" in text:
+        return "text"
+    shape = shapes_of(text.strip())[0]
+    if is_number_shape(shape):
+        return "number"
+    if forms_for(shape):
+        return "date"
+    return "boolean" if text.strip().lower() in {"true", "false"} else "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands before the first row of data."""
+
+    titles: tuple[Row, ...] = ()
+    header: tuple[Row, ...] = ()
+    units: tuple[Row, ...] = ()
+    why: str = ""
+    spread: frozenset[int] = frozenset()  # header rows whose texts reach to the right over blanks
+    length: int = 0  # rows it takes in all
+
+
+@dataclass(slots=True)
+class _Beneath:
+    """What the columns look like under a row."""
+
+    rows: list[Row]
+    looks: dict[int, Counter[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for row in self.rows[:_BENEATH]:
+            for column in row.filled():
+                self.looks.setdefault(column, Counter())[row.looks(column)] += 1
+
+    def solid(self, column: int) -> bool:
+        """Whether what stands in this column is mostly numbers, dates or booleans."""
+        seen = self.looks.get(column)
+        if not seen:
+            return False
+        solid = seen["number"] + seen["date"] + seen["boolean"]
+        return solid >= _MOSTLY * (seen.total() - seen["error"]) and solid > 0
+
+    def texts(self, column: int) -> list[str]:
+        return [row.cells[column] or "" for row in self.rows[:_BENEATH] if column < len(row.cells) and row.cells[column]]
+
+
+def find_head(rows: Sequence[Row], merges: "Merges") -> Head:
+    """
+    What stands before the data that begins somewhere in *rows* (the first rows of a sheet, or of a block behind blank rows).
+
+    A header is taken only when it is certain; otherwise the first row is data. Blank rows are not among *rows*: their numbers tell.
+    """
+    runs = _runs(rows)
+    start = 0
+    for number, run in enumerate(runs):
+        found = _header_in(run, runs[number + 1] if number + 1 < len(runs) else [])
+        if found is None:
+            start += len(run)
+            continue
+        place, why = found
+        wider = _next_table(runs[number:], place)
+        if wider and _is_key_value(run):
+            start += len(run)
+            continue
+        if not all(_is_preamble(earlier, run[place].filled()) for earlier in runs[:number]):
+            return _without_header(runs)
+        return _with_header(rows, start + place, start, why, merges)
+    return _without_header(runs)
+
+
+def given_head(rows: Sequence[Row], header_row: int, merges: "Merges") -> Head:
+    """The head when the 1-based number of the (last) header row is given."""
+    place = next((index for index, row in enumerate(rows) if row.number == header_row), None)
+    if place is None:
+        above = tuple(row for row in rows if row.number < header_row)
+        return Head(titles=above, why=f"row {header_row} was given as the header and is blank", length=len(above))
+    return _with_header(rows, place, 0, f"row {header_row} was given as the header", merges)
+
+
+def _runs(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows in groups that no blank row parts."""
+    runs: list[list[Row]] = []
+    for row in rows:
+        if runs and row.number - runs[-1][-1].number == 1:
+            runs[-1].append(row)
+        else:
+            runs.append([row])
+    return runs
+
+
+def _without_header(runs: list[list[Row]]) -> Head:
+    """No header is certain: only rows with a single text that a blank row parts from a wider table are titles."""
+    titles: list[Row] = []
+    for number, run in enumerate(runs[:-1]):
+        following = {column for row in runs[number + 1][:_BENEATH] for column in row.filled()}
+        if len(run) > 10 or len(following) < 2 or not all(len(row.filled()) == 1 and row.looks(row.filled()[0]) == "text" for row in run):
+            break
+        titles.extend(run)
+    return Head(titles=tuple(titles), why="no header is certain: the first row is data", length=len(titles))
+
+
+def _with_header(rows: Sequence[Row], place: int, start: int, why: str, merges: "Merges") -> Head:
+    last = _last_header(rows, place, merges)
+    first, spread = _first_header(rows, place, start, merges)
+    units = [rows[last + 1]] if last + 1 < len(rows) and _is_units(rows[last + 1], rows[last + 2 :]) else []
+    return Head(
+        titles=tuple(rows[:first]),
+        header=tuple(rows[first : last + 1]),
+        units=tuple(units),
+        why=why,
+        spread=frozenset(spread),
+        length=last + 1 + len(units),
+    )
+
+
+# ---------------------------------------------------------------- one row
+
+
+def _header_in(run: list[Row], following: list[Row]) -> tuple[int, str] | None:
+    """The place of the header in a run of rows and why it is certain; *following* is the next run, for a header that a blank row follows."""
+    best: tuple[int, str, float] | None = None
+    for place, row in enumerate(run[:_LOOK]):
+        if best is not None and (best[2] >= 0.7 or place - best[0] > 5):
+            break
+        beneath = _Beneath(run[place + 1 :][:_BENEATH] or following[:_BENEATH])
+        if best is None and _is_data(row, beneath) and len(run) > 1:
+            return None
+        why = _certain(row, beneath)
+        if why is not None:
+            coverage = len(set(row.filled()) & beneath.looks.keys()) / max(1, len(beneath.looks))
+            if best is None or coverage > best[2]:
+                best = place, why, coverage
+    return best[:2] if best else None
+
+
+def _is_data(row: Row, beneath: _Beneath) -> bool:
+    """Whether a row looks like those under it: wide, with a number where numbers stand."""
+    filled = row.filled()
+    if len(beneath.looks) < 2 and len(beneath.rows) < 2:
+        return False
+    if len(filled) < 0.6 * len(beneath.looks) or _is_years(row, filled):
+        return False
+    solid = [column for column in filled if beneath.solid(column)]
+    return sum(row.looks(column) not in {"text", "error"} for column in solid) * 2 > len(solid) > 0
+
+
+def _certain(row: Row, beneath: _Beneath) -> str | None:
+    """Why this row names the columns of the rows beneath it; None when that is not certain."""
+    filled = row.filled()
+    named = [column for column in filled if row.looks(column) == "text"]
+    if not named or (len(named) != len(filled) and not _is_years(row, filled)):
+        return None
+    if not beneath.rows:
+        return _certain_alone(row, filled)
+    shared = set(filled) & beneath.looks.keys()
+    if (
+        len(shared) < 0.5 * len(beneath.looks)
+        or (len(beneath.looks) > 1 and len(filled) < 2)
+        or (len(filled) > 2 and len({row.cells[column] for column in filled}) < 2)
+    ):
+        return None
+    solid = [column for column in named if beneath.solid(column)]
+    if solid:
+        return f"row {row.number} holds texts above numbers and dates, such as {row.cells[solid[0]]!r}"
+    return _certain_among_texts(row, named, beneath)
+
+
+def _certain_alone(row: Row, filled: list[int]) -> str | None:
+    """A sheet of one row is a header without data when every text in it reads like the name of a column."""
+    if len(filled) > 1 and all(is_header_word(row.cells[column] or "") for column in filled):
+        return f"row {row.number} holds nothing but names of columns"
+    return None
+
+
+def _certain_among_texts(row: Row, named: list[int], beneath: _Beneath) -> str | None:
+    """All is text: what the texts look like has to decide."""
+    texts = {column: row.cells[column] or "" for column in named}
+    if any(texts[column] in beneath.texts(column) for column in named):
+        return None
+    if sum(map(is_header_word, texts.values())) * 2 >= len(texts):
+        if all(sum(map(is_header_word, beneath.texts(column))) * 2 > len(beneath.texts(column)) > 0 for column in named):
+            return None
+        return f"row {row.number} holds names of columns, such as {next(filter(is_header_word, texts.values()))!r}"
+    for column, text in texts.items():
+        under = beneath.texts(column)
+        if len(under) >= 2 and not _has_digit(text) and sum(map(_has_digit, under)) >= _MOSTLY * len(under):
+            return f"row {row.number} has no digit in {text!r}, and the texts under it do"
+    if len(beneath.rows) >= 6 and len(set(texts.values())) == len(texts):
+        repeating = [column for column in named if len(set(beneath.texts(column))) * 2 <= len(beneath.texts(column))]
+        if repeating:
+            return f"row {row.number} holds {texts[repeating[0]]!r} above texts that come again and again"
+    return None
+
+
+def _has_digit(text: str) -> bool:
+    return any(map(str.isdigit, text))
+
+
+def _is_years(row: Row, filled: Iterable[int]) -> bool:
+    """Whether the cells that are no text are years or dates that rise or fall from left to right, as over the columns of a report."""
+    others = [column for column in filled if row.looks(column) != "text"]
+    named = [column for column in filled if row.looks(column) == "text"]
+    if not others or not named or any(row.looks(column) not in {"number", "date"} for column in others):
+        return False
+    values = [row.cells[column] or "" for column in others]
+    dates = all(row.looks(column) == "date" for column in others)
+    years = all(value.isdecimal() and 1900 <= int(value) <= 2100 for value in values)
+    return (
+        (years or dates)
+        and len(values) > 1
+        and (sorted(values) == values or sorted(values, reverse=True) == values)
+        and len(set(values)) == len(values)
+    )
+
+
+def _is_units(row: Row, beneath: Sequence[Row]) -> bool:
+    """Whether a row under the header holds units of measurement and nothing else, above numbers."""
+    filled = row.filled()
+    under = _Beneath(list(beneath[:_BENEATH]))
+    return (
+        bool(filled)
+        and all(is_unit(row.cells[column] or "") or (row.cells[column] or "").strip() in {"-", "/"} for column in filled)
+        and any(is_unit(row.cells[column] or "") for column in filled)
+        and all(under.solid(column) for column in filled if is_unit(row.cells[column] or ""))
+    )
+
+
+# ---------------------------------------------------------------- several rows
+
+
+def _is_preamble(run: list[Row], header: list[int]) -> bool:
+    """Whether rows above a table are titles and notes: few, with one or two texts each, and narrower than the table."""
+    most = 2 if len(header) > 2 else 1
+    return len(run) <= 15 and all(len(row.filled()) <= most for row in run)
+
+
+def _is_key_value(run: list[Row]) -> bool:
+    """Whether a block above a table is no table of its own but says things about it: "Customer:" and the like."""
+    if len(run) > 10 or any(len(row.filled()) > 2 for row in run):
+        return False
+    pairs = [row.filled() for row in run if len(row.filled()) == 2]
+    looks = {row.looks(row.filled()[1]) for row in run[1:] if len(row.filled()) == 2}
+    colon = any((row.cells[row.filled()[0]] or "").rstrip().endswith((":", "：")) for row in run)
+    return colon or len(pairs) < 3 or len(looks) > 1
+
+
+def _next_table(runs: list[list[Row]], place: int) -> bool:
+    """Whether a wider table with a certain header follows the one at *place* of the first run."""
+    width = len(runs[0][place].filled())
+    for number, run in enumerate(runs[1:], 1):
+        found = _header_in(run, runs[number + 1] if number + 1 < len(runs) else [])
+        if found and len(run[found[0]].filled()) > max(2, width):
+            return True
+    return False
+
+
+def _last_header(rows: Sequence[Row], place: int, merges: "Merges") -> int:
+    """The last header row: merged cells reach down, and texts under a group of merged columns name its columns."""
+    last = place
+    while last + 1 < len(rows) and last - place < 4:
+        row, following = rows[last], rows[last + 1]
+        if following.number - row.number != 1:
+            break
+        groups = [box for box in merges.at(row.number) if box.last_column > box.first_column]
+        down = any(box.last_row > row.number for index in range(place, last + 1) for box in merges.at(rows[index].number))
+        filled = following.filled()
+        all_text = bool(filled) and all(following.looks(column) == "text" for column in filled)
+        grouped = any(any(box.first_column <= column <= box.last_column for column in filled) for box in groups)
+        if not (down or (grouped and (all_text or _is_years(following, filled)))):
+            break
+        last += 1
+    return last
+
+
+def _first_header(rows: Sequence[Row], place: int, start: int, merges: "Merges") -> tuple[int, list[int]]:
+    """The first header row: rows above that group columns belong to the header, too."""
+    first, spread = place, []
+    while first > start and rows[first].number - rows[first - 1].number == 1 and place - first < 3:
+        above, row = rows[first - 1], rows[first]
+        width = (min(row.filled()), max(row.filled()))
+        groups = [box for box in merges.at(above.number) if box.last_column > box.first_column]
+        partial = [box for box in groups if box.first_column > width[0] or box.last_column < width[1]]
+        names = [row.cells[column] for column in row.filled()]
+        doubled = len(set(names)) < len(names)
+        if (partial and len(above.filled()) > 1) or (partial and above.filled()[0] > width[0]):
+            first -= 1
+        elif not groups and doubled and len(above.filled()) > 1 and all(column >= width[0] for column in above.filled()):
+            first -= 1
+            spread.append(above.number)
+        else:
+            break
+    return first, spread
+
+
+class Merges:
+    """The merged areas of a sheet, by their first row."""
+
+    def __init__(self, boxes: Iterable[Box]) -> None:
+        self._by_row: dict[int, list[Box]] = {}
+        for box in boxes:
+            self._by_row.setdefault(box.first_row, []).append(box)
+
+    def at(self, row: int) -> list[Box]:
+        """The areas that begin in this row."""
+        return self._by_row.get(row, [])
+
+
+def header_texts(head: Head, columns: Iterable[int], merges: Merges, *, date1904: bool) -> dict[int, str]:
+    """The header of each column: the texts above one another, each once, joined by " / "."""
+    parts: dict[int, list[str]] = {column: [] for column in columns}
+    for row in head.header:
+        across = {
+            column: box.first_column
+            for box in merges.at(row.number)
+            for column in range(box.first_column, min(box.last_column, 16_384) + 1)
+        }
+        reach: int | None = None
+        for column in sorted(parts):
+            text = _header_text(row, column, date1904=date1904)
+            if text:
+                reach = column
+            elif column in across:
+                text = _header_text(row, across[column], date1904=date1904)
+            elif row.number in head.spread and reach is not None:
+                text = _header_text(row, reach, date1904=date1904)
+            if text and parts[column][-1:] != [text]:
+                parts[column].append(text)
+    return {column: " / ".join(texts) for column, texts in parts.items()}
+
+
+def _header_text(row: Row, column: int, *, date1904: bool) -> str:
+    if column >= len(row.cells) or not row.cells[column]:
+        return ""
+    text, kind = row.cells[column] or "", row.kinds[column]
+    shown = kind_class(kind)
+    if shown == "serial":
+        return serial_text(text, kind or "", date1904=date1904)
+    return number_text_or_raw(text) if shown == NUMBER else text.strip()

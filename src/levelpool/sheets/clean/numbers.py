@@ -1,0 +1,334 @@
+"""
+How numbers are written: the shape of a text, the notations it may be in, and the way there and back.
+
+A *shape* is a text with every digit replaced by 0: "1,234.50" has the shape "0,000.00". A column of a million numbers has
+a few dozen shapes, so what holds for its shapes is proved for all its rows.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import lru_cache
+from math import isinf
+
+from levelpool.sheets.table import Notation
+
+MOST_DIGITS = 18  # a longer digit string is an identifier, not a number
+
+_TO_SHAPE = str.maketrans("123456789１２３４５６７８９", "000000000０００００００００")
+_TO_HALF_WIDTH = str.maketrans("０１２３４５６７８９．，－（）％", "0123456789.,-()%")
+_TO_FULL_WIDTH = str.maketrans("0123456789.,-()%", "０１２３４５６７８９．，－（）％")
+_HALF_WIDTH_MARKS = frozenset("0123456789.,-()%")
+
+# The longest mark first, so that "US$" is not read as "U" and "S$".
+_CURRENCIES = sorted(
+    [
+        "$",
+        "€",
+        "£",
+        "¥",
+        "￥",
+        "₹",
+        "₩",
+        "₽",
+        "₺",
+        "₫",
+        "₴",
+        "₪",
+        "฿",
+        "₦",
+        "₱",
+        "₿",
+        "US$",
+        "HK$",
+        "NT$",
+        "A$",
+        "C$",
+        "S$",
+        "R$",
+        "RMB",
+        "CN¥",
+        "元",
+        "円",
+        "원",
+        "kr",
+        "zł",
+        "Kč",
+        "Ft",
+        "lei",
+        "Rs",
+        "USD",
+        "EUR",
+        "GBP",
+        "CNY",
+        "JPY",
+        "CHF",
+        "AUD",
+        "CAD",
+        "HKD",
+        "TWD",
+        "SGD",
+        "KRW",
+        "INR",
+        "SEK",
+        "NOK",
+        "DKK",
+        "PLN",
+        "CZK",
+        "HUF",
+        "RON",
+        "RUB",
+        "TRY",
+        "BRL",
+        "MXN",
+        "ZAR",
+        "THB",
+        "VND",
+        "IDR",
+        "MYR",
+    ],
+    key=len,
+    reverse=True,
+)
+_MARK = "|".join(map(re.escape, _CURRENCIES))
+_WRITTEN = re.compile(
+    rf"(?P<open>\()?(?P<before>-)?(?P<mark>(?:{_MARK})[ \u00a0]?)?(?P<inside>-)?"
+    r"(?P<core>0(?:[0.,'’ \u00a0\u202f]*0)?)"
+    rf"(?P<percent>%)?(?P<tail>[ \u00a0]?(?:{_MARK}))?(?P<after>-)?(?P<close>\))?"
+)
+_FRACTION = re.compile(r"[.eE]")
+_NUMBER_CELL = re.compile(r"-?0+(?:\.0+)?(?:[eE][+-]?0+)?")
+_AFFIX = re.compile(r"[^0-9.,\n]")
+_EXPONENT = re.compile(r"-?0(?:\.0+)?(?:e[+-]?|E[+-])0{1,3}|-?0\.0+E0{1,3}")
+
+# decimal mark, thousands mark; the order is the order of preference where two mean the same
+_CONVENTIONS = (
+    (".", ""),
+    (",", ""),
+    (".", ","),
+    (",", "."),
+    (".", "'"),
+    (".", "’"),
+    (",", " "),
+    (".", " "),
+    (",", "\u00a0"),
+    (".", "\u00a0"),
+    (",", "\u202f"),
+    (".", "\u202f"),
+    (",", "'"),
+    (",", "’"),
+)
+
+
+def shapes_of(joined: str) -> list[str]:
+    """The shapes of texts that were joined by line feeds; texts that hold a line feed themselves must not be among them."""
+    return joined.translate(_TO_SHAPE).split("\n")
+
+
+def is_number_shape(shape: str) -> bool:
+    """Whether a text of this shape can be a number in any notation."""
+    return bool(_WRITTEN.fullmatch(shape.translate(_TO_HALF_WIDTH)) or _EXPONENT.fullmatch(shape))
+
+
+def is_number_cell(shape: str) -> bool:
+    """Whether a number cell of this shape holds a number at all."""
+    return bool(_NUMBER_CELL.fullmatch(shape))
+
+
+_LEADING_ZERO = re.compile(r"^([^0-9０-９\n]*[0０][0-9０-９][^\n]*)$", re.MULTILINE)
+_SIGNED_ZERO = re.compile(r"^([^1-9１-９\n]*[-－(（][^1-9１-９\n]*|[^1-9１-９\n]*[0０][^1-9１-９\n]*[-－])$", re.MULTILINE)
+_ZERO_MARK = re.compile(r"^[^0-9０-９\n]*[0０]([.,，．'’ \u00a0\u202f])", re.MULTILINE)
+
+
+def starts_with_zero(joined: str) -> str | None:
+    """The first of the texts (joined by line feeds) whose digits begin with a zero that a number would lose, such as 000123."""
+    # A digit string that begins with no zero is told apart without a regular expression.
+    if "\n0" not in f"\n{joined}" and joined.isascii() and not _AFFIX.search(joined):
+        return None
+    found = _LEADING_ZERO.search(joined)
+    return found[1] if found else None
+
+
+def signed_zero(joined: str) -> str | None:
+    """The first of the texts (joined by line feeds) that is a zero with a sign: no number brings the sign back."""
+    if "-" not in joined and "(" not in joined and "－" not in joined and "（" not in joined:
+        return None
+    found = _SIGNED_ZERO.search(joined)
+    return found[1] if found else None
+
+
+def zero_before(joined: str) -> frozenset[str]:
+    """The marks that stand behind a lone zero at the start of a text (joined by line feeds): they part no thousands."""
+    if "0" not in joined and "０" not in joined:
+        return frozenset()
+    return frozenset(mark.translate(_TO_HALF_WIDTH) for mark in _ZERO_MARK.findall(joined))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read all shapes of a column."""
+
+    notation: Notation
+    whole: bool  # no value has a decimal mark
+    exponent: bool
+    digits: int  # most digits of any value
+    whole_digits: int  # most digits of a value without decimal mark
+    scale: int  # most digits behind the decimal mark
+
+
+def readings(shapes: Iterable[str], *, zero_before: frozenset[str] = frozenset()) -> tuple[Reading, ...]:
+    """
+    Every way to read numbers of these shapes in one notation throughout; two readings mean that nothing decides between them.
+
+    *zero_before* holds the marks that stand behind a lone zero somewhere ("0,5"): such a mark parts no thousands.
+    """
+    plain = [shape.translate(_TO_HALF_WIDTH) for shape in shapes]
+    full_width = any("０" in shape for shape in shapes)
+    if full_width and any(_HALF_WIDTH_MARKS & set(shape) for shape in shapes):
+        return ()
+    if any(_EXPONENT.fullmatch(shape) for shape in plain):
+        return _read_exponents(plain)
+    parts = [_WRITTEN.fullmatch(shape) for shape in plain]
+    affixes = _affixes([part for part in parts if part]) if all(parts) else None
+    if affixes is None:
+        return ()
+    base = replace(affixes, full_width=full_width)
+    cores = [part["core"] for part in parts if part]
+    meanings: dict[tuple[int, ...], Reading] = {}
+    for decimal, thousands in _CONVENTIONS:
+        found = _read(cores, replace(base, decimal=decimal, thousands=thousands)) if thousands not in zero_before else None
+        if found:
+            meanings.setdefault(*found)
+    return tuple(meanings.values())
+
+
+def _read_exponents(shapes: list[str]) -> tuple[Reading, ...]:
+    if not all(_NUMBER_CELL.fullmatch(shape) for shape in shapes):
+        return ()
+    digits = max(len(re.sub(r"[eE].*|\D", "", shape)) for shape in shapes)
+    whole_digits = max((shape.count("0") for shape in shapes if not re.search(r"[.eE]", shape)), default=0)
+    return (Reading(Notation(), whole=False, exponent=True, digits=digits, whole_digits=whole_digits, scale=0),)
+
+
+def _affixes(parts: list[re.Match[str]]) -> Notation | None:
+    """What stands around the digits, when it is the same throughout."""
+    marks = {(part["mark"] or "", part["percent"] or "", part["tail"] or "") for part in parts}
+    if len(marks) > 1:
+        return None
+    mark, percent, tail = marks.pop()
+    if mark and tail:
+        return None
+    styles: set[str] = set()
+    for part in parts:
+        found = [name for name in ("open", "before", "inside", "after") if part[name]]
+        if len(found) > 1 or bool(part["open"]) != bool(part["close"]) or (part["inside"] and not mark):
+            return None
+        styles.update(found)
+    if len(styles) > 1:
+        return None
+    style = styles.pop() if styles else "before"
+    return Notation(
+        percent=bool(percent),
+        currency=mark or tail,
+        currency_after=bool(tail),
+        parentheses=style == "open",
+        minus=style if style in {"inside", "after"} else "before",
+    )
+
+
+def _read(cores: list[str], notation: Notation) -> tuple[tuple[int, ...], Reading] | None:
+    """How the convention of *notation* reads the cores: the digits behind the decimal mark of each, which is its meaning."""
+    pattern = _core_pattern(notation.decimal, notation.thousands)
+    if not all(map(pattern.fullmatch, cores)):
+        return None
+    fractions = [core.partition(notation.decimal)[2] for core in cores]
+    meaning = tuple(map(len, fractions))
+    whole = not any(fractions)
+    return meaning, Reading(
+        # A decimal mark that no value uses is the usual one.
+        notation=replace(notation, decimal=".") if whole and notation.thousands != "." else notation,
+        whole=whole,
+        exponent=False,
+        digits=max(core.count("0") for core in cores),
+        whole_digits=max((core.count("0") for core, fraction in zip(cores, fractions, strict=True) if not fraction), default=0),
+        scale=max(meaning),
+    )
+
+
+@lru_cache
+def _core_pattern(decimal: str, thousands: str) -> re.Pattern[str]:
+    whole = rf"0{{1,3}}(?:{re.escape(thousands)}000)*" if thousands else "0+"
+    return re.compile(rf"{whole}(?:{re.escape(decimal)}0+)?")
+
+
+def number_text(text: str) -> str:
+    """The text of a number cell: an integer keeps every digit, a fraction is the shortest decimal that reads back as the same double."""
+    if text.isdigit() or not _FRACTION.search(text):
+        return text
+    value = float(text)
+    if isinf(value) or ("." not in text and value.is_integer()):
+        return text
+    return format(Decimal(repr(value)), "f")
+
+
+def cell_decimal(text: str) -> Decimal:
+    """The value of a number cell; see `number_text`."""
+    # Up to 15 digits are their own shortest decimal.
+    return Decimal(text) if not _FRACTION.search(text) or (len(text) <= 16 and "." in text) else Decimal(repr(float(text)))
+
+
+@lru_cache
+def number_parser(notation: Notation) -> Callable[[str], Decimal]:
+    """A function from a text in this notation to its value; it raises `ValueError` for any other text."""
+    pattern = re.compile(_value_pattern(notation))
+    percent, decimal, thousands = notation.percent, notation.decimal, notation.thousands
+
+    def parse(text: str) -> Decimal:
+        written = text.translate(_TO_HALF_WIDTH) if notation.full_width and not _HALF_WIDTH_MARKS & set(text) else text
+        found = pattern.fullmatch(written)
+        if found is None:
+            raise ValueError(text)
+        core = found["core"].replace(thousands, "") if thousands else found["core"]
+        core = core.replace(decimal, ".") if decimal != "." else core
+        # Built from its text, because arithmetic on a Decimal rounds to the precision of the context.
+        return Decimal(f"{'-' if found['minus'] else ''}{core}{'E-2' if percent else ''}")
+
+    return parse
+
+
+def _value_pattern(notation: Notation) -> str:
+    grouped = rf"(?:0|[1-9][0-9]{{0,2}}(?:{re.escape(notation.thousands)}[0-9]{{3}})*)"
+    whole = grouped if notation.thousands else "(?:0|[1-9][0-9]*)"
+    core = rf"(?P<core>{whole}(?:{re.escape(notation.decimal)}[0-9]+)?)"
+    mark = re.escape(notation.currency)
+    percent = "%" if notation.percent else ""
+    before, after = ("", mark) if notation.currency_after else (mark, "")
+    if notation.parentheses:
+        return rf"(?P<minus>\()?{before}{core}{percent}{after}(?(minus)\))"
+    minus = "(?P<minus>-)?"
+    if notation.minus == "after":
+        return f"{before}{core}{percent}{after}{minus}"
+    return f"{before}{minus}{core}{percent}{after}" if notation.minus == "inside" else f"{minus}{before}{core}{percent}{after}"
+
+
+def render_number(value: Decimal | int, notation: Notation) -> str:
+    """The text of *value* in this notation: what `number_parser` reads back."""
+    sign, figures, exponent = Decimal(value).as_tuple()
+    number = Decimal((0, figures, int(exponent) + (2 if notation.percent else 0)))
+    whole, _, fraction = format(number, "f").partition(".")
+    if notation.thousands:
+        whole = f"{int(whole):,}".replace(",", notation.thousands)
+    text = f"{whole}{notation.decimal}{fraction}" if fraction else whole
+    text += "%" if notation.percent else ""
+    negative = bool(sign)
+    if notation.minus == "inside" and negative:
+        text = f"-{text}"
+    text = f"{text}{notation.currency}" if notation.currency_after else f"{notation.currency}{text}"
+    if negative and notation.parentheses:
+        text = f"({text})"
+    elif negative and notation.minus == "before":
+        text = f"-{text}"
+    elif negative and notation.minus == "after":
+        text = f"{text}-"
+    return text.translate(_TO_FULL_WIDTH) if notation.full_width else text

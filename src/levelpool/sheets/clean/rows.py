@@ -1,0 +1,225 @@
+"""Rows ready to load: the typed values of a planned table, with quarantine and an account of every cell."""
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Literal
+
+from levelpool.sheets.clean.batches import pick
+from levelpool.sheets.clean.evidence import kind_class
+from levelpool.sheets.clean.reasons import Reason
+from levelpool.sheets.clean.values import Misfit, converter
+from levelpool.sheets.table import (
+    NUMBER,
+    TEXT,
+    Batch,
+    CellCounts,
+    CleanBatch,
+    Column,
+    ColumnType,
+    Kind,
+    Quarantined,
+    Sheet,
+    TablePlan,
+    Value,
+)
+
+Policy = Literal["row", "cell"]
+
+
+def clean_rows(
+    sheet: Sheet,
+    plan: TablePlan,
+    columns: Sequence[Column],
+    *,
+    policy: Policy = "row",
+    blanks: frozenset[str] = frozenset(),
+) -> Iterator[CleanBatch]:
+    """
+    The rows of one planned table, batch by batch, as values for *columns*.
+
+    *columns* are the target's: at the places and with the names of the plan's, in the types that the database has.
+    A cell that does not fit goes to quarantine; with it goes its whole row, or, by the policy "cell", the cell alone, which is NULL then.
+    *blanks* are texts that mean "no value". In every batch `cells.read == loaded + quarantined + outside`; rows that belong to other
+    tables of the sheet are in none.
+    """
+    work = _Work(sheet, plan, tuple(columns), policy, blanks)
+    for batch in sheet.batches():
+        cleaned = _clean_batch(work, batch)
+        if cleaned is not None:
+            yield cleaned
+
+
+class _Work:
+    """What is the same for all batches of one table."""
+
+    def __init__(self, sheet: Sheet, plan: TablePlan, columns: tuple[Column, ...], policy: Policy, blanks: frozenset[str]) -> None:
+        self.sheet = sheet
+        self.columns = columns
+        self.policy = policy
+        self.blanks = blanks
+        self.outside = {outside.row: outside.cells for outside in plan.outside}
+        self.first = plan.box.first_row
+        self.last = plan.box.last_row
+        self.places = frozenset(column.position for column in columns)
+
+
+def _clean_batch(work: _Work, batch: Batch) -> CleanBatch | None:
+    filled = {id(layout): len(layout) - layout.count(None) for layout in batch.kinds}
+    aside = 0
+    places: Sequence[int] = range(len(batch.rows))
+    if not work.outside.keys().isdisjoint(batch.rows) or min(batch.rows) < work.first or max(batch.rows) > work.last:
+        chosen = []
+        for place, row in enumerate(batch.rows):
+            if row in work.outside and _is_same(work.outside[row], batch, place):
+                aside += filled[id(batch.kinds[place])]
+            elif work.first <= row <= work.last:
+                chosen.append(place)
+        places = chosen
+    if not places and not aside:
+        return None
+    data = batch if len(places) == len(batch.rows) else pick(batch, places)
+    values, misfits = _convert(work, data)
+    return _account(work, data, values, misfits, aside)
+
+
+def _is_same(outside: tuple[str, ...], batch: Batch, place: int) -> bool:
+    """Whether this is the row that was set aside: a damaged sheet may hold another one with the same number."""
+    return outside == _texts(batch, place)
+
+
+def _account(
+    work: _Work, data: Batch, values: list[list[Value]], misfits: dict[int, list[tuple[Column, Reason]]], aside: int
+) -> CleanBatch:
+    read = sum(len(layout) - layout.count(None) for layout in data.kinds)
+    records: list[tuple[Value, ...]] = list(zip(*values, strict=True)) if values else [()] * len(data.rows)
+    quarantined = [
+        Quarantined(data.rows[place], column.name, data.cells[place][column.position] or "", reason.value)
+        for place in sorted(misfits)
+        for column, reason in misfits[place]
+    ]
+    if work.policy == "cell":
+        bad = len(quarantined)
+        return CleanBatch(list(data.rows), records, quarantined, {}, CellCounts(read + aside, read - bad, bad, aside))
+    out: dict[int, tuple[str, ...]] = {}
+    for place in sorted(misfits):
+        out[data.rows[place]] = out.get(data.rows[place], ()) + _texts(data, place)
+    bad = sum(map(len, out.values()))
+    return CleanBatch(
+        [row for place, row in enumerate(data.rows) if place not in misfits],
+        [record for place, record in enumerate(records) if place not in misfits] if misfits else records,
+        quarantined,
+        out,
+        CellCounts(read + aside, read - bad, bad, aside),
+    )
+
+
+def _texts(batch: Batch, place: int) -> tuple[str, ...]:
+    """The cells of a row that are not blank."""
+    return tuple(text or "" for text, kind in zip(batch.cells[place], batch.kinds[place], strict=True) if kind is not None)
+
+
+# ---------------------------------------------------------------- columns of values
+
+
+def _convert(work: _Work, data: Batch) -> tuple[list[list[Value]], dict[int, list[tuple[Column, Reason]]]]:
+    """The values of each column, and by place in the batch the cells that do not fit."""
+    cells, kinds = data.cells, data.kinds
+    layouts = list({id(layout): layout for layout in kinds}.values())
+    even = len({len(layout) for layout in layouts}) <= 1
+    table = list(zip(*cells, strict=True) if even else zip_longest(*cells))
+    _refuse_strays(work, layouts)
+    values: list[list[Value]] = []
+    misfits: dict[int, list[tuple[Column, Reason]]] = {}
+    for column in work.columns:
+        place = column.position
+        if place >= len(table):
+            values.append([None] * len(cells))
+            continue
+        texts: Sequence[str | None] = table[place]
+        if work.blanks:
+            texts = [None if text in work.blanks else text for text in texts]
+        present = {layout[place] if place < len(layout) else None for layout in layouts}
+        if len(present - {None}) <= 1:
+            kind = next(iter(present - {None}), None)
+            converted, bad = _convert_alike(column, texts, kind, work.sheet.date1904)
+        else:
+            mixed = [layout[place] if place < len(layout) else None for layout in kinds]
+            converted, bad = _convert_mixed(column, texts, mixed, work.sheet.date1904)
+        values.append(converted)
+        for index, reason in bad:
+            misfits.setdefault(index, []).append((column, reason))
+    return values, misfits
+
+
+def _refuse_strays(work: _Work, layouts: list[list[Kind | None]]) -> None:
+    """A cell beside the columns of the plan would be lost without a word: that must not be."""
+    stray = {place for layout in layouts for place, kind in enumerate(layout) if kind is not None} - work.places
+    if stray:
+        raise RuntimeError(f"sheet {work.sheet.name!r} has cells in column {min(stray) + 1}, which the plan of the table does not know")
+
+
+def _convert_alike(
+    column: Column, texts: Sequence[str | None], kind: Kind | None, date1904: bool
+) -> tuple[list[Value], list[tuple[int, Reason]]]:
+    """The values of cells that all have the same kind, where they are not blank."""
+    if kind is None:
+        return [None] * len(texts), []
+    quick = _quickly(column.type, texts, kind)
+    if quick is not None:
+        return quick, []
+    convert = converter(column, kind, date1904=date1904)
+    known: dict[str | None, Value] = {}
+    refused: dict[str, Reason] = {}
+    for text in set(texts):
+        if text is None:
+            known[None] = None
+            continue
+        try:
+            known[text] = convert(text)
+        except Misfit as misfit:
+            known[text] = None
+            refused[text] = misfit.reason
+    values = list(map(known.__getitem__, texts))
+    return values, [(place, refused[text]) for place, text in enumerate(texts) if text is not None and text in refused] if refused else []
+
+
+def _convert_mixed(
+    column: Column, texts: Sequence[str | None], kinds: Sequence[Kind | None], date1904: bool
+) -> tuple[list[Value], list[tuple[int, Reason]]]:
+    """The values of cells of several kinds."""
+    known: dict[tuple[str | None, Kind | None], Value] = {}
+    refused: dict[tuple[str | None, Kind | None], Reason] = {}
+    pairs = list(zip(texts, kinds, strict=True))
+    for pair in set(pairs):
+        text, kind = pair
+        known[pair] = None
+        if text is None or kind is None:
+            continue
+        try:
+            known[pair] = converter(column, kind, date1904=date1904)(text)
+        except Misfit as misfit:
+            refused[pair] = misfit.reason
+    values = list(map(known.__getitem__, pairs))
+    return values, [(place, refused[pair]) for place, pair in enumerate(pairs) if pair in refused] if refused else []
+
+
+def _quickly(wanted: ColumnType, texts: Sequence[str | None], kind: Kind) -> list[Value] | None:
+    """The values of a column in bulk, where one look at all its characters shows that every cell fits; None: cell by cell, please."""
+    if wanted is ColumnType.TEXT and kind == TEXT:
+        return list(texts) if _is_storable("".join(filter(None, texts))) else None
+    if wanted is ColumnType.BIGINT and kind_class(kind) == NUMBER:
+        present = [text for text in texts if text is not None]
+        joined = "".join(present)
+        if joined.isascii() and joined.isdigit() and all(present) and max(map(len, present)) <= 18:
+            return [None if text is None else int(text) for text in texts] if len(present) < len(texts) else list(map(int, present))
+    return None
+
+
+def _is_storable(joined: str) -> bool:
+    if "\x00" in joined:
+        return False
+    try:
+        joined.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

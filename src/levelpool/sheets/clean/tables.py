@@ -1,0 +1,492 @@
+"""
+Where the tables of a sheet are, and what their columns hold: one walk over all rows.
+
+The first rows of the sheet, and the first rows behind each blank row that could part two tables, are held in the hand until it is
+certain what they are. All other rows are taken in bulk: the cells of a batch are turned into columns, and each column's evidence takes
+them at once. Rows that may be totals or notes are set apart until the end of the table shows what they are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
+
+from levelpool.sheets.clean.batches import pick
+from levelpool.sheets.clean.evidence import Evidence
+from levelpool.sheets.clean.header import Head, Merges, Row, find_head, given_head, header_texts
+from levelpool.sheets.clean.labels import is_total_label
+from levelpool.sheets.clean.names import column_names, sheet_dataset_name
+from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.reasons import Aside
+from levelpool.sheets.clean.totals import Totals, find_totals
+from levelpool.sheets.table import Batch, Box, Column, Kind, Outside, Sheet, TablePlan
+
+_HEAD = 80  # rows that are held in the hand until the beginning of a table is decided
+_GAPS = 50  # a table with so many blank rows inside has blank rows as a habit
+
+
+def find_tables(sheet: Sheet, options: TableOptions = TableOptions()) -> tuple[TablePlan, ...]:  # noqa: B008  # frozen
+    """
+    The tables of a sheet, from the top; every non-blank row of the sheet is data, header or outside of exactly one of them.
+
+    A sheet without a cell has none. What a table is taken for, and why, stands in its `reasons` and in the `why` of its columns.
+    """
+    scan = _Scan(sheet, options)
+    for batch in sheet.batches():
+        scan.take(batch)
+    drafts = scan.finish()
+    return tuple(_plan(sheet, draft, position, scan.merges, options) for position, draft in enumerate(drafts))
+
+
+def dataset_names(dataset: str, plans: Sequence[TablePlan]) -> tuple[str, ...]:
+    """
+    The dataset of each table of a file, in the same order: the first of a visible sheet has the file's own.
+
+    Further tables with the same set of columns go to the same dataset; others to one named after their sheet.
+    """
+    first = next((plan for plan in plans if not plan.hidden), plans[0] if plans else None)
+    names: list[str] = []
+    numbers: dict[str, int] = {}
+    for plan in plans:
+        if first is not None and {column.name for column in plan.columns} == {column.name for column in first.columns}:
+            names.append(dataset)
+            continue
+        numbers[plan.sheet] = numbers.get(plan.sheet, 0) + 1
+        name = sheet_dataset_name(dataset, plan.sheet, numbers[plan.sheet])
+        while name in names:  # two sheets whose names are alike once they are clean
+            numbers[plan.sheet] += 1
+            name = sheet_dataset_name(dataset, plan.sheet, numbers[plan.sheet])
+        names.append(name)
+    return tuple(names)
+
+
+class _Draft:
+    """One table while its rows are taken in."""
+
+    def __init__(self, sheet: Sheet, head: Head, options: TableOptions) -> None:
+        self.sheet = sheet
+        self.head = head
+        self.options = options
+        self.evidence: dict[int, Evidence] = {}
+        self.outside: dict[int, Outside] = {}
+        self.first_row = 0
+        self.last_row = 0
+        self.data_rows = 0
+        self.gaps: list[int] = []  # rows that follow a blank row
+        self.labelled: list[Row] = []  # rows that begin with the label of a total
+        self.sparse: list[Row] = []  # rows of one text at the very end, so far
+        self.sparse_is_data = False
+        self.blank_before_sparse = False
+        for row in head.titles:
+            self.set_aside(row, Aside.TITLE)
+        for row in head.header:
+            self.set_aside(row, Aside.HEADER)
+        for row in head.units:
+            self.set_aside(row, Aside.UNITS)
+        self._titles = {row.texts() for row in head.titles}
+        self._title_texts = {text for texts in self._titles for text in texts[:1]}
+        self._header = {row.number: row.texts() for row in head.header}
+        self._marks = [_mark(row) for row in head.header if row.filled()]
+
+    def set_aside(self, row: Row, reason: Aside) -> None:
+        self.outside[row.number] = Outside(row.number, reason.value, row.texts())
+
+    def is_repeated(self, row: Row) -> Aside | None:
+        """Whether the row stood above the data already: as a header, or as a title."""
+        if row.texts() in self._header.values():
+            return Aside.REPEATED_HEADER
+        return Aside.TITLE if row.texts() in self._titles else None
+
+    def span(self) -> tuple[int, int]:
+        """The columns of the table, from and to."""
+        columns = [column for row in self.head.header for column in row.filled()] + list(self.evidence)
+        return (min(columns), max(columns)) if columns else (0, 16_384)
+
+    # ------------------------------------------------------------ taking rows in
+
+    def take(self, batch: Batch) -> None:
+        """Rows without a blank row between them, all part of this table."""
+        special = self._special(batch.cells, batch.kinds)
+        held = set(special)
+        plain = [place for place in range(len(batch.rows)) if place not in held] if special else range(len(batch.rows))
+        if plain:
+            self._flush_sparse()
+            self.add(pick(batch, plain) if special else batch)
+        if special:
+            self._sort(special, plain[-1] if plain else -1, batch)
+
+    def add(self, batch: Batch) -> None:
+        """Rows of data."""
+        rows, cells, kinds = batch.rows, batch.cells, batch.kinds
+        first, last = min(rows), max(rows)
+        self.first_row = min(self.first_row or first, first)
+        self.last_row = max(self.last_row, last)
+        self.data_rows += len(rows)
+        layouts = list({id(layout): layout for layout in kinds}.values())
+        even = len({len(layout) for layout in layouts}) == 1
+        columns = zip(*cells, strict=True) if even else zip_longest(*cells)
+        blanks = self.options.blanks
+        for column, texts in enumerate(columns):
+            present = {layout[column] if column < len(layout) else None for layout in layouts}
+            if present == {None}:
+                continue
+            evidence = self.evidence.get(column)
+            if evidence is None:
+                evidence = self.evidence[column] = Evidence(date1904=self.sheet.date1904)
+            if blanks:
+                texts = tuple(None if text in blanks else text for text in texts)  # noqa: PLW2901
+            if len(present) == 1:
+                evidence.add_alike(rows, texts, next(iter(present)))
+            else:
+                evidence.add(rows, texts, [layout[column] if column < len(layout) else None for layout in kinds])
+
+    def _special(self, cells: list[list[str | None]], kinds: list[list[Kind | None]]) -> list[int]:
+        """The places of rows that may not be data."""
+        places: set[int] = set()
+        if not all(map(any, cells)):
+            places.update(place for place, row in enumerate(cells) if not any(row))
+        firsts = [row[0] or next(filter(None, row), "") for row in cells]
+        labels = {first for first in set(firsts) if is_total_label(first) or first in self._title_texts}
+        if labels:
+            places.update(place for place, first in enumerate(firsts) if first in labels)
+        for column, text in self._marks:
+            texts = [row[column] if column < len(row) else None for row in cells]
+            if text in texts:
+                places.update(place for place, other in enumerate(texts) if other == text)
+        if not self.sparse_is_data and self._is_wide(kinds):
+            lonely = {id(layout) for layout in kinds if len(layout) - layout.count(None) <= 1}
+            if lonely:
+                places.update(place for place, layout in enumerate(kinds) if id(layout) in lonely)
+        return sorted(places)
+
+    def _is_wide(self, kinds: list[list[Kind | None]]) -> bool:
+        return len(self.evidence) >= 3 or any(len(layout) - layout.count(None) >= 3 for layout in kinds)
+
+    def _sort(self, places: list[int], last_plain: int, batch: Batch) -> None:
+        """Put each special row where it belongs; what turns out to be plain data is taken in."""
+        data: list[Row] = []
+        for place in places:
+            row = _row(batch, place)
+            repeated = self.is_repeated(row)
+            filled = row.filled()
+            if not any(row.cells):
+                self.set_aside(row, Aside.EMPTY)
+            elif repeated:
+                self.set_aside(row, repeated)
+            elif filled and is_total_label(row.cells[filled[0]] or "") and len(filled) > 1 and not self.options.keep_totals:
+                self.labelled.append(row)
+            elif len(filled) == 1 and not self.sparse_is_data and place > last_plain and row.looks(filled[0]) == "text":
+                self.sparse.append(row)
+            else:
+                data.append(row)
+        if data:
+            self.add(_batch(data))
+
+    def _flush_sparse(self) -> None:
+        """Rows of one text that data follows are data, and so are those that come later."""
+        if self.sparse:
+            rows, self.sparse = self.sparse, []
+            self.sparse_is_data = True
+            self.add(_batch(rows))
+
+    def close(self) -> None:
+        """The table has ended: decide about the rows of one text behind its data."""
+        wide = len(self.evidence) >= 3
+        notes = [row for row in self.sparse if wide and (self.blank_before_sparse or _is_note(row))]
+        rest = [row for row in self.sparse if row not in notes]
+        for row in notes:
+            self.set_aside(row, Aside.FOOTER)
+        self.sparse = []
+        if rest:
+            self.add(_batch(rest))
+
+
+class _Scan:
+    """The walk over the rows of one sheet."""
+
+    def __init__(self, sheet: Sheet, options: TableOptions) -> None:
+        self.sheet = sheet
+        self.options = options
+        self.merges = Merges(sheet.merges)
+        self.drafts: list[_Draft] = []
+        self.left_out: list[Row] = []
+        self._current: _Draft | None = None
+        self._hand: list[Row] = []
+        self._last_row = 0
+
+    def take(self, batch: Batch) -> None:
+        """The next rows of the sheet."""
+        batch = self._within(batch)
+        start = 0
+        while start < len(batch.rows):
+            if self._current is not None and not self._hand:
+                start = self._feed(batch, start, fresh=False)
+                if start == len(batch.rows):
+                    return
+            self._hand.append(_row(batch, start))
+            start += 1
+            while start < len(batch.rows) and not self._enough():
+                self._hand.append(_row(batch, start))
+                start += 1
+            if self._enough():
+                self._decide(final=False)
+
+    def finish(self) -> list[_Draft]:
+        """All rows were taken: the tables."""
+        if self._hand:
+            self._decide(final=True)
+        if self._current is not None:
+            self._current.close()
+        if self.left_out and self.drafts:
+            for row in self.left_out:
+                self.drafts[0].set_aside(row, Aside.LEFT_OUT)
+        return self.drafts
+
+    def _within(self, batch: Batch) -> Batch:
+        first, last = self.options.first_row or 0, self.options.last_row
+        if not first and last is None:
+            return batch
+        keep = [place for place, row in enumerate(batch.rows) if row >= first and (last is None or row <= last)]
+        kept = set(keep)
+        self.left_out.extend(_row(batch, place) for place in range(len(batch.rows)) if place not in kept)
+        return pick(batch, keep)
+
+    def _enough(self) -> bool:
+        given = self.options.header if self._current is None else None
+        return len(self._hand) >= _HEAD and (given is None or self._hand[-1].number > given + 1 + _HEAD)
+
+    def _feed(self, batch: Batch, start: int, *, fresh: bool) -> int:
+        """Give rows to the current table; returns the place of a row behind a blank row that has to be decided about, or the end."""
+        draft = self._current
+        if draft is None:
+            raise RuntimeError("rows without a table")
+        end = len(batch.rows)
+        for first, last in _segments(batch.rows, start):
+            follows = batch.rows[first] - self._last_row == 1
+            if not follows and not (fresh and first == start):
+                if not self._goes_on(draft, batch, first):
+                    return first
+                draft.gaps.append(batch.rows[first])
+                draft.blank_before_sparse = True
+            self._last_row = batch.rows[last - 1]
+            if (first, last) == (0, end):
+                draft.take(batch)
+            else:
+                draft.take(Batch(batch.rows[first:last], batch.cells[first:last], batch.kinds[first:last], batch.sums))
+        return end
+
+    def _goes_on(self, draft: _Draft, batch: Batch, place: int) -> bool:
+        """Whether it is plain from one row that the table goes on behind a blank row."""
+        if self.options.one_table or len(draft.gaps) >= _GAPS:
+            return True
+        row = _row(batch, place)
+        filled = row.filled()
+        if not filled or draft.is_repeated(row):
+            return True
+        if is_total_label(row.cells[filled[0]] or "") and len(filled) > 1:
+            return True
+        typed = [column for column in filled if column in draft.evidence and draft.evidence[column].typed]
+        return bool(typed) and all(row.looks(column) != "text" for column in typed)
+
+    # ------------------------------------------------------------ the beginning of a table
+
+    def _decide(self, *, final: bool) -> None:
+        rows, self._hand = self._hand, []
+        while rows:
+            rows = rows[self._begin(rows, final=final) :]
+            if not rows:
+                return
+            batch = _batch(rows)
+            rows = rows[self._feed(batch, 0, fresh=True) :]
+            if rows and not final and len(rows) < _HEAD:
+                self._hand = rows
+                return
+
+    def _begin(self, rows: list[Row], *, final: bool) -> int:
+        """Decide what the first of *rows* are; returns how many of them are no data."""
+        draft = self._current
+        if draft is None:
+            head = self._first_head(rows)
+            self._open(head)
+            return head.length
+        if final and all(_is_note(row, most=2) for row in rows):
+            for row in rows:
+                draft.set_aside(row, Aside.FOOTER)
+            return len(rows)
+        head = find_head(rows, self.merges)
+        if head.header and head.header[-1].texts() in {row.texts() for row in draft.head.header}:
+            for row in head.titles:
+                draft.set_aside(row, Aside.TITLE)
+            for row in head.header:
+                draft.set_aside(row, Aside.REPEATED_HEADER)
+            for row in head.units:
+                draft.set_aside(row, Aside.UNITS)
+            return head.length
+        if not head.header and _fits(draft, rows):
+            draft.gaps.append(rows[0].number)
+            return 0
+        draft.close()
+        self._open(head)
+        return head.length
+
+    def _first_head(self, rows: list[Row]) -> Head:
+        if self.options.no_header:
+            return Head(why="the first row was said to be data")
+        if self.options.header is not None:
+            return given_head(rows, self.options.header + 1, self.merges)
+        return find_head(rows, self.merges)
+
+    def _open(self, head: Head) -> None:
+        self._current = _Draft(self.sheet, head, self.options)
+        self.drafts.append(self._current)
+
+
+def _row(batch: Batch, place: int) -> Row:
+    number = batch.rows[place]
+    return Row(number, batch.cells[place], batch.kinds[place], batch.sums.get(number, frozenset()))
+
+
+def _batch(rows: list[Row]) -> Batch:
+    return Batch(
+        [row.number for row in rows],
+        [row.cells for row in rows],
+        [row.kinds for row in rows],
+        {row.number: row.sums for row in rows if row.sums},
+    )
+
+
+def _segments(rows: list[int], start: int) -> list[tuple[int, int]]:
+    """The places of rows that follow one another without a blank row, from *start* on: (first, behind the last)."""
+    first, end = rows[start], len(rows)
+    if rows[-1] - first == end - start - 1 and rows[start:] == list(range(first, first + end - start)):
+        return [(start, end)]
+    breaks = [place for place in range(start + 1, end) if rows[place] - rows[place - 1] != 1]
+    return list(zip([start, *breaks], [*breaks, end], strict=True))
+
+
+def _mark(row: Row) -> tuple[int, str]:
+    """The cell by which a repetition of this row is found: its longest text."""
+    column = max(row.filled(), key=lambda each: len(row.cells[each] or ""))
+    return column, row.cells[column] or ""
+
+
+def _is_note(row: Row, most: int = 1) -> bool:
+    """Whether a row behind the data reads like a note and not like a record."""
+    filled = row.filled()
+    if not 0 < len(filled) <= most or any(row.looks(column) != "text" for column in filled):
+        return False
+    text = (row.cells[filled[0]] or "").strip()
+    return most > 1 or any(map(str.isspace, text)) or ":" in text or "：" in text or not text[0].isalnum()
+
+
+def _fits(draft: _Draft, rows: list[Row]) -> bool:
+    """Whether rows behind a blank row can be more data of the same table."""
+    first, last = draft.span()
+    agree = contradict = 0
+    previous = rows[0].number - 1
+    for row in rows:
+        if row.number - previous != 1:
+            break
+        previous = row.number
+        filled = row.filled()
+        if filled and (filled[0] < first or filled[-1] > last):
+            return False
+        for column in filled:
+            if column in draft.evidence and draft.evidence[column].typed:
+                if row.looks(column) == "text":
+                    contradict += 1
+                else:
+                    agree += 1
+    return agree >= contradict
+
+
+# ---------------------------------------------------------------- the plan
+
+
+def _plan(sheet: Sheet, draft: _Draft, position: int, merges: Merges, options: TableOptions) -> TablePlan:
+    if draft.labelled:
+        _settle_totals(sheet, draft)
+    named = {column for row in draft.head.header for column in row.filled()}
+    places = sorted(named | draft.evidence.keys())
+    headers = header_texts(draft.head, places, merges, date1904=sheet.date1904)
+    columns = _columns(draft, places, headers, options)
+    header_rows = tuple(row.number for row in draft.head.header)
+    first_row = header_rows[0] if header_rows else draft.first_row
+    last_row = max(draft.last_row, *header_rows) if header_rows else draft.last_row
+    return TablePlan(
+        sheet=sheet.name,
+        position=position,
+        box=Box(first_row, places[0] if places else 0, last_row, places[-1] if places else 0),
+        header_rows=header_rows,
+        columns=columns,
+        outside=tuple(draft.outside[row] for row in sorted(draft.outside)),
+        hidden=sheet.hidden,
+        reasons=_reasons(sheet, draft),
+    )
+
+
+def _columns(draft: _Draft, places: list[int], headers: dict[int, str], options: TableOptions) -> tuple[Column, ...]:
+    evidence = {place: draft.evidence.get(place) or Evidence() for place in places}
+    comma = any(each.proves_comma() for each in evidence.values())
+    names = column_names([headers[place] for place in places])
+    columns = []
+    for place, name in zip(places, names, strict=True):
+        said = options.column(headers[place])
+        column = evidence[place].decide(
+            name=name,
+            header=headers[place],
+            position=place,
+            comma_elsewhere=comma,
+            date_form=said.date_form if said else None,
+            decimal=said.decimal if said else None,
+        )
+        if said is not None and said.name:
+            column = replace(column, name=said.name)
+        if said is not None and said.type and said.type is not column.type:
+            column = replace(column, type=said.type, why=f"{said.type} was given; {column.why}")
+        columns.append(column)
+    return tuple(columns)
+
+
+def _settle_totals(sheet: Sheet, draft: _Draft) -> None:
+    """Rows that begin with the label of a total are outside when every number in them is a sum, and data otherwise."""
+    columns = {
+        place: each.decide(name="", header="", position=place)
+        for place, each in draft.evidence.items()
+        if any(place in row.filled()[1:] for row in draft.labelled)
+    }
+    totals = find_totals(
+        sheet,
+        Totals(
+            rows=tuple(draft.labelled),
+            columns=columns,
+            first_row=draft.first_row,
+            last_row=draft.last_row,
+            apart=frozenset(draft.outside),
+            gaps=frozenset(draft.gaps),
+        ),
+    )
+    data = []
+    for row in draft.labelled:
+        if row.number in totals:
+            draft.set_aside(row, Aside.TOTAL)
+        else:
+            data.append(row)
+    if data:
+        draft.add(_batch(data))
+
+
+def _reasons(sheet: Sheet, draft: _Draft) -> tuple[str, ...]:
+    reasons = [draft.head.why] if draft.head.why else []
+    counts: dict[str, int] = {}
+    for outside in draft.outside.values():
+        counts[outside.reason] = counts.get(outside.reason, 0) + 1
+    if counts:
+        reasons.append("set aside: " + ", ".join(f"{count} {reason}" for reason, count in counts.items()))
+    if draft.gaps:
+        reasons.append(f"{len(draft.gaps)} times the data goes on behind a blank row, first at row {draft.gaps[0]}")
+    hidden = sum(1 for row in sheet.hidden_rows if draft.first_row <= row <= draft.last_row)
+    if hidden:
+        reasons.append(f"{hidden} hidden rows are among the data")
+    if sheet.hidden:
+        reasons.append("the sheet is hidden")
+    return tuple(reasons)

@@ -1,0 +1,131 @@
+"""
+Which rows are totals. The rule is strict, because a wrong guess would drop a record: the row begins with a label of the list,
+and each number in it is a SUM or SUBTOTAL formula, or equals the sum of its column or of its block.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from levelpool.sheets.clean.header import Row
+from levelpool.sheets.clean.values import Misfit, converter
+from levelpool.sheets.table import Batch, Column, ColumnType, Kind, Sheet
+
+_NUMERIC = {ColumnType.BIGINT, ColumnType.NUMERIC, ColumnType.DOUBLE}
+# Sums of doubles differ from the sum of their decimals in the last digits.
+_TOLERANCE = Decimal("1e-9")
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What is known about the rows of a table that may be totals."""
+
+    rows: tuple[Row, ...]  # the rows in question, from the top
+    columns: Mapping[int, Column]  # the columns in which they hold something, by place
+    first_row: int  # of the data
+    last_row: int
+    apart: frozenset[int]  # rows within that are no data
+    gaps: frozenset[int]  # rows that follow a blank row
+
+
+def find_totals(sheet: Sheet, question: Totals) -> frozenset[int]:
+    """The numbers of the rows that are totals; walks the sheet once more only when formulas alone do not settle it."""
+    candidates: dict[int, dict[int, Decimal]] = {}
+    for row in question.rows:
+        numbers = _numbers(row, question.columns)
+        if numbers is not None:
+            candidates[row.number] = numbers
+    open_columns = {column for row in question.rows for column in candidates.get(row.number, {}) if column not in row.sums}
+    if not open_columns:
+        return frozenset(candidates)
+    sums = {column: _Sums(question.columns[column], sheet.date1904) for column in open_columns}
+    _add_up(sheet, question, sums)
+    return _choose(question, candidates, sums)
+
+
+def _numbers(row: Row, columns: Mapping[int, Column]) -> dict[int, Decimal] | None:
+    """The numbers of a row by column, SUM formulas included; None when it has none, or one that cannot be a sum."""
+    numbers: dict[int, Decimal] = {}
+    for column in row.filled()[1:]:
+        looks = row.looks(column)
+        if looks == "text":
+            continue
+        if looks == "number" and column in columns:
+            value = _number(row.cells[column] or "", row.kinds[column] or "", columns[column])
+            if value is not None:
+                numbers[column] = value
+                continue
+        if column in row.sums:
+            numbers[column] = Decimal(0)
+            continue
+        return None
+    return numbers or None
+
+
+def _number(text: str, kind: Kind, column: Column) -> Decimal | None:
+    if column.type not in _NUMERIC and kind == "s":
+        return None
+    numeric = Column(column.name, column.header, column.position, ColumnType.NUMERIC, column.notation)
+    try:
+        value = converter(numeric, kind)(text)
+    except Misfit:
+        return None
+    return value if isinstance(value, Decimal) else None
+
+
+@dataclass(slots=True)
+class _Sums:
+    """The running sum of one column, and what it was at certain rows."""
+
+    column: Column
+    date1904: bool
+    total: Decimal = Decimal(0)
+    at: dict[int, Decimal] = field(default_factory=dict)
+
+    def add(self, text: str | None, kind: Kind | None) -> None:
+        if text and kind is not None:
+            value = _number(text, kind, self.column)
+            if value is not None and value.is_finite():
+                self.total += value
+
+
+def _add_up(sheet: Sheet, question: Totals, sums: dict[int, _Sums]) -> None:
+    wanted = {row.number for row in question.rows}
+    for batch in sheet.batches():
+        if not batch.rows or (max(batch.rows) < question.first_row and wanted.isdisjoint(batch.rows)):
+            continue
+        _add_batch(batch, question, sums, wanted)
+
+
+def _add_batch(batch: Batch, question: Totals, sums: dict[int, _Sums], wanted: set[int]) -> None:
+    for place, number in enumerate(batch.rows):
+        if number in wanted or number in question.gaps:
+            for each in sums.values():
+                each.at.setdefault(number, each.total)
+        if number in wanted or number in question.apart or not question.first_row <= number <= question.last_row:
+            continue
+        cells, kinds = batch.cells[place], batch.kinds[place]
+        for column, each in sums.items():
+            if column < len(cells):
+                each.add(cells[column], kinds[column])
+
+
+def _choose(question: Totals, candidates: dict[int, dict[int, Decimal]], sums: dict[int, _Sums]) -> frozenset[int]:
+    """Each candidate against the sums above it, of its block, and of the whole column."""
+    totals: set[int] = set()
+    stops = sorted({row.number for row in question.rows} | question.gaps)
+    for row in question.rows:
+        numbers = candidates.get(row.number)
+        if numbers is None:
+            continue
+        if all(column in row.sums or _is_sum(value, row.number, sums[column], stops) for column, value in numbers.items()):
+            totals.add(row.number)
+    return frozenset(totals)
+
+
+def _is_sum(value: Decimal, row: int, sums: _Sums, stops: list[int]) -> bool:
+    above = sums.at.get(row, sums.total)
+    before = [sums.at[stop] for stop in stops if stop < row and stop in sums.at][-2:]
+    after = [sums.at[stop] for stop in stops if stop > row and stop in sums.at][:1]
+    expected = [above, sums.total, *(above - start for start in before), *(end - above for end in after), sums.total - above]
+    return any(abs(value - each) <= _TOLERANCE * max(Decimal(1), abs(each)) for each in expected)

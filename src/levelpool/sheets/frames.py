@@ -1,0 +1,147 @@
+"""The finished table in a program's hands: rows, Arrow, pandas, polars; the only door to these libraries."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from levelpool.sheets.table import Column, ColumnType, Value
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """One column of a `Table`: its name in a database, its header in the file, and its type."""
+
+    name: str
+    header: str
+    type: ColumnType
+
+
+class Table:
+    """
+    A table that was read: its columns, and values that are bool, int, Decimal, float, date, datetime, time, str or None.
+
+    It can be pickled, and offers the Arrow stream interface, so that `pyarrow.table(t)`, `polars.DataFrame(t)` and
+    `duckdb.from_arrow(t)` take it as it is.
+    """
+
+    def __init__(self, columns: Sequence[TableColumn], values: Sequence[Sequence[Value]]) -> None:
+        """*values* holds one sequence per column, all of the same length."""
+        if len(columns) != len(values) or len({len(each) for each in values}) > 1:
+            raise ValueError(
+                f"a table of {len(columns)} columns needs as many sequences of equal length, not {[len(each) for each in values]}"
+            )
+        self.columns = tuple(columns)
+        self._values = tuple(list(each) for each in values)
+
+    @classmethod
+    def of(cls, columns: Sequence[Column], records: Sequence[Sequence[Value]]) -> "Table":
+        """The table with these columns and one record per row."""
+        values: list[Sequence[Value]] = list(zip(*records, strict=True)) if records else [() for _ in columns]
+        return cls([TableColumn(column.name, column.header, column.type) for column in columns], values)
+
+    def __len__(self) -> int:
+        return len(self._values[0]) if self._values else 0
+
+    def __repr__(self) -> str:
+        return f"<Table of {len(self)} rows: {', '.join(f'{column.name} {column.type}' for column in self.columns)}>"
+
+    def rows(self) -> Iterator[tuple[Value, ...]]:
+        """The rows, as tuples in the order of the columns."""
+        return zip(*self._values, strict=True)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The Arrow PyCapsule stream interface; needs pyarrow."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def to_arrow(self) -> "pa.Table":
+        """A pyarrow Table; NUMERIC becomes decimal where 76 digits are enough for the column, else text."""
+        import pyarrow as pa  # noqa: PLC0415  # an optional library is imported behind its door
+
+        arrays = [_arrow_array(pa, column.type, values) for column, values in zip(self.columns, self._values, strict=True)]
+        return pa.table(dict(zip([column.name for column in self.columns], arrays, strict=True)))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """
+        A pandas DataFrame that loses nothing: integers are Int64 and booleans "boolean" (both with a missing value of their own),
+        timestamps datetime64, NUMERIC, dates, times and texts Python objects.
+        """
+        import pandas as pd  # noqa: PLC0415
+
+        series = {
+            column.name: pd.Series(values, dtype=_PANDAS[column.type]) for column, values in zip(self.columns, self._values, strict=True)
+        }
+        return pd.DataFrame(series)
+
+    def to_polars(self) -> "pl.DataFrame":
+        """A polars DataFrame; NUMERIC becomes Decimal where 38 digits are enough for the column, else text."""
+        import polars as pl  # noqa: PLC0415
+
+        return pl.DataFrame([_polars_series(pl, column, values) for column, values in zip(self.columns, self._values, strict=True)])
+
+
+_PANDAS: dict[ColumnType, Any] = {
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.BIGINT: "Int64",
+    ColumnType.NUMERIC: object,
+    ColumnType.DOUBLE: "float64",
+    ColumnType.DATE: object,
+    # Microseconds reach from the year 1 to 9999; nanoseconds, the old default, only from 1677 to 2262.
+    ColumnType.TIMESTAMP: "datetime64[us]",
+    ColumnType.TIME: object,
+    ColumnType.TEXT: object,
+}
+
+
+def _decimal_places(values: Sequence[Value]) -> tuple[int, int]:
+    """Digits in all and digits behind the point that hold every decimal of a column."""
+    before = after = 0
+    for value in values:
+        if isinstance(value, Decimal):
+            _, digits, exponent = value.as_tuple()
+            places = max(0, -int(exponent))
+            after = max(after, places)
+            before = max(before, len(digits) + int(exponent), 0)
+    return max(1, before + after), after
+
+
+def _arrow_array(pa: Any, kind: ColumnType, values: list[Value]) -> Any:
+    if kind is ColumnType.NUMERIC:
+        precision, scale = _decimal_places(values)
+        if precision > 76:
+            return pa.array([None if value is None else str(value) for value in values], pa.string())
+        decimal = pa.decimal128 if precision <= 38 else pa.decimal256
+        return pa.array(values, decimal(precision, scale))
+    types = {
+        ColumnType.BOOLEAN: pa.bool_(),
+        ColumnType.BIGINT: pa.int64(),
+        ColumnType.DOUBLE: pa.float64(),
+        ColumnType.DATE: pa.date32(),
+        ColumnType.TIMESTAMP: pa.timestamp("us"),
+        ColumnType.TIME: pa.time64("us"),
+        ColumnType.TEXT: pa.string(),
+    }
+    return pa.array(values, types[kind])
+
+
+def _polars_series(pl: Any, column: TableColumn, values: list[Value]) -> Any:
+    if column.type is ColumnType.NUMERIC:
+        precision, scale = _decimal_places(values)
+        if precision > 38:
+            return pl.Series(column.name, [None if value is None else str(value) for value in values], dtype=pl.String)
+        return pl.Series(column.name, values, dtype=pl.Decimal(38, scale))
+    types = {
+        ColumnType.BOOLEAN: pl.Boolean,
+        ColumnType.BIGINT: pl.Int64,
+        ColumnType.DOUBLE: pl.Float64,
+        ColumnType.DATE: pl.Date,
+        ColumnType.TIMESTAMP: pl.Datetime("us"),
+        ColumnType.TIME: pl.Time,
+        ColumnType.TEXT: pl.String,
+    }
+    return pl.Series(column.name, values, dtype=types[column.type])

@@ -1,0 +1,264 @@
+"""What a file would become, and why: the first half of an import, without a database."""
+
+import tempfile
+import time as clock
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+
+from levelpool.sheets.clean.names import dataset_name
+from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.rows import clean_rows
+from levelpool.sheets.clean.tables import dataset_names, find_tables
+from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.read.source import ReadOptions
+from levelpool.sheets.read.workbook import read_workbook
+from levelpool.sheets.table import CellCounts, Column, Outside, Quarantined, Sheet, TablePlan, Value, Workbook
+
+PREVIEW_ROWS = 100
+_FIRST_ROWS = 5_000  # what is read of each sheet when there is no time for all of it
+_SAFE_INTEGER = 1 << 53
+
+Json = bool | int | float | str | None | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedTable:
+    """One table of the file: its plan, the first rows, and the account of its cells."""
+
+    plan: TablePlan
+    dataset: str  # where it would go
+    columns: tuple[Column, ...]
+    first_rows: tuple[tuple[Value, ...], ...]
+    rows: int  # that would be loaded
+    quarantine: tuple[Quarantined, ...]
+    quarantined_rows: int
+    cells: CellCounts
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedSheet:
+    """One sheet of the file, with its tables from the top; a sheet without a cell has none."""
+
+    name: str
+    hidden: bool
+    tables: tuple[InspectedTable, ...]
+    rows_read: int
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a file would become."""
+
+    name: str
+    format: str
+    reader: str
+    encoding: str | None
+    delimiter: str | None
+    remarks: tuple[str, ...]
+    sheets: tuple[InspectedSheet, ...]
+    rows_examined: int
+    complete: bool  # every row of every sheet was read
+
+    def to_dict(self) -> dict[str, Json]:
+        """The JSON of `levelpool inspect --json`; `sheets` has one entry per table, and one for a sheet without a table."""
+        return {**self._about(), "sheets": [entry for sheet in self.sheets for entry in _inspect_entries(sheet)]}
+
+    def preview(self) -> dict[str, Json]:
+        """The JSON of `POST /api/preview`: the first 100 rows of each table, as objects."""
+        return {**self._about(), "sheets": [entry for sheet in self.sheets for entry in _preview_entries(sheet, complete=self.complete)]}
+
+    def _about(self) -> dict[str, Json]:
+        return {
+            "name": self.name,
+            "format": self.format,
+            "reader": self.reader,
+            "encoding": self.encoding,
+            "delimiter": self.delimiter,
+            "remarks": list(self.remarks),
+            "rows_examined": self.rows_examined,
+            "complete": self.complete,
+        }
+
+
+def inspect_file(
+    path: Path,
+    *,
+    name: str | None = None,
+    limits: Limits | None = None,
+    max_seconds: float | None = None,
+    options: TableOptions | None = None,
+    read_options: ReadOptions | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Inspection:
+    """
+    What the file would become: where its tables are, what type each column gets and why, what goes to quarantine.
+
+    *name* is the original file name. With *max_seconds*, a file that takes longer to read is judged by the first rows of each sheet,
+    and `complete` is False. Raises `SheetError` with one sentence. Reads in the calling process: run it in a memory-limited worker.
+    """
+    shown = name or path.name
+    options = options or TableOptions()
+    with tempfile.TemporaryDirectory(prefix="levelpool-inspect-") as folder:
+        workbook = _read(
+            path,
+            Path(folder),
+            name=shown,
+            limits=limits,
+            options=read_options or ReadOptions(),
+            max_seconds=max_seconds,
+            progress=progress,
+        )
+        planned = [(sheet, find_tables(sheet, options)) for sheet in workbook.sheets]
+        datasets = iter(dataset_names(dataset_name(shown), [plan for _, plans in planned for plan in plans]))
+        sheets = tuple(
+            InspectedSheet(
+                name=sheet.name,
+                hidden=sheet.hidden,
+                tables=tuple(_inspect_table(sheet, plan, next(datasets), options) for plan in plans),
+                rows_read=sheet.row_count,
+                remarks=sheet.remarks,
+            )
+            for sheet, plans in planned
+        )
+    return Inspection(
+        name=shown,
+        format=workbook.format,
+        reader=workbook.reader,
+        encoding=workbook.encoding,
+        delimiter=workbook.delimiter,
+        remarks=workbook.remarks,
+        sheets=sheets,
+        rows_examined=sum(sheet.row_count for sheet in workbook.sheets),
+        complete=all(sheet.complete for sheet in workbook.sheets),
+    )
+
+
+class _OutOfTime(Exception):
+    """Reading took longer than the caller wants to wait."""
+
+
+def _read(
+    path: Path,
+    folder: Path,
+    *,
+    name: str,
+    limits: Limits | None,
+    options: ReadOptions,
+    max_seconds: float | None,
+    progress: Callable[[float], None] | None,
+) -> Workbook:
+    """The whole workbook, or, when that takes longer than *max_seconds*, the first rows of each sheet."""
+    ends = None if max_seconds is None else clock.monotonic() + max_seconds
+
+    def report(fraction: float) -> None:
+        if ends is not None and clock.monotonic() > ends:
+            raise _OutOfTime
+        if progress is not None:
+            progress(fraction)
+
+    whole, first = folder / "whole", folder / "first"
+    whole.mkdir()
+    try:
+        return read_workbook(path, whole, name=name, limits=limits, options=options, progress=report)
+    except _OutOfTime:
+        first.mkdir()
+        most = min(options.max_rows or _FIRST_ROWS, _FIRST_ROWS)
+        few = ReadOptions(sheet=options.sheet, max_rows=most, encoding=options.encoding, delimiter=options.delimiter)
+        return read_workbook(path, first, name=name, limits=limits, options=few)
+
+
+def _inspect_table(sheet: Sheet, plan: TablePlan, dataset: str, options: TableOptions) -> InspectedTable:
+    rows = quarantined_rows = 0
+    first_rows: list[tuple[Value, ...]] = []
+    quarantine: list[Quarantined] = []
+    cells = CellCounts()
+    for batch in clean_rows(sheet, plan, plan.columns, blanks=options.blanks):
+        rows += len(batch.rows)
+        quarantined_rows += len(batch.quarantined_rows)
+        quarantine.extend(batch.quarantined)
+        cells += batch.cells
+        if len(first_rows) < PREVIEW_ROWS:
+            first_rows.extend(batch.values[: PREVIEW_ROWS - len(first_rows)])
+    return InspectedTable(plan, dataset, plan.columns, tuple(first_rows), rows, tuple(quarantine), quarantined_rows, cells)
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def _inspect_entries(sheet: InspectedSheet) -> list[Json]:
+    if not sheet.tables:
+        nothing: dict[str, Json] = {
+            "header_row": None,
+            "columns": [],
+            "rows": 0,
+            "quarantine": [],
+            "outside": [],
+            "cells": _cells(CellCounts()),
+        }
+        return [{**_sheet_head(sheet, None), **nothing}]
+    return [_inspect_entry(sheet, table) for table in sheet.tables]
+
+
+def _inspect_entry(sheet: InspectedSheet, table: InspectedTable) -> Json:
+    return {
+        **_sheet_head(sheet, table),
+        "header_row": table.plan.header_row,
+        "columns": [{**_column(column), "samples": list(column.samples)} for column in table.columns],
+        "rows": table.rows,
+        "quarantine": [{"row": each.row, "column": each.column, "value": each.value, "reason": each.reason} for each in table.quarantine],
+        "outside": [_outside(each) for each in table.plan.outside],
+        "cells": _cells(table.cells),
+    }
+
+
+def _preview_entries(sheet: InspectedSheet, *, complete: bool) -> list[Json]:
+    examined: dict[str, Json] = {"rows_examined": sheet.rows_read, "complete": complete}
+    if not sheet.tables:
+        return [{**_sheet_head(sheet, None), "header_row": None, "columns": [], "rows": [], **examined}]
+    return [
+        {
+            **_sheet_head(sheet, table),
+            "header_row": table.plan.header_row,
+            "columns": [_column(column) for column in table.columns],
+            "rows": [
+                {column.name: json_value(value) for column, value in zip(table.columns, row, strict=True)} for row in table.first_rows
+            ],
+            **examined,
+        }
+        for table in sheet.tables
+    ]
+
+
+def _sheet_head(sheet: InspectedSheet, table: InspectedTable | None) -> dict[str, Json]:
+    return {
+        "name": sheet.name,
+        "hidden": sheet.hidden,
+        "dataset": table.dataset if table else None,
+        "reasons": list(table.plan.reasons) if table else ["the sheet has no cell"],
+        "remarks": list(sheet.remarks),
+    }
+
+
+def _column(column: Column) -> dict[str, Json]:
+    return {"name": column.name, "header": column.header, "type": column.type.value, "why": column.why}
+
+
+def _outside(outside: Outside) -> Json:
+    return {"row": outside.row, "reason": outside.reason, "cells": list(outside.cells)}
+
+
+def _cells(cells: CellCounts) -> Json:
+    return {"read": cells.read, "loaded": cells.loaded, "quarantined": cells.quarantined, "outside": cells.outside}
+
+
+def json_value(value: Value) -> Json:
+    """A value as JSON: decimals, and integers that a double cannot hold, as text; dates and times in ISO 8601."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _SAFE_INTEGER:
+        return str(value)
+    return value.isoformat() if isinstance(value, date | datetime | time) else value

@@ -1,0 +1,68 @@
+"""`ExcelParser`: one table of one spreadsheet file, for programs; plain and picklable, so that it runs in any lane."""
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.rows import clean_rows
+from levelpool.sheets.clean.tables import find_tables
+from levelpool.sheets.errors import EmptyFile, SheetError
+from levelpool.sheets.frames import Table
+from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.read.source import ReadOptions
+from levelpool.sheets.read.workbook import read_workbook
+from levelpool.sheets.table import Sheet, Value
+
+_ROOM_FOR_HEADS = 200  # rows that titles and notes may take beside the rows that were asked for
+
+
+class ExcelParser:
+    """Reads spreadsheet files of every format levelpool knows."""
+
+    @staticmethod
+    def read_excel(
+        path: str | os.PathLike[str],
+        sheet: str | int | None = None,
+        header: int | None = None,
+        nrows: int | None = None,
+        *,
+        options: TableOptions | None = None,
+        limits: Limits | None = None,
+    ) -> Table:
+        """
+        The first table of a sheet, with proved types; cells that cannot be loaded (errors, mostly) are None.
+
+        *sheet* is a name or a 0-based position (default: the first visible sheet with a cell). *header* is the 0-based row of the
+        (last) header row (default: find it). *nrows* is the most rows of data to read; types are then proved over these.
+        *options* says more about the table. Raises `SheetError` (see `levelpool.sheets.errors`) with one sentence,
+        and `FileNotFoundError`. Reads in the calling process: run it in the process lane.
+        """
+        options = options or TableOptions()
+        if header is not None:
+            options = replace(options, header=header)
+        most = None if nrows is None else nrows + (header or 0) + _ROOM_FOR_HEADS
+        with tempfile.TemporaryDirectory(prefix="levelpool-read-") as folder:
+            workbook = read_workbook(Path(path), Path(folder), limits=limits, options=ReadOptions(sheet=sheet, max_rows=most))
+            return _first_table(_choose(workbook.sheets, Path(path).name), options, nrows)
+
+
+def _choose(sheets: tuple[Sheet, ...], name: str) -> Sheet:
+    filled = [sheet for sheet in sheets if sheet.cell_count]
+    if not filled:
+        raise EmptyFile(f"{name} has no cell to read")
+    return next((sheet for sheet in filled if not sheet.hidden), filled[0])
+
+
+def _first_table(sheet: Sheet, options: TableOptions, nrows: int | None) -> Table:
+    plans = find_tables(sheet, options)
+    if not plans:
+        raise SheetError(f"sheet {sheet.name!r} has no table")
+    plan = plans[0]
+    records: list[tuple[Value, ...]] = []
+    for batch in clean_rows(sheet, plan, plan.columns, policy="cell", blanks=options.blanks):
+        records.extend(batch.values)
+        if nrows is not None and len(records) >= nrows:
+            break
+    return Table.of(plan.columns, records if nrows is None else records[:nrows])

@@ -1,0 +1,56 @@
+"""Sheets made by hand."""
+
+from collections.abc import Iterable, Sequence
+
+from levelpool.sheets.clean.rows import clean_rows
+from levelpool.sheets.clean.tables import find_tables
+from levelpool.sheets.table import BOOLEAN, NUMBER, TEXT, Batch, CellCounts, Sheet
+
+Cell = str | int | float | bool | tuple[str, str] | None
+
+
+def make_cell(cell: Cell) -> tuple[str | None, str | None]:
+    """A Python value as a cell: a str is text, a number a number cell, a pair is (text, kind)."""
+    if cell is None:
+        return None, None
+    if isinstance(cell, tuple):
+        return cell
+    if isinstance(cell, bool):
+        return str(cell).lower(), BOOLEAN
+    if isinstance(cell, str):
+        return cell, TEXT
+    return repr(cell), NUMBER
+
+
+def make_sheet(
+    rows: Iterable[Sequence[Cell] | None], *, sums: dict[int, set[int]] | None = None, batch_rows: int = 7, **more: object
+) -> Sheet:
+    """A sheet of these rows, from row 1 on; None, or a row without a cell, is blank and is not delivered, as by every reader."""
+    numbers, cells, kinds = [], [], []
+    for number, row in enumerate(rows, 1):
+        pairs = [make_cell(cell) for cell in row or ()]
+        while pairs and pairs[-1][1] is None:
+            pairs.pop()
+        if pairs:
+            numbers.append(number)
+            cells.append([text for text, _ in pairs])
+            kinds.append([kind for _, kind in pairs])
+    formulas = {row: frozenset(columns) for row, columns in (sums or {}).items()}
+    batches = [
+        Batch(numbers[at : at + batch_rows], cells[at : at + batch_rows], kinds[at : at + batch_rows], formulas)
+        for at in range(0, len(numbers), batch_rows)
+    ]
+    count = sum(len(row) - row.count(None) for row in kinds)
+    defaults = {"name": "Sheet1", "position": 0, "row_count": len(numbers), "cell_count": count}
+    return Sheet(batches=lambda: iter(batches), **(defaults | more))
+
+
+def account(sheet: Sheet, **options: object) -> CellCounts:
+    """The account of all tables of a sheet; every sum in it is checked on the way."""
+    total = CellCounts()
+    for plan in find_tables(sheet, **options):
+        for batch in clean_rows(sheet, plan, plan.columns):
+            assert batch.cells.read == batch.cells.loaded + batch.cells.quarantined + batch.cells.outside
+            total += batch.cells
+    assert total.read == sheet.cell_count
+    return total

@@ -1,0 +1,199 @@
+"""How a column gets its type."""
+
+import pytest
+
+from handmade import make_sheet
+from levelpool.sheets.clean.options import ColumnOptions, TableOptions
+from levelpool.sheets.clean.tables import find_tables
+from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, ColumnType, Notation
+
+
+def column(*cells, **options):
+    """The one column of a table with these cells under the header "h", beside a column that makes the header certain."""
+    rows = [["h", "number"], *([cell, 1] for cell in cells)]
+    (plan,) = find_tables(make_sheet(rows, date1904=options.pop("date1904", False)), TableOptions(**options))
+    return plan.columns[0]
+
+
+def number(*texts, kind=NUMBER):
+    """Number cells with these texts."""
+    return [(text, kind) for text in texts]
+
+
+B, N, D, T = ColumnType.BIGINT, ColumnType.NUMERIC, ColumnType.DOUBLE, ColumnType.TEXT
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["1", "20", "-3"], B),
+        (["0", "5"], B),
+        (["123456789012345678"], B),
+        (["1234567890123456789"], T),
+        (["000123", "123456"], T),
+        (["1.5", "2"], N),
+        (["12.50", "3.00"], N),
+        (["007.5"], T),
+        (["1.5e3", "2"], D),
+        (["1e5", "2e-3"], D),
+        (["1E5", "2E7"], T),
+        (["+5"], T),
+        ([".5"], T),
+        (["5."], T),
+        (["-0"], T),
+        ([" 5"], T),
+        (["1_000"], T),
+        (["NaN"], T),
+        (["true", "false"], ColumnType.BOOLEAN),
+        (["TRUE", "FALSE"], ColumnType.BOOLEAN),
+        (["TRUE", "false"], T),
+        (["1", "true"], T),
+        (["yes", "no"], T),
+        (["2026-11-02", "2026-12-31"], ColumnType.DATE),
+        (["2026/11/2", "2026/1/12"], ColumnType.DATE),
+        (["20261102"], B),
+        (["2026-11-02", "2026-02-30"], T),
+        (["2026-11-02 08:30", "2026-11-03 09:00"], ColumnType.TIMESTAMP),
+        (["2026-11-02T08:30:00Z"], ColumnType.TIMESTAMP),
+        (["2026-11-02", "2026-11-02 08:30"], T),
+        (["08:30", "23:59"], ColumnType.TIME),
+        (["08:30", "24:01"], T),
+        (["2026年11月2日", "2026年1月12日"], ColumnType.DATE),
+        (["2-Nov-2026", "12-Dec-2026"], ColumnType.DATE),
+        (["11/2/2026 8:30 AM", "12/25/2026 11:05 PM"], ColumnType.TIMESTAMP),
+        (["01/02/26"], T),
+        (["NA", "null", "-"], T),
+        (["5", "NA"], T),
+        (["5", "", "7"], B),
+        (["a\nb"], T),
+        (number("1", "2"), B),
+        (number("1.1000000000000001", "2"), N),
+        (number("1E+20", "2"), D),
+        (number("1E-3"), D),
+        (number("123456789012345678"), B),
+        (number("1234567890123456789"), T),
+        ([*number("5"), "7"], B),
+        ([*number("5"), "n/a"], T),
+        ([*number("5"), "007"], T),
+        ([*number("5"), "1,000"], T),
+        ([("true", BOOLEAN), ("false", BOOLEAN)], ColumnType.BOOLEAN),
+        ([("true", BOOLEAN), *number("1")], T),
+        (number("45000", "45001", kind="nyyyy-mm-dd"), ColumnType.DATE),
+        (number("45000", "45001.5", kind="nyyyy-mm-dd"), ColumnType.TIMESTAMP),
+        (number("45000", "45001", kind="nyyyy-mm-dd hh:mm"), ColumnType.TIMESTAMP),
+        (number("0.25", "0.5", kind="nhh:mm"), ColumnType.TIME),
+        (number("1.25", "0.5", kind="n[h]:mm"), N),
+        (number("0.5", "0.25", kind="n0%"), N),
+        ([*number("45000", kind="nyyyy-mm-dd"), *number("5")], T),
+        ([*number("45000", kind="nyyyy-mm-dd"), "2026-11-02"], T),
+        (number("45000", "60", "45001", kind="nyyyy-mm-dd"), ColumnType.DATE),
+        (number("-5", "0", "45001", kind="nyyyy-mm-dd"), B),
+        ([("2026-11-02", DATE)], ColumnType.DATE),
+        ([("2026-11-02", DATE), ("2026-11-02T08:30:00", DATE)], ColumnType.TIMESTAMP),
+        ([("08:30:00", DATE)], ColumnType.TIME),
+        ([*number("5"), ("#N/A", ERROR), ("=A1", NO_VALUE)], B),
+        ([("#N/A", ERROR)], T),
+    ],
+)
+def test_type_of_a_column(cells, expected):
+    """A type is given when every value reads back, and only then."""
+    assert column(*cells).type == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "notation", "expected"),
+    [
+        (["1,234.50", "-3.00"], Notation(thousands=","), N),
+        (["1,234,567", "89"], Notation(thousands=","), B),
+        (["1.234,50", "3,00"], Notation(decimal=",", thousands="."), N),
+        (["1,5", "2,25"], Notation(decimal=","), N),
+        (["0,123", "1,234"], Notation(decimal=","), N),
+        (["1'234.50"], Notation(thousands="'"), N),
+        (["1 234,50", "12,00"], Notation(decimal=",", thousands=" "), N),
+        (["1\u202f234,50"], Notation(decimal=",", thousands="\u202f"), N),
+        (["12%", "3.5%"], Notation(percent=True), N),
+        (["$5", "-$12"], Notation(currency="$"), B),
+        (["$1,200.00", "$-3.50"], Notation(currency="$", thousands=",", minus="inside"), N),
+        (["12,50 €", "-3,00 €"], Notation(decimal=",", currency=" €", currency_after=True), N),
+        (["¥12.00"], Notation(currency="¥"), N),
+        (["CHF 12.00"], Notation(currency="CHF "), N),
+        (["(5.00)", "12.00"], Notation(parentheses=True), N),
+        (["5.00-", "12.00"], Notation(minus="after"), N),
+        (["１２", "３"], Notation(full_width=True), B),
+        (["03/04/2026", "27/04/2026"], Notation(date_form="%d/%m/%Y"), ColumnType.DATE),
+        (["03/04/2026", "04/27/2026"], Notation(date_form="%m/%d/%Y"), ColumnType.DATE),
+        (["3/4/2026", "27/4/2026"], Notation(date_form="%-d/%-m/%Y"), ColumnType.DATE),
+        (["02.11.2026 08:30"], Notation(date_form="%d.%m.%Y %H:%M"), None),
+        (["02.11.2026 08:30", "30.11.2026 08:30"], Notation(date_form="%d.%m.%Y %H:%M"), ColumnType.TIMESTAMP),
+    ],
+)
+def test_notation_of_a_column(cells, notation, expected):
+    """One notation throughout is recorded, and proves the type."""
+    found = column(*cells)
+
+    if expected is None:
+        assert found.type == T
+    else:
+        assert (found.type, found.notation) == (expected, notation)
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["03/04/2026", "05/06/2026"], ["'03/04/2026' (row 2) can be two dates", "no row decides"]),
+        (["1,234", "5,678"], ["'1,234' (row 2) can be two numbers", "no row decides"]),
+        (["000123"], ["'000123' (row 2)", "starts with a zero"]),
+        (["1234567890123456789"], ["'1234567890123456789' (row 2)", "18 digits"]),
+        (["5", "6", "n/a"], ["'n/a' (row 4)"]),
+        (["$5", "5 €"], ["'$5' (row 2)", "'5 €' (row 3)"]),
+        (["2026-11-02", "2026-02-30"], ["'2026-02-30' (row 3)"]),
+        ([*number("5"), *number("45000", kind="nyyyy-mm-dd")], ["'5' (row 2) is a number", "'45000' (row 3) is a date"]),
+        ([None, None], ["no cell has a value"]),
+    ],
+)
+def test_a_text_column_names_the_values_that_decided(cells, words):
+    """Who wants to know why a column is TEXT is told the value and the row."""
+    found = column(*cells)
+
+    assert found.type == T
+    assert all(word in found.why for word in words), found.why
+
+
+def test_a_point_is_a_question_where_another_column_proves_a_decimal_comma():
+    """In a file with decimal commas, 1.234 may well be a thousand."""
+    rows = [["a", "b", "c"], ["1.234", "1,5", 1], ["5.678", "2,5", 2]]
+
+    (plan,) = find_tables(make_sheet(rows))
+
+    assert [each.type for each in plan.columns] == [T, N, B]
+    assert column("1.234", "5.678").type == N
+
+
+def test_a_person_may_answer_the_question():
+    """The form of the dates, or the decimal mark, can be said."""
+    dates = column("03/04/2026", "05/06/2026", columns=(ColumnOptions(header="h", date_form="%d/%m/%Y"),))
+    marks = column("1,234", "5,678", columns=(ColumnOptions(header="h", decimal=","),))
+
+    assert (dates.type, dates.notation.date_form) == (ColumnType.DATE, "%d/%m/%Y")
+    assert (marks.type, marks.notation.decimal) == (N, ",")
+
+
+def test_texts_that_mean_no_value_do_not_count():
+    """ "NA" is a text like any other, unless a person says that it means nothing."""
+    assert column("5", "NA").type == T
+    assert column("5", "NA", blanks=frozenset({"NA"})).type == B
+
+
+def test_digits_and_scale_of_a_decimal_column():
+    """A database that keeps 15 digits needs to know how many there are."""
+    found = column("12.50", "1234.5", "0.125")
+
+    assert (found.digits, found.scale) == (5, 3)
+
+
+def test_one_bad_value_in_the_last_of_many_rows_decides():
+    """All rows count, not the first thousand."""
+    found = column(*["7"] * 5000, "seven")
+
+    assert found.type == T
+    assert "'seven' (row 5002)" in found.why

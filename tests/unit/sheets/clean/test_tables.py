@@ -1,0 +1,293 @@
+"""Where tables are found."""
+
+import pytest
+
+from handmade import account, make_sheet
+from levelpool.sheets.clean.options import ColumnOptions, TableOptions
+from levelpool.sheets.clean.rows import clean_rows
+from levelpool.sheets.clean.tables import dataset_names, find_tables
+from levelpool.sheets.table import Box, ColumnType
+
+ORDERS = [["Order", "City", "Amount"], ["A-1", "Graz", 12.5], ["A-2", "Cork", 7], ["A-3", "Porto", 3]]
+
+
+def only(rows, **more):
+    """The one table of a sheet with these rows."""
+    sheet = make_sheet(rows, **more)
+    account(sheet)
+    (plan,) = find_tables(sheet)
+    return plan
+
+
+def reasons(plan):
+    """The rows outside of a table, with their reasons."""
+    return {outside.row: outside.reason for outside in plan.outside}
+
+
+def rows_of(sheet, plan):
+    """The row numbers that would be loaded."""
+    return [row for batch in clean_rows(sheet, plan, plan.columns) for row in batch.rows]
+
+
+def test_a_plain_table_is_found():
+    """The first row names the columns, the others are data."""
+    plan = only(ORDERS)
+
+    assert plan.header_row == 0
+    assert [column.name for column in plan.columns] == ["order", "city", "amount"]
+    assert [column.type for column in plan.columns] == [ColumnType.TEXT, ColumnType.TEXT, ColumnType.NUMERIC]
+    assert plan.box == Box(1, 0, 4, 2)
+
+
+def test_titles_stand_outside():
+    """What stands above the header is kept apart, whether a blank row parts it from the table or not."""
+    plan = only([["Orders of the week"], ["made on Monday"], None, *ORDERS])
+
+    assert reasons(plan) == {1: "title", 2: "title", 4: "header"}
+    assert plan.header_row == 3
+    assert only([["Orders of the week"], *ORDERS]).header_row == 1
+
+
+def test_key_and_value_above_a_table_are_titles():
+    """Pairs above the table say something about it."""
+    plan = only([["Customer:", "ACME"], ["Orders:", 3], None, *ORDERS])
+
+    assert reasons(plan) == {1: "title", 2: "title", 4: "header"}
+
+
+def test_a_table_may_begin_at_c5():
+    """Blank rows above and blank columns to the left change nothing."""
+    plan = only([None, None, None, None, *[[None, None, *row] for row in ORDERS]])
+
+    assert plan.box == Box(5, 2, 8, 4)
+    assert [column.position for column in plan.columns] == [2, 3, 4]
+
+
+def test_without_a_certain_header_the_first_row_is_data():
+    """Numbers from the first row on have no names; nothing is lost to a guess."""
+    plan = only([[1, "x"], [2, "y"], [3, "z"]])
+
+    assert plan.header_row is None
+    assert [column.name for column in plan.columns] == ["column_1", "column_2"]
+    assert not plan.outside
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["name", "city"], ["Anna", "Graz"], ["Bob", "Cork"]],
+        [["姓名", "城市"], ["张三", "上海"], ["李四", "杭州"]],
+        [["first_name", "home_town"], ["Anna", "Graz"]],
+        [["Ware", "Regal"], ["Tee", "A 12"], ["Tasse", "B 3"]],
+        [["note"], ["hello"], ["world"]],
+    ],
+)
+def test_a_header_above_texts_is_found_by_its_words(rows):
+    """In a table of nothing but text, the words of the first row or the look of the others decide."""
+    assert only(rows).header_row == 0
+
+
+def test_texts_alone_decide_nothing():
+    """Two rows of names are two rows of data."""
+    assert only([["Anna", "Graz"], ["Bob", "Cork"]]).header_row is None
+
+
+def test_merged_headers_are_joined():
+    """A group above its columns gives each of them its name."""
+    rows = [["Product", 2024, None, 2025, None], [None, "Q1", "Q2", "Q1", "Q2"], ["Tea", 1, 2, 3, 4], ["Cup", 5, 6, 7, 8]]
+    merges = (Box(1, 0, 2, 0), Box(1, 1, 1, 2), Box(1, 3, 1, 4))
+
+    plan = only(rows, merges=merges)
+
+    assert [column.header for column in plan.columns] == ["Product", "2024 / Q1", "2024 / Q2", "2025 / Q1", "2025 / Q2"]
+    assert [column.name for column in plan.columns] == ["product", "c_2024_q1", "c_2024_q2", "c_2025_q1", "c_2025_q2"]
+    assert plan.header_rows == (1, 2)
+    assert plan.header_row == 1
+
+
+def test_a_merged_title_is_no_header():
+    """A title that spans the whole table stays a title."""
+    plan = only([["Orders of the week", None, None], *ORDERS], merges=(Box(1, 0, 1, 2),))
+
+    assert reasons(plan) == {1: "title", 2: "header"}
+
+
+def test_groups_without_merges_are_joined_when_names_repeat():
+    """A text file knows no merged cells; that the names repeat shows that the row above tells them apart."""
+    plan = only(
+        [["", "2024", "", "2025", ""], ["City", "Q1", "Q2", "Q1", "Q2"], ["Graz", "1", "2", "3", "4"], ["Cork", "1", "2", "3", "4"]]
+    )
+
+    assert [column.header for column in plan.columns] == ["City", "2024 / Q1", "2024 / Q2", "2025 / Q1", "2025 / Q2"]
+
+
+def test_years_may_be_headers():
+    """A row of rising years above numbers names the columns."""
+    assert only([["City", 2023, 2024], ["Graz", 5, 7], ["Cork", 3, 1]]).header_row == 0
+
+
+def test_units_stand_outside():
+    """A row of units under the header is no data."""
+    plan = only([["Item", "Weight", "Price"], [None, "kg", "(EUR)"], ["Tea", 1, 2], ["Cup", 3, 4]])
+
+    assert reasons(plan) == {1: "header", 2: "units"}
+    assert [column.type for column in plan.columns] == [ColumnType.TEXT, ColumnType.BIGINT, ColumnType.BIGINT]
+
+
+def test_repeated_headers_stand_outside():
+    """Page breaks leave the header again, and a repeated title with it."""
+    plan = only([["Page of orders"], *ORDERS, ["Page of orders"], ORDERS[0], ["A-4", "Lyon", 1], None, ORDERS[0], ["A-5", "Lyon", 1]])
+
+    assert reasons(plan) == {1: "title", 2: "header", 6: "title", 7: "repeated header", 10: "repeated header"}
+    assert plan.columns[2].type == ColumnType.NUMERIC
+
+
+@pytest.mark.parametrize("label", ["Total", "TOTAL:", "合计", "总计：", "Summe", "subtotal"])
+def test_a_total_that_adds_up_stands_outside(label):
+    """The label and the sum together make a total."""
+    plan = only([*ORDERS, [label, None, 22.5]])
+
+    assert reasons(plan)[5] == "total"
+    assert plan.box.last_row == 4
+
+
+def test_a_total_that_does_not_add_up_is_data():
+    """A record of somebody called Total is not dropped."""
+    plan = only([*ORDERS, ["Total", "Paris", 99]])
+
+    assert reasons(plan) == {1: "header"}
+    assert plan.box.last_row == 5
+
+
+def test_a_formula_makes_a_total():
+    """A SUM says itself what it is, whatever its value."""
+    assert reasons(only([*ORDERS, ["Total", None, 99]], sums={5: {2}}))[5] == "total"
+
+
+def test_a_label_without_a_number_is_data():
+    """The label alone proves nothing."""
+    assert reasons(only([*ORDERS, ["Total", "Paris", None]])) == {1: "header"}
+
+
+def test_subtotals_and_grand_total_stand_outside():
+    """Blocks have their sums, the column has its own."""
+    rows = [["City", "Amount"], ["Graz", 1], ["Graz", 2], ["Subtotal", 3], ["Cork", 4], ["Cork", 5], ["Subtotal", 9], ["Grand total", 12]]
+
+    assert reasons(only(rows)) == {1: "header", 4: "total", 7: "total", 8: "total"}
+
+
+def test_totals_in_text_add_up_in_their_notation():
+    """Sums are compared as numbers, in the notation of the column."""
+    rows = [["City", "Amount"], ["Graz", "1,200.50"], ["Cork", "99.50"], ["Total", "1,300.00"]]
+
+    assert reasons(only(rows)) == {1: "header", 4: "total"}
+
+
+def test_notes_behind_the_data_are_footers():
+    """Notes behind a blank row, or a sentence right behind the data, are no records."""
+    plan = only([*ORDERS, ["Printed by the back office"], None, ["End"]])
+
+    assert reasons(plan) == {1: "header", 5: "footer", 7: "footer"}
+
+
+def test_a_short_last_record_is_data():
+    """One word in the last row may be a record that is cut short."""
+    assert reasons(only([*ORDERS, ["A-4"]])) == {1: "header"}
+
+
+def test_data_goes_on_behind_a_blank_row():
+    """A blank row alone ends no table."""
+    plan = only([*ORDERS, None, ["A-4", "Lyon", 1], None, None, ["A-5", "Lyon", 2]])
+
+    assert plan.box.last_row == 9
+    assert plan.columns[2].type == ColumnType.NUMERIC
+
+
+def test_several_tables_in_one_sheet():
+    """A blank row and another header begin another table."""
+    sheet = make_sheet([*ORDERS, None, ["Shelf", "Free", "Since", "Who"], ["X1", 5, "2026-01-02", "Ana"], ["X2", 6, "2026-01-03", "Mei"]])
+
+    first, second = find_tables(sheet)
+
+    account(sheet)
+    assert first.box == Box(1, 0, 4, 2)
+    assert second.box == Box(6, 0, 8, 3)
+    assert rows_of(sheet, first) == [2, 3, 4]
+    assert rows_of(sheet, second) == [7, 8]
+
+
+def test_dataset_of_each_table():
+    """Tables with the same columns go together; others go to a dataset of their own."""
+    same = find_tables(make_sheet(ORDERS, name="Again"))
+    hidden = find_tables(make_sheet([*ORDERS[:2], ["A-9", "Graz", 1]], name="Secret", hidden=True))
+    other = find_tables(make_sheet([["sku", "stock"], ["a", 1], ["b", 2]], name="Stock Level"))
+
+    assert dataset_names("orders", hidden + same + other + other) == ("orders", "orders", "orders__stock_level", "orders__stock_level__2")
+
+
+def test_a_given_header_row_is_taken():
+    """What a person says about the header goes before what would be found."""
+    sheet = make_sheet([["a", "b"], ["c", "d"], [1, 2]])
+
+    (plan,) = find_tables(sheet, TableOptions(header=1))
+    (bare,) = find_tables(sheet, TableOptions(no_header=True))
+
+    assert [column.name for column in plan.columns] == ["c", "d"]
+    assert [column.name for column in bare.columns] == ["column_1", "column_2"]
+    assert bare.box.first_row == 1
+
+
+def test_a_person_may_name_and_type_a_column():
+    """Names and types that are given go before what would be found."""
+    options = TableOptions(columns=(ColumnOptions(header="City", name="town"), ColumnOptions(header="Amount", type=ColumnType.TEXT)))
+
+    (plan,) = find_tables(make_sheet(ORDERS), options)
+
+    assert [column.name for column in plan.columns] == ["order", "town", "amount"]
+    assert plan.columns[2].type == ColumnType.TEXT
+
+
+def test_rows_that_are_said_to_be_left_out_stand_outside():
+    """Rows outside of the given rows are accounted for."""
+    sheet = make_sheet([["x", "y"], *ORDERS, ["z", "z", "z"]])
+    options = TableOptions(first_row=2, last_row=5)
+
+    (plan,) = find_tables(sheet, options)
+
+    assert reasons(plan) == {1: "left out", 2: "header", 6: "left out"}
+    assert account(sheet, options=options).loaded == 9
+
+
+def test_a_sheet_without_a_cell_has_no_table():
+    """Nothing is found in nothing."""
+    assert find_tables(make_sheet([])) == ()
+
+
+@pytest.mark.parametrize("rows", [[["hello"]], [[5]], [["a", "b"]], [[""], [""]], [["", "x"]], [[("#N/A", "e")]]])
+def test_every_small_sheet_adds_up(rows):
+    """However little there is, each cell is accounted for."""
+    account(make_sheet(rows))
+
+
+def test_an_export_without_records_is_a_header_alone():
+    """A day without orders gives no record, and no column_1."""
+    plan = only([["Order No", "Date", "Amount"]])
+
+    assert plan.header_row == 0
+    assert [column.name for column in plan.columns] == ["order_no", "date", "amount"]
+
+
+def test_rows_of_empty_texts_stand_outside():
+    """Formulas that give an empty text under a table are no records."""
+    plan = only([*ORDERS, ["", "", ""], ["", "", ""]])
+
+    assert reasons(plan) == {1: "header", 5: "empty text", 6: "empty text"}
+
+
+def test_batches_of_any_size_give_the_same_tables():
+    """Where a batch ends means nothing."""
+    rows = [["Orders"], None, *ORDERS, ["Total", None, 22.5], None, ["X", "Y"], ["a", 1], ["b", 2], ["c", 3], None, ["Printed today"]]
+
+    plans = [find_tables(make_sheet(rows, batch_rows=size)) for size in (1, 2, 3, 100)]
+
+    assert all(plan == plans[0] for plan in plans)

@@ -1,0 +1,81 @@
+"""What a file would become, told without a database."""
+
+import json
+
+import pytest
+import xlsxwriter
+
+from levelpool.sheets.errors import NotASpreadsheet
+from levelpool.sheets.inspect import inspect_file
+
+
+@pytest.fixture
+def workbook(tmp_path):
+    """One sheet with a title, an error and a total, one without a cell, one hidden."""
+    path = tmp_path / "0123abcd"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("Orders")
+        sheet.write(0, 0, "Orders of the week")
+        sheet.write_row(2, 0, ["Order No", "Amount"])
+        sheet.write_row(3, 0, ["000123", 12.5])
+        sheet.write(4, 0, "000124")
+        sheet.write_formula(4, 1, "=1/0", None, "#DIV/0!")
+        sheet.write_row(5, 0, ["000125", 3])
+        sheet.write(6, 0, "Total")
+        sheet.write_formula(6, 1, "=SUM(B4:B6)", None, 15.5)
+        book.add_worksheet("Empty")
+        secret = book.add_worksheet("Secret")
+        secret.hide()
+        secret.write_row(0, 0, ["code", "number"])
+        secret.write_row(1, 0, ["a", 123456789012345])
+    return path
+
+
+def test_inspection_tells_everything(workbook):
+    """Columns with reasons, rows outside, quarantine, and an account that adds up; ready for JSON."""
+    found = json.loads(json.dumps(inspect_file(workbook, name="Orders_2026-11-01.xlsx").to_dict()))
+    first, empty, secret = found["sheets"]
+
+    assert first["name"] == "Orders"
+    assert first["dataset"] == "orders"
+    assert first["header_row"] == 2
+    assert [column["type"] for column in first["columns"]] == ["TEXT", "NUMERIC"]
+    assert first["columns"][0].keys() >= {"name", "header", "type", "why", "samples"}
+    assert first["rows"] == 2
+    assert first["quarantine"] == [{"row": 5, "column": "amount", "value": "#DIV/0!", "reason": "error value"}]
+    assert [(each["row"], each["reason"]) for each in first["outside"]] == [(1, "title"), (3, "header"), (7, "total")]
+    assert first["cells"] == {"read": 11, "loaded": 4, "quarantined": 2, "outside": 5}
+    assert (empty["name"], empty["columns"], empty["rows"]) == ("Empty", [], 0)
+    assert secret["hidden"]
+    assert secret["dataset"] == "orders__secret"
+    assert found["complete"]
+
+
+def test_preview_shows_the_first_rows(workbook):
+    """Rows are objects; decimals come as text, so that no reader of JSON rounds them."""
+    found = json.loads(json.dumps(inspect_file(workbook).preview()))
+
+    assert found["sheets"][0]["rows"] == [{"order_no": "000123", "amount": "12.5"}, {"order_no": "000125", "amount": "3"}]
+    assert found["rows_examined"] == 8
+    assert found["complete"]
+
+
+def test_a_preview_without_time_judges_by_the_first_rows(tmp_path):
+    """A large file is judged by what the time allows, and says so."""
+    path = tmp_path / "large.csv"
+    path.write_text("number,name\n" + "\n".join(f"{row},x" for row in range(40_000)), encoding="utf-8")
+
+    found = inspect_file(path, max_seconds=0.0)
+
+    assert not found.complete
+    assert found.rows_examined == 5_000
+    assert inspect_file(path).complete
+
+
+def test_what_is_no_spreadsheet_is_said(tmp_path):
+    """One sentence, with the name the sender knows."""
+    path = tmp_path / "abc"
+    path.write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3")
+
+    with pytest.raises(NotASpreadsheet, match=r"scan\.pdf"):
+        inspect_file(path, name="scan.pdf")

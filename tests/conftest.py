@@ -134,6 +134,13 @@ def postgres():
 
 
 @pytest.fixture
+def start_postgres():
+    """A function that starts another PostgreSQL server with settings of its own, for this test only."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(PostgresServer(**settings))
+
+
+@pytest.fixture
 def postgres_url(request):
     """The URL of a new PostgreSQL database of this test."""
     server = request.getfixturevalue("postgres")

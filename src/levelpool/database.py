@@ -8,10 +8,13 @@ as "database is locked" when somebody else wrote in between.
 PostgreSQL: psycopg 3, a connect timeout, a statement timeout, an application name, and a ping before each use.
 """
 
+import asyncio
+import logging
 import re
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +25,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext import asyncio as sa_async
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool, Pool, QueuePool, StaticPool
+from sqlalchemy.util import await_only
 from sqlalchemy.util.queue import AsyncAdaptedQueue, Queue
 
 from levelpool.capacity.detect import detect_capacity
 from levelpool.errors import DatabaseError, PoolExhausted
 from levelpool.pools import PoolAccount, PoolStats, pool_stats
 from levelpool.settings import Settings
-from levelpool.sizing import size
+from levelpool.sizing import Sizes, share_connections, size
 
 __all__ = [
     "PoolStats",
@@ -41,6 +45,8 @@ __all__ = [
     "pool_stats",
     "read_server_connections",
 ]
+
+logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to reach a database server."""
@@ -65,6 +71,7 @@ def create_engine(
     name: str = "main",
     pool_size: int | None = None,
     max_overflow: int | None = None,
+    web_concurrency: int | None = None,
     pool_timeout: float = POOL_TIMEOUT,
     application_name: str = "levelpool",
     statement_timeout: float | None = STATEMENT_TIMEOUT,
@@ -74,15 +81,18 @@ def create_engine(
     A SQLAlchemy engine whose pool fits the container; it connects on first use.
 
     None for *pool_size* and *max_overflow* takes `DB_POOL_SIZE` and `DB_MAX_OVERFLOW`, else what the container allows.
+    On PostgreSQL the first connection reads what the server allows, and cuts the pool so that those of all web workers
+    (*web_concurrency*, None: `WEB_CONCURRENCY`) and the loading workers fit into it; the log shows the sum.
     *statement_timeout* (seconds) holds on PostgreSQL only. *options* go to `sqlalchemy.create_engine`.
     Raises `DatabaseError` for a URL that cannot be used; a connection raises it when the database is out of reach,
     and `PoolExhausted` when none became free within *pool_timeout* seconds. No message shows the password.
     """
     plan = _Plan.of(url, driver="sync", application_name=application_name, statement_timeout=statement_timeout)
-    pool = plan.pool_options(_WatchedPool, pool_size=pool_size, max_overflow=max_overflow, pool_timeout=pool_timeout)
+    sizes = _sizes(pool_size, max_overflow, web_concurrency)
+    pool = plan.pool_options(_WatchedPool, sizes, pool_timeout)
     with _clear_errors(plan.url):
         engine = sa.create_engine(plan.url, connect_args=plan.connect_args, **pool, **options)
-    _prepare(engine, name)
+    _prepare(engine, name, sizes)
     return engine
 
 
@@ -92,6 +102,7 @@ def create_async_engine(
     name: str = "main",
     pool_size: int | None = None,
     max_overflow: int | None = None,
+    web_concurrency: int | None = None,
     pool_timeout: float = POOL_TIMEOUT,
     application_name: str = "levelpool",
     statement_timeout: float | None = STATEMENT_TIMEOUT,
@@ -99,10 +110,11 @@ def create_async_engine(
 ) -> sa_async.AsyncEngine:
     """The same as `create_engine`, for `await`: psycopg 3 for PostgreSQL, aiosqlite for SQLite."""
     plan = _Plan.of(url, driver="async", application_name=application_name, statement_timeout=statement_timeout)
-    pool = plan.pool_options(_WatchedAsyncPool, pool_size=pool_size, max_overflow=max_overflow, pool_timeout=pool_timeout)
+    sizes = _sizes(pool_size, max_overflow, web_concurrency)
+    pool = plan.pool_options(_WatchedAsyncPool, sizes, pool_timeout)
     with _clear_errors(plan.url):
         engine = sa_async.create_async_engine(plan.url, connect_args=plan.connect_args, **pool, **options)
-    _prepare(engine.sync_engine, name)
+    _prepare(engine.sync_engine, name, sizes)
     return engine
 
 
@@ -155,22 +167,26 @@ class ServerConnections:
     reserved: int
     """Slots that ordinary roles cannot take."""
     in_use: int
+    others: int
+    """Of these, what programs other than levelpool have open, as far as this role may see it."""
 
 
-# An ordinary role sees a row for every backend of the server, if without details; background processes take no slot.
-_SERVER_CONNECTIONS = sa.text("""
+# An ordinary role sees a row for every backend of the server, without the details of those that belong to other roles;
+# background processes take no slot.
+_SERVER_CONNECTIONS = """
     SELECT current_setting('max_connections')::int,
            current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0),
-           (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' OR backend_type IS NULL)
-""")
+           count(*),
+           count(*) FILTER (WHERE left(coalesce(application_name, ''), 9) <> 'levelpool')
+    FROM pg_stat_activity WHERE backend_type = 'client backend' OR (backend_type IS NULL AND datid IS NOT NULL)
+"""
 
 
 def read_server_connections(connection: sa.Connection) -> ServerConnections | None:
     """What the server of *connection* allows and has in use; None on SQLite, which has no such limit."""
     if connection.dialect.name != "postgresql":
         return None
-    most, reserved, used = connection.execute(_SERVER_CONNECTIONS).one()
-    return ServerConnections(most, reserved, used)
+    return ServerConnections(*connection.exec_driver_sql(_SERVER_CONNECTIONS).one())
 
 
 # ---------------------------------------------------------------- how a URL becomes arguments
@@ -193,15 +209,13 @@ class _Plan:
             return cls(parsed, _psycopg_args(parsed, application_name, statement_timeout))
         return cls(parsed, {})
 
-    def pool_options(self, watched: type[Pool], *, pool_size: int | None, max_overflow: int | None, pool_timeout: float) -> dict[str, Any]:
+    def pool_options(self, watched: type[Pool], sizes: Sizes, pool_timeout: float) -> dict[str, Any]:
         if self.url.get_backend_name() == "sqlite" and _in_memory(self.url):
             return {"poolclass": StaticPool}  # a second connection would see another, empty database
-        if pool_size is None or max_overflow is None:
-            pool_size, max_overflow = _sized(pool_size, max_overflow)
         return {
             "poolclass": watched,
-            "pool_size": pool_size,
-            "max_overflow": max_overflow,
+            "pool_size": sizes.db_pool_size,
+            "max_overflow": sizes.db_max_overflow,
             "pool_timeout": pool_timeout,
             "pool_pre_ping": self.url.get_backend_name() != "sqlite",
             "pool_use_lifo": True,  # what is not needed falls idle, and the server may close it
@@ -223,24 +237,27 @@ def _in_memory(url: sa.URL) -> bool:
     return not url.database or url.database == ":memory:" or url.query.get("mode") == "memory"
 
 
-def _sized(pool_size: int | None, max_overflow: int | None) -> tuple[int, int]:
+def _sizes(pool_size: int | None, max_overflow: int | None, web_concurrency: int | None) -> Sizes:
     settings = Settings.read()
-    sizes = size(
+    return size(
         detect_capacity(),
         environment=settings.environment,
+        web_concurrency=web_concurrency or settings.web_concurrency,
+        cpu_workers=settings.cpu_executor_workers,
         db_pool_size=pool_size or settings.db_pool_size,
         db_max_overflow=settings.db_max_overflow if max_overflow is None else max_overflow,
     )
-    return sizes.db_pool_size, sizes.db_max_overflow
 
 
 # ---------------------------------------------------------------- what every engine of ours does
 
 
-def _prepare(engine: sa.Engine, name: str) -> None:
+def _prepare(engine: sa.Engine, name: str, sizes: Sizes | None = None) -> None:
     if isinstance(engine.pool, _WatchedPool | _WatchedAsyncPool):
         engine.pool.account = PoolAccount(name)
         _account_for_holders(engine)
+        if engine.dialect.name == "postgresql" and sizes is not None:
+            _fit_into_server(engine, name, sizes)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "before_cursor_execute", _begin_sqlite)
@@ -256,6 +273,22 @@ def _account_for_holders(engine: sa.Engine) -> None:
 
     sa.event.listen(engine, "checkout", taken)
     sa.event.listen(engine, "checkin", returned)
+
+
+def _fit_into_server(engine: sa.Engine, name: str, sizes: Sizes) -> None:
+    def read_and_cut(connection: Any, _entry: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(_SERVER_CONNECTIONS)
+        server = ServerConnections(*cursor.fetchone())
+        cursor.close()
+        connection.rollback()
+        share = share_connections(sizes, max_connections=server.max_connections, reserved=server.reserved, others=server.others)
+        engine.pool.cut(share.pool_size, share.max_overflow)  # type: ignore[attr-defined] # only watched pools get here
+        cut = "" if share.pool_size + share.max_overflow == sizes.db_pool_size + sizes.db_max_overflow else ", cut to fit the server"
+        logger.info("pool %r: %d connections and %d more%s: %s", name, share.pool_size, share.max_overflow, cut, share.arithmetic)
+
+    engine.pool.open_first_alone()  # type: ignore[attr-defined] # likewise
+    sa.event.listen(engine, "first_connect", read_and_cut)
 
 
 def _prepare_sqlite(connection: Any, _entry: object) -> None:
@@ -307,10 +340,19 @@ class _WatchedQueue(_WatchedQueueMixin, Queue[Any]): ...
 class _WatchedAsyncQueue(_WatchedQueueMixin, AsyncAdaptedQueue[Any]): ...
 
 
+class _NoRoom(Exception):
+    """The pool was cut while this call waited to open a connection."""
+
+
 class _WatchedPoolMixin:
-    """Says who holds the connections when none is left."""
+    """Says who holds the connections when none is left; opens the first connection alone, for it may cut the pool."""
 
     _pool: Any
+    _overflow: int
+    _overflow_lock: Any
+    _max_overflow: int
+    _first: AbstractContextManager[object] | None = None
+    """Held while the first connection is opened; None where no connection cuts the pool, or when it has been done."""
 
     @property
     def account(self) -> PoolAccount:
@@ -322,11 +364,35 @@ class _WatchedPoolMixin:
         self._pool.account = account
 
     def _do_get(self) -> ConnectionPoolEntry:
-        try:
-            entry: ConnectionPoolEntry = super()._do_get()  # type: ignore[misc] # of the pool it is mixed into
-        except PoolTimeout:
-            raise PoolExhausted(_exhausted(self)) from None
-        return entry
+        while True:
+            try:
+                entry: ConnectionPoolEntry = super()._do_get()  # type: ignore[misc] # of the pool it is mixed into
+            except _NoRoom:
+                continue
+            except PoolTimeout:
+                raise PoolExhausted(_exhausted(self)) from None
+            return entry
+
+    def _create_connection(self) -> ConnectionPoolEntry:
+        if self._first is None:
+            return super()._create_connection()  # type: ignore[misc,no-any-return] # likewise
+        with self._first:
+            if self._overflow > self._max_overflow:
+                raise _NoRoom
+            entry: ConnectionPoolEntry = super()._create_connection()  # type: ignore[misc] # likewise
+            self._first = None
+            return entry
+
+    def open_first_alone(self) -> None:
+        """Let nobody open a connection before the first one is there."""
+        self._first = threading.Lock()
+
+    def cut(self, pool_size: int, max_overflow: int) -> None:
+        """Keep and open fewer connections from now on."""
+        with self._overflow_lock:
+            self._overflow += self._pool.maxsize - pool_size  # it counts from -size
+            self._pool.maxsize = pool_size
+            self._max_overflow = max_overflow
 
     def recreate(self) -> Any:
         fresh = super().recreate()  # type: ignore[misc] # likewise
@@ -340,6 +406,22 @@ class _WatchedPool(_WatchedPoolMixin, QueuePool):
 
 class _WatchedAsyncPool(_WatchedPoolMixin, AsyncAdaptedQueuePool):
     _queue_class = _WatchedAsyncQueue
+
+    def open_first_alone(self) -> None:
+        self._first = _AwaitedLock()
+
+
+class _AwaitedLock:
+    """An asyncio lock for code that SQLAlchemy runs in a greenlet."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    def __enter__(self) -> None:
+        await_only(self._lock.acquire())
+
+    def __exit__(self, *_exception: object) -> None:
+        self._lock.release()
 
 
 def _exhausted(pool: Any) -> str:

@@ -96,18 +96,19 @@ class ConnectionShare:
     arithmetic: str
 
 
-def share_connections(sizes: Sizes, *, max_connections: int, reserved: int) -> ConnectionShare:
+def share_connections(sizes: Sizes, *, max_connections: int, reserved: int, others: int = 0) -> ConnectionShare:
     """
     The pool of one web worker, cut so that all pools and the loading workers' own connections fit into the server.
 
-    *max_connections* and *reserved* (slots for superusers and the like) are what the server says.
-    Raises `DatabaseError` when not even one connection for each web worker is left.
+    *max_connections* and *reserved* (slots for superusers and the like) are what the server says, *others* are connections
+    that other programs have open. Raises `DatabaseError` when not even one connection for each web worker is left.
     """
-    free = max_connections - reserved - CONNECTION_RESERVE - sizes.cpu_workers
+    free = max_connections - reserved - others - CONNECTION_RESERVE - sizes.cpu_workers
     share = free // sizes.web_concurrency
     arithmetic = (
-        f"max_connections {max_connections} - reserved {reserved} - reserve {CONNECTION_RESERVE} - loading workers {sizes.cpu_workers}"
-        f" = {free}, for {sizes.web_concurrency} web worker{'s' if sizes.web_concurrency > 1 else ''}: {share} each"
+        f"max_connections {max_connections} - reserved {reserved} - other programs {others} - reserve {CONNECTION_RESERVE}"
+        f" - loading workers {sizes.cpu_workers} = {free}, for {sizes.web_concurrency} web worker{'s' if sizes.web_concurrency > 1 else ''}:"
+        f" {share} each"
     )
     if share < 1:
         raise DatabaseError(

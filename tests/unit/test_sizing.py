@@ -89,5 +89,14 @@ def test_all_connections_together_fit_into_a_small_server(cpus, web_concurrency)
 
 def test_server_without_room_is_refused_with_the_sum():
     """One sentence shows the figures and what to change."""
-    with pytest.raises(DatabaseError, match=r"max_connections 8 - reserved 3 .* = 1, for 4 web workers: 0 each.*Raise max_connections"):
+    with pytest.raises(
+        DatabaseError, match=r"max_connections 8 - reserved 3 - other programs 0 .* = 1, for 4 web workers: 0 each.*Raise max_connections"
+    ):
         share_connections(size(capacity(2), web_concurrency=4), max_connections=8, reserved=3)
+
+
+def test_connections_of_other_programs_are_not_ours():
+    """What a backup and a dashboard hold on the same server is taken off before we share the rest."""
+    share = share_connections(size(capacity(2), web_concurrency=2), max_connections=20, reserved=3, others=5)
+
+    assert share.pool_size + share.max_overflow == (20 - 3 - 5 - 3 - 1) // 2

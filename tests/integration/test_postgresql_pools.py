@@ -1,0 +1,178 @@
+"""Pools against a real PostgreSQL: what the server allows is never exceeded, and nobody waits for ever."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+
+from levelpool.database import check_connection, create_async_engine, create_engine, open_connection, read_server_connections
+from levelpool.errors import DatabaseError, PoolExhausted
+from levelpool.pools import pool_stats
+
+pytestmark = pytest.mark.postgres
+
+WEB_WORKER = """
+import json, sys, threading, time
+import sqlalchemy as sa
+from levelpool.database import create_engine, open_connection
+from levelpool.errors import PoolExhausted
+
+url, seconds, loader = sys.argv[1], float(sys.argv[2]), sys.argv[3] == "loader"
+engine = create_engine(url, pool_size=10, max_overflow=10, web_concurrency=4, pool_timeout=1.0)
+done, exhausted, errors, longest = [], [], [], [0.0]
+end = time.monotonic() + seconds
+
+def request():
+    while time.monotonic() < end:
+        asked = time.monotonic()
+        try:
+            with engine.connect() as connection:
+                longest[0] = max(longest[0], time.monotonic() - asked)
+                connection.execute(sa.text("SELECT pg_sleep(0.01)"))
+            done.append(1)
+        except PoolExhausted:
+            longest[0] = max(longest[0], time.monotonic() - asked)
+            exhausted.append(1)
+        except Exception as error:
+            errors.append(str(error))
+
+def load():
+    while time.monotonic() < end:
+        try:
+            with open_connection(url) as connection, connection.begin():
+                connection.execute(sa.text("SELECT pg_sleep(0.05)"))
+        except Exception as error:
+            errors.append(str(error))
+
+threads = [threading.Thread(target=request) for _ in range(12)] + [threading.Thread(target=load)] * loader
+sys.stdin.readline()
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(json.dumps({"done": len(done), "exhausted": len(exhausted), "errors": errors[:3], "longest": longest[0]}))
+"""
+
+
+def test_four_web_workers_and_a_loader_fit_into_twenty_connections(start_postgres):
+    """Each asks for 20 connections with 12 threads; together they never meet "too many clients", and nobody waits past the limit."""
+    url = start_postgres(max_connections="20").create_database()
+    command = [sys.executable, "-c", WEB_WORKER, url, "3"]
+    with contextlib.ExitStack() as stack:
+        workers = [
+            stack.enter_context(
+                subprocess.Popen([*command, "loader" if number == 0 else "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            for number in range(4)
+        ]
+        for worker in workers:
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+        said = [json.loads(worker.communicate(timeout=50)[0]) for worker in workers]
+
+    assert [worker["errors"] for worker in said] == [[]] * 4
+    assert all(worker["done"] > 10 for worker in said)
+    assert max(worker["longest"] for worker in said) < 1.0 + 2.0
+
+
+def take_all(engine, stack):
+    """Take connections until there is none."""
+    while True:
+        stack.enter_context(engine.connect())
+
+
+def test_pool_is_cut_to_what_the_server_allows(start_postgres, caplog):
+    """The log shows the sum; waiting beyond the cut ends with an error that names the holder."""
+    url = start_postgres(max_connections="12").create_database()
+    caplog.set_level(logging.INFO, "levelpool.database")
+    engine = create_engine(url, pool_size=20, max_overflow=5, web_concurrency=2, pool_timeout=0.2)
+    with contextlib.ExitStack() as stack:
+        with pytest.raises(PoolExhausted, match="held longest by thread MainThread"):
+            take_all(engine, stack)
+        stats = pool_stats(engine)
+    engine.dispose()
+
+    assert stats.size + stats.max_overflow == stats.checked_out <= 2
+    assert "max_connections 12 - reserved 3 - other programs 0 - reserve 3 - loading workers" in caplog.text
+    assert "cut to fit the server" in caplog.text
+
+
+def test_server_with_no_room_is_refused_with_the_sum(start_postgres):
+    """Eight connections for six web workers cannot be."""
+    url = start_postgres(max_connections="8").create_database()
+
+    with pytest.raises(DatabaseError, match=r"does not allow enough connections: max_connections 8 .* for 6 web workers: 0 each"):
+        create_engine(url, web_concurrency=6).connect()
+
+
+def test_pool_that_fits_is_left_alone(postgres_url):
+    """With room for all, every connection that was asked for can be had, and comes back."""
+    engine = create_engine(postgres_url, pool_size=2, max_overflow=3)
+    for _ in range(2):
+        with contextlib.ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(engine.connect())
+            full = pool_stats(engine)
+    empty = pool_stats(engine)
+    engine.dispose()
+
+    assert (full.size, full.max_overflow, full.checked_out, full.overflow) == (2, 3, 5, 3)
+    assert (empty.checked_out, empty.overflow) == (0, 0)
+
+
+async def test_async_pool_is_cut_alike(start_postgres):
+    """The same sum holds with await."""
+    url = start_postgres(max_connections="12").create_database()
+    engine = create_async_engine(url, pool_size=20, max_overflow=5, web_concurrency=2, pool_timeout=0.1)
+    async with engine.connect() as connection:
+        found = await connection.run_sync(read_server_connections)
+        stats = pool_stats(engine)
+        crowd = await asyncio.gather(*(engine.connect() for _ in range(8)), return_exceptions=True)
+        taken = [each for each in crowd if not isinstance(each, PoolExhausted)]
+        for each in taken:
+            await each.close()
+    await engine.dispose()
+
+    assert (found.max_connections, found.reserved, found.in_use, found.others) == (12, 3, 1, 0)
+    assert stats.size + stats.max_overflow == 1 + len(taken) <= 2
+
+
+def test_connection_of_a_job_has_no_statement_timeout_and_a_pooled_one_has(postgres_url):
+    """Loading may take its time; a page may not."""
+    engine = create_engine(postgres_url, statement_timeout=7.5)
+    with open_connection(postgres_url) as job, engine.connect() as pooled:
+        timeouts = [each.execute(sa.text("SHOW statement_timeout")).scalar() for each in (job, pooled)]
+        names = [each.execute(sa.text("SHOW application_name")).scalar() for each in (job, pooled)]
+    engine.dispose()
+
+    assert timeouts == ["0", "7500ms"]
+    assert names == ["levelpool worker", "levelpool"]
+
+
+def test_connection_that_the_server_dropped_is_replaced(postgres_url):
+    """A pooled connection is pinged before it is used."""
+    engine = create_engine(postgres_url, pool_size=1, max_overflow=0)
+    with engine.connect() as connection:
+        before = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar()
+    with open_connection(postgres_url) as other, other.begin():
+        other.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": before})
+    with engine.connect() as connection:
+        after = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar()
+    engine.dispose()
+
+    assert after != before
+
+
+def test_missing_database_is_said_without_the_password(postgres_url):
+    """One sentence with the name that is wrong."""
+    wrong = sa.make_url(postgres_url).set(database="absent", password="s3cret")
+
+    with pytest.raises(DatabaseError, match='database "absent" does not exist') as got:
+        check_connection(wrong)
+
+    assert "s3cret" not in str(got.value)

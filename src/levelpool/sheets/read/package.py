@@ -114,5 +114,27 @@ class Package:
                 raise DamagedFile(f"{self._source.name} is damaged: its packed parts {entry.filename!r} and {follower.filename!r} overlap")
 
 
+class SheetsProgress:
+    """Tells the share of the sheets' packed bytes that was read."""
+
+    def __init__(self, source: Source, package: Package, parts: list[str]) -> None:
+        self._source = source
+        self._package = package
+        self._total = max(1, sum(package.packed_size(part) for part in parts))
+        self._done = 0
+
+    def watch(self, part: str) -> Iterator[bytes]:
+        """The blocks of *part*, telling after each how far reading has come."""
+        package = self._package
+        packed = package.packed_size(part)
+        whole = max(1, package.unpacked_size(part))
+        seen = 0
+        for block in package.stream(part):
+            yield block
+            seen += len(block)
+            self._source.progress(min(1.0, (self._done + packed * min(1.0, seen / whole)) / self._total))
+        self._done += packed
+
+
 def _plain(name: str) -> str:
     return name.replace("\\", "/").lstrip("/").lower()

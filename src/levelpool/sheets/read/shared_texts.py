@@ -52,7 +52,7 @@ class SharedTexts:
     by_word: dict[str, str] | None = None  # by the number as it is written; None when they are many
 
 
-class _Collector:
+class TextCollector:
     """Takes texts one by one: a list at first, packed when they become many."""
 
     def __init__(self, meter: Meter) -> None:
@@ -61,6 +61,7 @@ class _Collector:
         self._packed: PackedTexts | None = None
 
     def add(self, text: str) -> None:
+        """One more text."""
         self._meter.strings(len(text))
         if self._packed is None:
             self._list.append(text)
@@ -73,6 +74,7 @@ class _Collector:
             self._packed.append(text)
 
     def texts(self) -> SharedTexts:
+        """All texts, in order."""
         if self._packed is not None:
             return SharedTexts(self._packed)
         few = len(self._list) <= DIRECT
@@ -81,7 +83,7 @@ class _Collector:
 
 def read_shared_texts(blocks: Iterable[bytes], meter: Meter) -> SharedTexts:
     """The shared texts, in order; phonetic readings (rPh) are no part of a text."""
-    collector = _Collector(meter)
+    collector = TextCollector(meter)
     parser = _TextParser(collector, meter)
     runs = Runs("sst", "si>")
     for is_run, piece in runs.split(blocks):
@@ -100,7 +102,7 @@ def read_shared_texts(blocks: Iterable[bytes], meter: Meter) -> SharedTexts:
 
 def read_shared_texts_slowly(blocks: Iterable[bytes], meter: Meter) -> SharedTexts:
     """The same with expat alone: the reference."""
-    collector = _Collector(meter)
+    collector = TextCollector(meter)
     parser = _TextParser(collector, meter)
     for block in blocks:
         parser.feeder.feed(block)
@@ -111,7 +113,7 @@ def read_shared_texts_slowly(blocks: Iterable[bytes], meter: Meter) -> SharedTex
 class _TextParser:
     """The handlers of the shared texts' part."""
 
-    def __init__(self, collector: _Collector, meter: Meter) -> None:
+    def __init__(self, collector: TextCollector, meter: Meter) -> None:
         self._collector = collector
         self._meter = meter
         self._pieces: list[str] = []

@@ -1,11 +1,10 @@
 """The .xlsx family (.xlsx, .xlsm, .xltx, .xltm; transitional and strict): the workbook around its sheets."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from levelpool.sheets.read.markup import Element
 from levelpool.sheets.read.number_formats import number_kind
-from levelpool.sheets.read.package import Package, Relation
+from levelpool.sheets.read.package import Package, Relation, SheetsProgress
 from levelpool.sheets.read.shared_texts import SharedTexts, read_shared_texts
 from levelpool.sheets.read.source import SheetBuilder, Source
 from levelpool.sheets.read.xlsx_fast import read_rows
@@ -34,10 +33,10 @@ def read_xlsx(source: Source) -> Workbook:
         sheets: list[Sheet] = []
         remarks: list[str] = []
         entries = _sheet_entries(tree, relations)
-        progress = _Progress(source, package, [entry.part for entry in entries if entry.part])
+        progress = SheetsProgress(source, package, [entry.part for entry in entries if entry.part])
         for position, entry in enumerate(entries):
             if entry.type != "worksheet":
-                remarks.append(f"sheet {entry.name!r} is a {entry.type} and holds no cells")
+                remarks.append(f"sheet {entry.name!r} ({entry.type}) holds no table and is not read")
             elif not source.wants(entry.name, position):
                 continue
             elif entry.part is None:
@@ -45,7 +44,7 @@ def read_xlsx(source: Source) -> Workbook:
             else:
                 builder = SheetBuilder(source, entry.name, position)
                 try:
-                    read_rows(progress.watch(package, entry.part), builder, texts, styles, source.meter)
+                    read_rows(progress.watch(entry.part), builder, texts, styles, source.meter)
                     sheets.append(builder.finish(hidden=entry.hidden, date1904=date1904))
                 finally:
                     builder.close()
@@ -58,26 +57,6 @@ def workbook_part(package: Package) -> str:
         if relation.type == "officeDocument" and relation.target:
             return relation.target
     return _WORKBOOK
-
-
-class _Progress:
-    """Tells the share of the sheets' packed bytes that was read; sheets that stay unread count as read."""
-
-    def __init__(self, source: Source, package: Package, parts: list[str]) -> None:
-        self._source = source
-        self._total = max(1, sum(package.packed_size(part) for part in parts))
-        self._done = 0
-
-    def watch(self, package: Package, part: str) -> Iterator[bytes]:
-        """The blocks of *part*, telling after each how far reading has come."""
-        packed = package.packed_size(part)
-        whole = max(1, package.unpacked_size(part))
-        seen = 0
-        for block in package.stream(part):
-            yield block
-            seen += len(block)
-            self._source.progress(min(1.0, (self._done + packed * min(1.0, seen / whole)) / self._total))
-        self._done += packed
 
 
 def _sheet_entries(tree: Element, relations: tuple[Relation, ...]) -> list[_SheetEntry]:

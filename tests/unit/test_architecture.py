@@ -18,7 +18,6 @@ DOORS = {
     "charset_normalizer": {"sheets/read"},
     "dask": {"lanes/distributed.py"},
     "distributed": {"lanes/distributed.py"},
-    "excelreader": {"sheets/read"},
     "jinja2": {"service/render.py"},
     "lxml": {"sheets/read"},
     "opentelemetry": {"lanes/spans.py"},

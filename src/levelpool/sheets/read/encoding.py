@@ -90,7 +90,7 @@ def _wide_encoding(head: bytes) -> str | None:
 
 def _looks_binary(head: bytes) -> bool:
     controls = sum(byte in _CONTROLS for byte in head)
-    return 0 in head or controls > len(head) * 0.005 + 1
+    return controls > len(head) * 0.005 + 1
 
 
 # ---------------------------------------------------------------- East Asia

@@ -2,14 +2,17 @@
 
 import re
 import zipfile
+import zlib
 from enum import StrEnum
 from pathlib import Path
 
 from levelpool.sheets.errors import DamagedFile, EmptyFile, EncryptedFile, NotASpreadsheet
 from levelpool.sheets.read.dialect import detect_delimiter
 from levelpool.sheets.read.encoding import decode, detect_encoding
+from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.read.ole import SIGNATURE as OLE_SIGNATURE
 from levelpool.sheets.read.ole import OleFile
+from levelpool.sheets.read.package import open_zip
 
 
 class Format(StrEnum):
@@ -51,18 +54,19 @@ _FOREIGN = (
 _BIFF_BEGINNINGS = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00", b"\x09\x08\x10\x00", b"\x09\x08\x08\x00")
 
 
-def detect_format(path: Path, name: str) -> Format:
+def detect_format(path: Path, meter: Meter) -> Format:
     """
-    The format of the file at *path*, which its sender calls *name*.
+    The format of the file at *path*.
 
-    Raises `EmptyFile`, `EncryptedFile`, `NotASpreadsheet` (which says what the file is instead) or `DamagedFile`.
+    Raises `EmptyFile`, `EncryptedFile`, `NotASpreadsheet` (which says what the file is instead), `DamagedFile` or `LimitExceeded`.
     """
+    name = meter.name
     with path.open("rb") as file:
         head = file.read(HEAD)
     if not head:
         raise EmptyFile(f"{name} is empty: it has no bytes; export it again")
     if head.startswith(b"PK\x03\x04"):
-        return _zipped(path, name)
+        return _zipped(path, meter)
     if head.startswith(OLE_SIGNATURE):
         return _compound(path, name)
     if head.startswith(_BIFF_BEGINNINGS):
@@ -73,26 +77,29 @@ def detect_format(path: Path, name: str) -> Format:
     return _marked_up(head) or _text(path, name)
 
 
-def _zipped(path: Path, name: str) -> Format:
-    try:
-        with zipfile.ZipFile(path) as package:
-            names = {entry.replace("\\", "/").lstrip("/").lower() for entry in package.namelist()}
-            mimetype = package.read("mimetype")[:100].strip() if "mimetype" in package.namelist() else b""
-            if "meta-inf/manifest.xml" in names and b"encryption-data" in _manifest(package):
-                raise EncryptedFile(f"{name} is protected by a password: save it without one and send it again")
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise DamagedFile(f"{name} is damaged: it was perhaps not sent to its end; export it again") from error
+def _zipped(path: Path, meter: Meter) -> Format:
+    name = meter.name
+    with open_zip(path, meter) as package:
+        names = {entry.replace("\\", "/").lstrip("/").lower(): entry for entry in package.namelist()}
+        mimetype = _beginning(package, names.get("mimetype"), 100, name)
+        manifest = _beginning(package, names.get("meta-inf/manifest.xml"), 1 << 20, name)
+    if b"encryption-data" in manifest:
+        raise EncryptedFile(f"{name} is protected by a password: save it without one and send it again")
     if b"opendocument.spreadsheet" in mimetype:
         return Format.ODS
     if b"opendocument" in mimetype:
         raise NotASpreadsheet(f"{name} is not a spreadsheet: it is another kind of OpenDocument file")
-    return _zipped_by_parts(names, name)
+    return _zipped_by_parts(set(names), name)
 
 
-def _manifest(package: zipfile.ZipFile) -> bytes:
-    part = next(entry for entry in package.namelist() if entry.replace("\\", "/").lstrip("/").lower() == "meta-inf/manifest.xml")
-    with package.open(part) as file:
-        return file.read(1 << 20)
+def _beginning(package: zipfile.ZipFile, part: str | None, size: int, name: str) -> bytes:
+    if part is None:
+        return b""
+    try:
+        with package.open(part) as file:
+            return file.read(size)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise DamagedFile(f"{name} is damaged: its part {part!r} cannot be unpacked; export it again") from error
 
 
 def _zipped_by_parts(names: set[str], name: str) -> Format:
@@ -147,4 +154,5 @@ def _text(path: Path, name: str) -> Format:
     lines = [line for line in sample.splitlines() if line.strip()]
     if len(lines) >= 2 and detect_delimiter(lines).share >= 0.8:
         return Format.CSV
-    raise NotASpreadsheet(f"{name} is not a spreadsheet: it is text without columns")
+    what = "a page or an XML file without a table" if sample.lstrip("\ufeff \t\r\n").startswith("<") else "text without columns"
+    raise NotASpreadsheet(f"{name} is not a spreadsheet: it is {what}")

@@ -1,13 +1,13 @@
 """HTML tables, which many programs export under the name .xls: text only, all tables of the page below each other in one sheet."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.delimited import text_encoding
 from levelpool.sheets.read.encoding import BLOCK, Encoding, decode
+from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.read.source import SheetBuilder, Source
 from levelpool.sheets.table import TEXT, Box, Kind, Workbook
 
@@ -18,6 +18,7 @@ _SILENT = {"script", "style", "head", "title", "template", "noscript"}
 _BLOCKS = {"p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "li", "br", "hr", "center", "caption", "table", "body", "form", "section"}
 
 MAX_SPAN = 16_384
+MAX_TABLES_DEEP = 100
 
 
 def read_html(source: Source) -> Workbook:
@@ -25,7 +26,7 @@ def read_html(source: Source) -> Workbook:
     encoding = _encoding(source)
     builder = SheetBuilder(source, "Sheet1", 0)
     try:
-        tables = TableCollector(builder)
+        tables = TableCollector(builder, source.meter)
         feed = _create_feed(tables)
         size = max(1, source.path.stat().st_size)
         for number, text in enumerate(decode(source.path, encoding.name), start=1):
@@ -103,12 +104,13 @@ class _Table:
 class TableCollector:
     """A target for a tag parser: takes tags and text, and gives rows to the builder."""
 
-    def __init__(self, builder: SheetBuilder) -> None:
+    def __init__(self, builder: SheetBuilder, meter: Meter) -> None:
         self._builder = builder
+        self._meter = meter
         self._next_row = 1
         self._tables: list[_Table] = []
-        self._waiting: list[Callable[[], None]] = []  # rows of inner tables, until the row around them is out
         self._silent = 0
+        self._length = 0  # of the text that gathers now
         self._outside: list[str] = []
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -117,15 +119,23 @@ class TableCollector:
         if name in _SILENT:
             self._silent += 1
         if name == "table":
-            self._flush_outside()
-            if not self._tables and self._next_row > 1:
-                self._next_row += 1
-            self._tables.append(_Table())
+            self._start_table()
         elif not self._tables:
             if name in _BLOCKS:
                 self._flush_outside()
         else:
             self._start_inside(self._tables[-1], name, attributes)
+
+    def _start_table(self) -> None:
+        self._flush_outside()
+        if self._tables:
+            # A table within a cell: what came before it is a row of its own, what comes after it another one.
+            self._end_row(self._tables[-1])
+        elif self._next_row > 1:
+            self._next_row += 1
+        if len(self._tables) >= MAX_TABLES_DEEP:
+            raise DamagedFile(f"{self._meter.name} is damaged: its tables stand within each other more than {MAX_TABLES_DEEP} deep")
+        self._tables.append(_Table())
 
     def _start_inside(self, table: _Table, name: str, attributes: dict[str, str]) -> None:
         if name == "tr":
@@ -136,6 +146,7 @@ class TableCollector:
             if table.row is None:
                 table.row = []
             table.cell = []
+            self._length = 0
             table.span = _span(attributes.get("colspan")), _span(attributes.get("rowspan"))
         elif table.cell is not None and name in {"br", "p", "div", "li"} and any(piece.strip() for piece in table.cell):
             table.cell.append("\v")
@@ -162,6 +173,8 @@ class TableCollector:
         """Text between tags."""
         if self._silent:
             return
+        self._length += len(text)
+        self._meter.text(self._length)
         if not self._tables:
             self._outside.append(text)
         elif self._tables[-1].cell is not None:
@@ -191,15 +204,6 @@ class TableCollector:
         row, table.row = table.row, None
         if row is None:
             return
-        if len(self._tables) > 1:
-            self._waiting.append(lambda: self._deliver(table, row))
-            return
-        self._deliver(table, row)
-        waiting, self._waiting = self._waiting, []
-        for deliver in waiting:
-            deliver()
-
-    def _deliver(self, table: _Table, row: list[tuple[str, int, int]]) -> None:
         cells: list[str | None] = []
         number = self._next_row
         reserved = {column: rows - 1 for column, rows in table.reserved.items() if rows > 1}
@@ -213,6 +217,7 @@ class TableCollector:
                 reserved.update(dict.fromkeys(range(column, column + columns), rows - 1))
             cells.append(text or None)
             cells.extend([None] * (columns - 1))
+            self._meter.columns(len(cells))
         table.reserved = reserved
         self._add(cells)
 
@@ -224,6 +229,7 @@ class TableCollector:
     def _flush_outside(self) -> None:
         text = _text(self._outside)
         self._outside.clear()
+        self._length = 0
         if text:
             self._add([text])
 

@@ -104,6 +104,11 @@ class Meter:
         if self._cells > self.limits.max_cells:
             self.refuse("max_cells", self._cells, "has more cells than the {allowed} that are allowed, counting the blanks between them")
 
+    def cells_ahead(self, count: int) -> None:
+        """*count* more positions are about to be delivered: a repeat count is refused before it is carried out."""
+        if self._cells + count > self.limits.max_cells:
+            self.cells(count)
+
     def merge(self) -> None:
         """One more merged area was seen."""
         self._merges += 1

@@ -1,14 +1,14 @@
 """XML as strangers write it: expat without document types, without endless tokens, with or without namespace prefixes."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.limits import Meter
 
-MAX_SMALL_NODES = 2_000_000
+MAX_SMALL_NODES = 500_000
 """A description part (styles, relations, the list of sheets) is far smaller than this."""
 
 
@@ -38,9 +38,29 @@ def local(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def create_parser(meter: Meter) -> expat.XMLParserType:
-    """An expat parser that refuses document types before any entity can be declared."""
+MAX_DEPTH = 256
+"""expat keeps every open element in memory: a file of nothing but opening tags would fill it."""
+
+
+def create_parser(meter: Meter, start: Callable[[str, dict[str, str]], None], end: Callable[[str], None]) -> expat.XMLParserType:
+    """An expat parser that refuses document types before any entity can be declared, and elements within elements without end."""
     parser = expat.ParserCreate()
+    depth = 0
+
+    def start_counted(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise DamagedFile(f"{meter.name} is damaged: its elements stand within each other more than {MAX_DEPTH} deep")
+        start(name, attributes)
+
+    def end_counted(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        end(name)
+
+    parser.StartElementHandler = start_counted
+    parser.EndElementHandler = end_counted
     parser.buffer_text = True
     parser.buffer_size = 1 << 16
 
@@ -93,8 +113,8 @@ def parse_small(blocks: Iterable[bytes], meter: Meter) -> Element:
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal count
         count += 1
-        if count > MAX_SMALL_NODES or len(open_elements) > 200:
-            raise DamagedFile(f"{meter.name} is damaged: one of its description parts is far larger or deeper than any program writes")
+        if count > MAX_SMALL_NODES:
+            raise DamagedFile(f"{meter.name} is damaged: one of its description parts is far larger than any program writes")
         element = Element(local(name), {local(key): value for key, value in attributes.items()})
         open_elements[-1].children.append(element)
         open_elements.append(element)
@@ -102,9 +122,7 @@ def parse_small(blocks: Iterable[bytes], meter: Meter) -> Element:
     def end(_name: str) -> None:
         open_elements.pop()
 
-    parser = create_parser(meter)
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
+    parser = create_parser(meter, start, end)
     feed(parser, blocks, meter)
     return root.children[0]
 

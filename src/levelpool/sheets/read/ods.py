@@ -73,9 +73,7 @@ class _ContentParser:
         self._text: list[str] = []
         self._length = 0
         self._aside = 0  # within a note or a drawing, whose text is not the cell's
-        self.parser = create_parser(source.meter)
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
+        self.parser = create_parser(source.meter, self._start, self._end)
 
     def _start(self, name: str, raw: dict[str, str]) -> None:
         tag = local(name)
@@ -187,6 +185,7 @@ class _ContentParser:
     def _end_row(self, builder: SheetBuilder) -> None:
         last = self._row + self._row_repeat - 1
         if self._kinds:
+            self._source.meter.cells_ahead(self._row_repeat * len(self._kinds))
             for row in range(self._row, last + 1):
                 builder.add(row, list(self._cells), list(self._kinds), self._sums, hidden=self._row_hidden)
                 if builder.full and not builder.complete:

@@ -5,10 +5,12 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from levelpool.sheets.errors import DamagedFile
+from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.read.markup import Element, parse_small
 from levelpool.sheets.read.source import Source
 
@@ -25,20 +27,13 @@ class Relation:
 
 
 class Package:
-    """An open zip container; a context manager. Refuses too many, overlapping and nested entries before anything is unpacked."""
+    """An open zip container; a context manager."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._packed = source.path.stat().st_size
-        self._zip = zipfile.ZipFile(source.path)
-        try:
-            entries = self._zip.infolist()
-            source.meter.entries(len(entries))
-            self._refuse_overlap(entries)
-            self._names = {_plain(entry.filename): entry for entry in entries}
-        except BaseException:
-            self._zip.close()
-            raise
+        self._zip = open_zip(source.path, source.meter)
+        self._names = {_plain(entry.filename): entry for entry in self._zip.infolist()}
 
     def __enter__(self) -> Self:
         return self
@@ -73,15 +68,6 @@ class Package:
                 self._source.meter.inflated(len(block), self._packed)
                 yield block
 
-    def read(self, part: str, most: int) -> bytes:
-        """All of *part*, which is small by nature; more than *most* bytes are refused."""
-        data = b""
-        for block in self.stream(part):
-            data += block
-            if len(data) > most:
-                self._source.meter.refuse("max_string_bytes", len(data), f"holds a description part {part!r} of more than {most:,} bytes")
-        return data
-
     def tree(self, part: str) -> Element:
         """The small XML part *part* as a tree."""
         return parse_small(self.stream(part), self._source.meter)
@@ -105,13 +91,51 @@ class Package:
         name = posixpath.normpath(posixpath.join("/" + folder, target.replace("\\", "/"))).lstrip("/")
         return _plain(name) if name in self else None
 
-    def _refuse_overlap(self, entries: list[zipfile.ZipInfo]) -> None:
-        # Entries that share bytes are how a small file claims terabytes; no program writes them.
-        placed = sorted(entries, key=lambda entry: entry.header_offset)
-        for entry, follower in pairwise(placed):
-            end = entry.header_offset + 30 + len(entry.orig_filename) + entry.compress_size
-            if end > follower.header_offset:
-                raise DamagedFile(f"{self._source.name} is damaged: its packed parts {entry.filename!r} and {follower.filename!r} overlap")
+
+def open_zip(path: Path, meter: Meter) -> zipfile.ZipFile:
+    """
+    Open a zip container whose directory is sane: not too many entries, none over another's bytes, packed the way office programs do.
+
+    Raises `DamagedFile` for a container that is broken or cut off, and `LimitExceeded`.
+    """
+    try:
+        meter.entries(_directory_size(path) // _MOST_PER_ENTRY)
+        package = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise DamagedFile(f"{meter.name} is damaged: it was perhaps not sent to its end; export it again") from error
+    try:
+        entries = package.infolist()
+        meter.entries(len(entries))
+        _refuse_odd(entries, meter.name)
+    except BaseException:
+        package.close()
+        raise
+    return package
+
+
+_MOST_PER_ENTRY = 512
+"""Bytes that an entry with a long name takes in the directory."""
+
+
+def _directory_size(path: Path) -> int:
+    """The bytes of the directory, as the last record of the file tells them: a look before all of it is taken into memory."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - (1 << 16) - 22))
+        tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    return int.from_bytes(tail[at + 12 : at + 16], "little") if at >= 0 else 0
+
+
+def _refuse_odd(entries: list[zipfile.ZipInfo], name: str) -> None:
+    for entry in entries:
+        if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise DamagedFile(f"{name} is damaged: its part {entry.filename!r} is packed in a way that no spreadsheet program uses")
+    # Entries that share bytes are how a small file claims terabytes; no program writes them.
+    placed = sorted(entries, key=lambda entry: entry.header_offset)
+    for entry, follower in pairwise(placed):
+        end = entry.header_offset + 30 + len(entry.orig_filename) + entry.compress_size
+        if end > follower.header_offset:
+            raise DamagedFile(f"{name} is damaged: its packed parts {entry.filename!r} and {follower.filename!r} overlap")
 
 
 class SheetsProgress:

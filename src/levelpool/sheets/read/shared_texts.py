@@ -119,9 +119,7 @@ class _TextParser:
         self._pieces: list[str] = []
         self._length = 0
         self._phonetic = False
-        self._parser = create_parser(meter)
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
+        self._parser = create_parser(meter, self._start, self._end)
         self.feeder = Feeder(self._parser, meter)
 
     def _start(self, name: str, _attributes: dict[str, str]) -> None:

@@ -65,7 +65,7 @@ def read_workbook(
     meter = Meter(shown, limits or Limits())
     meter.file(path.stat().st_size)
     source = Source(path, shown, folder, meter, options or ReadOptions(), progress or _ignore)
-    reader = _READERS[detect_format(path, shown)]
+    reader = _READERS[detect_format(path, meter)]
     try:
         workbook = reader(source)
     except SheetError:

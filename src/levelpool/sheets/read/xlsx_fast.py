@@ -26,7 +26,7 @@ _FORMULA_CELL = re.compile(rf"{_OPEN}(?:/>|>(<f[^<>]*/>|<f[^<>]*>[^<]*</f>)?{_VA
 _ATTRIBUTES = re.compile(r' ([a-z]+)="(\w*)"')
 _KNOWN_ATTRIBUTES = {"s", "t", "cm", "vm", "ph"}
 
-_EMPTY_ROWS = r"(?:<row [^<>]*/>|<row [^<>]*></row>)*"
+_EMPTY_ROWS = r"(?:<row [^<>]*/>|<row [^<>]*></row>)*+"
 _ROW_OPEN = r'<row (?:[\w:]+="[^"<>]*" )*?r="(\d+)"[^<>/]*>'
 _BETWEEN = re.compile(rf"</row>{_EMPTY_ROWS}({_ROW_OPEN})")
 _AFTER = re.compile(rf"</row>{_EMPTY_ROWS}")

@@ -54,12 +54,11 @@ class SheetParser:
         self._style: str | None = None
         self._value: list[str] = []  # of <v>
         self._inline: list[str] = []  # of <is>
+        self._has_inline = False
         self._formula: list[str] = []
         self._formula_at: str | None = None  # the shared formula's number, "" for one of the cell's own
         self._length = 0
-        self._parser = create_parser(meter)
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
+        self._parser = create_parser(meter, self._start, self._end)
         self.feeder = Feeder(self._parser, meter)
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -72,8 +71,11 @@ class SheetParser:
             return
         elif tag == "c":
             self._start_cell(attributes)
-        elif tag in {"v", "t"}:
-            self._parser.CharacterDataHandler = self._take_value if tag == "v" else self._take_inline
+        elif tag == "v":
+            self._parser.CharacterDataHandler = self._take_value
+        elif tag == "t":
+            self._has_inline = True
+            self._parser.CharacterDataHandler = self._take_inline
         elif tag == "row":
             self._start_row(attributes)
         elif tag == "f":
@@ -118,6 +120,7 @@ class SheetParser:
     def _start_cell(self, attributes: dict[str, str]) -> None:
         self._value.clear()
         self._inline.clear()
+        self._has_inline = False
         self._formula.clear()
         self._formula_at = None
         self._length = 0
@@ -163,8 +166,8 @@ class SheetParser:
         if type_ == "s":
             return (self._texts[self._text_number(value)], TEXT) if value else ("", None)
         if type_ in {"str", "inlineStr"}:
-            # An empty text is a text: the result of a formula, or written in place. A cell of type "str" without either is only styled.
-            return (unescape(value), TEXT) if value or self._formula_at is not None or type_ == "inlineStr" else ("", None)
+            # An empty text is a text when it is the result of a formula or written in place; without either the cell is only styled.
+            return (unescape(value), TEXT) if value or self._formula_at is not None or self._has_inline else ("", None)
         if not value:
             return ("=" + "".join(self._formula), NO_VALUE) if self._formula_at is not None else ("", None)
         if type_ is None or type_ == "n":

@@ -82,9 +82,7 @@ class _WorkbookParser:
         self._text: list[str] = []
         self._length = 0
         self._in_data = False
-        self.parser = create_parser(source.meter)
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
+        self.parser = create_parser(source.meter, self._start, self._end)
 
     def _start(self, name: str, raw: dict[str, str]) -> None:
         tag = local(name)

@@ -1,1 +1,33 @@
 """levelpool keeps an asyncio backend level while heavy work runs."""
+
+from levelpool._version import __version__
+from levelpool.errors import (
+    LaneClosed,
+    LaneFull,
+    LevelpoolError,
+    RemoteError,
+    ResultNotPicklable,
+    ResultTooLarge,
+    TaskNotPicklable,
+    TaskTimeout,
+    WorkerDied,
+)
+from levelpool.executor import ExecutorManager, ExecutorStats, get_executor_manager
+from levelpool.lanes.progress import report_progress
+
+__all__ = [
+    "ExecutorManager",
+    "ExecutorStats",
+    "LaneClosed",
+    "LaneFull",
+    "LevelpoolError",
+    "RemoteError",
+    "ResultNotPicklable",
+    "ResultTooLarge",
+    "TaskNotPicklable",
+    "TaskTimeout",
+    "WorkerDied",
+    "__version__",
+    "get_executor_manager",
+    "report_progress",
+]

@@ -1,0 +1,359 @@
+"""
+The executor: one owner for a lane of worker processes and a lane of threads.
+
+`ExecutorManager` owns its lanes, reads no environment, and shares nothing with another one. `get_executor_manager` is the one door that reads settings by itself.
+"""
+
+import asyncio
+import atexit
+import concurrent.futures
+import contextvars
+import dataclasses
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+
+from levelpool.capacity.detect import detect_capacity
+from levelpool.errors import LaneClosed, SettingsError
+from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, LaneStats, Progress, TaskStats, now
+from levelpool.lanes.process.pool import ProcessLane, ProcessLimits
+from levelpool.lanes.thread import ThreadLane
+from levelpool.settings import Settings
+from levelpool.sizing import size
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+EXIT_TIMEOUT = 30.0
+"""Seconds that calls made through a drop-in executor have to end when the interpreter exits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorStats:
+    """What both lanes did and do, at one moment."""
+
+    cpu: LaneStats
+    io: LaneStats
+    tasks: tuple[TaskStats, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `GET /api/system/executor-stats`."""
+        return {
+            "lanes": {"cpu": dataclasses.asdict(self.cpu), "io": dataclasses.asdict(self.io)},
+            "tasks": [dataclasses.asdict(task) for task in self.tasks],
+        }
+
+
+class _Calls:
+    """The calls that a manager and its views with options share."""
+
+    _cpu: Lane
+    _io: Lane
+    _options: CallOptions
+
+    async def run_cpu_intensive(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """
+        Run *func* in the process lane and return its result.
+
+        *func* must be importable (no lambda, no local function), and its arguments picklable. Cancelling the caller kills the worker that
+        runs the call; no other call notices. Raises `LaneFull` when the waiting room is full and waiting was not allowed, `LaneClosed` when the
+        manager drains or is closed, `TaskTimeout`, `WorkerDied` when the worker dies under the call, `TaskNotPicklable` and `ResultNotPicklable` when
+        something cannot travel, and whatever *func* raises.
+        """
+        result: T = await self._cpu.run(func, args, kwargs, self._options)
+        return result
+
+    async def run_io_intensive(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """
+        Run *func*, which blocks on files or sockets, in the thread lane and return its result.
+
+        Any callable will do, a lambda too, and it sees the caller's context variables. Cancelling the caller ends the waiting; a thread
+        that has begun cannot be killed and goes on. Raises `LaneFull`, `LaneClosed`, `TaskTimeout`, and whatever *func* raises.
+        """
+        result: T = await self._io.run(func, args, kwargs, self._options)
+        return result
+
+
+class ExecutorView(_Calls):
+    """A manager's calls with options of their own; made by `ExecutorManager.with_options`, owns nothing."""
+
+    def __init__(self, cpu: Lane, io: Lane, options: CallOptions) -> None:
+        self._cpu = cpu
+        self._io = io
+        self._options = options
+
+    def with_options(self, **changes: Any) -> "ExecutorView":
+        """The same calls with further options; those that are not named stay."""
+        return ExecutorView(self._cpu, self._io, dataclasses.replace(self._options, **changes))
+
+
+class ExecutorManager(_Calls):
+    """
+    Owns a process lane for CPU-bound work and a thread lane for blocking I/O.
+
+    Make as many as you like: nothing is global, and no environment is read. Worker processes start when they are needed.
+    Use it with `async with`, or end it with `aclose` (or `shutdown`, without a loop).
+    """
+
+    def __init__(
+        self,
+        *,
+        cpu_workers: int | None = None,
+        io_workers: int | None = None,
+        cpu_queue_limit: int = 1000,
+        io_queue_limit: int = 10_000,
+        worker_memory_limit: int | None = None,
+        worker_idle_timeout: float = 30.0,
+        worker_max_tasks: int | None = None,
+        max_result_bytes: int | None = None,
+        carry: Sequence[contextvars.ContextVar[Any]] = (),
+        preload: Sequence[str] = (),
+        worker_environment: Mapping[str, str] | None = None,
+        lanes: tuple[Lane, Lane] | None = None,
+    ) -> None:
+        """
+        *cpu_workers* and *io_workers* are the most worker processes and threads; by default as the container allows.
+
+        At most *cpu_queue_limit* (*io_queue_limit*) calls wait beside those that run. A worker whose resident memory goes over *worker_memory_limit*
+        bytes is killed with its call; by default there is no limit. It ends after *worker_idle_timeout* seconds without work, and is replaced after
+        *worker_max_tasks* calls. A result over *max_result_bytes* is refused. *carry* names context variables whose values travel pickled.
+        *preload* names modules that are imported once and shared by all workers; they must not start threads. *worker_environment* is what
+        workers find in `os.environ`; by default a copy of ours without what looks like a secret. *lanes* replaces both lanes, for tests.
+        """
+        for name, value in (("cpu_workers", cpu_workers), ("io_workers", io_workers), ("worker_max_tasks", worker_max_tasks)):
+            if value is not None and value < 1:
+                raise SettingsError(f"{name} is {value}: it must be a whole number from 1 on")
+        if lanes is None:
+            sizes = size(detect_capacity()) if cpu_workers is None or io_workers is None else None
+            limits = ProcessLimits(
+                queue_limit=cpu_queue_limit,
+                memory_limit=worker_memory_limit,
+                idle_timeout=worker_idle_timeout,
+                max_tasks=worker_max_tasks,
+                max_result_bytes=max_result_bytes,
+                carry=carry,
+                preload=preload,
+                environment=worker_environment,
+            )
+            cpu: Lane = ProcessLane("cpu", cpu_workers or (sizes.cpu_workers if sizes else 1), limits)
+            io: Lane = ThreadLane("io", io_workers or (sizes.io_workers if sizes else 2), queue_limit=io_queue_limit)
+        else:
+            cpu, io = lanes
+        self._cpu, self._io = cpu, io
+        self._options = DEFAULT_OPTIONS
+        self._lanes = _Lanes(cpu, io)
+        self._finalizer = weakref.finalize(self, self._lanes.close, EXIT_TIMEOUT)
+        self._finalizer.atexit = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        await self.aclose()
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        admission_timeout: float | None = None,
+        priority: int = 0,
+        name: str | None = None,
+        on_progress: Progress | None = None,
+    ) -> ExecutorView:
+        """
+        The same calls with limits of their own.
+
+        *timeout* seconds run from the call to its result, waiting included. *admission_timeout* is the longest wait in seconds for a place in the
+        queue: None waits, 0 refuses at once. A larger *priority* runs first. *name* stands in statistics, logs and errors.
+        *on_progress(done, total, message)* is called in the caller's loop.
+        """
+        options = CallOptions(timeout=timeout, admission_timeout=admission_timeout, priority=priority, name=name, on_progress=on_progress)
+        return ExecutorView(self._cpu, self._io, options)
+
+    @property
+    def cpu_executor(self) -> concurrent.futures.Executor:
+        """The process lane as a `concurrent.futures.Executor`; closing it closes this facade only."""
+        if isinstance(self._cpu, ProcessLane):
+            self._cpu.live_apart()
+        return LaneExecutor(self._cpu, self)
+
+    @property
+    def io_executor(self) -> concurrent.futures.Executor:
+        """The thread lane as a `concurrent.futures.Executor`; closing it closes this facade only."""
+        return LaneExecutor(self._io, self)
+
+    def stats(self) -> ExecutorStats:
+        """What both lanes did and do."""
+        return ExecutorStats(cpu=self._cpu.stats(), io=self._io.stats(), tasks=self._cpu.task_stats() + self._io.task_stats())
+
+    def worker_pids(self) -> tuple[int, ...]:
+        """The process ids of the workers that live now."""
+        return self._cpu.pids() if isinstance(self._cpu, ProcessLane) else ()
+
+    def resize(self, *, cpu_workers: int | None = None, io_workers: int | None = None) -> None:
+        """Allow this many worker processes and threads from now on; running calls finish where they are."""
+        for name, value, lane in (("cpu_workers", cpu_workers, self._cpu), ("io_workers", io_workers, self._io)):
+            if value is not None:
+                if value < 1:
+                    raise SettingsError(f"{name} is {value}: it must be a whole number from 1 on")
+                lane.resize(value)
+
+    async def aclose(self, timeout: float = 30.0) -> None:  # noqa: ASYNC109 - a drain is not cancelled at its deadline, it kills
+        """Take no new calls, let the admitted ones finish, kill the rest after *timeout* seconds; returns when all is gone."""
+        self._finalizer.detach()
+        await asyncio.gather(*[asyncio.wrap_future(closed) for closed in self._lanes.close(timeout)])
+
+    def shutdown(self, timeout: float = 30.0) -> None:
+        """Like `aclose`, for programs without a loop: blocks until all is gone."""
+        self._finalizer.detach()
+        if isinstance(self._cpu, ProcessLane):
+            self._cpu.live_apart()
+        for closed in self._lanes.close(timeout):
+            closed.result()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether this manager takes no new calls."""
+        return self._lanes.is_closing
+
+
+class LaneExecutor(concurrent.futures.Executor):
+    """A lane that behaves as the executors of `concurrent.futures` do, but never blocks in `submit`: it raises `LaneFull`."""
+
+    def __init__(self, lane: Lane, owner: object) -> None:
+        self._lane = lane
+        # A program may keep the executor only; its owner must not be collected meanwhile.
+        self._owner = owner
+        self._lock = threading.Lock()
+        self._pending: set[concurrent.futures.Future[Any]] = set()
+        self._is_shut = False
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "concurrent.futures.Future[T]":
+        """Queue the call and return its future."""
+        with self._lock:
+            if self._is_shut:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+        try:
+            future = self._lane.submit(fn, args, kwargs, DEFAULT_OPTIONS)
+        except LaneClosed as error:
+            raise RuntimeError(f"cannot schedule new futures: {error}") from error
+        with self._lock:
+            self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return future
+
+    def map(self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1) -> Iterator[T]:
+        """The results of *fn* over the iterables, in order; *chunksize* of them travel together."""
+        if chunksize < 1:
+            raise ValueError("chunksize must be >= 1.")
+        if chunksize == 1:
+            return super().map(fn, *iterables, timeout=timeout)
+        return _flatten(super().map(_run_chunk, *_chunks(fn, iterables, chunksize), timeout=timeout))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no new calls through this facade; *wait* for those that were made through it. The lane itself stays open."""
+        with self._lock:
+            self._is_shut = True
+            pending = list(self._pending)
+        if cancel_futures:
+            for future in pending:
+                future.cancel()
+        if wait:
+            concurrent.futures.wait(pending)
+
+
+def _chunks(fn: Callable[..., T], iterables: Sequence[Iterable[Any]], size: int) -> tuple[list[Callable[..., T]], list[list[Any]]]:
+    rows = list(zip(*iterables, strict=False))
+    chunks = [rows[at : at + size] for at in range(0, len(rows), size)]
+    return [fn] * len(chunks), chunks
+
+
+def _run_chunk(fn: Callable[..., T], rows: list[tuple[Any, ...]]) -> list[T]:
+    return [fn(*row) for row in rows]
+
+
+def _flatten(results: Iterator[list[T]]) -> Iterator[T]:
+    for chunk in results:
+        chunk.reverse()
+        while chunk:
+            yield chunk.pop()
+
+
+# ---------------------------------------------------------------- the end of the program
+
+
+class _Lanes:
+    """Both lanes of a manager, remembered until they are closed or the program ends."""
+
+    def __init__(self, cpu: Lane, io: Lane) -> None:
+        self.both = (cpu, io)
+        self.is_closing = False
+        _open_lanes.add(self)
+
+    def close(self, timeout: float) -> list["concurrent.futures.Future[None]"]:
+        """Begin to close both."""
+        self.is_closing = True
+        closed = [lane.close(timeout) for lane in self.both]
+        closed[0].add_done_callback(lambda _: _open_lanes.discard(self))
+        return closed
+
+
+_open_lanes: set[_Lanes] = set()
+
+
+def _at_exit() -> None:
+    """Let calls of drop-in executors finish for a while, then kill; a call whose loop is gone has nobody left who wants it."""
+    deadline = now() + EXIT_TIMEOUT
+    lanes = [lane for pair in list(_open_lanes) for lane in pair.both]
+    for lane in lanes:
+        if lane.has_pending_futures:
+            left = max(0.0, deadline - now())
+            concurrent.futures.wait([lane.close(left)], timeout=left + 1.0)
+    for lane in lanes:
+        lane.abandon()
+
+
+atexit.register(_at_exit)
+
+
+# ---------------------------------------------------------------- the one of this process
+
+
+_guard = threading.Lock()
+_manager: ExecutorManager | None = None
+
+
+def get_executor_manager() -> ExecutorManager:
+    """
+    The manager of this process, made at the first call from the environment and what the container allows.
+
+    Thread-safe; usable in any event loop and from plain threads. After it was closed, the next call makes a new one.
+    """
+    global _manager  # noqa: PLW0603 - this is the one thing that a process has one of
+    with _guard:
+        if _manager is None or _manager.is_closed:
+            _manager = make_manager(Settings.read())
+        return _manager
+
+
+def make_manager(settings: Settings) -> ExecutorManager:
+    """A manager as *settings* and the container say."""
+    sizes = size(
+        detect_capacity(),
+        environment=settings.environment,
+        web_concurrency=settings.web_concurrency,
+        cpu_workers=settings.cpu_executor_workers,
+        io_workers=settings.io_executor_workers,
+        worker_memory_limit=settings.worker_memory_limit,
+    )
+    return ExecutorManager(
+        cpu_workers=sizes.cpu_workers,
+        io_workers=sizes.io_workers,
+        cpu_queue_limit=settings.cpu_queue_limit,
+        worker_memory_limit=sizes.worker_memory_limit,
+        worker_idle_timeout=settings.worker_idle_timeout,
+        worker_max_tasks=settings.worker_max_tasks,
+    )

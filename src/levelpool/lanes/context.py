@@ -1,0 +1,69 @@
+"""Which context variables travel with a call to another process."""
+
+import contextvars
+import pickle
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+MOST_BYTES = 4096
+"""A value of more bytes than this stays behind."""
+
+_PLAIN = (str, int, float, bool, bytes, type(None), UUID, datetime)
+_MOST_REMEMBERED = 1024
+
+Place = tuple[str, str]
+
+
+class Carrier:
+    """Finds the module-level names of context variables, once for each, and packs their values."""
+
+    def __init__(self, carry: Sequence[contextvars.ContextVar[Any]] = ()) -> None:
+        self._carry = frozenset(carry)
+        self._places: dict[contextvars.ContextVar[Any], tuple[int, Place | None]] = {}
+
+    def pack(self, context: contextvars.Context) -> tuple[tuple[tuple[str, str, object], ...], bytes | None, int]:
+        """The values that travel plainly, those of `carry` pickled, and how many variables stay behind."""
+        plain, carried, skipped = [], [], 0
+        for variable, value in context.items():
+            place = self._place(variable)
+            if place is None:
+                skipped += 1
+            elif variable in self._carry:
+                carried.append((*place, value))
+            elif _is_plain(value):
+                plain.append((*place, value))
+            else:
+                skipped += 1
+        return tuple(plain), pickle.dumps(carried, 5) if carried else None, skipped
+
+    def _place(self, variable: contextvars.ContextVar[Any]) -> Place | None:
+        modules = len(sys.modules)
+        known = self._places.get(variable)
+        if known is None or (known[1] is None and known[0] != modules):
+            if len(self._places) >= _MOST_REMEMBERED:
+                self._places.clear()
+            known = self._places[variable] = (modules, _find(variable))
+        return known[1]
+
+
+def _find(variable: contextvars.ContextVar[Any]) -> Place | None:
+    """Module and name of the global that holds *variable*."""
+    for module_name, module in list(sys.modules.items()):
+        names = getattr(module, "__dict__", None)
+        if not isinstance(names, dict):
+            continue
+        if names.get(variable.name) is variable:
+            return module_name, variable.name
+        for name, value in list(names.items()):
+            if value is variable:
+                return module_name, name
+    return None
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(isinstance(part, _PLAIN) for part in value) and len(repr(value)) <= MOST_BYTES
+    return isinstance(value, _PLAIN) and (not isinstance(value, str | bytes) or len(value) <= MOST_BYTES)

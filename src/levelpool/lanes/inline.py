@@ -1,0 +1,100 @@
+"""The lane that runs a call in place: for tests of code that uses an executor, where a process would only be in the way."""
+
+import asyncio
+import concurrent.futures
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from levelpool.errors import LaneClosed
+from levelpool.lanes import progress
+from levelpool.lanes.lane import Account, CallOptions, LaneStats, TaskStats, now, task_name
+
+
+class InlineLane:
+    """Runs each call where it is made, at once; limits of time and place never come into play."""
+
+    def __init__(self, name: str, workers: int = 1) -> None:
+        self.name = name
+        self._workers = workers
+        self._busy = 0
+        self._account = Account(name)
+        self._is_closed = False
+
+    async def run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Any:
+        """Run *func* here; gives other tasks a turn first, as every lane does."""
+        self._check_open(options.name or task_name(func))
+        await asyncio.sleep(0)
+        return self._run(func, args, kwargs, options)
+
+    def submit(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
+    ) -> "concurrent.futures.Future[Any]":
+        """Run *func* here and return its future, done."""
+        self._check_open(options.name or task_name(func))
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(self._run(func, args, kwargs, options))
+        except BaseException as error:  # noqa: BLE001 - the future carries whatever the task raised
+            future.set_exception(error)
+        return future
+
+    def stats(self) -> LaneStats:
+        """The numbers of this lane now."""
+        return LaneStats(
+            workers=self._workers,
+            max_workers=self._workers,
+            busy=self._busy,
+            queued=0,
+            queue_limit=0,
+            submitted=self._account.submitted,
+            oldest_wait=0.0,
+            deaths={},
+            **self._account.outcomes,
+        )
+
+    def task_stats(self) -> tuple[TaskStats, ...]:
+        """The numbers per task name."""
+        return self._account.task_stats()
+
+    def resize(self, workers: int) -> None:
+        """Remember the number, for the statistics."""
+        self._workers = workers
+
+    def close(self, timeout: float) -> "concurrent.futures.Future[None]":  # noqa: ARG002 - nothing is left to wait for
+        """Take no new calls."""
+        self._is_closed = True
+        closed: concurrent.futures.Future[None] = concurrent.futures.Future()
+        closed.set_result(None)
+        return closed
+
+    def abandon(self) -> None:
+        """Take no new calls."""
+        self._is_closed = True
+
+    @property
+    def has_pending_futures(self) -> bool:
+        """Never: what was called has ended."""
+        return False
+
+    def _check_open(self, name: str) -> None:
+        if self._is_closed:
+            raise LaneClosed(f"lane {self.name!r} is closed and takes no new calls")
+        self._account.submitted += 1
+        self._account.of(name)
+
+    def _run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Any:
+        name, began, outcome = options.name or task_name(func), now(), "failed"
+        before = progress.current_reporter()
+        progress.reports_to(options.on_progress)
+        self._busy += 1
+        try:
+            result = functools.partial(func, *args, **kwargs)()
+            outcome = "succeeded"
+            return result
+        finally:
+            self._busy -= 1
+            progress.reports_to(before)
+            self._account.ran(name, wait=0.0, run=now() - began)
+            self._account.ended(name, outcome)

@@ -1,0 +1,145 @@
+"""How an exception travels from a worker to the caller: as itself if that is possible, else as a description that always arrives."""
+
+import pickle
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from levelpool.errors import RemoteError, TaskNotPicklable
+
+_NATIVE, _RAW, _TEXT = "native", "raw", "text"
+
+
+class RemoteTraceback(Exception):
+    """The cause of an exception that came from a worker: prints as the traceback that the worker saw."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+def pack_failure(error: BaseException) -> tuple[str, bytes, str, str, str]:
+    """*error* as plain strings and bytes: how it travels, its pickle, its type's name, its message, its traceback."""
+    text = "".join(traceback.format_exception(error))
+    name, message = _type_name(error), _message(error)
+    for way, shape in ((_NATIVE, _native_shape), (_RAW, _raw_shape)):
+        pickled = _try_pickle(error, shape)
+        if pickled is not None:
+            return way, pickled, name, message, text
+    return _TEXT, b"", name, message, text
+
+
+def unpack_failure(packed: tuple[str, bytes, str, str, str]) -> BaseException:
+    """The exception to raise for the caller; its cause shows the worker's traceback."""
+    way, pickled, name, message, text = packed
+    error: BaseException | None = None
+    if way != _TEXT:
+        try:
+            error = rebuild(pickle.loads(pickled))  # noqa: S301 - from our own worker
+        except Exception:  # noqa: BLE001 - what it does when it is rebuilt here is the user's code: the description takes its place
+            error = None
+    if error is None:
+        error = RemoteError(f"{name}: {message}", type_name=name, traceback_text=text)
+    error.__cause__ = RemoteTraceback(text)
+    return error
+
+
+def rebuild(shape: object) -> BaseException:
+    """The exception from either of its shapes."""
+    if isinstance(shape, BaseException):
+        return shape
+    kind, args, state, notes = _as_raw(shape)
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    for note in notes:
+        error.add_note(note)
+    return error
+
+
+def _as_raw(shape: object) -> tuple[type[BaseException], tuple[Any, ...], dict[str, Any], list[str]]:
+    if not isinstance(shape, tuple):
+        raise TypeError(f"not an exception: {shape!r}")
+    kind, args, state, notes = shape
+    return kind, args, state, notes
+
+
+def _native_shape(error: BaseException) -> object:
+    return error
+
+
+def _raw_shape(error: BaseException) -> object:
+    # Without the class's own `__init__`, whose arguments are often not those it hands to Exception.
+    state = {key: value for key, value in error.__dict__.items() if key != "__notes__"}
+    return type(error), error.args, state, list(getattr(error, "__notes__", ()))
+
+
+def _try_pickle(error: BaseException, shape: Callable[[BaseException], object]) -> bytes | None:
+    """The pickle, if what comes back from it is the same; exceptions often pickle well and unpickle badly."""
+    try:
+        pickled = pickle.dumps(shape(error), 5)
+        copy = rebuild(pickle.loads(pickled))  # noqa: S301 - made one line above
+        same = type(copy) is type(error) and repr(copy.args) == repr(error.args) and str(copy) == str(error)
+    except Exception:  # noqa: BLE001 - any failure of the user's own pickling code means: not this way
+        return None
+    return pickled if same or (shape is _raw_shape and type(error) is type(copy) and str(copy) == str(error)) else None
+
+
+def _type_name(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001 - a `__str__` that fails must not hide the error itself
+        return f"(its message cannot be shown: {broken!r})"
+
+
+# ---------------------------------------------------------------- which part cannot travel
+
+
+def task_not_picklable(func: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], error: BaseException) -> TaskNotPicklable:
+    """The refusal of a call, naming the part of it that cannot be pickled."""
+    name = getattr(func, "__qualname__", repr(func))
+    if not _travels(func):
+        hint = "functions travel by name, so it must be importable: define it at the top level of a module, or use run_io_intensive"
+        return TaskNotPicklable(f"the function {name} cannot travel to a worker process ({error}): {hint}")
+    parts = [(f"argument {at}", value) for at, value in enumerate(args)] + [(f"argument {key!r}", value) for key, value in kwargs.items()]
+    where, culprit = blame(parts)
+    return TaskNotPicklable(f"{where} of {name} cannot travel to a worker process: {culprit} ({error})")
+
+
+def blame(parts: Iterable[tuple[str, Any]], depth: int = 6) -> tuple[str, str]:
+    """Where in *parts* the thing sits that cannot be pickled, and what it is."""
+    for where, value in parts:
+        if not _travels(value):
+            inner = list(_children(where, value)) if depth else []
+            if any(not _travels(child) for _, child in inner):
+                return blame(inner, depth - 1)
+            return where, f"an object of type {type(value).__module__}.{type(value).__qualname__}"
+    return "something", "an object that cannot be pickled"
+
+
+def _children(where: str, value: object) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [(f"{where}[{key!r}]", child) for key, child in value.items()]
+    if isinstance(value, list | tuple):
+        return [(f"{where}[{at}]", child) for at, child in enumerate(value)]
+    if isinstance(value, set | frozenset):
+        return [(f"an element of {where}", child) for child in value]
+    if not isinstance(value, type) and hasattr(value, "__dict__"):
+        return [(f"{where}.{key}", child) for key, child in vars(value).items()]
+    return []
+
+
+def _travels(value: object) -> bool:
+    try:
+        pickle.dumps(value, 5)
+    except Exception:  # noqa: BLE001 - pickling runs the user's code, which may raise anything
+        return False
+    return True

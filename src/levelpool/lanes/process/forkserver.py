@@ -1,0 +1,165 @@
+"""
+The process that worker processes are forked from. It stays single-threaded and does nothing else, so that a fork of it is safe and cheap.
+
+It is started with one socket. The lane sends it a preparation first, then asks for births and kills; it answers with each birth and each death.
+When the socket closes, or the lane's process is gone, it kills what is left and goes.
+"""
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Any
+
+from levelpool.lanes.process import worker
+from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, BORN, DIED, KILL, LENGTH, STILLBORN
+
+
+def arm_life_line(line: socket.socket) -> None:
+    """
+    Have the kernel kill this process the moment the other end of *line* is closed.
+
+    A death signal of the parent (`PR_SET_PDEATHSIG`) would follow the fork server, not the lane's process; and reading the line would need
+    a thread that gets the interpreter lock, which a task in C code may never give away.
+    """
+    if hasattr(fcntl, "F_SETSIG"):
+        fcntl.fcntl(line, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(line, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
+    # It may have been closed before it was armed.
+    readable, _, _ = select.select([line], [], [], 0)
+    if readable:
+        os._exit(0)
+
+
+class ForkServer:
+    """The loop of the fork server: asks in, answers out, deaths noticed."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._wake_out, self._wake_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._numbers: dict[int, int] = {}
+        self._buffer = b""
+        self._fds: list[int] = []
+        self._preparation: dict[str, Any] = {}
+
+    def serve(self) -> None:
+        """Serve until the lane is gone."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake_in, warn_on_full_buffer=False)
+        self._prepare()
+        with contextlib.suppress(ConnectionError):
+            while self._turn():
+                pass
+        self._kill_all()
+
+    def _prepare(self) -> None:
+        head = self._read_exactly(LENGTH.size)
+        self._preparation = json.loads(self._read_exactly(LENGTH.unpack(head)[0]))
+        worker.prepare(self._preparation)
+        for name in self._preparation["preload"]:
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # noqa: BLE001 - a module that cannot be preloaded fails where it is used, with its own traceback
+                print(f"levelpool: cannot preload {name}: {error!r}", file=sys.stderr, flush=True)  # noqa: T201 - there is nobody else to tell here
+        # What is there now stays shared with every worker: the collector must not touch it.
+        gc.collect()
+        gc.freeze()
+
+    def _read_exactly(self, length: int) -> bytes:
+        data = b""
+        while len(data) < length:
+            more = self._control.recv(length - len(data))
+            if not more:
+                os._exit(0)
+            data += more
+        return data
+
+    def _turn(self) -> bool:
+        control = self._control.fileno()
+        readable, _, _ = select.select([control, self._wake_out], [], [])
+        if self._wake_out in readable:
+            with contextlib.suppress(BlockingIOError):
+                while os.read(self._wake_out, 512):
+                    pass
+            self._reap()
+        return control not in readable or self._listen()
+
+    def _listen(self) -> bool:
+        data, fds, _, _ = socket.recv_fds(self._control, 1 << 16, 64)
+        self._fds.extend(fds)
+        self._buffer += data
+        while len(self._buffer) >= ASK.size:
+            what, number = ASK.unpack_from(self._buffer)
+            self._buffer = self._buffer[ASK.size :]
+            if what == BEAR:
+                self._bear(number)
+            elif what == KILL:
+                self._kill(number)
+        return bool(data)
+
+    def _bear(self, number: int) -> None:
+        fds = [self._fds.pop(0) for _ in range(3)]
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._answer(STILLBORN, number, 0, error.errno or 0, 0)
+        else:
+            if pid == 0:
+                self._become_worker(fds)
+            self._numbers[pid] = number
+            self._answer(BORN, number, pid, 0, 0)
+        for fd in fds:
+            os.close(fd)
+
+    def _become_worker(self, fds: list[int]) -> None:
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for fd in (self._wake_in, self._wake_out, *self._fds):
+                os.close(fd)
+            self._control.close()
+            talk, line, page = fds
+            life_line = socket.socket(fileno=line)
+            arm_life_line(life_line)
+            worker.work(socket.socket(fileno=talk), life_line, page, self._preparation)
+        finally:
+            # Never back into the fork server's loop, and never through its clean-up.
+            os._exit(1)
+
+    def _kill(self, number: int) -> None:
+        for pid, other in self._numbers.items():
+            if other == number:
+                os.kill(pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        while self._numbers:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            number = self._numbers.pop(pid, None)
+            if number is not None:
+                self._answer(DIED, number, pid, status, usage.ru_maxrss * 1024)
+
+    def _kill_all(self) -> None:
+        for pid in self._numbers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _answer(self, what: int, number: int, pid: int, status: int, rss: int) -> None:
+        self._control.sendall(ANSWER.pack(what, number, pid, status, rss))
+
+
+def main(control_fd: int, line_fd: int) -> None:
+    """Run the fork server on these two inherited sockets."""
+    line = socket.socket(fileno=line_fd)
+    arm_life_line(line)
+    ForkServer(socket.socket(fileno=control_fd)).serve()

@@ -1,0 +1,377 @@
+"""
+Who runs what next: the decisions of the process lane, without processes, sockets or clocks.
+
+A `Schedule` is told what happened (a call arrived, a worker was born, a call ended, a worker died, a call is no longer wanted) and answers with what
+to do (start a worker, send a call to it, take a call back, kill or retire a worker). It is plain arithmetic on numbers, so a test can play thousands of orders.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+AHEAD = 16
+"""Most calls that are with one worker at the same time."""
+
+BIRTHS = 3
+"""Workers in a row that may die before they are ready; then the waiting calls are failed instead of trying for ever."""
+
+TRIES = 3
+"""Workers that may die with the same call in their hands before it began; then the call is given up."""
+
+
+class Start(NamedTuple):
+    """Start a worker process with this number."""
+
+    worker: int
+
+
+class Send(NamedTuple):
+    """Send the call to the worker."""
+
+    worker: int
+    call: int
+
+
+class TakeBack(NamedTuple):
+    """Ask the worker not to begin the call."""
+
+    worker: int
+    call: int
+
+
+class Retire(NamedTuple):
+    """Let an idle worker end by itself."""
+
+    worker: int
+
+
+class Kill(NamedTuple):
+    """Kill the worker: the call that it runs is no longer wanted."""
+
+    worker: int
+    call: int
+
+
+Action = Start | Send | TakeBack | Retire | Kill
+
+
+@dataclass(slots=True)
+class _Waiting:
+    call: int
+    order: tuple[int, int]
+    quick: bool
+    tries: int = 0
+    wanted: bool = True
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One worker as the schedule knows it."""
+
+    number: int
+    ready: bool = False
+    leaving: bool = False
+    """It gets no more calls: it was killed, retired, or is to be replaced."""
+    condemned: bool = False
+    """It is being killed; it need not be told to go."""
+    calls: list[_Waiting] = field(default_factory=list)
+    """What was sent to it and has not ended, in order: it runs the first one."""
+    taken: set[int] = field(default_factory=set)
+    done: int = 0
+    since: float = 0.0
+    """When the call at the head of `calls` became the head, or when the worker became idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Casualties:
+    """What a death means for the calls that were with the worker."""
+
+    lost: int | None
+    """The call that it ran: it is over."""
+    given_up: tuple[int, ...]
+    """Calls that killed nobody, but met death too often before they began."""
+    dropped: tuple[int, ...]
+    """Calls that nobody wants any more."""
+
+
+class Schedule:
+    """The state of the lane's decisions; every method that may lead to actions is followed by `decide`."""
+
+    def __init__(self, max_workers: int, *, max_tasks: int | None = None, idle_timeout: float = 30.0) -> None:
+        self.max_workers = max_workers
+        self.max_tasks = max_tasks
+        self.idle_timeout = idle_timeout
+        self.retire_all = False
+        self._seats: dict[int, _Seat] = {}
+        self._idle: list[int] = []
+        self._parting: list[int] = []
+        self._heap: list[tuple[tuple[int, int], int]] = []
+        self._waiting: dict[int, _Waiting] = {}
+        self._where: dict[int, int] = {}
+        self._arrivals = 0
+        self._numbers = 0
+        self._births_failed = 0
+
+    # ------------------------------------------------------------ what can be asked
+
+    @property
+    def waiting(self) -> int:
+        """Calls that are with no worker."""
+        return len(self._waiting)
+
+    @property
+    def workers(self) -> int:
+        """Workers that live or are being born."""
+        return len(self._seats)
+
+    @property
+    def busy(self) -> int:
+        """Workers that run a call."""
+        return sum(1 for seat in self._seats.values() if seat.calls)
+
+    @property
+    def unstarted(self) -> int:
+        """Calls that run nowhere yet: those that wait, and those that were sent ahead."""
+        return len(self._waiting) + sum(max(0, len(seat.calls) - 1) for seat in self._seats.values())
+
+    def runs(self, worker: int) -> int | None:
+        """The call at the head of a worker's list."""
+        seat = self._seats.get(worker)
+        return seat.calls[0].call if seat and seat.calls else None
+
+    def holder(self, call: int) -> int | None:
+        """The worker that a call was sent to."""
+        return self._where.get(call)
+
+    # ------------------------------------------------------------ what happens
+
+    def arrive(self, call: int, *, priority: int = 0, quick: bool = False) -> None:
+        """A call is ready to run. *quick*: calls of its name usually take well under a millisecond, so it may be sent ahead."""
+        self._arrivals += 1
+        self._wait(_Waiting(call, (-priority, self._arrivals), quick and priority == 0))
+
+    def born(self, worker: int, now: float) -> None:
+        """A worker is ready."""
+        self._births_failed = 0
+        seat = self._seats[worker]
+        seat.ready = True
+        seat.since = now
+        self._rest(seat)
+
+    def ended(self, worker: int, call: int, now: float) -> bool:
+        """A call ended in its worker, well or badly; whether the worker is to be replaced now, for it has run its share."""
+        seat = self._seats[worker]
+        self._remove(seat, call)
+        seat.done += 1
+        seat.since = now
+        worn = self.max_tasks is not None and seat.done >= self.max_tasks and not seat.leaving
+        seat.leaving = seat.leaving or worn
+        self._rest(seat)
+        return worn
+
+    def skipped(self, worker: int, call: int, now: float) -> bool:
+        """A worker did not begin a call that was taken back; whether the call waits again now."""
+        seat = self._seats[worker]
+        waiting = self._remove(seat, call)
+        seat.since = now
+        self._rest(seat)
+        if waiting is None or not waiting.wanted:
+            return False
+        self._wait(waiting)
+        return True
+
+    def died(self, worker: int, *, running: int | None) -> Casualties:
+        """A worker is gone; *running* is the call that it had begun and not reported."""
+        seat = self._seats.pop(worker)
+        for numbers in (self._idle, self._parting):
+            if worker in numbers:
+                numbers.remove(worker)
+        if not seat.ready:
+            self._births_failed += 1
+        given_up, dropped = [], []
+        for waiting in seat.calls:
+            del self._where[waiting.call]
+            if waiting.call == running:
+                continue
+            waiting.tries += 1
+            if not waiting.wanted:
+                dropped.append(waiting.call)
+            elif waiting.tries >= TRIES:
+                given_up.append(waiting.call)
+            else:
+                self._wait(waiting)
+        lost = running if any(waiting.call == running for waiting in seat.calls) else None
+        return Casualties(lost, tuple(given_up), tuple(dropped))
+
+    def hopeless(self) -> tuple[int, ...]:
+        """The waiting calls, given up because no worker can be born; empty while there is hope."""
+        if self._births_failed < BIRTHS or any(seat.ready for seat in self._seats.values()):
+            return ()
+        self._births_failed = 0
+        calls = tuple(self._waiting)
+        self._waiting.clear()
+        self._heap.clear()
+        return calls
+
+    def withdraw(self, call: int) -> Action | None:
+        """Nobody wants *call* any more; None when that was all there was to do."""
+        if self._waiting.pop(call, None) is not None:
+            return None
+        worker = self._where.get(call)
+        if worker is None:
+            return None
+        seat = self._seats[worker]
+        if seat.calls[0].call == call:
+            self.condemn(worker)
+            return Kill(worker, call)
+        for waiting in seat.calls:
+            if waiting.call == call:
+                waiting.wanted = False
+        seat.taken.add(call)
+        return TakeBack(worker, call)
+
+    def condemn(self, worker: int) -> None:
+        """The worker is being killed: nothing more is sent to it."""
+        seat = self._seats[worker]
+        seat.leaving = seat.condemned = True
+        for numbers in (self._idle, self._parting):
+            if worker in numbers:
+                numbers.remove(worker)
+
+    def recycle(self, worker: int) -> bool:
+        """Let the worker go once it has ended what it has; whether it was not going already."""
+        seat = self._seats[worker]
+        if seat.leaving:
+            return False
+        seat.leaving = True
+        if worker in self._idle:
+            self._idle.remove(worker)
+            self._parting.append(worker)
+        return True
+
+    # ------------------------------------------------------------ what to do
+
+    def decide(self) -> Iterator[Action]:
+        """What to do now; each action counts as done when the next one is asked for."""
+        if self._parting or len(self._seats) > self.max_workers:
+            yield from self._retire_leavers()
+        while self._waiting:
+            worker = self._free_worker()
+            if worker is None:
+                break
+            yield self._send(worker)
+        yield from self._start_workers()
+        while (worker := self._worker_to_send_ahead_to()) is not None:
+            yield self._send(worker)
+
+    def retire_idle(self, now: float) -> Iterator[Action]:
+        """Let workers go that had nothing to do for the idle time."""
+        for worker in list(self._idle):
+            if self.retire_all or now - self._seats[worker].since >= self.idle_timeout:
+                self.recycle(worker)
+        while self._parting:
+            yield Retire(self._parting.pop())
+
+    def next_idle_end(self) -> float | None:
+        """When the first idle worker has been idle for long enough."""
+        ends = [self._seats[worker].since + self.idle_timeout for worker in self._idle]
+        return min(ends, default=None)
+
+    def stale(self, now: float, patience: float) -> Iterator[Action]:
+        """Take back what was sent ahead behind a call that turned out to take longer than *patience*, if somebody else could run it."""
+        if self._waiting:
+            return
+        free = len(self._idle) + max(0, self.max_workers - len(self._seats))
+        for seat in self._seats.values():
+            if len(seat.calls) > 1 and now - seat.since > patience:
+                for waiting in seat.calls[1:]:
+                    if free and waiting.call not in seat.taken:
+                        free -= 1
+                        seat.taken.add(waiting.call)
+                        yield TakeBack(seat.number, waiting.call)
+
+    def moved(self, worker: int, call: int) -> None:
+        """A call that was taken back in time, and that its worker is known not to have begun, waits for another worker."""
+        seat = self._seats[worker]
+        waiting = self._remove(seat, call)
+        if waiting is not None and waiting.wanted:
+            self._wait(waiting)
+
+    def has_ahead(self) -> bool:
+        """Whether any call sits behind another one."""
+        return any(len(seat.calls) > 1 for seat in self._seats.values())
+
+    # ------------------------------------------------------------ inside
+
+    def _wait(self, waiting: _Waiting) -> None:
+        self._waiting[waiting.call] = waiting
+        heapq.heappush(self._heap, (waiting.order, waiting.call))
+
+    def _rest(self, seat: _Seat) -> None:
+        """A worker without calls is idle, or goes."""
+        if not seat.calls and not seat.condemned:
+            (self._parting if seat.leaving else self._idle).append(seat.number)
+
+    def _remove(self, seat: _Seat, call: int) -> _Waiting | None:
+        seat.taken.discard(call)
+        for at, waiting in enumerate(seat.calls):
+            if waiting.call == call:
+                del seat.calls[at]
+                del self._where[call]
+                return waiting
+        return None
+
+    def _retire_leavers(self) -> Iterator[Action]:
+        surplus = sum(1 for seat in self._seats.values() if not seat.leaving) - self.max_workers
+        for worker in self._idle[: max(0, surplus)]:
+            self.recycle(worker)
+        while self._parting:
+            yield Retire(self._parting.pop())
+
+    def _free_worker(self) -> int | None:
+        if not self._idle or self.busy >= self.max_workers:
+            return None
+        # The one that worked last: its memory is warm, and the others get the chance to go.
+        return self._idle.pop()
+
+    def _send(self, worker: int) -> Send:
+        waiting = self._next()
+        seat = self._seats[worker]
+        seat.calls.append(waiting)
+        self._where[waiting.call] = worker
+        return Send(worker, waiting.call)
+
+    def _next(self) -> _Waiting:
+        while True:
+            order, call = heapq.heappop(self._heap)
+            waiting = self._waiting.get(call)
+            if waiting is not None and waiting.order == order:
+                del self._waiting[call]
+                return waiting
+
+    def _start_workers(self) -> Iterator[Action]:
+        starting = sum(1 for seat in self._seats.values() if not seat.ready)
+        while starting < len(self._waiting) and len(self._seats) < self.max_workers:
+            self._numbers += 1
+            self._seats[self._numbers] = _Seat(self._numbers)
+            starting += 1
+            yield Start(self._numbers)
+
+    def _worker_to_send_ahead_to(self) -> int | None:
+        if not self._waiting or not self._peek().quick:
+            return None
+        best: _Seat | None = None
+        for seat in self._seats.values():
+            takes = not seat.leaving and 0 < len(seat.calls) < AHEAD and not seat.taken and all(waiting.quick for waiting in seat.calls)
+            if takes and (best is None or len(seat.calls) < len(best.calls)):
+                best = seat
+        return best.number if best else None
+
+    def _peek(self) -> _Waiting:
+        while True:
+            order, call = self._heap[0]
+            waiting = self._waiting.get(call)
+            if waiting is not None and waiting.order == order:
+                return waiting
+            heapq.heappop(self._heap)

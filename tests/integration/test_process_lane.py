@@ -1,0 +1,381 @@
+"""The process lane with real processes: every promise tried for real."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+
+import lane_tasks
+import pytest
+
+from levelpool import (
+    ExecutorManager,
+    LaneClosed,
+    LaneFull,
+    RemoteError,
+    ResultNotPicklable,
+    ResultTooLarge,
+    TaskNotPicklable,
+    TaskTimeout,
+    WorkerDied,
+)
+
+
+@pytest.fixture
+async def manager():
+    async with ExecutorManager(cpu_workers=2, io_workers=2) as made:
+        yield made
+
+
+def is_gone(pid):
+    """Absent, or a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+async def until(condition, seconds=5.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not become true in time"
+        await asyncio.sleep(0.005)
+
+
+async def running_pid(manager):
+    await until(lambda: manager.stats().cpu.busy and manager.worker_pids())
+    return manager.worker_pids()[0]
+
+
+async def test_call_brings_its_result(manager):
+    """Arguments and keyword arguments go to the function, in another process, and the result comes back."""
+    assert await manager.run_cpu_intensive(lane_tasks.add, 1, b=2) == 3
+    assert await manager.run_cpu_intensive(lane_tasks.pid) != os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("task", "args", "cause"),
+    [
+        (lane_tasks.leave, (3,), "exit"),
+        (lane_tasks.kill_self, (signal.SIGKILL,), "signal"),
+        (lane_tasks.kill_self, (signal.SIGSEGV,), "signal"),
+        (lane_tasks.kill_self, (signal.SIGABRT,), "signal"),
+        (lane_tasks.overflow_the_stack, (), "signal"),
+    ],
+)
+async def test_death_costs_one_call(manager, task, args, cause):
+    """The call of a worker that dies fails with its cause; the calls beside and behind it end well."""
+    beside = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep, 0.02, i)) for i in range(6)]
+
+    with pytest.raises(WorkerDied) as died:
+        await manager.run_cpu_intensive(task, *args)
+
+    assert died.value.cause == cause
+    assert died.value.exit_code == (args[0] if cause == "exit" else None)
+    assert await asyncio.gather(*beside) == list(range(6))
+    assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
+
+
+async def test_memory_limit_kills_with_figures():
+    """A call that takes too much memory is killed, and the error says how much it used and what it may use."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, worker_memory_limit=200 << 20) as manager:
+        with pytest.raises(WorkerDied, match="the limit is 200 MiB") as died:
+            await manager.run_cpu_intensive(lane_tasks.hog)
+
+        assert died.value.cause == "memory"
+        assert died.value.rss > 200 << 20
+        assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "args"),
+    [(lane_tasks.sleep, (60,)), (lane_tasks.spin_in_c, ()), (lane_tasks.sleep_in_c, (60,)), (lane_tasks.ignore_sigterm, (60,))],
+)
+async def test_cancel_ends_the_process(manager, task, args):
+    """Whoever cancels the await gets the core back within half a second, whatever the task is stuck in."""
+    call = asyncio.create_task(manager.run_cpu_intensive(task, *args))
+    pid = await running_pid(manager)
+    await asyncio.sleep(0.1)
+
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+    await until(lambda: is_gone(pid), 0.5)
+    assert manager.stats().cpu.cancelled == 1
+
+
+async def test_timeout_ends_the_process(manager):
+    """A call over its time fails with TaskTimeout, whose cause is the death of the worker."""
+    with pytest.raises(TaskTimeout) as late:
+        await manager.with_options(timeout=0.3).run_cpu_intensive(lane_tasks.spin_in_c)
+
+    assert isinstance(late.value, TimeoutError)
+    assert isinstance(late.value.__cause__, WorkerDied)
+    assert late.value.__cause__.cause == "deadline"
+    await until(lambda: not manager.worker_pids(), 0.5)
+
+
+async def test_waiting_call_leaves_without_starting(tmp_path):
+    """A call that is cancelled while it waits never begins."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1) as manager:
+        first = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep, 0.3))
+        second = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.mark, str(tmp_path / "begun")))
+        await running_pid(manager)
+
+        second.cancel()
+        await first
+
+        assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
+        assert not (tmp_path / "begun").exists()
+
+
+@pytest.mark.parametrize("patience", [0, 0.05])
+async def test_full_lane_refuses_in_time(patience):
+    """When no place is free in time, the call is refused with the seconds after which to come back."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, cpu_queue_limit=1) as manager:
+        inside = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep, 0.5)) for _ in range(2)]
+        await asyncio.sleep(0)
+
+        with pytest.raises(LaneFull) as full:
+            await manager.with_options(admission_timeout=patience).run_cpu_intensive(lane_tasks.add, 1)
+
+        assert full.value.retry_after > 0
+        await asyncio.gather(*inside)
+        assert manager.stats().cpu.refused == 1
+
+
+async def test_full_lane_lets_wait():
+    """Without a limit a call waits outside until there is a place, and runs."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, cpu_queue_limit=1) as manager:
+        results = await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.add, i) for i in range(20)])
+
+        assert results == list(range(20))
+
+
+async def test_urgent_call_overtakes():
+    """A call of a higher priority runs before those that wait."""
+    order = []
+
+    async def call(manager, name, priority):
+        await manager.with_options(priority=priority).run_cpu_intensive(lane_tasks.sleep, 0.01)
+        order.append(name)
+
+    async with ExecutorManager(cpu_workers=1, io_workers=1) as manager:
+        first = asyncio.create_task(call(manager, "first", 0))
+        await running_pid(manager)
+        await asyncio.gather(call(manager, "low", 0), call(manager, "high", 5), first)
+
+    assert order == ["first", "high", "low"]
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "text"),
+    [
+        (lane_tasks.raise_key_error, KeyError, "plain"),
+        (lane_tasks.raise_custom, lane_tasks.CustomError, "7: custom arguments"),
+        (lane_tasks.raise_panic, lane_tasks.Panic, "not an Exception"),
+        (lane_tasks.raise_exit, SystemExit, "4"),
+        (lane_tasks.raise_unpicklable, RemoteError, "ValueError: holds a lock"),
+    ],
+)
+async def test_exception_arrives(manager, task, kind, text):
+    """The task's exception arrives as itself where it can travel, and the worker's traceback is its cause."""
+    with pytest.raises(kind) as raised:
+        await manager.run_cpu_intensive(task)
+
+    assert text in str(raised.value)
+    assert task.__name__ in str(raised.value.__cause__)
+
+
+async def test_custom_exception_keeps_its_fields(manager):
+    """An exception with arguments of its own keeps what it knows."""
+    with pytest.raises(lane_tasks.CustomError) as raised:
+        await manager.run_cpu_intensive(lane_tasks.raise_custom)
+
+    assert raised.value.code == 7
+
+
+async def test_what_cannot_travel_is_named(manager):
+    """A lambda, an argument or a part of a result that cannot be pickled is named, and the lane lives on."""
+    with pytest.raises(TaskNotPicklable, match="lambda"):
+        await manager.run_cpu_intensive(lambda: 1)
+    with pytest.raises(TaskNotPicklable, match=r"argument 'b'\['key'\]"):
+        await manager.run_cpu_intensive(lane_tasks.add, 1, b={"key": lambda: 1})
+    with pytest.raises(ResultNotPicklable, match=r"result\['rows'\]\[1\]"):
+        await manager.run_cpu_intensive(lane_tasks.return_lambda)
+
+    assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
+
+
+async def test_large_things_travel_both_ways(manager):
+    """Megabytes go there and back, as buffers and as many small objects."""
+    rows = await manager.run_cpu_intensive(lane_tasks.return_dicts, 50_000)
+    data = await manager.run_cpu_intensive(lane_tasks.return_bytes, 5 << 20)
+
+    assert rows[-1] == {"id": 49_999, "name": "user-49999"}
+    assert data == b"x" * (5 << 20)
+    assert await manager.run_cpu_intensive(lane_tasks.length, rows) == 50_000
+    assert await manager.run_cpu_intensive(lane_tasks.length, bytearray(data)) == 5 << 20
+
+
+async def test_received_array_is_writable(manager):
+    """What arrives as a mapped buffer belongs to the caller."""
+    numpy = pytest.importorskip("numpy")
+
+    array = await manager.run_cpu_intensive(numpy.zeros, 1_000_000)
+    array[0] = 5
+
+    assert array.sum() == 5
+
+
+async def test_result_over_the_limit_is_refused():
+    """A result over max_result_bytes stays where it is."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, max_result_bytes=1 << 20) as manager:
+        with pytest.raises(ResultTooLarge, match="1048576 bytes"):
+            await manager.run_cpu_intensive(lane_tasks.return_bytes, 2 << 20)
+
+        assert len(await manager.run_cpu_intensive(lane_tasks.return_bytes, 1000)) == 1000
+
+
+async def test_progress_reaches_the_caller(manager):
+    """The last report always arrives, in the caller's loop."""
+    seen = []
+
+    await manager.with_options(on_progress=lambda *report: seen.append(report)).run_cpu_intensive(lane_tasks.report, 100)
+
+    assert seen[-1] == (100, 100, "step")
+
+
+async def test_context_variable_travels_in_and_not_back(manager):
+    """A plain value of a module's ContextVar is seen by the task; what the task sets stays in the worker, for that call only."""
+    token = lane_tasks.REQUEST.set("r-1")
+    try:
+        assert await manager.run_cpu_intensive(lane_tasks.read_request) == ("r-1", None)
+        await manager.run_cpu_intensive(lane_tasks.set_request)
+        assert lane_tasks.REQUEST.get() == "r-1"
+    finally:
+        lane_tasks.REQUEST.reset(token)
+    assert await manager.run_cpu_intensive(lane_tasks.read_request) == ("none", None)
+
+
+async def test_carried_variable_travels_pickled():
+    """`carry` adds variables with values of any picklable type."""
+    token = lane_tasks.CARRIED.set({"user": [1, 2]})
+    try:
+        async with ExecutorManager(cpu_workers=1, io_workers=1, carry=[lane_tasks.CARRIED]) as manager:
+            assert await manager.run_cpu_intensive(lane_tasks.read_request) == ("none", {"user": [1, 2]})
+    finally:
+        lane_tasks.CARRIED.reset(token)
+
+
+async def test_log_record_of_a_worker_reaches_our_logging(manager, caplog):
+    """What a task logs is handled here, with the name of the task."""
+    with caplog.at_level(logging.WARNING):
+        await manager.with_options(name="talker").run_cpu_intensive(lane_tasks.log_warning, "hello")
+
+    (record,) = [record for record in caplog.records if record.name == "lane_tasks"]
+    assert record.getMessage() == "said hello"
+    assert record.levelpool_task == "talker"
+
+
+async def test_worker_sees_no_secret(monkeypatch):
+    """Variables whose names say that they hold a secret stay out of the workers; the others are there."""
+    monkeypatch.setenv("LEVELPOOL_DATABASE_URL", "postgresql://user:secret@host/db")
+    monkeypatch.setenv("MY_TOKEN", "secret")
+    monkeypatch.setenv("MY_COLOUR", "green")
+    async with ExecutorManager(cpu_workers=1, io_workers=1) as manager:
+        seen = [
+            await manager.run_cpu_intensive(lane_tasks.environment, name) for name in ("LEVELPOOL_DATABASE_URL", "MY_TOKEN", "MY_COLOUR")
+        ]
+
+    assert seen == [None, None, "green"]
+
+
+async def test_idle_workers_go():
+    """After the idle time there is no worker left, and the next call starts one."""
+    async with ExecutorManager(cpu_workers=2, io_workers=1, worker_idle_timeout=0.1) as manager:
+        await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.sleep, 0.05) for _ in range(2)])
+        await until(lambda: manager.stats().cpu.workers == 0)
+
+        assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
+
+
+async def test_worn_worker_is_replaced():
+    """A worker ends after its share of calls, and no call is lost."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, worker_max_tasks=3) as manager:
+        pids = [await manager.run_cpu_intensive(lane_tasks.pid) for _ in range(7)]
+
+    assert len(set(pids)) == 3
+
+
+async def test_drain_lets_running_calls_finish(manager):
+    """While the manager closes, new calls are refused and admitted ones end well."""
+    calls = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep, 0.1, i)) for i in range(4)]
+    await running_pid(manager)
+    closing = asyncio.create_task(manager.aclose())
+    await asyncio.sleep(0)
+
+    with pytest.raises(LaneClosed):
+        await manager.run_cpu_intensive(lane_tasks.add, 1)
+
+    assert await asyncio.gather(*calls) == list(range(4))
+    await closing
+    assert manager.stats().cpu.workers == 0
+
+
+async def test_drain_kills_at_its_deadline(manager):
+    """What does not end in time is killed, and its caller is told."""
+    call = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep, 60))
+    pid = await running_pid(manager)
+    await until(lambda: manager.stats().cpu.busy == 1)
+    await asyncio.sleep(0.1)
+
+    await manager.aclose(timeout=0.1)
+
+    with pytest.raises(WorkerDied, match="after the lane was closed"):
+        await call
+    assert is_gone(pid)
+
+
+async def test_nothing_is_left_behind():
+    """After all of it: no descriptor, no process."""
+    gc.collect()
+    before = set(Path("/proc/self/fd").iterdir())
+    async with ExecutorManager(cpu_workers=2, io_workers=1, worker_memory_limit=300 << 20) as manager:
+        await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.return_bytes, 1 << 20) for _ in range(10)])
+        for task, args in ((lane_tasks.leave, (1,)), (lane_tasks.return_lambda, ()), (lane_tasks.raise_custom, ())):
+            with contextlib.suppress(WorkerDied, ResultNotPicklable, lane_tasks.CustomError):
+                await manager.run_cpu_intensive(task, *args)
+        pids = manager.worker_pids()
+    gc.collect()
+
+    assert all(is_gone(pid) for pid in pids)
+    assert len(set(Path("/proc/self/fd").iterdir()) - before) <= 1
+
+
+async def test_stats_are_the_json_of_the_endpoint(manager):
+    """Counts, waits and run times per lane and task name."""
+    await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.sleep, 0.02) for _ in range(5)])
+
+    stats = manager.stats().to_dict()
+
+    assert stats["lanes"]["cpu"]["succeeded"] == 5
+    (task,) = [task for task in stats["tasks"] if task["name"] == "lane_tasks.sleep"]
+    assert task["lane"] == "cpu"
+    assert task["count"] == 5
+    assert 0.02 <= task["run_p50"] < 0.2
+    assert task["peak_rss"] > 0
+
+
+def test_plain_thread_and_many_loops(tmp_path):
+    """One manager serves a first loop, a second one, and a program without a loop."""
+    manager = ExecutorManager(cpu_workers=1, io_workers=1)
+    assert asyncio.run(manager.run_cpu_intensive(lane_tasks.add, 1)) == 1
+    assert asyncio.run(manager.run_cpu_intensive(lane_tasks.add, 2)) == 2
+    assert manager.cpu_executor.submit(lane_tasks.add, 3).result(5) == 3
+    manager.shutdown()

@@ -1,0 +1,150 @@
+"""Tasks that the tests of the lanes run in workers: good ones, bad ones, and ones that take the worker down."""
+
+import contextvars
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from levelpool import report_progress
+
+REQUEST = contextvars.ContextVar("REQUEST", default="none")
+CARRIED = contextvars.ContextVar("CARRIED", default=None)
+
+
+class CustomError(Exception):
+    """Its own arguments are not those that Exception gets."""
+
+    def __init__(self, code, message):
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class Panic(BaseException):
+    """Like a Rust panic: not an Exception."""
+
+
+def add(a, b=0):
+    return a + b
+
+
+def noop(*_):
+    return None
+
+
+def pid():
+    return os.getpid()
+
+
+def sleep(seconds, value=None):
+    time.sleep(seconds)
+    return value
+
+
+def spin_in_c():
+    """One C call that never gives the interpreter lock away."""
+    return sum(range(10**10))
+
+
+def sleep_in_c(seconds):
+    """A C sleep that holds the interpreter lock."""
+    ctypes.PyDLL(None).sleep(seconds)
+
+
+def ignore_sigterm(seconds):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(seconds)
+
+
+def leave(code):
+    os._exit(code)
+
+
+def kill_self(number):
+    os.kill(os.getpid(), number)
+
+
+def overflow_the_stack():
+    sys.setrecursionlimit(10**9)
+
+    def deeper(n):
+        return eval("deeper(n + 1)", {"deeper": deeper, "n": n})
+
+    return deeper(0)
+
+
+def hog():
+    kept = []
+    while True:
+        kept.append(bytearray(b"x") * (1 << 23))
+
+
+def raise_key_error():
+    raise KeyError("plain")
+
+
+def raise_custom():
+    raise CustomError(7, "custom arguments")
+
+
+def raise_unpicklable():
+    error = ValueError("holds a lock")
+    error.lock = threading.Lock()
+    raise error
+
+
+def raise_panic():
+    raise Panic("not an Exception")
+
+
+def raise_exit():
+    sys.exit(4)
+
+
+def return_lambda():
+    return {"rows": [1, lambda: 2]}
+
+
+def return_bytes(size):
+    return b"x" * size
+
+
+def return_dicts(count):
+    return [{"id": i, "name": f"user-{i}"} for i in range(count)]
+
+
+def length(thing):
+    return len(thing)
+
+
+def report(steps):
+    for step in range(steps + 1):
+        report_progress(step, steps, "step")
+
+
+def read_request():
+    return REQUEST.get(), CARRIED.get()
+
+
+def set_request():
+    REQUEST.set("changed in the worker")
+    return REQUEST.get()
+
+
+def log_warning(text):
+    logging.getLogger("lane_tasks").warning("said %s", text)
+
+
+def environment(name):
+    return os.environ.get(name)
+
+
+def mark(path, seconds=0.0):
+    """Leave a line in *path*: this call began."""
+    with Path(path).open("a") as file:
+        file.write("begun\n")
+    time.sleep(seconds)

@@ -80,14 +80,16 @@ class _Calls:
 class ExecutorView(_Calls):
     """A manager's calls with options of their own; made by `ExecutorManager.with_options`, owns nothing."""
 
-    def __init__(self, cpu: Lane, io: Lane, options: CallOptions) -> None:
+    def __init__(self, cpu: Lane, io: Lane, options: CallOptions, owner: object) -> None:
         self._cpu = cpu
         self._io = io
         self._options = options
+        # A program may keep the view only; the manager closes its lanes when it is collected.
+        self._owner = owner
 
     def with_options(self, **changes: Any) -> "ExecutorView":
         """The same calls with further options; those that are not named stay."""
-        return ExecutorView(self._cpu, self._io, dataclasses.replace(self._options, **changes))
+        return ExecutorView(self._cpu, self._io, dataclasses.replace(self._options, **changes), self._owner)
 
 
 class ExecutorManager(_Calls):
@@ -171,7 +173,7 @@ class ExecutorManager(_Calls):
         *on_progress(done, total, message)* is called in the caller's loop.
         """
         options = CallOptions(timeout=timeout, admission_timeout=admission_timeout, priority=priority, name=name, on_progress=on_progress)
-        return ExecutorView(self._cpu, self._io, options)
+        return ExecutorView(self._cpu, self._io, options, self)
 
     @property
     def cpu_executor(self) -> concurrent.futures.Executor:

@@ -9,9 +9,9 @@ import signal
 import time
 from pathlib import Path
 
-import lane_tasks
 import pytest
 
+import lane_tasks
 from levelpool import (
     ExecutorManager,
     LaneClosed,
@@ -37,6 +37,10 @@ def is_gone(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def descriptors():
+    return set(Path("/proc/self/fd").iterdir())
 
 
 async def until(condition, seconds=5.0):
@@ -345,7 +349,7 @@ async def test_drain_kills_at_its_deadline(manager):
 async def test_nothing_is_left_behind():
     """After all of it: no descriptor, no process."""
     gc.collect()
-    before = set(Path("/proc/self/fd").iterdir())
+    before = descriptors()
     async with ExecutorManager(cpu_workers=2, io_workers=1, worker_memory_limit=300 << 20) as manager:
         await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.return_bytes, 1 << 20) for _ in range(10)])
         for task, args in ((lane_tasks.leave, (1,)), (lane_tasks.return_lambda, ()), (lane_tasks.raise_custom, ())):
@@ -355,7 +359,7 @@ async def test_nothing_is_left_behind():
     gc.collect()
 
     assert all(is_gone(pid) for pid in pids)
-    assert len(set(Path("/proc/self/fd").iterdir()) - before) <= 1
+    assert len(descriptors() - before) <= 1
 
 
 async def test_stats_are_the_json_of_the_endpoint(manager):

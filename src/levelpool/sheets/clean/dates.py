@@ -208,6 +208,21 @@ def serial_value(text: str, *, date1904: bool = False) -> datetime:
     return epoch + timedelta(days=days, microseconds=round((serial - days) * _MICROSECONDS))
 
 
+def serial_values(texts: list[str], *, date1904: bool = False) -> list[datetime] | None:
+    """The instants of many date serials at once; None when one of them needs a closer look."""
+    try:
+        serials = list(map(float, texts))
+    except ValueError:
+        return None
+    if not serials or not (min(serials) > 61 and max(serials) < LAST_SERIAL - _DAYS_1904 - 1):
+        return None
+    epoch = _EPOCH_1904 if date1904 else _EPOCH_1900
+    return [
+        epoch + timedelta(days=days, microseconds=round((serial - days) * _MICROSECONDS))
+        for serial, days in zip(serials, map(int, serials), strict=True)
+    ]
+
+
 def serial_time(text: str) -> time:
     """The time of day of a serial below one; raises `ValueError` for any other."""
     serial = float(text)

@@ -5,6 +5,7 @@ Evidence is gathered batch by batch and stays small: of a million numbers only t
 A type is given only when every value reads back to its text; otherwise the column is TEXT and says which values decided.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -27,7 +28,8 @@ from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT,
 
 SAMPLES = 3
 _DOUBLE_DIGITS = 15  # a double keeps this many digits of any number
-_SERIAL = "serial"
+_EXPONENT = re.compile("[eE]")
+SERIAL = "serial"
 _SURELY_SERIAL = 2_950_000  # below the last day in both calendars
 _BOOLEANS = {("true", "false"), ("TRUE", "FALSE"), ("True", "False")}
 
@@ -49,7 +51,7 @@ def kind_class(kind: Kind | None) -> Kind | None:
     """The kind without its number format; a number that shows a date or time is "serial"."""
     if kind is None or kind in {TEXT, NUMBER, BOOLEAN, ERROR, DATE, NO_VALUE}:
         return kind
-    return _SERIAL if serial_family(kind) else NUMBER
+    return SERIAL if serial_family(kind) else NUMBER
 
 
 class Evidence:
@@ -102,9 +104,17 @@ class Evidence:
         return bool(self._spoilers)
 
     @property
-    def typed(self) -> bool:
-        """Whether all values so far are numbers, dates or booleans."""
-        return self.values > 0 and not self.settled
+    def looks(self) -> str:
+        """What all values so far look like: "number", "date", "boolean", "text", or "" when there is none."""
+        if self.settled:
+            return "text"
+        if self._days or self._stamps or self._clocks or self._serials:
+            return "date"
+        if self._booleans:
+            return "boolean"
+        if self._numbers:
+            return "number"
+        return next((what for what in ("boolean", "number", "date") if what in self._could), "text") if self._texts else ""
 
     def add(self, rows: Sequence[int], texts: Sequence[str | None], kinds: Sequence[Kind | None]) -> None:
         """Take in the cells of some rows."""
@@ -135,7 +145,7 @@ class Evidence:
                 self._add_texts(rows, texts, values)
             elif kind == NUMBER:
                 self._add_numbers(rows, texts, values)
-            elif kind == _SERIAL:
+            elif kind == SERIAL:
                 self._add_serials(rows, texts, kinds)
             elif kind == DATE:
                 self._add_dates(rows, texts, values)
@@ -151,13 +161,12 @@ class Evidence:
     # ------------------------------------------------------------ kinds of cells
 
     def _add_numbers(self, rows: Sequence[int], texts: Sequence[str | None], values: list[str]) -> None:
-        joined = "\n".join(values)
-        if "." in joined and max(map(len, values)) > 16:
-            values = [number_text(value) if len(value) > 16 else value for value in values]
-            texts = [number_text(text) if text and len(text) > 16 and is_number_cell(shapes_of(text)[0]) else text for text in texts]
-            self._exponent = self._exponent or "e" in joined.lower()
-            joined = "\n".join(values)
-        self._note(self._numbers, rows, texts, values, shapes_of(joined))
+        shortened = values
+        if max(map(len, values)) > 16:
+            # Beyond 15 digits the shortest decimal of a fraction may be another text than the file's.
+            self._exponent = self._exponent or any(map(_EXPONENT.search, filter(_is_long, values)))
+            shortened = [_shorten(value) if len(value) > 16 else value for value in values]
+        self._note(self._numbers, rows, texts, values, shapes_of("\n".join(shortened)))
 
     def _add_serials(self, rows: Sequence[int], texts: Sequence[str | None], kinds: Sequence[Kind | None] | Kind) -> None:
         if isinstance(kinds, str):
@@ -166,7 +175,7 @@ class Evidence:
             self._weigh_serials(serial_family(kinds), rows, texts, values)
             return
         for kind in set(kinds):
-            if kind_class(kind) != _SERIAL or kind is None:
+            if kind_class(kind) != SERIAL or kind is None:
                 continue
             values = [text for text, other in zip(texts, kinds, strict=True) if other == kind and text is not None]
             self._note(self._serials, rows, texts, values, shapes_of("\n".join(values)))
@@ -367,15 +376,10 @@ class Evidence:
         return self._decide_date_texts(date_form)
 
     def _decide_dates(self) -> "_Verdict":
-        possible = self._days or self._stamps or self._clocks
-        if not possible or len(self._impossible) * 2 > self.values:
+        if self._serials and len(self._impossible) * 2 > self.values:
             verdict = _number_verdict(readings(self._serials), self._serials.values(), self.values, exponent=self._exponent)
-            return (
-                replace(verdict, why=f"{self._impossible[0]} has a date format but is no date; {verdict.why}")
-                if self._impossible
-                else verdict
-            )
-        notation = Notation(date_form=_SERIAL if self._serials else "", date1904=self.date1904)
+            return replace(verdict, why=f"{self._impossible[0]} has a date format but is no date; {verdict.why}")
+        notation = Notation(date_form=SERIAL if self._serials else "", date1904=self.date1904)
         if self._stamps:
             return _Verdict(ColumnType.TIMESTAMP, f"all {self.values} values are cells with a date and a time", notation)
         if self._days:
@@ -395,7 +399,7 @@ class Evidence:
             return ()
         found = readings([*self._numbers, *self._texts], zero_before=self._marks)
         if self._numbers:  # number cells have no notation: texts beside them must be as plain
-            return tuple(reading for reading in found if _is_plain(reading.notation))
+            return tuple(reading for reading in found if is_plain(reading.notation))
         return found
 
     def _decide_numbers(self, *, comma_elsewhere: bool, decimal: str | None) -> "_Verdict":
@@ -499,7 +503,8 @@ def _in_words(notation: Notation) -> str:
     return f", written with {', '.join(words)}" if words else ""
 
 
-def _is_plain(notation: Notation) -> bool:
+def is_plain(notation: Notation) -> bool:
+    """Whether numbers stand without any mark but a minus and a decimal point."""
     return notation == _PLAIN
 
 
@@ -526,6 +531,18 @@ def _group(texts: Sequence[str | None], kinds: Sequence[Kind | None]) -> dict[Ki
 
 def _seen(rows: Sequence[int], texts: Sequence[str | None], value: str) -> Seen:
     return Seen(rows[texts.index(value)], value)
+
+
+def _is_long(value: str) -> bool:
+    return len(value) > 16
+
+
+def _shorten(value: str) -> str:
+    """The shortest text of a number cell, where it holds a number."""
+    try:
+        return number_text(value)
+    except ValueError:
+        return value
 
 
 def _new(shapes: list[str], known: dict[str, Seen]) -> list[str]:

@@ -136,6 +136,18 @@ def is_number_cell(shape: str) -> bool:
     return bool(_NUMBER_CELL.fullmatch(shape))
 
 
+_PLAIN_SHAPE = re.compile(r"-?0+(?:\.0+)?")
+_PLAIN_CHARACTERS = str.maketrans("", "", "0123456789.-\n")
+
+
+def are_plain(values: list[str], *, most: int = 10**6) -> bool:
+    """Whether all these texts are plain decimals of at most *most* characters, without a leading zero, such as -12.50."""
+    joined = "\n".join(values)
+    if joined.translate(_PLAIN_CHARACTERS) or max(map(len, values), default=0) > most:
+        return False
+    return all(map(_PLAIN_SHAPE.fullmatch, set(shapes_of(joined)))) and starts_with_zero(joined) is None and signed_zero(joined) is None
+
+
 _LEADING_ZERO = re.compile(r"^([^0-9０-９\n]*[0０][0-9０-９][^\n]*)$", re.MULTILINE)
 _SIGNED_ZERO = re.compile(r"^([^1-9１-９\n]*[-－(（][^1-9１-９\n]*|[^1-9１-９\n]*[0０][^1-9１-９\n]*[-－])$", re.MULTILINE)
 _ZERO_MARK = re.compile(r"^[^0-9０-９\n]*[0０]([.,，．'’ \u00a0\u202f])", re.MULTILINE)
@@ -183,6 +195,9 @@ def readings(shapes: Iterable[str], *, zero_before: frozenset[str] = frozenset()
 
     *zero_before* holds the marks that stand behind a lone zero somewhere ("0,5"): such a mark parts no thousands.
     """
+    shapes = list(shapes)
+    if not shapes:
+        return ()
     plain = [shape.translate(_TO_HALF_WIDTH) for shape in shapes]
     full_width = any("０" in shape for shape in shapes)
     if full_width and any(_HALF_WIDTH_MARKS & set(shape) for shape in shapes):
@@ -264,12 +279,13 @@ def _core_pattern(decimal: str, thousands: str) -> re.Pattern[str]:
 
 def number_text(text: str) -> str:
     """The text of a number cell: an integer keeps every digit, a fraction is the shortest decimal that reads back as the same double."""
-    if text.isdigit() or not _FRACTION.search(text):
+    if "." not in text and not _FRACTION.search(text):
         return text
     value = float(text)
     if isinf(value) or ("." not in text and value.is_integer()):
         return text
-    return format(Decimal(repr(value)), "f")
+    shortest = repr(value)
+    return format(Decimal(shortest), "f") if "e" in shortest else shortest
 
 
 def cell_decimal(text: str) -> Decimal:
@@ -291,6 +307,8 @@ def number_parser(notation: Notation) -> Callable[[str], Decimal]:
             raise ValueError(text)
         core = found["core"].replace(thousands, "") if thousands else found["core"]
         core = core.replace(decimal, ".") if decimal != "." else core
+        if found["minus"] and not core.strip("0."):
+            raise ValueError(text)  # no number brings the sign of a zero back
         # Built from its text, because arithmetic on a Decimal rounds to the precision of the context.
         return Decimal(f"{'-' if found['minus'] else ''}{core}{'E-2' if percent else ''}")
 

@@ -1,11 +1,14 @@
 """Rows ready to load: the typed values of a planned table, with quarantine and an account of every cell."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from itertools import zip_longest
 from typing import Literal
 
 from levelpool.sheets.clean.batches import pick
-from levelpool.sheets.clean.evidence import kind_class
+from levelpool.sheets.clean.dates import serial_values
+from levelpool.sheets.clean.evidence import SERIAL, is_plain, kind_class
+from levelpool.sheets.clean.numbers import MOST_DIGITS, are_plain, cell_decimal
 from levelpool.sheets.clean.reasons import Reason
 from levelpool.sheets.clean.values import Misfit, converter
 from levelpool.sheets.table import (
@@ -164,7 +167,7 @@ def _convert_alike(
     """The values of cells that all have the same kind, where they are not blank."""
     if kind is None:
         return [None] * len(texts), []
-    quick = _quickly(column.type, texts, kind)
+    quick = _quickly(column, texts, kind, date1904=date1904)
     if quick is not None:
         return quick, []
     convert = converter(column, kind, date1904=date1904)
@@ -203,16 +206,38 @@ def _convert_mixed(
     return values, [(place, refused[pair]) for place, pair in enumerate(pairs) if pair in refused] if refused else []
 
 
-def _quickly(wanted: ColumnType, texts: Sequence[str | None], kind: Kind) -> list[Value] | None:
+def _quickly(column: Column, texts: Sequence[str | None], kind: Kind, *, date1904: bool) -> list[Value] | None:
     """The values of a column in bulk, where one look at all its characters shows that every cell fits; None: cell by cell, please."""
-    if wanted is ColumnType.TEXT and kind == TEXT:
-        return list(texts) if _is_storable("".join(filter(None, texts))) else None
-    if wanted is ColumnType.BIGINT and kind_class(kind) == NUMBER:
-        present = [text for text in texts if text is not None]
-        joined = "".join(present)
-        if joined.isascii() and joined.isdigit() and all(present) and max(map(len, present)) <= 18:
-            return [None if text is None else int(text) for text in texts] if len(present) < len(texts) else list(map(int, present))
-    return None
+    wanted = column.type
+    if wanted is ColumnType.TEXT:
+        return list(texts) if kind == TEXT and _is_storable("".join(filter(None, texts))) else None
+    present = [text for text in texts if text is not None]
+    shown = kind_class(kind)
+    parse: Callable[[str], Value] | None = None
+    if shown == SERIAL and wanted is ColumnType.TIMESTAMP:
+        instants = serial_values(present, date1904=date1904)
+        return _spread(texts, instants) if instants is not None else None
+    if shown == NUMBER or (shown == TEXT and is_plain(column.notation)):
+        if wanted is ColumnType.BIGINT and are_plain(present, most=MOST_DIGITS) and not any("." in text for text in present):
+            parse = int
+        elif wanted is ColumnType.NUMERIC and are_plain(present):
+            parse = cell_decimal if shown == NUMBER else Decimal
+        elif wanted is ColumnType.DOUBLE and are_plain(present) and _keep_as_doubles(present, shown):
+            parse = float
+    return None if parse is None else _spread(texts, list(map(parse, present)))
+
+
+def _spread(texts: Sequence[str | None], values: Sequence[Value]) -> list[Value]:
+    """The values at the places of the texts that are not blank."""
+    if len(values) == len(texts):
+        return list(values)
+    following = iter(values)
+    return [None if text is None else next(following) for text in texts]
+
+
+def _keep_as_doubles(texts: list[str], shown: Kind) -> bool:
+    """Whether a double keeps each of these plain decimals: a fraction of a number cell is one already."""
+    return all(len(text) <= 15 or (shown == NUMBER and "." in text) for text in texts)
 
 
 def _is_storable(joined: str) -> bool:

@@ -280,12 +280,15 @@ class _Scan:
             return True
         row = _row(batch, place)
         filled = row.filled()
-        if not filled or draft.is_repeated(row):
+        if not filled or draft.is_repeated(row) is Aside.REPEATED_HEADER:
             return True
         if is_total_label(row.cells[filled[0]] or "") and len(filled) > 1:
             return True
-        typed = [column for column in filled if column in draft.evidence and draft.evidence[column].typed]
-        return bool(typed) and all(row.looks(column) != "text" for column in typed)
+        if len(filled) == 1 < len(draft.evidence):
+            return False
+        looks = [(row.looks(column), draft.evidence[column].looks) for column in filled if column in draft.evidence]
+        solid = [(here, above) for here, above in looks if above not in {"text", ""}]
+        return bool(solid) and all(here in {above, "error"} for here, above in solid)
 
     # ------------------------------------------------------------ the beginning of a table
 
@@ -391,11 +394,10 @@ def _fits(draft: _Draft, rows: list[Row]) -> bool:
         if filled and (filled[0] < first or filled[-1] > last):
             return False
         for column in filled:
-            if column in draft.evidence and draft.evidence[column].typed:
-                if row.looks(column) == "text":
-                    contradict += 1
-                else:
-                    agree += 1
+            above = draft.evidence[column].looks if column in draft.evidence else ""
+            if above not in {"text", ""}:
+                agrees = row.looks(column) in {above, "error"}
+                agree, contradict = agree + agrees, contradict + (not agrees)
     return agree >= contradict
 
 

@@ -88,6 +88,7 @@ def test_serials_of_1904():
         ("1.5", ColumnType.BIGINT, "not a whole number"),
         ("1234567890123456789", ColumnType.BIGINT, "more digits than the column keeps"),
         ("007", ColumnType.BIGINT, "not a whole number"),
+        ("-0", ColumnType.BIGINT, "not a whole number"),
         ("n/a", ColumnType.NUMERIC, "not a number"),
         ("n/a", ColumnType.DOUBLE, "not a number"),
         ("0.12345678901234567", ColumnType.DOUBLE, "more digits than the column keeps"),

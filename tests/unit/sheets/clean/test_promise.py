@@ -1,0 +1,266 @@
+"""The promise, held against tables that nobody thought of: each cell is a value that renders back, in quarantine, or outside."""
+
+from datetime import date, datetime, time
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handmade import make_sheet
+from levelpool.sheets.clean.dates import render_date, serial_family, serial_of, serial_text
+from levelpool.sheets.clean.numbers import render_number
+from levelpool.sheets.clean.rows import clean_rows
+from levelpool.sheets.clean.tables import find_tables
+from levelpool.sheets.clean.values import number_text_or_raw
+from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, CellCounts, ColumnType
+
+# ---------------------------------------------------------------- rendering back
+
+
+def renders_back(value, column, text, kind):
+    """Whether *value* says all that the cell said."""
+    if value is None:
+        return text.strip() == "" and kind == TEXT and column.type != ColumnType.TEXT
+    if kind == TEXT:
+        return _text_renders_back(value, column, text)
+    if kind == BOOLEAN:
+        return value in {text, text == "true"}
+    if kind == DATE:
+        return value == text or _date_renders_back(value, text)
+    return _number_renders_back(value, text, kind)
+
+
+def _date_renders_back(value, text):
+    return value == time.fromisoformat(text) if isinstance(value, time) else datetime.fromisoformat(text) == _instant(value)
+
+
+def _number_renders_back(value, text, kind):
+    if serial_family(kind) and isinstance(value, date | time):
+        return abs(serial_of(value) - float(text)) < 1e-11 * max(1.0, float(text))
+    if isinstance(value, str):
+        return value == (serial_text(text, kind) if serial_family(kind) else number_text_or_raw(text))
+    exact = Decimal(text) if text.lstrip("-").isdigit() else Decimal(repr(float(text)))
+    return Decimal(repr(value)) == exact if isinstance(value, float) else Decimal(value) == exact
+
+
+def _text_renders_back(value, column, text):
+    if column.type == ColumnType.TEXT:
+        return value == text
+    if isinstance(value, bool):
+        return text == column.notation.booleans[0 if value else 1]
+    if isinstance(value, float):
+        return Decimal(repr(value)) == Decimal(text)
+    if isinstance(value, int | Decimal):
+        return render_number(value, column.notation) == text
+    return render_date(value, column.notation.date_form) == text
+
+
+def _instant(value):
+    return value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
+
+
+def keep_the_promise(sheet):
+    """Check every cell of the sheet; returns the account."""
+    grid = {
+        row: (cells, kinds) for batch in sheet.batches() for row, cells, kinds in zip(batch.rows, batch.cells, batch.kinds, strict=True)
+    }
+    open_rows = set(grid)
+    total = CellCounts()
+    for plan in find_tables(sheet):
+        outside = {each.row for each in plan.outside}
+        assert outside <= open_rows
+        open_rows -= outside
+        for batch in clean_rows(sheet, plan, plan.columns):
+            for row, record in zip(batch.rows, batch.values, strict=True):
+                open_rows.remove(row)
+                _check_row(plan, record, *grid[row])
+            for row, cells in batch.quarantined_rows.items():
+                open_rows.remove(row)
+                assert any(each.row == row and each.reason for each in batch.quarantined)
+                assert list(cells) == [text for text, kind in zip(*grid[row], strict=True) if kind is not None]
+            assert batch.cells.read == batch.cells.loaded + batch.cells.quarantined + batch.cells.outside
+            total += batch.cells
+    assert not open_rows
+    assert total.read == sheet.cell_count
+    return total
+
+
+def _check_row(plan, record, cells, kinds):
+    places = {column.position: index for index, column in enumerate(plan.columns)}
+    for place, (text, kind) in enumerate(zip(cells, kinds, strict=True)):
+        if kind is not None:
+            index = places[place]
+            assert renders_back(record[index], plan.columns[index], text, kind), (text, kind, record[index], plan.columns[index])
+
+
+# ---------------------------------------------------------------- any grid at all
+
+TEXTS = st.one_of(
+    st.sampled_from(
+        [
+            "1",
+            "20",
+            "-3",
+            "1.5",
+            "-0",
+            "-0.00",
+            "000123",
+            "1,234",
+            "1.234",
+            "1,234.50",
+            "1.234,50",
+            "12%",
+            "$5",
+            "-$5.10",
+            "(5.00)",
+            "5-",
+            "１２",
+            "1e5",
+            "1E5",
+            "true",
+            "FALSE",
+            "2026-11-02",
+            "03/04/2026",
+            "27/04/2026",
+            "2026年11月2日",
+            "08:30",
+            "NA",
+            "null",
+            "-",
+            "n/a",
+            "Total",
+            "合计",
+            "kg",
+            "Order_No",
+            "City",
+            "Anna",
+        ]
+    ),
+    st.sampled_from(["", " ", " 5", "2026-11-02 08:30", "12,50 €", "Printed by:", "a\nb", "\n"]),
+    st.text(max_size=6),
+    st.from_regex(r"[-(]?[$€]?[0-9]{1,3}([.,' ][0-9]{3})*([.,][0-9]{1,3})?[%)-]?", fullmatch=True),
+    st.from_regex(r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}( [0-9]{2}:[0-9]{2})?", fullmatch=True),
+)
+NUMBERS = st.one_of(
+    st.integers(-(10**20), 10**20).map(str),
+    st.integers(-1000, 1000).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(lambda number: repr(number).removesuffix(".0").upper()),
+    st.floats(0, 100).map(lambda number: f"{number:.17g}".upper()),
+    st.sampled_from(["1E+400", "60", "0", "45000.5", "45000", "0.25", "2958465", "NaN", ""]),
+)
+CELLS = st.one_of(
+    st.none(),
+    st.none(),
+    st.tuples(TEXTS, st.just(TEXT)),
+    st.tuples(TEXTS, st.just(TEXT)),
+    st.tuples(NUMBERS, st.sampled_from([NUMBER, NUMBER, "n0.00", "nyyyy-mm-dd", "nm/d/yy h:mm", "nh:mm", "n[h]:mm"])),
+    st.tuples(st.sampled_from(["true", "false"]), st.just(BOOLEAN)),
+    st.tuples(st.sampled_from(["2026-11-02", "2026-11-02T08:30:00", "08:30:00"]), st.just(DATE)),
+    st.tuples(st.sampled_from(["#N/A", "#DIV/0!"]), st.just(ERROR)),
+    st.tuples(st.just("=A1"), st.just(NO_VALUE)),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(st.none(), st.lists(CELLS, max_size=5)), max_size=14), st.integers(1, 5))
+def test_any_grid_keeps_the_promise(rows, size):
+    """Whatever stands where, no cell is lost, and the account adds up."""
+    keep_the_promise(make_sheet(rows, batch_rows=size))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.data(), st.integers(1, 12), st.sampled_from([TEXTS.map(lambda text: (text, TEXT)), NUMBERS.map(lambda text: (text, NUMBER)), CELLS])
+)
+def test_any_column_keeps_the_promise(data, count, cells):
+    """Columns of one kind get types more often: what they say is proved."""
+    kind = data.draw(st.sampled_from(["one pattern", "any"]))
+    if kind == "one pattern":
+        pattern = data.draw(
+            st.sampled_from(
+                [
+                    r"-?[0-9]{1,3}(,[0-9]{3}){0,2}(\.[0-9]{1,2})?",
+                    r"-?[0-9]{1,5}%",
+                    r"\$?[0-9]{1,3}",
+                    r"[0-9]{2}/[0-9]{2}/[0-9]{4}",
+                    r"[0-9]{1,2}\.[0-9]{3}",
+                ]
+            )
+        )
+        cells = st.from_regex(pattern, fullmatch=True).map(lambda text: (text, TEXT))
+    column = data.draw(st.lists(cells, min_size=count, max_size=count))
+
+    keep_the_promise(make_sheet([["h", "id"], *([cell, place] for place, cell in enumerate(column))]))
+
+
+# ---------------------------------------------------------------- tables among decoration
+
+WORDS = st.sampled_from(["Anna", "Bob", "Graz", "Cork", "Tea", "Cup", "blue", "red", "north", "south"])
+COLUMNS = {
+    "Order No": st.integers(1, 999_999).map(lambda number: f"A-{number:06d}"),
+    "Quantity": st.integers(0, 500),
+    "Price": st.integers(1, 99_999).map(lambda cents: f"{cents / 100:.2f}"),
+    "Amount": st.integers(1, 99_999).map(lambda cents: cents / 100 + 0.001),
+    "Date": st.dates(date(2020, 1, 1), date(2030, 1, 1)).map(str),
+    "City": WORDS,
+    "Active": st.booleans(),
+}
+TITLES = st.lists(st.sampled_from(["Orders of the week", "Shop: all", "made by hand", "2026"]).map(lambda text: [text]), max_size=3)
+NOTES = st.lists(st.sampled_from(["Printed by the office", "*** end ***", "Note: all prices net"]).map(lambda text: [text]), max_size=2)
+
+
+@st.composite
+def decorated(draw):
+    """Rows with one table in them, and where it is: (rows, header row, first and last row of data, first column, headers)."""
+    headers = draw(st.lists(st.sampled_from(sorted(COLUMNS)), min_size=3, max_size=6, unique=True))
+    if not set(headers) & {"Quantity", "Amount", "Price"}:
+        headers.append("Quantity")
+    count = draw(st.integers(3, 15))
+    records = [[draw(COLUMNS[header]) for header in headers] for _ in range(count)]
+    titles = draw(TITLES)
+    gap = [None] * draw(st.integers(1 if titles else 0, 3))
+    indent = draw(st.integers(0, 3))
+    total = [[*("Total" if place == 0 else None for place in range(len(headers)))]] if draw(st.booleans()) else []
+    numeric = [place for place, header in enumerate(headers) if header in {"Quantity", "Amount"} and place > 0]
+    if total and numeric:
+        for place in numeric:
+            total[0][place] = sum(record[place] for record in records)
+    else:
+        total = []
+    notes = draw(NOTES)
+    below = [*([None] if notes else []), *notes]
+    rows = [*titles, *gap, headers, *records, *total, *below]
+    first = len(titles) + len(gap) + 1
+    return [None if row is None else [None] * indent + row for row in rows], first, first + count, indent, headers
+
+
+@settings(max_examples=80, deadline=None)
+@given(decorated(), st.integers(1, 40))
+def test_a_table_among_decoration_is_found_again(made, size):
+    """Titles, blank rows, an indent, a total and notes: the table is found where it was put, and nothing else is data."""
+    rows, header, last, indent, headers = made
+    sheet = make_sheet(rows, batch_rows=size)
+
+    (plan,) = find_tables(sheet)
+
+    assert plan.header_rows == (header,)
+    assert (plan.box.first_row, plan.box.last_row, plan.box.first_column) == (header, last, indent)
+    assert [column.header for column in plan.columns] == headers
+    outside = {each.row for each in plan.outside}
+    assert outside == {number for number, row in enumerate(rows, 1) if row and not header < number <= last}
+    keep_the_promise(sheet)
+
+
+@settings(max_examples=80, deadline=None)
+@given(decorated(), decorated())
+def test_two_tables_in_one_sheet_are_found_again(one, two):
+    """A second table behind a blank row, with a header of its own, is a table of its own."""
+    rows = [*one[0], None, *two[0]]
+    sheet = make_sheet(rows)
+    keep_the_promise(sheet)
+    if one[4] == two[4] or len(two[4]) < 3:
+        return
+
+    plans = find_tables(sheet)
+
+    assert [plan.box.last_row for plan in plans] == [one[2], len(one[0]) + 1 + two[2]]

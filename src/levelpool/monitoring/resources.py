@@ -167,37 +167,15 @@ def descendants(pid: int, proc: Path = Path("/proc")) -> tuple[int, ...]:
     while waiting:
         parent = waiting.pop()
         for thread in _names(proc / str(parent) / "task"):
-            children = _text(proc / str(parent) / "task" / thread / "children").split()
+            children = read_text(proc / str(parent) / "task" / thread / "children").split()
             waiting.extend(int(child) for child in children)
             found.extend(int(child) for child in children)
     return tuple(found)
 
 
-def describe_children() -> list[dict[str, object]]:
-    """What the processes below this one are and do: command, state, resident bytes, CPU seconds, and the call of the kernel they wait in."""
-    return [found for child in descendants(os.getpid()) if (found := _describe_process(Path("/proc") / str(child)))]
-
-
-def _describe_process(folder: Path) -> dict[str, object] | None:
-    # The name in the second field may hold blanks and brackets: what follows the last bracket is regular.
-    name, _, rest = _text(folder / "stat").partition("(")[2].rpartition(")")
-    fields = rest.split()
-    if len(fields) < 22:
-        return None  # it has ended meanwhile
-    return {
-        "pid": int(folder.name),
-        "name": name,
-        "command": _text(folder / "cmdline").replace("\0", " ").strip(),
-        "state": fields[0],
-        "cpu_seconds": (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
-        "rss": int(fields[21]) * os.sysconf("SC_PAGE_SIZE"),
-        "waits_in": _text(folder / "wchan").strip("0") or None,
-    }
-
-
 def _rollup(file: Path) -> tuple[int, int]:
     """(resident, proportional) bytes; zeros for a process that has ended or is not ours to read."""
-    sizes = {name: int(kib) * 1024 for name, kib in (_size_line(line) for line in _text(file).splitlines()[1:])}
+    sizes = {name: int(kib) * 1024 for name, kib in (_size_line(line) for line in read_text(file).splitlines()[1:])}
     return sizes.get("Rss", 0), sizes.get("Pss", 0)
 
 
@@ -213,7 +191,8 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """What a small file of /proc says; empty when it is gone or not ours to read."""
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:

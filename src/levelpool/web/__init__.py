@@ -1,1 +1,18 @@
 """Pieces for anybody's FastAPI app: token check, system endpoints, lifespan, cancel on disconnect."""
+
+from levelpool.web.auth import Identity, Role, require, require_admin, require_operator, require_scrape, require_viewer
+from levelpool.web.lifespan import lifespan
+from levelpool.web.system import metrics_router, system_router
+
+__all__ = [
+    "Identity",
+    "Role",
+    "lifespan",
+    "metrics_router",
+    "require",
+    "require_admin",
+    "require_operator",
+    "require_scrape",
+    "require_viewer",
+    "system_router",
+]

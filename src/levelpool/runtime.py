@@ -1,0 +1,209 @@
+"""Everything opened together, closed in reverse: the executor, the watch of the loop, the monitor, the alerter."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from levelpool.alerts.alerter import Alerter
+from levelpool.alerts.channels import open_channels
+from levelpool.alerts.rules import standard_rules
+from levelpool.capacity.detect import Capacity, detect_capacity
+from levelpool.executor import ExecutorManager, make_manager
+from levelpool.monitoring.lag import LagWatch
+from levelpool.monitoring.monitor import ResourceMonitor
+from levelpool.monitoring.resources import ResourceReader
+from levelpool.monitoring.snapshot import Snapshot
+from levelpool.monitoring.stacks import describe_everything
+from levelpool.neighbours import ANSWER_TIMEOUT, Answers, Neighbours
+from levelpool.pools import HasPool, PoolStats, pool_stats
+from levelpool.settings import Settings
+from levelpool.sizing import Sizes, size
+
+logger = logging.getLogger(__name__)
+
+CAPACITY_INTERVAL = 5.0
+"""Seconds between two looks at what the container allows."""
+_URGENT = 100
+
+
+def size_for(settings: Settings, capacity: Capacity) -> Sizes:
+    """What follows from *capacity* where *settings* leave it open."""
+    return size(
+        capacity,
+        environment=settings.environment,
+        web_concurrency=settings.web_concurrency,
+        cpu_workers=settings.cpu_executor_workers,
+        io_workers=settings.io_executor_workers,
+        db_pool_size=settings.db_pool_size,
+        db_max_overflow=settings.db_max_overflow,
+        worker_memory_limit=settings.worker_memory_limit,
+    )
+
+
+class Runtime:
+    """
+    What one process needs to run heavy work and to be watched: `async with Runtime(Settings.read()) as runtime: ...`.
+
+    *settings* None reads the environment. *manager* None makes one from the settings; one that is handed in is used and
+    closed like its own. At the end running calls have `settings.shutdown_timeout` seconds, then they are killed.
+    With several web workers (`WEB_CONCURRENCY`), or when `LEVELPOOL_RUNTIME_DIR` is set, it shares that folder with its
+    neighbours: `leads` says which of them does what is done once per host. *root* is where `/proc` and `/sys` are looked for. Raises `SettingsError` for a setting that cannot be used.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, manager: ExecutorManager | None = None, root: Path = Path("/")) -> None:
+        self.settings = settings or Settings.read()
+        self.capacity = detect_capacity(root)
+        self.sizes = size_for(self.settings, self.capacity)
+        self.manager = manager or make_manager(self.settings)
+        self.lag = LagWatch(threshold=self.settings.loop_lag_threshold)
+        self.monitor = ResourceMonitor(
+            self.manager,
+            self.settings.monitor_interval,
+            self.settings.monitor_cpu_threshold,
+            self.settings.monitor_memory_threshold,
+            lag=self.lag,
+            reader=ResourceReader(root),
+        )
+        self.alerter = Alerter(
+            standard_rules(
+                cpu_threshold=self.settings.monitor_cpu_threshold,
+                memory_threshold=self.settings.monitor_memory_threshold,
+                lag_threshold=self.settings.loop_lag_threshold,
+            ),
+            open_channels(self.settings.alert_urls, self.manager.with_options(priority=_URGENT, name="alert").run_io_intensive),
+            may_tell=lambda: self.leads,
+        )
+        self.neighbours = self._find_neighbours()
+        """The other web workers of this host; None when there are none."""
+        self.stopping = asyncio.Event()
+        """Set when the process is asked to end: streams that would go on for ever end then."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._engines: dict[str, Engine] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.manager.aclose, timeout=self.settings.shutdown_timeout)
+            await stack.enter_async_context(self.lag)
+            stack.push_async_callback(self.alerter.drain)
+            await stack.enter_async_context(self.monitor)
+            stack.callback(self.monitor.subscribe(self._follow_capacity, interval=CAPACITY_INTERVAL))
+            if self.settings.monitor_enabled:
+                stack.callback(self.monitor.subscribe(self.alerter.observe))
+            if self.neighbours is not None:
+                await stack.enter_async_context(self.neighbours)
+            stack.callback(self.stopping.set)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._stack.aclose()
+
+    # -- the other web workers
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process does what is done once per host: it is alone, or the leader of its neighbours."""
+        return self.neighbours is None or self.neighbours.leads
+
+    async def lead(self) -> None:
+        """Return when this process leads, at once or when the leader has gone; from then on it leads until it ends."""
+        if self.neighbours is not None:
+            await self.neighbours.lead()
+
+    async def ask_neighbours(self, question: str) -> dict[int, object]:
+        """What each web worker of the host answers, by its seat, ourselves included: `snapshot` or `stacks`."""
+        if self.neighbours is None:
+            return {0: await self.manager.run_io_intensive(self._answers()[question])}
+        return await self.manager.run_io_intensive(self.neighbours.ask, question)
+
+    def _find_neighbours(self) -> Neighbours | None:
+        if self.settings.web_concurrency == 1 and self.settings.runtime_dir is None:
+            return None
+        return Neighbours(self.settings.runtime_dir or self.settings.data_dir / "run", self._answers())
+
+    def _answers(self) -> Answers:
+        return {"snapshot": self._own_snapshot, "stacks": self._own_stacks}
+
+    def _own_stacks(self) -> dict[str, object]:
+        return {"pid": os.getpid(), **(describe_everything(self._loop) if self._loop is not None else {})}
+
+    def _own_snapshot(self) -> dict[str, object]:
+        snapshot = self.monitor.ask().result(ANSWER_TIMEOUT)
+        return {"pid": os.getpid(), "leads": self.leads, **snapshot.to_dict()}
+
+    # -- what else is watched
+
+    def add_pool(self, name: str, engine: "Engine") -> None:
+        """Watch the connection pool of *engine*, a sync or async SQLAlchemy engine, under *name*."""
+        self._engines[name] = engine
+        self.monitor.add_pool(name, lambda: pool_stats(engine, name))
+
+    def add_collector(self, name: str, collect: Callable[[], object]) -> None:
+        """Put what *collect* says into each snapshot; it is called in the monitor's thread and must be quick."""
+        self.monitor.add_collector(name, collect)
+
+    def pools(self) -> tuple[PoolStats, ...]:
+        """The numbers of every watched pool now."""
+        return tuple(pool_stats(engine, name) for name, engine in self._engines.items())
+
+    async def server_connections(self) -> dict[str, int] | None:
+        """What the database server allows and has in use (`max_connections`, `reserved`, `in_use`); None on SQLite and without a pool."""
+        for engine in self._engines.values():
+            if engine.dialect.name == "postgresql":
+                return await self._ask_server(engine)
+        return None
+
+    async def _ask_server(self, engine: "Engine") -> dict[str, int] | None:
+        # Whoever has an engine has SQLAlchemy; without a database the runtime works without it.
+        from levelpool.database import ServerConnections, read_server_connections  # noqa: PLC0415
+
+        def ask() -> ServerConnections | None:
+            with engine.connect() as connection:
+                return read_server_connections(connection)
+
+        if hasattr(engine, "sync_engine"):
+            async with engine.connect() as connection:
+                found = await connection.run_sync(read_server_connections)
+        else:
+            found = await self.manager.run_io_intensive(ask)
+        return asdict(found) if found else None
+
+    # -- following the container
+
+    def _follow_capacity(self, _snapshot: Snapshot) -> None:
+        capacity = self.monitor.capacity
+        if capacity is None or (capacity.cpus, capacity.memory) == (self.capacity.cpus, self.capacity.memory):
+            return
+        before, self.capacity = self.capacity, capacity
+        sizes = size_for(self.settings, capacity)
+        if (sizes.cpu_workers, sizes.io_workers) != (self.sizes.cpu_workers, self.sizes.io_workers):
+            self.manager.resize(cpu_workers=sizes.cpu_workers, io_workers=sizes.io_workers)
+        # Pools and the memory limit of workers stay as they were made.
+        self.sizes = replace(self.sizes, cpu_workers=sizes.cpu_workers, io_workers=sizes.io_workers)
+        logger.warning(
+            "the container now allows %g CPUs (%s; before: %g) and %d MiB (%s; before: %d): %d worker processes and %d threads",
+            capacity.cpus,
+            capacity.cpu_source,
+            before.cpus,
+            capacity.memory >> 20,
+            capacity.memory_source,
+            before.memory >> 20,
+            sizes.cpu_workers,
+            sizes.io_workers,
+        )
+
+
+class Engine(HasPool, Protocol):
+    """A SQLAlchemy engine, sync or async."""
+
+    @property
+    def dialect(self) -> Any: ...
+
+    def connect(self) -> Any: ...

@@ -1,0 +1,93 @@
+"""Everything opened together, closed in reverse."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from levelpool.errors import SettingsError
+from levelpool.runtime import Runtime
+from levelpool.settings import Settings
+
+SETTINGS = Settings(cpu_executor_workers=1, io_executor_workers=2, shutdown_timeout=2.0, monitor_interval=0.1)
+
+
+async def test_runtime_opens_and_closes():
+    """While it is open everything answers; afterwards the monitor is silent and nothing runs on."""
+    async with Runtime(SETTINGS) as runtime:
+        snapshot = await runtime.monitor.fresh()
+        assert await runtime.manager.run_io_intensive(sum, [1, 2]) == 3
+
+    assert snapshot.lanes["cpu"]["max_workers"] == 1
+    assert runtime.stopping.is_set()
+    with pytest.raises(RuntimeError, match="not started"):
+        await runtime.monitor.fresh(max_age=0)
+
+
+async def test_alert_channel_that_cannot_be_used_stops_the_start():
+    """One line names the variable."""
+    with pytest.raises(SettingsError, match="LEVELPOOL_ALERT_URLS"):
+        Runtime(replace(SETTINGS, alert_urls=("nosuch://x",)))
+
+
+async def test_disabled_monitor_raises_no_alert():
+    """The numbers are there, but nobody is told."""
+    settings = replace(SETTINGS, monitor_enabled=False, monitor_memory_threshold=0.0)
+    async with Runtime(settings) as runtime:
+        await runtime.monitor.fresh()
+        await asyncio.sleep(0.3)
+
+    assert runtime.alerter.burning() == ()
+
+
+async def test_enabled_monitor_raises_an_alert():
+    """The same with alerts: any use of memory is above a threshold of zero."""
+    async with Runtime(replace(SETTINGS, monitor_memory_threshold=0.0)) as runtime:
+        async with asyncio.timeout(5):
+            while not runtime.alerter.burning():
+                await asyncio.sleep(0.02)
+
+    assert runtime.alerter.burning()[0].rule == "memory"
+
+
+async def test_changed_quota_resizes_the_lanes_once(tmp_path, caplog):
+    """When the container is allowed more while it runs, the lanes grow, and one line says so."""
+    group = tmp_path / "sys/fs/cgroup/app"
+    group.mkdir(parents=True)
+    proc = tmp_path / "proc/self"
+    proc.mkdir(parents=True)
+    (proc / "mountinfo").write_text("31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+    (proc / "cgroup").write_text("0::/app\n")
+    (group / "cpu.max").write_text("50000 100000\n")
+    async with Runtime(Settings(shutdown_timeout=2.0), root=tmp_path) as runtime:
+        await runtime.monitor.fresh()
+        (group / "cpu.max").write_text("60000 100000\n")
+        await runtime.monitor.fresh(max_age=0)
+        runtime._follow_capacity(runtime.monitor.latest())
+        after = (await runtime.monitor.fresh(max_age=0)).lanes["io"]["max_workers"]
+
+    assert after == 3
+    assert caplog.text.count("the container now allows 0.6 CPUs (/sys/fs/cgroup/app/cpu.max; before: 0.5)") == 1
+
+
+async def test_alone_it_leads(tmp_path):
+    """Without neighbours there is nothing to wait for, and the only answer is its own."""
+    async with Runtime(SETTINGS) as runtime:
+        await runtime.lead()
+        (own,) = (await runtime.ask_neighbours("snapshot")).values()
+
+    assert runtime.leads
+    assert own["leads"]
+    assert own["memory"]["used"] > 0
+
+
+async def test_several_web_workers_share_a_private_folder(tmp_path):
+    """The first one leads, and answers with its stacks over its socket."""
+    settings = replace(SETTINGS, web_concurrency=2, data_dir=tmp_path)
+    async with Runtime(settings) as runtime:
+        await asyncio.wait_for(runtime.lead(), 5)
+        answers = await runtime.ask_neighbours("stacks")
+
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
+    assert any(thread["name"] == "levelpool monitor" for thread in answers[0]["threads"])
+    assert answers[0]["tasks"]

@@ -148,3 +148,20 @@ def mark(path, seconds=0.0):
     with Path(path).open("a") as file:
         file.write("begun\n")
     time.sleep(seconds)
+
+
+def count(steps, path=None):
+    for step in range(steps):
+        if path:
+            Path(path).write_text(str(step))
+        yield step
+
+
+def count_and_fail(steps):
+    yield from range(steps)
+    raise CustomError(9, "in the middle")
+
+
+def dict_batches(batches, size):
+    for _ in range(batches):
+        yield [{"id": i} for i in range(size)]

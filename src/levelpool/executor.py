@@ -11,14 +11,14 @@ import contextvars
 import dataclasses
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from levelpool.capacity.detect import detect_capacity
 from levelpool.errors import LaneClosed, SettingsError
-from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, LaneStats, Progress, TaskStats, now
+from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, LaneStats, Progress, StreamingLane, TaskStats, now
 from levelpool.lanes.process.pool import ProcessLane, ProcessLimits
 from levelpool.lanes.thread import ThreadLane
 from levelpool.settings import Settings
@@ -50,7 +50,7 @@ class ExecutorStats:
 class _Calls:
     """The calls that a manager and its views with options share."""
 
-    _cpu: Lane
+    _cpu: StreamingLane
     _io: Lane
     _options: CallOptions
 
@@ -76,11 +76,20 @@ class _Calls:
         result: T = await self._io.run(func, args, kwargs, self._options)
         return result
 
+    def stream_cpu_intensive(self, func: Callable[P, Iterable[T]], /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        """
+        Run the generator function *func* in the process lane and iterate over what it yields: `async for batch in ...`.
+
+        The worker is at most a few items ahead of the reader, whose slowness pauses it. An exception of the generator arrives after the items before it.
+        Leaving the loop early ends the worker. Each item travels by itself: yield batches, not single rows. Raises as `run_cpu_intensive` does.
+        """
+        return self._cpu.stream(func, args, kwargs, self._options)
+
 
 class ExecutorView(_Calls):
     """A manager's calls with options of their own; made by `ExecutorManager.with_options`, owns nothing."""
 
-    def __init__(self, cpu: Lane, io: Lane, options: CallOptions, owner: object) -> None:
+    def __init__(self, cpu: StreamingLane, io: Lane, options: CallOptions, owner: object) -> None:
         self._cpu = cpu
         self._io = io
         self._options = options
@@ -114,7 +123,7 @@ class ExecutorManager(_Calls):
         carry: Sequence[contextvars.ContextVar[Any]] = (),
         preload: Sequence[str] = (),
         worker_environment: Mapping[str, str] | None = None,
-        lanes: tuple[Lane, Lane] | None = None,
+        lanes: tuple[StreamingLane, Lane] | None = None,
     ) -> None:
         """
         *cpu_workers* and *io_workers* are the most worker processes and threads; by default as the container allows.
@@ -140,7 +149,7 @@ class ExecutorManager(_Calls):
                 preload=preload,
                 environment=worker_environment,
             )
-            cpu: Lane = ProcessLane("cpu", cpu_workers or (sizes.cpu_workers if sizes else 1), limits)
+            cpu: StreamingLane = ProcessLane("cpu", cpu_workers or (sizes.cpu_workers if sizes else 1), limits)
             io: Lane = ThreadLane("io", io_workers or (sizes.io_workers if sizes else 2), queue_limit=io_queue_limit)
         else:
             cpu, io = lanes

@@ -383,3 +383,42 @@ def test_plain_thread_and_many_loops(tmp_path):
     assert asyncio.run(manager.run_cpu_intensive(lane_tasks.add, 2)) == 2
     assert manager.cpu_executor.submit(lane_tasks.add, 3).result(5) == 3
     manager.shutdown()
+
+
+async def test_stream_brings_items_in_order(manager):
+    """Every item arrives, in order, small and large ones."""
+    assert [step async for step in manager.stream_cpu_intensive(lane_tasks.count, 50)] == list(range(50))
+    assert [len(batch) async for batch in manager.stream_cpu_intensive(lane_tasks.dict_batches, 5, 20_000)] == [20_000] * 5
+
+
+async def test_slow_reader_pauses_the_worker(manager, tmp_path):
+    """The worker is never more than a few items ahead of its reader."""
+    path = tmp_path / "at"
+    async for step in manager.stream_cpu_intensive(lane_tasks.count, 30, str(path)):
+        await asyncio.sleep(0.005)
+        assert int(path.read_text()) <= step + 6
+
+
+async def test_exception_arrives_after_the_items_before_it(manager):
+    """What the generator raises in the middle comes in its place."""
+    seen = []
+
+    async def read():
+        async for step in manager.stream_cpu_intensive(lane_tasks.count_and_fail, 10):
+            seen.append(step)  # noqa: PERF401 - what came before the error counts
+
+    with pytest.raises(lane_tasks.CustomError, match="in the middle"):
+        await read()
+
+    assert seen == list(range(10))
+
+
+async def test_leaving_a_stream_ends_its_worker(manager):
+    """Whoever leaves the loop early gets the core back within half a second."""
+    async for step in manager.stream_cpu_intensive(lane_tasks.count, 10**9):
+        if step == 3:
+            break
+    (pid,) = manager.worker_pids()
+
+    await until(lambda: is_gone(pid), 0.5)
+    assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1

@@ -3,7 +3,7 @@
 import asyncio
 import concurrent.futures
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from levelpool.errors import LaneClosed
@@ -39,6 +39,13 @@ class InlineLane:
         except BaseException as error:  # noqa: BLE001 - the future carries whatever the task raised
             future.set_exception(error)
         return future
+
+    async def stream(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
+    ) -> AsyncIterator[Any]:
+        """The items of a generator function, made here one by one."""
+        for item in await self.run(func, args, kwargs, options):
+            yield item
 
     def stats(self) -> LaneStats:
         """The numbers of this lane now."""

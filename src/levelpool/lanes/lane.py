@@ -5,7 +5,7 @@ import concurrent.futures
 import functools
 import heapq
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -75,6 +75,16 @@ class Lane(Protocol):
 
     def abandon(self) -> None:
         """Kill and release everything now, without waiting; usable at interpreter exit."""
+        ...
+
+
+class StreamingLane(Lane, Protocol):
+    """A lane that also runs generators."""
+
+    def stream(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
+    ) -> AsyncIterator[Any]:
+        """The items of a generator function as they come; leaving them ends the call."""
         ...
 
 

@@ -10,6 +10,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import contextvars
+import functools
 import logging
 import os
 import pickle
@@ -44,8 +45,10 @@ from levelpool.lanes.process.page import Page
 from levelpool.lanes.process.schedule import Kill, Retire, Schedule, Send, Start, TakeBack
 from levelpool.lanes.process.wire import (
     BORN,
+    CREDIT,
     DONE,
     FAILED,
+    ITEM,
     LOG,
     PAUSE,
     PROGRESS,
@@ -67,6 +70,7 @@ from levelpool.lanes.process.wire import (
     receive,
     refuse_missing_module,
 )
+from levelpool.lanes.stream import WINDOW, Stream, StreamTicket
 
 MEMORY_TICK = 0.05
 """Seconds between two looks at the memory of busy workers."""
@@ -84,6 +88,8 @@ GROWN = 0.6
 """An idle worker that holds this share of its memory limit is replaced."""
 
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+
+_lanes: "weakref.WeakSet[ProcessLane]" = weakref.WeakSet()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,9 +184,6 @@ class _Worker:
         return self.rss
 
 
-_lanes: "weakref.WeakSet[ProcessLane]" = weakref.WeakSet()
-
-
 class ProcessLane:
     """Runs calls in worker processes: bounded, killable, limited in memory, replaced when they die."""
 
@@ -242,6 +245,17 @@ class ProcessLane:
         call = self._open(ticket, func, args, kwargs, options=options, loop=None)
         ticket.future.add_done_callback(lambda future: self._cancel(call) if future.cancelled() else None)
         return ticket.future
+
+    def stream(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Stream[Any]:
+        """Run a generator function in a worker and return its items as they come."""
+        loop = asyncio.get_running_loop()
+        ticket = StreamTicket(loop)
+        call = self._open(ticket, func, args, kwargs, options=options, loop=loop)
+        for limit, end in ((options.timeout, self._expire), (options.admission_timeout, self._refuse)):
+            if limit:
+                timer = loop.call_later(limit, end, call)
+                ticket.future.add_done_callback(functools.partial(_cancel_timer, timer))
+        return Stream(ticket, unpack=self._unpack_item, ask_for_more=lambda: self._grant(call), cancel=lambda: self._cancel(call))
 
     def stats(self) -> LaneStats:
         """The numbers of this lane now."""
@@ -391,7 +405,9 @@ class ProcessLane:
         thing = (func, call.args, dict(call.kwargs))
         try:
             context, carried, skipped = self._carrier.pack(call.context)
-            wishes = {"context": context, "carried": carried, "progress": call.options.on_progress is not None}
+            wishes: dict[str, object] = {"context": context, "carried": carried, "progress": call.options.on_progress is not None}
+            if isinstance(call.ticket, StreamTicket):
+                wishes["window"] = WINDOW
             call.meta = pickle.dumps(wishes, 5) if any(wishes.values()) else b""
             payload = encode_small(thing)
         except Exception as error:  # noqa: BLE001 - pickling runs the user's code, which may raise anything
@@ -430,10 +446,38 @@ class ProcessLane:
             self._account.skipped_context += skipped
             task = self._account.of(call.name)
             task.payload_bytes += payload.length if isinstance(payload, Parcel) else len(payload)
-            quick = task.run.count > 0 and task.usual_run < QUICK and isinstance(payload, bytes)
+            quick = (
+                task.run.count > 0 and task.usual_run < QUICK and isinstance(payload, bytes) and not isinstance(call.ticket, StreamTicket)
+            )
             self._schedule.arrive(call.number, priority=call.options.priority, quick=quick)
             self._act()
         self._run_errands()
+
+    # ------------------------------------------------------------ streams
+
+    def _grant(self, call: _Call) -> None:
+        """The reader has taken an item: the worker may make one more."""
+        with self._lock:
+            holder = self._schedule.holder(call.number)
+            if holder is not None and not call.is_over:
+                self._send(self._workers[holder], pack(CREDIT, call.number))
+
+    async def _unpack_item(self, frame: Frame) -> Any:
+        parcel = frame.parcel()
+        if parcel is None:
+            with contextlib.suppress(MissingModuleError):
+                return decode_small(frame.body, refuse_missing_module)
+        loop = asyncio.get_running_loop()
+        ticket = LoopTicket(loop)
+
+        def unpack() -> None:
+            try:
+                ticket.succeed(decode_large(parcel, pause=PAUSE) if parcel else decode_small(frame.body))
+            except Exception as error:  # noqa: BLE001 - unpickling runs the user's code, which may raise anything
+                ticket.fail(error)
+
+        self._crew.do(unpack)
+        return await ticket.future
 
     # ------------------------------------------------------------ the end of a call
 
@@ -481,7 +525,7 @@ class ProcessLane:
 
     def _act(self) -> None:
         """Do what the schedule says."""
-        for action in self._schedule.decide():
+        for action in self._schedule.decide(now()):
             match action:
                 case Send():
                     self._send_call(action)
@@ -605,6 +649,8 @@ class ProcessLane:
             call = worker.sent.get(frame.call)
             if call is not None and not call.is_over and call.options.on_progress is not None:
                 self._errand(_pass_progress, call.ticket, call.options.on_progress, frame.body)
+        elif frame.kind == ITEM:
+            self._on_item(worker, frame)
         elif frame.kind == LOG:
             call = worker.sent.get(frame.call)
             self._errand(_pass_record, call, frame)
@@ -617,6 +663,13 @@ class ProcessLane:
             worker.sent.pop(frame.call, None)
             self._schedule.skipped(worker.number, frame.call, now())
 
+    def _on_item(self, worker: _Worker, frame: Frame) -> None:
+        call = worker.sent.get(frame.call)
+        if call is not None and not call.is_over and isinstance(call.ticket, StreamTicket):
+            self._errand(call.ticket.item, frame)
+        else:
+            _close_parcel(frame)
+
     def _on_end(self, worker: _Worker, frame: Frame) -> None:
         call = worker.sent.pop(frame.call, None)
         worker.taken.pop(frame.call, None)
@@ -624,9 +677,7 @@ class ProcessLane:
         if self._schedule.ended(worker.number, frame.call, now()):
             self._account.recycled += 1
         if call is None or call.is_over:
-            parcel = frame.parcel()
-            if parcel is not None:
-                parcel.close()
+            _close_parcel(frame)
             return
         started, run, cpu, peak, size = REPORT.unpack(frame.meta)
         self._account.ran(call.name, wait=max(0.0, started - call.created), run=run, cpu=cpu, peak_rss=peak)
@@ -824,6 +875,7 @@ class ProcessLane:
                     # It had begun: a call that is wanted goes on, one that is not dies.
                     del worker.taken[number]
                     worker.page.settle(number)
+                    self._schedule.begun(worker.number, number)
                     if worker.sent[number].is_over:
                         self._schedule.condemn(worker.number)
                         self._kill(worker, "cancelled")
@@ -1013,6 +1065,10 @@ class ProcessLane:
         return holder is None or self._schedule.runs(holder) != call.number
 
 
+def _cancel_timer(timer: asyncio.TimerHandle, _: object) -> None:
+    timer.cancel()
+
+
 def _close_on(loop: asyncio.AbstractEventLoop | None, sock: socket.socket) -> None:
     """Close a socket that *loop* watches; a loop must let go of a descriptor before it is closed."""
     if loop is None or loop.is_closed():
@@ -1036,6 +1092,12 @@ def _send_some(talk: socket.socket, data: bytes, fd: int) -> int:
         return 0
     except ConnectionError:
         return len(data)
+
+
+def _close_parcel(frame: Frame) -> None:
+    parcel = frame.parcel()
+    if parcel is not None:
+        parcel.close()
 
 
 def _refusing(options: CallOptions) -> CallOptions:

@@ -77,7 +77,8 @@ class _Seat:
     """It is being killed; it need not be told to go."""
     calls: list[_Waiting] = field(default_factory=list)
     """What was sent to it and has not ended, in order: it runs the first one."""
-    taken: set[int] = field(default_factory=set)
+    passing: set[int] = field(default_factory=set)
+    """What was taken back from it and it has not yet passed over; until then it gets nothing more."""
     done: int = 0
     since: float = 0.0
     """When the call at the head of `calls` became the head, or when the worker became idle."""
@@ -162,6 +163,7 @@ class Schedule:
     def ended(self, worker: int, call: int, now: float) -> bool:
         """A call ended in its worker, well or badly; whether the worker is to be replaced now, for it has run its share."""
         seat = self._seats[worker]
+        seat.passing.discard(call)
         self._remove(seat, call)
         seat.done += 1
         seat.since = now
@@ -173,8 +175,10 @@ class Schedule:
     def skipped(self, worker: int, call: int, now: float) -> bool:
         """A worker did not begin a call that was taken back; whether the call waits again now."""
         seat = self._seats[worker]
+        seat.passing.discard(call)
         waiting = self._remove(seat, call)
-        seat.since = now
+        if not seat.calls:
+            seat.since = now
         self._rest(seat)
         if waiting is None or not waiting.wanted:
             return False
@@ -228,7 +232,7 @@ class Schedule:
         for waiting in seat.calls:
             if waiting.call == call:
                 waiting.wanted = False
-        seat.taken.add(call)
+        seat.passing.add(call)
         return TakeBack(worker, call)
 
     def condemn(self, worker: int) -> None:
@@ -252,7 +256,7 @@ class Schedule:
 
     # ------------------------------------------------------------ what to do
 
-    def decide(self) -> Iterator[Action]:
+    def decide(self, now: float) -> Iterator[Action]:
         """What to do now; each action counts as done when the next one is asked for."""
         if self._parting or len(self._seats) > self.max_workers:
             yield from self._retire_leavers()
@@ -260,10 +264,10 @@ class Schedule:
             worker = self._free_worker()
             if worker is None:
                 break
-            yield self._send(worker)
+            yield self._send(worker, now)
         yield from self._start_workers()
         while (worker := self._worker_to_send_ahead_to()) is not None:
-            yield self._send(worker)
+            yield self._send(worker, now)
 
     def retire_idle(self, now: float) -> Iterator[Action]:
         """Let workers go that had nothing to do for the idle time."""
@@ -286,9 +290,9 @@ class Schedule:
         for seat in self._seats.values():
             if len(seat.calls) > 1 and now - seat.since > patience:
                 for waiting in seat.calls[1:]:
-                    if free and waiting.call not in seat.taken:
+                    if free and waiting.call not in seat.passing:
                         free -= 1
-                        seat.taken.add(waiting.call)
+                        seat.passing.add(waiting.call)
                         yield TakeBack(seat.number, waiting.call)
 
     def moved(self, worker: int, call: int) -> None:
@@ -297,6 +301,10 @@ class Schedule:
         waiting = self._remove(seat, call)
         if waiting is not None and waiting.wanted:
             self._wait(waiting)
+
+    def begun(self, worker: int, call: int) -> None:
+        """A call was taken back too late: its worker had begun it."""
+        self._seats[worker].passing.discard(call)
 
     def has_ahead(self) -> bool:
         """Whether any call sits behind another one."""
@@ -310,11 +318,11 @@ class Schedule:
 
     def _rest(self, seat: _Seat) -> None:
         """A worker without calls is idle, or goes."""
-        if not seat.calls and not seat.condemned:
+        known = seat.number in self._idle or seat.number in self._parting
+        if seat.ready and not seat.calls and not seat.passing and not seat.condemned and not known:
             (self._parting if seat.leaving else self._idle).append(seat.number)
 
     def _remove(self, seat: _Seat, call: int) -> _Waiting | None:
-        seat.taken.discard(call)
         for at, waiting in enumerate(seat.calls):
             if waiting.call == call:
                 del seat.calls[at]
@@ -335,9 +343,11 @@ class Schedule:
         # The one that worked last: its memory is warm, and the others get the chance to go.
         return self._idle.pop()
 
-    def _send(self, worker: int) -> Send:
+    def _send(self, worker: int, now: float) -> Send:
         waiting = self._next()
         seat = self._seats[worker]
+        if not seat.calls:
+            seat.since = now
         seat.calls.append(waiting)
         self._where[waiting.call] = worker
         return Send(worker, waiting.call)
@@ -363,7 +373,7 @@ class Schedule:
             return None
         best: _Seat | None = None
         for seat in self._seats.values():
-            takes = not seat.leaving and 0 < len(seat.calls) < AHEAD and not seat.taken and all(waiting.quick for waiting in seat.calls)
+            takes = not seat.leaving and 0 < len(seat.calls) < AHEAD and not seat.passing and all(waiting.quick for waiting in seat.calls)
             if takes and (best is None or len(seat.calls) < len(best.calls)):
                 best = seat
         return best.number if best else None

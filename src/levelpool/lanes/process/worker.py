@@ -1,7 +1,6 @@
 """The worker's side of the process lane: take a call, run it, report, until there is nothing more to do."""
 
 import contextvars
-import importlib
 import io
 import logging
 import os
@@ -14,7 +13,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -23,8 +22,10 @@ from levelpool.lanes import progress
 from levelpool.lanes.process.failures import blame, pack_failure
 from levelpool.lanes.process.page import Page
 from levelpool.lanes.process.wire import (
+    CREDIT,
     DONE,
     FAILED,
+    ITEM,
     LOG,
     PROGRESS,
     READY,
@@ -150,9 +151,12 @@ class Worker:
 
     def _outcome(self, frame: Frame) -> tuple[int, bytes | Parcel]:
         try:
-            func, args, kwargs = self._unpack(frame)
+            func, args, kwargs, window = self._unpack(frame)
             result = func(*args, **kwargs)
             del args, kwargs
+            if window:
+                self._stream(func, frame.call, result, window)
+                result = None
             return DONE, self._pack_result(func, result)
         except BaseException as error:  # noqa: BLE001 - everything a task raises belongs to its caller, SystemExit included
             _forget_frames(error)
@@ -160,7 +164,7 @@ class Worker:
         finally:
             progress.process_reports_to(None)
 
-    def _unpack(self, frame: Frame) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+    def _unpack(self, frame: Frame) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], int]:
         try:
             wishes = pickle.loads(frame.meta) if frame.meta else {}  # noqa: S301 - from our own lane
             if wishes.get("progress"):
@@ -171,7 +175,17 @@ class Worker:
             raise TaskNotPicklable(_why_not_unpacked(error)) from error
         func, args, kwargs = call
         _set_context(wishes.get("context", ()), wishes.get("carried"))
-        return func, args, kwargs
+        return func, args, kwargs, wishes.get("window", 0)
+
+    def _stream(self, func: Callable[..., Any], call: int, items: Iterable[object], window: int) -> None:
+        """Send item after item, and rest while the reader is *window* items behind."""
+        for item in items:
+            while window == 0:
+                window += self._next().kind == CREDIT
+            window -= 1
+            self.send(ITEM, call, body=self._pack_result(func, item))
+            # The reader may be slow: what it has, we need not keep.
+            del item
 
     def _found(self, module: str) -> None:
         if module == "__main__" and not self._main_is_loaded:
@@ -224,8 +238,7 @@ def _set_context(context: tuple[tuple[str, str, object], ...], carried: bytes | 
     """Give context variables their values; a variable whose module nobody here has imported is one that nobody here can read."""
     values = [*context, *(pickle.loads(carried) if carried else ())]  # noqa: S301 - from our own lane
     for module, name, value in values:
-        holder = sys.modules.get(module) or importlib.import_module(module)
-        variable = getattr(holder, name, None)
+        variable = getattr(sys.modules.get(module), name, None)
         if isinstance(variable, contextvars.ContextVar):
             variable.set(value)
 

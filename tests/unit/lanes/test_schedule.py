@@ -1,0 +1,217 @@
+"""The decisions of the process lane, played in thousands of orders without a process."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from levelpool.lanes.process.schedule import AHEAD, Kill, Retire, Schedule, Send, Start, TakeBack
+
+PATIENCE = 0.005
+
+
+class World:
+    """Workers that obey the schedule, a clock, and the account of every call."""
+
+    def __init__(self, workers, max_tasks):
+        self.schedule = Schedule(workers, max_tasks=max_tasks, idle_timeout=1.0)
+        self.clock = 0.0
+        self.unborn = set()
+        self.inbox = {}
+        self.taken = {}
+        self.doomed = set()
+        self.retiring = set()
+        self.ends = {}
+        self.ran = []
+        self.calls = 0
+
+    def act(self):
+        for action in self.schedule.decide(self.clock):
+            match action:
+                case Start(worker):
+                    self.unborn.add(worker)
+                    self.inbox[worker] = []
+                    self.taken[worker] = set()
+                case Send(worker, call):
+                    assert worker not in self.unborn | self.doomed | self.retiring
+                    assert call not in self.ends
+                    self.inbox[worker].append(call)
+                    assert len(self.inbox[worker]) <= AHEAD
+                case Retire(worker):
+                    assert not self.inbox[worker]
+                    self.retiring.add(worker)
+        self.check()
+
+    def check(self):
+        assert sum(1 for calls in self.inbox.values() if calls) <= max(self.most, self.schedule.max_workers)
+        idle = [w for w, calls in self.inbox.items() if not calls and w not in self.unborn | self.doomed | self.retiring]
+        busy = len([1 for calls in self.inbox.values() if calls])
+        assert not (idle and self.schedule.waiting and busy < self.schedule.max_workers), "a call waits while a worker is idle"
+
+    most = 0
+
+    def end(self, call, how):
+        assert call not in self.ends, f"call {call} ended twice: {self.ends[call]} and {how}"
+        self.ends[call] = how
+
+    # -- what can happen
+
+    def arrive(self, priority, quick):
+        self.calls += 1
+        self.schedule.arrive(self.calls, priority=priority, quick=quick)
+
+    def birth(self, pick):
+        if self.unborn:
+            worker = sorted(self.unborn)[pick % len(self.unborn)]
+            self.unborn.discard(worker)
+            self.schedule.born(worker, self.clock)
+
+    def finish(self, pick):
+        """A worker gets on: it passes over what was taken back, and ends the call that it runs."""
+        able = sorted(w for w, calls in self.inbox.items() if calls and w not in self.doomed)
+        if able:
+            worker = able[pick % len(able)]
+            call = self.inbox[worker].pop(0)
+            if call in self.taken[worker]:
+                self.taken[worker].discard(call)
+                self.schedule.skipped(worker, call, self.clock)
+            else:
+                self.ran.append(call)
+                if call not in self.ends:
+                    self.end(call, "done")
+                self.schedule.ended(worker, call, self.clock)
+
+    def die(self, pick):
+        if self.inbox:
+            worker = sorted(self.inbox)[pick % len(self.inbox)]
+            calls = self.inbox.pop(worker)
+            running = next(iter(calls), None)
+            if running in self.taken[worker]:
+                running = None
+            casualties = self.schedule.died(worker, running=running)
+            for group in (self.unborn, self.doomed, self.retiring):
+                group.discard(worker)
+            if casualties.lost is not None and casualties.lost not in self.ends:
+                self.end(casualties.lost, "lost")
+            for call in casualties.given_up:
+                self.end(call, "given up")
+            for call in self.schedule.hopeless():
+                self.end(call, "hopeless")
+
+    def cancel(self, pick):
+        open_calls = [call for call in range(1, self.calls + 1) if call not in self.ends]
+        if open_calls:
+            call = open_calls[pick % len(open_calls)]
+            self.end(call, "cancelled")
+            self.obey(self.schedule.withdraw(call))
+
+    def obey(self, action):
+        match action:
+            case Kill(worker, _):
+                self.doomed.add(worker)
+            case TakeBack(worker, call) if self.inbox[worker][0] != call:
+                self.taken[worker].add(call)
+
+    def tick(self):
+        self.clock += 0.004
+        for action in list(self.schedule.stale(self.clock, PATIENCE)):
+            worker, call = action
+            if self.inbox[worker][0] != call:
+                self.taken[worker].add(call)
+                self.schedule.moved(worker, call)
+        for action in self.schedule.retire_idle(self.clock):
+            self.retiring.add(action.worker)
+
+    def settle(self):
+        """Everything that can happen by itself happens: the drain must end."""
+        self.schedule.retire_all = True
+        for _ in range(5000):
+            for worker in sorted(self.doomed | self.retiring):
+                self.die(sorted(self.inbox).index(worker))
+                self.act()
+            if not self.schedule.workers and not self.schedule.waiting:
+                return
+            self.birth(0)
+            self.act()
+            self.finish(0)
+            self.act()
+            self.tick()
+            self.act()
+        raise AssertionError("the drain does not end")
+
+
+EVENTS = st.one_of(
+    st.tuples(st.just("arrive"), st.integers(0, 2), st.booleans()),
+    st.tuples(st.just("arrive"), st.just(0), st.just(True)),
+    st.tuples(st.sampled_from(["birth", "finish", "finish", "die", "cancel"]), st.integers(0, 30)),
+    st.tuples(st.just("tick")),
+    st.tuples(st.just("resize"), st.integers(1, 4)),
+)
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(workers=st.integers(1, 4), max_tasks=st.sampled_from([None, None, 1, 3]), events=st.lists(EVENTS, max_size=80))
+def test_every_call_ends_exactly_once(workers, max_tasks, events):
+    """Whatever arrives, dies, is cancelled or resized, and in whatever order: each call ends once, nothing waits beside an idle worker, the drain ends."""
+    world = World(workers, max_tasks)
+    world.most = workers
+    for name, *arguments in events:
+        if name == "resize":
+            world.schedule.max_workers = arguments[0]
+            world.most = max(world.most, arguments[0])
+        else:
+            getattr(world, name)(*arguments)
+        world.act()
+    world.settle()
+
+    assert set(world.ends) == set(range(1, world.calls + 1))
+    assert len(world.ran) == len(set(world.ran)), "a call ran twice"
+
+
+def test_larger_priority_runs_first():
+    """Calls run by priority, and in order of arrival within one."""
+    schedule = Schedule(1)
+    for call, priority in ((1, 0), (2, 5), (3, 5), (4, 0)):
+        schedule.arrive(call, priority=priority)
+    order = []
+    list(schedule.decide(0.0))
+    schedule.born(1, 0.0)
+    for _ in range(4):
+        (send,) = [action for action in schedule.decide(0.0) if isinstance(action, Send)]
+        order.append(send.call)
+        schedule.ended(1, send.call, 0.0)
+
+    assert order == [2, 3, 1, 4]
+
+
+def test_only_quick_calls_are_sent_ahead():
+    """A call of unknown or long duration waits for a worker of its own."""
+    schedule = Schedule(1)
+    for call, quick in ((1, True), (2, True), (3, False)):
+        schedule.arrive(call, quick=quick)
+    list(schedule.decide(0.0))
+    schedule.born(1, 0.0)
+
+    assert list(schedule.decide(0.0)) == [Send(1, 1), Send(1, 2)]
+
+
+def test_slow_call_does_not_hold_what_was_sent_ahead():
+    """What sits behind a call that turned out slow is taken back as soon as somebody else could run it."""
+    schedule = Schedule(2)
+    for call in (1, 2, 3):
+        schedule.arrive(call, quick=True)
+    list(schedule.decide(0.0))
+    schedule.born(1, 0.0)
+    list(schedule.decide(0.0))
+
+    assert list(schedule.stale(0.001, PATIENCE)) == []
+    assert list(schedule.stale(0.01, PATIENCE)) == [TakeBack(1, 2)] or schedule.workers == 2
+
+
+def test_births_that_fail_end_in_an_answer():
+    """When no worker can be born, the waiting calls are given up instead of waiting for ever."""
+    schedule = Schedule(1)
+    schedule.arrive(1)
+    for _ in range(3):
+        (start,) = schedule.decide(0.0)
+        schedule.died(start.worker, running=None)
+
+    assert schedule.hopeless() == (1,)

@@ -1,0 +1,81 @@
+"""The reference pages say what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from levelpool.alerts.rules import standard_rules
+from levelpool.capacity.detect import Capacity
+from levelpool.monitoring.metrics import METRICS
+from levelpool.settings import Settings
+from levelpool.sizing import size
+from levelpool.web.system import metrics_router, system_router
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def rows(page):
+    """The rows of all tables of a page, each a tuple of its cells."""
+    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("|")]
+
+
+def test_settings_page_has_every_variable_as_the_code_has_it():
+    """Name, default, what is allowed, and the sentence; a row that is missing is printed as it should be."""
+    expected = {(f"`{each.name}`", each.default, each.allowed, each.sentence) for each in Settings.variables()}
+
+    written = {row for row in rows("reference/settings.md") if row[0].startswith("`")}
+
+    assert {"| " + " | ".join(row) + " |" for row in expected - written} == set()
+    assert written - expected == set()
+
+
+def test_metrics_page_has_every_metric():
+    """Name, kind, labels and sentence."""
+    expected = {
+        (
+            f"`{each.name}{'_total' if each.kind == 'counter' else ''}`",
+            each.kind,
+            ", ".join(f"`{label}`" for label in each.labels),
+            each.sentence,
+        )
+        for each in METRICS.values()
+    }
+
+    assert {row for row in rows("reference/metrics.md") if row[0].startswith("`")} == expected
+
+
+def test_http_page_names_every_endpoint():
+    """Each route of both routers stands on the page with its method."""
+    page = (DOCS / "reference/http-system.md").read_text(encoding="utf-8")
+    routes = [*system_router(require_admin=lambda: None).routes, *metrics_router(require_scrape=lambda: None).routes]
+
+    assert [route.path for route in routes if f"{next(iter(route.methods))} {route.path}`" not in page] == []
+
+
+def test_monitoring_page_has_every_rule():
+    """The table of alerts names them all, and no other."""
+    named = {row[0].strip("`") for row in rows("explanation/monitoring.md") if re.fullmatch(r"`\w+`", row[0])}
+
+    assert named == {rule.name for rule in standard_rules()}
+
+
+@pytest.mark.parametrize("row", [row for row in rows("howto/resources.md") if re.fullmatch(r"[\d.]+", row[1])], ids=lambda row: row[0])
+def test_sizing_page_shows_what_follows(row):
+    """Each row of the guide is what the arithmetic gives."""
+    _where, cpus, workers, threads, production, development = row
+    capacity = Capacity(float(cpus), "a test", 2 << 30, "a test")
+    sizes = {environment: size(capacity, environment=environment) for environment in ("production", "development")}
+
+    assert (int(workers), int(threads)) == (sizes["production"].cpu_workers, sizes["production"].io_workers)
+    assert production == f"{sizes['production'].db_pool_size} + {sizes['production'].db_max_overflow}"
+    assert development == f"{sizes['development'].db_pool_size} + {sizes['development'].db_max_overflow}"
+
+
+def test_sixteen_core_example_adds_up():
+    """The sum in the guide is the arithmetic of four web workers on 16 cores."""
+    sizes = size(Capacity(16.0, "a test", 2 << 30, "a test"), environment="production", web_concurrency=4)
+
+    assert (sizes.cpu_workers, sizes.io_workers, sizes.db_pool_size + sizes.db_max_overflow) == (15, 5, 50)
+    assert 4 * 50 + 15 + 3 + 3 == 221

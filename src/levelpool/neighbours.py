@@ -63,7 +63,7 @@ def open_folder(folder: Path) -> Path:
 
 class LockFile:
     """
-    A file whose bytes are locks. Within one process a lock is held once, whoever asks.
+    A file whose bytes are locks of the kernel.
 
     Get one with `LockFile.at(path)`: closing any other descriptor of the same file would drop all locks of this process,
     so there is one for each file, and it stays open as long as the process lives.
@@ -74,7 +74,7 @@ class LockFile:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._held: set[int] = set()
+        self._held: dict[int, int] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -89,23 +89,29 @@ class LockFile:
                 cls._open[key] = cls(os.open(path, os.O_RDWR | os.O_CLOEXEC))
             return cls._open[key]
 
-    def try_lock(self, byte: int) -> bool:
-        """Take the lock unless somebody has it."""
+    def try_lock(self, byte: int, *, shared: bool = False) -> bool:
+        """
+        Take the lock unless somebody has it.
+
+        *shared*: within this process several may have it; it is given back when the last of them unlocks it.
+        """
         with self._lock:
             if byte in self._held:
-                return False
+                self._held[byte] += shared
+                return shared
             try:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
             except (BlockingIOError, PermissionError):
                 return False
-            self._held.add(byte)
+            self._held[byte] = 1
             return True
 
     def unlock(self, byte: int) -> None:
         """Give the lock back."""
         with self._lock:
-            if byte in self._held:
-                self._held.remove(byte)
+            self._held[byte] -= 1
+            if not self._held[byte]:
+                del self._held[byte]
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
 
     def is_locked(self, byte: int) -> bool:
@@ -176,7 +182,8 @@ class Neighbours:
     """
     One web worker among those that share *folder*: its seat, whether it leads, and what the others say.
 
-    `async with Neighbours(folder, answers) as us:`; *answers* are called in a thread of their own.
+    `async with Neighbours(folder, answers) as us:`; *answers* are called in a thread of their own. It is the process that
+    leads: of two in one process either both lead or none.
     Raises `SettingsError` for a folder that cannot be used.
     """
 
@@ -226,7 +233,7 @@ class Neighbours:
         await self._leading.wait()
 
     async def _try_to_lead(self) -> None:
-        while not self._locks.try_lock(_LEADER):  # noqa: ASYNC110 - the kernel tells nobody that a lock became free
+        while not self._locks.try_lock(_LEADER, shared=True):  # noqa: ASYNC110 - the kernel tells nobody that a lock became free
             await asyncio.sleep(LEADER_POLL)
         logger.info("web worker %d (process %d) leads", self.seat, os.getpid())
         self._leading.set()

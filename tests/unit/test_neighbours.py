@@ -85,6 +85,15 @@ async def test_leader_that_closes_hands_over(folder, start):
         assert (us.seat, us.leads) == (0, False)
 
 
+async def test_two_parts_of_one_process_lead_together(folder, start):
+    """It is the process that leads, until the last of its parts has gone."""
+    async with Neighbours(folder) as one:
+        async with Neighbours(folder) as two:
+            assert (one.leads, two.leads) == (True, True)
+        _other, said = start()
+        assert (one.leads, said[1]) == (True, "False")
+
+
 async def test_everybody_answers(folder, start):
     """A question goes to every neighbour, ourselves included; who has died is left out."""
     other, _ = start()

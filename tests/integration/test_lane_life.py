@@ -1,0 +1,255 @@
+"""Whole programs that use the lanes: how they start, fork, are interrupted, killed, and end."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+
+PROLOGUE = """
+import asyncio, os, signal, sys, threading, time
+import concurrent.futures
+import lane_tasks
+from levelpool import *
+
+async def workers(manager, number):
+    while len(manager.worker_pids()) < number:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+"""
+
+
+def start(tmp_path, program, **popen):
+    path = tmp_path / "program.py"
+    path.write_text(PROLOGUE + textwrap.dedent(program))
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        **popen,
+    )
+
+
+def run(tmp_path, program, seconds=30):
+    """Output and errors of a program that must end by itself."""
+    with start(tmp_path, program) as process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return out, err, process.returncode
+
+
+def is_gone(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def wait_until_gone(pids, seconds):
+    deadline = time.monotonic() + seconds
+    while not all(is_gone(pid) for pid in pids):
+        assert time.monotonic() < deadline, f"still there: {[pid for pid in pids if not is_gone(pid)]}"
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("fork", ["", "os.fork() or (time.sleep(8), os._exit(0))"], ids=["alone", "with a fork of it alive"])
+def test_no_orphans_after_a_kill(tmp_path, fork):
+    """Workers and fork server die with a program killed by -9, stuck in C as they may be, and even while a fork of the program lives."""
+    program = f"""
+    async def main():
+        manager = ExecutorManager(cpu_workers=2, io_workers=1)
+        calls = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.spin_in_c)),
+                 asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep_in_c, 60))]
+        await workers(manager, 2)
+        {fork or "pass"}
+        print(*manager.worker_pids(), flush=True)
+        await asyncio.sleep(60)
+    asyncio.run(main())
+    """
+    with start(tmp_path, program) as process:
+        pids = [int(word) for word in process.stdout.readline().split()]
+        process.kill()
+        process.wait()
+        wait_until_gone(pids, 2.0)
+
+    assert len(pids) == 2
+
+
+def test_interrupt_ends_cleanly(tmp_path):
+    """Ctrl-C, which reaches the whole group of the terminal, ends the program without a traceback of a worker."""
+    program = """
+    async def main():
+        async with ExecutorManager(cpu_workers=2, io_workers=1) as manager:
+            calls = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep, 60)) for _ in range(2)]
+            await workers(manager, 2)
+            print(*manager.worker_pids(), flush=True)
+            await asyncio.gather(*calls)
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        print("interrupted")
+    """
+    with start(tmp_path, program, start_new_session=True) as process:
+        pids = [int(word) for word in process.stdout.readline().split()]
+        began = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+
+    assert (out, err) == ("interrupted\n", "")
+    assert time.monotonic() - began < 5
+    wait_until_gone(pids, 0.5)
+
+
+def test_forked_child_gets_a_lane_of_its_own(tmp_path):
+    """After a fork (gunicorn's way) both sides can go on using the same manager."""
+    program = """
+    manager = get_executor_manager()
+    assert manager.cpu_executor.submit(lane_tasks.add, 1).result(10) == 1
+    child = os.fork()
+    if child == 0:
+        assert asyncio.run(manager.run_cpu_intensive(lane_tasks.add, 2)) == 2
+        assert asyncio.run(manager.run_io_intensive(lambda: 3)) == 3
+        manager.shutdown()
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert manager.cpu_executor.submit(lane_tasks.add, 3).result(10) == 3
+    manager.shutdown()
+    print("well")
+    """
+    assert run(tmp_path, program) == ("well\n", "", 0)
+
+
+def test_stuck_call_does_not_keep_the_program(tmp_path):
+    """A program whose loop is gone ends at once, whatever its workers and threads still do."""
+    program = """
+    async def main():
+        manager = get_executor_manager()
+        calls = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep_in_c, 60)),
+                 asyncio.create_task(manager.run_io_intensive(time.sleep, 60))]
+        await workers(manager, 1)
+        print(*manager.worker_pids(), flush=True)
+    asyncio.run(main())
+    """
+    began = time.monotonic()
+    out, err, code = run(tmp_path, program)
+
+    assert (err, code) == ("", 0)
+    assert time.monotonic() - began < 10
+    wait_until_gone([int(word) for word in out.split()], 0.5)
+
+
+def test_pending_future_is_awaited_at_exit(tmp_path):
+    """As with the standard executors, a call that was submitted runs to its end when the program ends."""
+    program = """
+    manager = ExecutorManager(cpu_workers=1, io_workers=1)
+    manager.cpu_executor.submit(lane_tasks.mark, sys.argv[0] + ".mark", 0.3)
+    """
+    out, err, code = run(tmp_path, program)
+
+    assert (out, err, code) == ("", "", 0)
+    assert (tmp_path / "program.py.mark").read_text() == "begun\n"
+
+
+def test_function_of_the_main_program(tmp_path):
+    """Functions, classes and errors defined in the program itself work in workers, when it guards its start."""
+    program = """
+    class Odd(Exception):
+        pass
+    def half(number):
+        if number % 2:
+            raise Odd(number)
+        return number // 2
+    async def main():
+        async with ExecutorManager(cpu_workers=1, io_workers=1) as manager:
+            print(await manager.run_cpu_intensive(half, 4))
+            try:
+                await manager.run_cpu_intensive(half, 3)
+            except Odd as error:
+                print("odd", error)
+    if __name__ == "__main__":
+        asyncio.run(main())
+    """
+    assert run(tmp_path, program) == ("2\nodd 3\n", "", 0)
+
+
+def test_uvloop(tmp_path):
+    """The same under uvloop, on the loop itself."""
+    pytest.importorskip("uvloop")
+    program = """
+    import uvloop
+    async def main():
+        async with ExecutorManager(cpu_workers=2, io_workers=1) as manager:
+            print(await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.add, i) for i in range(5)]))
+            print(len(await manager.run_cpu_intensive(lane_tasks.return_dicts, 20000)))
+            call = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep, 60))
+            await workers(manager, 1)
+            call.cancel()
+            print([i async for i in manager.stream_cpu_intensive(lane_tasks.count, 3)])
+    uvloop.run(main())
+    """
+    assert run(tmp_path, program) == ("[0, 1, 2, 3, 4]\n20000\n[0, 1, 2]\n", "", 0)
+
+
+def test_owner_loop_closes_under_a_thread(tmp_path):
+    """A call from another thread ends well although the loop that used the manager first is closed meanwhile."""
+    program = """
+    manager = ExecutorManager(cpu_workers=1, io_workers=1)
+    async def main():
+        await manager.run_cpu_intensive(lane_tasks.add, 1)
+        future = concurrent.futures.Future()
+        thread = threading.Thread(target=lambda: future.set_result(asyncio.run(manager.run_cpu_intensive(lane_tasks.sleep, 0.5, "slept"))))
+        thread.start()
+        await asyncio.sleep(0.1)
+        return thread, future
+    thread, future = asyncio.run(main())
+    print(future.result(10))
+    thread.join()
+    print(asyncio.run(manager.run_cpu_intensive(lane_tasks.add, 5)))
+    manager.shutdown()
+    """
+    assert run(tmp_path, program) == ("slept\n5\n", "", 0)
+
+
+def test_blocking_on_the_loops_own_thread(tmp_path):
+    """`.result()`, `map` and `wait` in the middle of a coroutine block it, and nothing hangs."""
+    program = """
+    async def main():
+        manager = ExecutorManager(cpu_workers=2, io_workers=2)
+        call = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep, 0.2, "beside"))
+        await asyncio.sleep(0.05)
+        executor = manager.cpu_executor
+        print(executor.submit(lane_tasks.add, 1).result(10), list(executor.map(lane_tasks.add, range(4))))
+        print(len(concurrent.futures.wait([executor.submit(lane_tasks.add, i) for i in range(3)], timeout=10).done))
+        print(await call, await asyncio.get_running_loop().run_in_executor(executor, lane_tasks.add, 7))
+        manager.shutdown()
+    asyncio.run(main())
+    """
+    assert run(tmp_path, program) == ("1 [0, 1, 2, 3]\n3\nbeside 7\n", "", 0)
+
+
+def test_nothing_stays_in_the_temporary_folder(tmp_path):
+    """No file, socket or lock is left where others would have to clean up."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    program = f"""
+    import tempfile
+    tempfile.tempdir = os.environ["TMPDIR"] = {str(folder)!r}
+    async def main():
+        async with ExecutorManager(cpu_workers=1, io_workers=1) as manager:
+            await manager.run_cpu_intensive(lane_tasks.return_dicts, 50000)
+            print(os.listdir({str(folder)!r}))
+    asyncio.run(main())
+    """
+    assert run(tmp_path, program) == ("[]\n", "", 0)
+    assert not list(folder.iterdir())

@@ -7,7 +7,7 @@ A form is strptime-like. Beside the usual directives, "%-d" is a day without a l
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from levelpool.sheets.table import NUMBER, Value
 
@@ -92,7 +92,7 @@ def _clock_forms(shape: str) -> tuple[str, ...]:
     return tuple(form for form, pattern in _patterns(_TIME_FORMS) if pattern.fullmatch(shape))
 
 
-@lru_cache
+@cache
 def _patterns(forms: tuple[str, ...]) -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple((form, re.compile(_shape_pattern(form))) for form in forms)
 
@@ -111,7 +111,7 @@ def _shape_pattern(form: str) -> str:
     return _DIRECTIVE.sub(directive, re.sub(r"[.]", r"\\.", form))
 
 
-@lru_cache
+@cache
 def date_parser(form: str) -> Callable[[str], date | datetime | time]:
     """A function from a text in this form to its value; it raises `ValueError` for any other text, and for a day that does not exist."""
     pattern = re.compile(_DIRECTIVE.sub(lambda found: _DIRECTIVES[found[0]], re.sub(r"[.]", r"\\.", form)))

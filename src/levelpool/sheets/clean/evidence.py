@@ -29,6 +29,7 @@ from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT,
 SAMPLES = 3
 _DOUBLE_DIGITS = 15  # a double keeps this many digits of any number
 _EXPONENT = re.compile("[eE]")
+LONGEST = 100  # characters that a number, date or boolean may have
 SERIAL = "serial"
 _SURELY_SERIAL = 2_950_000  # below the last day in both calendars
 _BOOLEANS = {("true", "false"), ("TRUE", "FALSE"), ("True", "False")}
@@ -162,7 +163,11 @@ class Evidence:
 
     def _add_numbers(self, rows: Sequence[int], texts: Sequence[str | None], values: list[str]) -> None:
         shortened = values
-        if max(map(len, values)) > 16:
+        longest = max(map(len, values))
+        if longest > LONGEST:
+            self._spoil(f"{_seen(rows, texts, max(values, key=len))} has more digits than any number needs")
+            return
+        if longest > 16:
             # Beyond 15 digits the shortest decimal of a fraction may be another text than the file's.
             self._exponent = self._exponent or any(map(_EXPONENT.search, filter(_is_long, values)))
             shortened = [_shorten(value) if len(value) > 16 else value for value in values]
@@ -236,6 +241,11 @@ class Evidence:
                 shapes_seen[shape] = _seen(rows, texts, value)
 
     def _add_texts(self, rows: Sequence[int], texts: Sequence[str | None], values: list[str]) -> None:
+        longest = max(values, key=len)
+        if len(longest) > LONGEST and longest.strip():
+            # Joined, one giant text that stands in every cell would be as large as all of them.
+            self._spoil(f"{_seen(rows, texts, longest)} is no number, date or boolean")
+            return
         joined = "\n".join(values)
         shapes = shapes_of(joined)
         if len(shapes) != len(values):

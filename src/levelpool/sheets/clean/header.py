@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from levelpool.sheets.clean.dates import forms_for, serial_text
-from levelpool.sheets.clean.evidence import kind_class
+from levelpool.sheets.clean.evidence import LONGEST, kind_class
 from levelpool.sheets.clean.labels import is_header_word, is_unit
 from levelpool.sheets.clean.numbers import is_number_shape, shapes_of
 from levelpool.sheets.clean.values import number_text_or_raw
@@ -42,6 +42,8 @@ class Row:
 
 def looks_like(text: str, kind: Kind | None) -> str:
     """What a cell looks like: "text", "number", "date", "boolean" or "error"."""
+    if kind == TEXT and len(text) > LONGEST:
+        return "text"
     if kind != TEXT:
         return {NUMBER: "number", BOOLEAN: "boolean", DATE: "date", "serial": "date"}.get(kind_class(kind) or "", "error")
     if "\n" in text:
@@ -323,6 +325,8 @@ def _first_header(rows: Sequence[Row], place: int, start: int, merges: "Merges")
     first, spread = place, []
     while first > start and rows[first].number - rows[first - 1].number == 1 and place - first < 3:
         above, row = rows[first - 1], rows[first]
+        if not above.filled() or not row.filled():
+            break
         width = (min(row.filled()), max(row.filled()))
         groups = [box for box in merges.at(above.number) if box.last_column > box.first_column]
         partial = [box for box in groups if box.first_column > width[0] or box.last_column < width[1]]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import isinf
 
 from levelpool.sheets.table import Notation
@@ -195,7 +195,11 @@ def readings(shapes: Iterable[str], *, zero_before: frozenset[str] = frozenset()
 
     *zero_before* holds the marks that stand behind a lone zero somewhere ("0,5"): such a mark parts no thousands.
     """
-    shapes = list(shapes)
+    return _readings(tuple(sorted(shapes)), zero_before)
+
+
+@lru_cache(maxsize=4096)
+def _readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Reading, ...]:
     if not shapes:
         return ()
     plain = [shape.translate(_TO_HALF_WIDTH) for shape in shapes]
@@ -212,9 +216,8 @@ def readings(shapes: Iterable[str], *, zero_before: frozenset[str] = frozenset()
     cores = [part["core"] for part in parts if part]
     meanings: dict[tuple[int, ...], Reading] = {}
     for decimal, thousands in _CONVENTIONS:
-        found = _read(cores, replace(base, decimal=decimal, thousands=thousands)) if thousands not in zero_before else None
-        if found:
-            meanings.setdefault(*found)
+        if thousands not in zero_before and all(map(_core_pattern(decimal, thousands).fullmatch, cores)):
+            meanings.setdefault(*_read(cores, replace(base, decimal=decimal, thousands=thousands)))
     return tuple(meanings.values())
 
 
@@ -252,11 +255,8 @@ def _affixes(parts: list[re.Match[str]]) -> Notation | None:
     )
 
 
-def _read(cores: list[str], notation: Notation) -> tuple[tuple[int, ...], Reading] | None:
+def _read(cores: list[str], notation: Notation) -> tuple[tuple[int, ...], Reading]:
     """How the convention of *notation* reads the cores: the digits behind the decimal mark of each, which is its meaning."""
-    pattern = _core_pattern(notation.decimal, notation.thousands)
-    if not all(map(pattern.fullmatch, cores)):
-        return None
     fractions = [core.partition(notation.decimal)[2] for core in cores]
     meaning = tuple(map(len, fractions))
     whole = not any(fractions)
@@ -271,7 +271,7 @@ def _read(cores: list[str], notation: Notation) -> tuple[tuple[int, ...], Readin
     )
 
 
-@lru_cache
+@cache
 def _core_pattern(decimal: str, thousands: str) -> re.Pattern[str]:
     whole = rf"0{{1,3}}(?:{re.escape(thousands)}000)*" if thousands else "0+"
     return re.compile(rf"{whole}(?:{re.escape(decimal)}0+)?")
@@ -294,7 +294,7 @@ def cell_decimal(text: str) -> Decimal:
     return Decimal(text) if not _FRACTION.search(text) or (len(text) <= 16 and "." in text) else Decimal(repr(float(text)))
 
 
-@lru_cache
+@lru_cache(maxsize=1024)
 def number_parser(notation: Notation) -> Callable[[str], Decimal]:
     """A function from a text in this notation to its value; it raises `ValueError` for any other text."""
     pattern = re.compile(_value_pattern(notation))

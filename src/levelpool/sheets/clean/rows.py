@@ -10,7 +10,7 @@ from levelpool.sheets.clean.dates import serial_values
 from levelpool.sheets.clean.evidence import SERIAL, is_plain, kind_class
 from levelpool.sheets.clean.numbers import MOST_DIGITS, are_plain, cell_decimal
 from levelpool.sheets.clean.reasons import Reason
-from levelpool.sheets.clean.values import Misfit, converter
+from levelpool.sheets.clean.values import Misfit, converter, is_unstorable
 from levelpool.sheets.table import (
     NUMBER,
     TEXT,
@@ -27,6 +27,8 @@ from levelpool.sheets.table import (
 )
 
 Policy = Literal["row", "cell"]
+
+_LONG = 1000  # characters of a text that is looked at alone
 
 
 def clean_rows(
@@ -60,7 +62,9 @@ class _Work:
         self.columns = columns
         self.policy = policy
         self.blanks = blanks
-        self.outside = {outside.row: outside.cells for outside in plan.outside}
+        self.outside: dict[int, set[tuple[str, ...]]] = {}
+        for outside in plan.outside:
+            self.outside.setdefault(outside.row, set()).add(outside.cells)
         self.first = plan.box.first_row
         self.last = plan.box.last_row
         self.places = frozenset(column.position for column in columns)
@@ -73,7 +77,8 @@ def _clean_batch(work: _Work, batch: Batch) -> CleanBatch | None:
     if not work.outside.keys().isdisjoint(batch.rows) or min(batch.rows) < work.first or max(batch.rows) > work.last:
         chosen = []
         for place, row in enumerate(batch.rows):
-            if row in work.outside and _is_same(work.outside[row], batch, place):
+            # A damaged sheet may hold another row with the number of one that was set aside.
+            if row in work.outside and _texts(batch, place) in work.outside[row]:
                 aside += filled[id(batch.kinds[place])]
             elif work.first <= row <= work.last:
                 chosen.append(place)
@@ -83,11 +88,6 @@ def _clean_batch(work: _Work, batch: Batch) -> CleanBatch | None:
     data = batch if len(places) == len(batch.rows) else pick(batch, places)
     values, misfits = _convert(work, data)
     return _account(work, data, values, misfits, aside)
-
-
-def _is_same(outside: tuple[str, ...], batch: Batch, place: int) -> bool:
-    """Whether this is the row that was set aside: a damaged sheet may hold another one with the same number."""
-    return outside == _texts(batch, place)
 
 
 def _account(
@@ -210,7 +210,7 @@ def _quickly(column: Column, texts: Sequence[str | None], kind: Kind, *, date190
     """The values of a column in bulk, where one look at all its characters shows that every cell fits; None: cell by cell, please."""
     wanted = column.type
     if wanted is ColumnType.TEXT:
-        return list(texts) if kind == TEXT and _is_storable("".join(filter(None, texts))) else None
+        return list(texts) if kind == TEXT and _are_storable(texts) else None
     present = [text for text in texts if text is not None]
     shown = kind_class(kind)
     parse: Callable[[str], Value] | None = None
@@ -240,11 +240,8 @@ def _keep_as_doubles(texts: list[str], shown: Kind) -> bool:
     return all(len(text) <= 15 or (shown == NUMBER and "." in text) for text in texts)
 
 
-def _is_storable(joined: str) -> bool:
-    if "\x00" in joined:
-        return False
-    try:
-        joined.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _are_storable(texts: Sequence[str | None]) -> bool:
+    present = set(filter(None, texts))
+    # One giant text may stand in every cell: joined, it would be as large as all of them.
+    parts = present if max(map(len, present), default=0) > _LONG else ["".join(present)]
+    return not any(map(is_unstorable, parts))

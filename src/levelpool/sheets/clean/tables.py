@@ -8,7 +8,7 @@ them at once. Rows that may be totals or notes are set apart until the end of th
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 
 from levelpool.sheets.clean.batches import pick
 from levelpool.sheets.clean.evidence import Evidence
@@ -30,11 +30,25 @@ def find_tables(sheet: Sheet, options: TableOptions = TableOptions()) -> tuple[T
 
     A sheet without a cell has none. What a table is taken for, and why, stands in its `reasons` and in the `why` of its columns.
     """
+    drafts = _find_drafts(sheet, options)
+    if not _follow_one_another(drafts):
+        # A damaged sheet whose rows stand out of order: rows could not be told apart by their numbers.
+        drafts = _find_drafts(sheet, replace(options, one_table=True))
+    merges = Merges(sheet.merges)
+    return tuple(_plan(sheet, draft, position, merges, options) for position, draft in enumerate(drafts))
+
+
+def _find_drafts(sheet: Sheet, options: TableOptions) -> "list[_Draft]":
     scan = _Scan(sheet, options)
     for batch in sheet.batches():
         scan.take(batch)
-    drafts = scan.finish()
-    return tuple(_plan(sheet, draft, position, scan.merges, options) for position, draft in enumerate(drafts))
+    return scan.finish()
+
+
+def _follow_one_another(drafts: "list[_Draft]") -> bool:
+    """Whether each table ends above the next one."""
+    spans = [draft.rows() for draft in drafts]
+    return all(above[1] < below[0] for above, below in pairwise(spans))
 
 
 def dataset_names(dataset: str, plans: Sequence[TablePlan]) -> tuple[str, ...]:
@@ -67,8 +81,8 @@ class _Draft:
         self.head = head
         self.options = options
         self.evidence: dict[int, Evidence] = {}
-        self.outside: dict[int, Outside] = {}
-        self.first_row = 0
+        self.outside: list[Outside] = []
+        self.first_row: int | None = None
         self.last_row = 0
         self.data_rows = 0
         self.gaps: list[int] = []  # rows that follow a blank row
@@ -88,13 +102,20 @@ class _Draft:
         self._marks = [_mark(row) for row in head.header if row.filled()]
 
     def set_aside(self, row: Row, reason: Aside) -> None:
-        self.outside[row.number] = Outside(row.number, reason.value, row.texts())
+        self.outside.append(Outside(row.number, reason.value, row.texts()))
 
     def is_repeated(self, row: Row) -> Aside | None:
         """Whether the row stood above the data already: as a header, or as a title."""
         if row.texts() in self._header.values():
             return Aside.REPEATED_HEADER
         return Aside.TITLE if row.texts() in self._titles else None
+
+    def rows(self) -> tuple[int, int]:
+        """The rows of the table, header included, from and to."""
+        numbers = [row.number for row in self.head.header]
+        if self.first_row is not None:
+            numbers += [self.first_row, self.last_row]
+        return (min(numbers), max(numbers)) if numbers else (0, 0)
 
     def span(self) -> tuple[int, int]:
         """The columns of the table, from and to."""
@@ -118,7 +139,7 @@ class _Draft:
         """Rows of data."""
         rows, cells, kinds = batch.rows, batch.cells, batch.kinds
         first, last = min(rows), max(rows)
-        self.first_row = min(self.first_row or first, first)
+        self.first_row = first if self.first_row is None else min(self.first_row, first)
         self.last_row = max(self.last_row, last)
         self.data_rows += len(rows)
         layouts = list({id(layout): layout for layout in kinds}.values())
@@ -412,15 +433,14 @@ def _plan(sheet: Sheet, draft: _Draft, position: int, merges: Merges, options: T
     headers = header_texts(draft.head, places, merges, date1904=sheet.date1904)
     columns = _columns(draft, places, headers, options)
     header_rows = tuple(row.number for row in draft.head.header)
-    first_row = header_rows[0] if header_rows else draft.first_row
-    last_row = max(draft.last_row, *header_rows) if header_rows else draft.last_row
+    first_row, last_row = draft.rows()
     return TablePlan(
         sheet=sheet.name,
         position=position,
         box=Box(first_row, places[0] if places else 0, last_row, places[-1] if places else 0),
         header_rows=header_rows,
         columns=columns,
-        outside=tuple(draft.outside[row] for row in sorted(draft.outside)),
+        outside=tuple(sorted(draft.outside, key=lambda each: each.row)),
         hidden=sheet.hidden,
         reasons=_reasons(sheet, draft),
     )
@@ -461,9 +481,9 @@ def _settle_totals(sheet: Sheet, draft: _Draft) -> None:
         Totals(
             rows=tuple(draft.labelled),
             columns=columns,
-            first_row=draft.first_row,
+            first_row=draft.first_row or 0,
             last_row=draft.last_row,
-            apart=frozenset(draft.outside),
+            apart=frozenset(each.row for each in draft.outside),
             gaps=frozenset(draft.gaps),
         ),
     )
@@ -480,13 +500,13 @@ def _settle_totals(sheet: Sheet, draft: _Draft) -> None:
 def _reasons(sheet: Sheet, draft: _Draft) -> tuple[str, ...]:
     reasons = [draft.head.why] if draft.head.why else []
     counts: dict[str, int] = {}
-    for outside in draft.outside.values():
+    for outside in draft.outside:
         counts[outside.reason] = counts.get(outside.reason, 0) + 1
     if counts:
         reasons.append("set aside: " + ", ".join(f"{count} {reason}" for reason, count in counts.items()))
     if draft.gaps:
         reasons.append(f"{len(draft.gaps)} times the data goes on behind a blank row, first at row {draft.gaps[0]}")
-    hidden = sum(1 for row in sheet.hidden_rows if draft.first_row <= row <= draft.last_row)
+    hidden = sum(1 for row in sheet.hidden_rows if (draft.first_row or 0) <= row <= draft.last_row)
     if hidden:
         reasons.append(f"{hidden} hidden rows are among the data")
     if sheet.hidden:

@@ -72,15 +72,23 @@ _WRONG = {
 # ---------------------------------------------------------------- texts
 
 
+def is_unstorable(text: str) -> bool:
+    """Whether no database can hold this text: it has a NUL character, or half of a character."""
+    if "\x00" in text:
+        return True
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def storable(text: str) -> str:
     """The text itself; raises `Misfit` when no database can hold it."""
-    if "\x00" in text:
+    if is_unstorable(text):
         raise Misfit(Reason.UNSTORABLE)
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise Misfit(Reason.UNSTORABLE) from None
     return text
 
 

@@ -6,13 +6,13 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handmade import make_sheet
+from handmade import account, make_sheet
 from levelpool.sheets.clean.dates import render_date, serial_family, serial_of, serial_text
 from levelpool.sheets.clean.numbers import render_number
 from levelpool.sheets.clean.rows import clean_rows
 from levelpool.sheets.clean.tables import find_tables
 from levelpool.sheets.clean.values import number_text_or_raw
-from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, CellCounts, ColumnType
+from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Batch, CellCounts, ColumnType, Sheet
 
 # ---------------------------------------------------------------- rendering back
 
@@ -191,6 +191,20 @@ def test_any_column_keeps_the_promise(data, count, cells):
     column = data.draw(st.lists(cells, min_size=count, max_size=count))
 
     keep_the_promise(make_sheet([["h", "id"], *([cell, place] for place, cell in enumerate(column))]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.lists(CELLS, min_size=1, max_size=4)), max_size=12), st.integers(1, 5))
+def test_rows_out_of_order_keep_the_account(rows, size):
+    """In a damaged sheet rows stand twice and out of order; still every cell is counted once."""
+    rows = [(number, row) for number, row in rows if any(row)]
+    cells = [[cell[0] if cell else None for cell in row] for _, row in rows]
+    kinds = [[cell[1] if cell else None for cell in row] for _, row in rows]
+    numbers = [number for number, _ in rows]
+    batches = [Batch(numbers[at : at + size], cells[at : at + size], kinds[at : at + size]) for at in range(0, len(rows), size)]
+    sheet = Sheet("Sheet1", 0, lambda: iter(batches), cell_count=sum(len(row) - row.count(None) for row in kinds))
+
+    account(sheet)
 
 
 # ---------------------------------------------------------------- tables among decoration

@@ -98,6 +98,14 @@ _PANDAS: dict[ColumnType, Any] = {
 }
 
 
+def arrow_rows(stream: object) -> Iterator[dict[str, Value]]:
+    """The rows of anything with the Arrow stream interface, one mapping each; needs pyarrow."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    for batch in pa.RecordBatchReader.from_stream(stream):
+        yield from batch.to_pylist()
+
+
 def _decimal_places(values: Sequence[Value]) -> tuple[int, int]:
     """Digits in all and digits behind the point that hold every decimal of a column."""
     before = after = 0

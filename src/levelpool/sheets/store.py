@@ -37,6 +37,18 @@ class Store:
         """Where the original with this hash lies."""
         return self.folder / sha256[:2] / sha256
 
+    def identity(self) -> str:
+        """A name for this very store, made when it is first asked for, the same for everybody who shares the folder."""
+        place = self.folder / "identity"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        fresh = self.folder / f".{uuid.uuid4().hex}.part"
+        fresh.write_text(uuid.uuid4().hex, encoding="ascii")
+        # Two services that ask at the same moment agree: a link is only made where nothing is.
+        with contextlib.suppress(FileExistsError):
+            place.hardlink_to(fresh)
+        fresh.unlink()
+        return place.read_text(encoding="ascii")
+
     def keep(self, source: IO[bytes]) -> Kept:
         """
         Keep the content of an open file, from its start, and return its hash; the copy is on disk when this returns.

@@ -189,7 +189,7 @@ class _Draft:
             row = _row(batch, place)
             repeated = self.is_repeated(row)
             filled = row.filled()
-            if not filled:
+            if not any(row.cells):
                 self.set_aside(row, Aside.EMPTY)
             elif repeated:
                 self.set_aside(row, repeated)

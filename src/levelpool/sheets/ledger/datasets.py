@@ -6,13 +6,16 @@ Every function takes a connection inside a transaction of the caller.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from levelpool.sheets.ledger.files import now
 from levelpool.sheets.ledger.tables import columns, datasets, sheets
 from levelpool.sheets.table import Column, ColumnType, StoredColumn
+
+Policy = Literal["row", "cell"]
+"""What goes to quarantine with a cell that cannot be loaded: its whole row, or the cell alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Dataset:
     id: int
     name: str
     key: tuple[str, ...] | None
-    policy: str
+    policy: Policy
     columns: tuple[StoredColumn, ...]
 
     def column(self, name: str) -> StoredColumn:
@@ -77,6 +80,11 @@ def save_columns(
             "added_by": file_id,
         }
         connection.execute(columns.insert(), values | new)
+
+
+def save_key(connection: sa.Connection, dataset_id: int, key: Sequence[str]) -> None:
+    """Remember which columns name a record; none: no key."""
+    connection.execute(datasets.update().where(datasets.c.id == dataset_id).values(key=list(key) or None))
 
 
 def mark_uneven(connection: sa.Connection, dataset_id: int, names: Sequence[str]) -> None:

@@ -17,11 +17,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from levelpool.sheets.errors import ClaimLost, FileInUse, NotFound
-from levelpool.sheets.ledger.tables import audit, claims, files, sheets
+from levelpool.sheets.ledger.tables import audit, claims, datasets, files, sheets
 from levelpool.sheets.table import CellCounts
 
 LIVE = ("pending", "running", "loaded", "partial")
 """A file in one of these states makes the same content a duplicate; after a failure or an undo the content may come again."""
+
+REPLAYABLE = ("loaded", "partial", "failed", "undone")
 
 MOST_ATTEMPTS = 3
 
@@ -35,6 +37,7 @@ class Arrival:
     actor: str
     size: int = 0
     sha256: str | None = None
+    store: str | None = None
     dataset: str | None = None
     dataset_asked: bool = False
     origin: str | None = None
@@ -115,6 +118,7 @@ def record(connection: sa.Connection, arrival: Arrival) -> Recorded:
         "sha256": arrival.sha256,
         "size": arrival.size,
         "kept": arrival.sha256 is not None,
+        "store": arrival.store,
         "source": arrival.source,
         "origin": arrival.origin,
         "stamp": arrival.stamp,
@@ -182,37 +186,57 @@ def known_origins(connection: sa.Connection, origins: Collection[str]) -> dict[s
 # ---------------------------------------------------------------- claiming
 
 
-def claim_next(connection: sa.Connection, holder: str) -> Claim | None:
-    """Claim the oldest pending file, or None; two services never get the same one."""
+@dataclass(frozen=True, slots=True)
+class Claimer:
+    """Who claims: a holder, and the store whose originals it can read."""
+
+    holder: str
+    store: str
+
+
+def claim_next(connection: sa.Connection, claimer: Claimer, among: Collection[int] | None = None) -> Claim | None:
+    """
+    Claim the oldest pending file (of *among*, if given), or None; two services never get the same one.
+
+    The first file of a new dataset goes alone, and later ones wait: the types of its columns must not depend on which is faster.
+    """
+    earlier = files.alias("earlier")
+    # A file that somebody else is just claiming still looks pending to us.
+    comes = sa.or_(earlier.c.status == "running", sa.and_(earlier.c.status == "pending", earlier.c.store == claimer.store))
+    leads = sa.exists().where(earlier.c.dataset == files.c.dataset, earlier.c.id < files.c.id, comes)
+    is_new = ~sa.exists().where(datasets.c.name == files.c.dataset)
     # Another service may hold the row's lock for the moment of its own claim: step over it.
-    oldest = sa.select(files.c.id).where(files.c.status == "pending").order_by(files.c.id).limit(1).with_for_update(skip_locked=True)
-    return _claim(connection, holder, files.c.id == oldest.scalar_subquery(), files.c.status == "pending")
+    oldest = sa.select(files.c.id).where(files.c.status == "pending", files.c.store == claimer.store, ~sa.and_(leads, is_new))
+    if among is not None:
+        oldest = oldest.where(files.c.id.in_(among))
+    oldest = oldest.order_by(files.c.id).limit(1).with_for_update(skip_locked=True, of=files)
+    return _claim(connection, claimer, files.c.id == oldest.scalar_subquery(), files.c.status == "pending")
 
 
-def claim_file(connection: sa.Connection, file_id: int, holder: str, statuses: Collection[str]) -> Claim:
-    """Claim this very file, whose state must be one of *statuses*; else `FileInUse`, or `NotFound` when there is none."""
-    claim = _claim(connection, holder, files.c.id == file_id, files.c.status.in_(statuses))
-    if claim is None:
-        status = status_of(connection, file_id)
-        if status in statuses:
-            raise FileInUse(f"the original of file {file_id} is no longer kept: send the file again")
-        raise FileInUse(f"file {file_id} is {status}: this needs a file that is {' or '.join(statuses)}")
-    return claim
+def claim_replay(connection: sa.Connection, file_id: int, claimer: Claimer, actor: str) -> Claim:
+    """
+    Claim a file to load it once more from its kept original.
 
-
-def claim_replay(connection: sa.Connection, file_id: int, holder: str, actor: str) -> Claim:
-    """Claim a file to load it once more from its kept original; `FileInUse` when its content is loaded from another file meanwhile."""
+    Raises `FileInUse` when its state does not allow that, its original is not here, or its content is there from another file by now.
+    """
     row = connection.execute(sa.select(files).where(files.c.id == file_id)).one_or_none()
-    if row is not None and row.status in {"failed", "undone"} and row.sha256 is not None:
-        other = _same_content(connection, file_id, row.sha256, row.dataset if row.dataset_asked else None)
-        if other is not None:
-            raise FileInUse(f"file {file_id} has the same content as file {other}, which is there: undo file {other} first")
-    claim = claim_file(connection, file_id, holder, ("loaded", "partial", "failed", "undone"))
+    if row is None:
+        raise NotFound(f"there is no file {file_id}")
+    if row.status not in REPLAYABLE:
+        raise FileInUse(f"file {file_id} is {row.status}: only a file that is {', '.join(REPLAYABLE)} can be replayed")
+    if not row.kept or row.store != claimer.store:
+        raise FileInUse(f"the original of file {file_id} is not kept here: send the file again")
+    other = _same_content(connection, file_id, row.sha256, row.dataset if row.dataset_asked else None)
+    if other is not None and row.status in {"failed", "undone"}:
+        raise FileInUse(f"file {file_id} has the same content as file {other}, which is there: undo file {other} first")
+    claim = _claim(connection, claimer, files.c.id == file_id, files.c.status == row.status)
+    if claim is None:
+        raise FileInUse(f"somebody else works on file {file_id}: wait until it is done")
     note(connection, actor, "file.replayed", file_id=file_id, dataset=claim.dataset)
     return claim
 
 
-def _claim(connection: sa.Connection, holder: str, *where: sa.ColumnElement[bool]) -> Claim | None:
+def _claim(connection: sa.Connection, claimer: Claimer, *where: sa.ColumnElement[bool]) -> Claim | None:
     token = uuid.uuid4().hex
     before = sa.case((files.c.status == "pending", files.c.status_before), else_=files.c.status)
     running = {
@@ -229,7 +253,9 @@ def _claim(connection: sa.Connection, holder: str, *where: sa.ColumnElement[bool
     row = connection.execute(query.returning(files.c.id, files.c.name, files.c.sha256, files.c.source, files.c.dataset)).one_or_none()
     if row is None:
         return None
-    connection.execute(claims.insert(), {"token": token, "file_id": row.id, "holder": holder, "claimed_at": now(), "renewed_at": now()})
+    connection.execute(
+        claims.insert(), {"token": token, "file_id": row.id, "holder": claimer.holder, "claimed_at": now(), "renewed_at": now()}
+    )
     return Claim(row.id, token, row.name, row.sha256, row.source, row.dataset)
 
 
@@ -370,3 +396,13 @@ def status_of(connection: sa.Connection, file_id: int) -> str:
     if status is None:
         raise NotFound(f"there is no file {file_id}")
     return str(status)
+
+
+def unfinished(connection: sa.Connection, ids: Collection[int]) -> list[int]:
+    """Those of these files that are pending or running."""
+    left: list[int] = []
+    wanted = sorted(ids)
+    for start in range(0, len(wanted), 500):
+        query = sa.select(files.c.id).where(files.c.id.in_(wanted[start : start + 500]), files.c.status.in_(("pending", "running")))
+        left += connection.execute(query).scalars()
+    return left

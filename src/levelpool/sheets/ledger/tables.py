@@ -45,6 +45,7 @@ files = sa.Table(
     sa.Column("sha256", sa.Text),  # None: refused before a byte of it was kept
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("kept", sa.Boolean, nullable=False),  # the original lies in the store
+    sa.Column("store", sa.Text),  # which store: services on other machines may have one of their own
     sa.Column("source", sa.Text, nullable=False),  # "upload", "inbox", "direct", "import"
     sa.Column("origin", sa.Text),  # path within the inbox
     sa.Column("stamp", sa.Text),  # what the file looked like there

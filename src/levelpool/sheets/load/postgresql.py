@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from levelpool.errors import DatabaseError
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.load.schema import SchemaPlan
-from levelpool.sheets.load.target import META_COLUMNS, Misfit, SheetRows, Target, quote, unstorable_texts
-from levelpool.sheets.table import ColumnType, StoredColumn, Value
+from levelpool.sheets.load.target import META_COLUMNS, SheetRows, Target, quote
+from levelpool.sheets.table import ColumnType, StoredColumn
 
 MOST_COLUMNS = 1600
 """PostgreSQL's own limit."""
@@ -71,10 +71,6 @@ class PostgresqlTarget(Target):
         actions = [f"ADD COLUMN {_declared(column)}" for column in plan.added]
         actions += [_retype(before, after) for before, after in plan.retyped]
         self.run(f"ALTER TABLE {quote(name)} {', '.join(actions)}")
-
-    def misfits(self, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:
-        """Texts with a NUL or half of a surrogate pair."""
-        return unstorable_texts(values, [index for index, column in enumerate(columns) if column.type is ColumnType.TEXT])
 
     def insert(self, name: str, columns: Sequence[StoredColumn], rows: SheetRows) -> set[str]:
         """Write rows by binary COPY. NUMERIC keeps the digits of each number by itself, so none is reported."""

@@ -7,15 +7,15 @@ enough for every value (a double holds so many exactly), else as text in a colum
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, time
 from decimal import Decimal
 from itertools import repeat
+from typing import Any
 
 import sqlalchemy as sa
 
 from levelpool.errors import DatabaseError
 from levelpool.sheets.load.schema import SchemaPlan
-from levelpool.sheets.load.target import META_COLUMNS, Misfit, SheetRows, Target, quote, unstorable_texts
+from levelpool.sheets.load.target import META_COLUMNS, Misfit, SheetRows, Target, quote
 from levelpool.sheets.table import ColumnType, StoredColumn, Value
 
 EXACT_DIGITS = 15
@@ -91,12 +91,13 @@ class SqliteTarget(Target):
             self.run(statement)
 
     def misfits(self, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:
-        """Texts with a NUL, and numbers with more digits than a double holds."""
-        texts = [index for index, column in enumerate(columns) if column.type is ColumnType.TEXT]
-        found = unstorable_texts(values, texts)
+        """Numbers with more digits than a double holds, in columns of numbers."""
+        found: list[Misfit] = []
         for index, column in enumerate(columns):
             if column.storage == "NUMERIC":
-                found += [(number, index, _TOO_EXACT) for number, row in enumerate(values) if _is_too_exact(row[index])]
+                numbers = [row[index] for row in values]
+                if not _are_short(numbers):
+                    found += [(number, index, _TOO_EXACT) for number, value in enumerate(numbers) if _is_too_exact(value)]
         return found
 
     def insert(self, name: str, columns: Sequence[StoredColumn], rows: SheetRows) -> set[str]:
@@ -153,12 +154,19 @@ def _class_of(column: StoredColumn) -> str:
     return column.storage if column.type is ColumnType.NUMERIC else column.type
 
 
+def _are_short(numbers: Sequence[Value]) -> bool:
+    """Whether each has so few characters that it cannot have too many digits; one look at a column spares one at each value."""
+    return max(map(len, map(str, numbers)), default=0) <= EXACT_DIGITS
+
+
 def _as_it_is(values: Sequence[Value]) -> Iterable[object]:
     return values
 
 
-def _number(values: Sequence[Value]) -> Iterable[object]:
-    return [_bind_number(value) if isinstance(value, Decimal) else value for value in values]
+def _number(values: Sequence[Any]) -> Iterable[object]:
+    if _are_short(values):
+        return [None if value is None else float(value) for value in values]
+    return [None if value is None else _bind_number(value) for value in values]
 
 
 def _bind_number(value: Decimal) -> float | int:
@@ -166,15 +174,15 @@ def _bind_number(value: Decimal) -> float | int:
     return int(value) if _WHOLE <= abs(value) < _MOST_INTEGER else float(value)
 
 
-def _digits(values: Sequence[Value]) -> Iterable[object]:
-    return [f"{value:f}" if isinstance(value, Decimal) else value for value in values]
+def _digits(values: Sequence[Any]) -> Iterable[object]:
+    return [None if value is None else f"{value:f}" for value in values]
 
 
-def _iso(values: Sequence[Value]) -> Iterable[object]:
-    return [value.isoformat() if isinstance(value, date | time) else value for value in values]
+def _iso(values: Sequence[Any]) -> Iterable[object]:
+    return [None if value is None else value.isoformat() for value in values]
 
 
-_BINDERS: dict[str, Callable[[Sequence[Value]], Iterable[object]]] = {
+_BINDERS: dict[str, Callable[[Sequence[Any]], Iterable[object]]] = {
     "NUMERIC": _number,
     NUMERIC_TEXT: _digits,
     ColumnType.DATE: _iso,

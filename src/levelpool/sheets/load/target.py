@@ -59,14 +59,14 @@ class Target(ABC):
         """Add and widen columns; rows keep their values."""
 
     @abstractmethod
-    def misfits(self, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:
-        """The values that this database cannot store as they are."""
-
-    @abstractmethod
     def insert(self, name: str, columns: Sequence[StoredColumn], rows: SheetRows) -> set[str]:
         """Write rows, no value of which is a misfit; return the NUMERIC columns where a number has other digits behind the point."""
 
     # ------------------------------------------------------------ what is the same everywhere
+
+    def misfits(self, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:  # noqa: ARG002
+        """The values that this kind of database cannot hold, although their types fit; most kinds hold all."""
+        return []
 
     def create_view(self, name: str, key: Sequence[str], columns: Sequence[StoredColumn]) -> None:
         """Create the view NAME_current: the newest row per key."""
@@ -110,28 +110,3 @@ def _listed(names: Sequence[str]) -> str:
 def quote(identifier: str) -> str:
     """*identifier* as SQL text."""
     return '"' + identifier.replace('"', '""') + '"'
-
-
-def unstorable_texts(values: Sequence[tuple[Value, ...]], columns: Sequence[int]) -> list[Misfit]:
-    """Texts that no database stores: with a NUL, or with half of a surrogate pair; *columns* are indexes of TEXT columns."""
-    found: list[Misfit] = []
-    for index in columns:
-        texts = [row[index] for row in values]
-        # One look at all texts together is many times faster than one at each.
-        together = "".join(text for text in texts if isinstance(text, str))
-        if "\0" not in together and not _has_surrogate(together):
-            continue
-        for number, text in enumerate(texts):
-            if isinstance(text, str) and "\0" in text:
-                found.append((number, index, "the text holds a NUL character, which databases cannot store"))
-            elif isinstance(text, str) and _has_surrogate(text):
-                found.append((number, index, "the text holds half of a surrogate pair, which is no character"))
-    return found
-
-
-def _has_surrogate(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False

@@ -9,13 +9,19 @@ import sqlalchemy as sa
 from levelpool.database import open_connection
 from levelpool.sheets.errors import ClaimLost, FileInUse, NotFound
 from levelpool.sheets.ledger import files
+from levelpool.sheets.ledger.datasets import add_dataset
 from levelpool.sheets.ledger.tables import audit
 from levelpool.sheets.ledger.tables import files as table
 from levelpool.sheets.table import CellCounts
 
+SOMEBODY = files.Claimer("somebody", "here")
+SOMEBODY_ELSE = files.Claimer("somebody else", "here")
+
 
 def arrival(content: str = "a", **values: object) -> files.Arrival:
-    return files.Arrival(**{"name": "orders.csv", "source": "upload", "actor": "ann", "sha256": content * 64, "dataset": "orders"} | values)
+    return files.Arrival(
+        **{"name": "orders.csv", "source": "upload", "actor": "ann", "sha256": content * 64, "store": "here", "dataset": "orders"} | values
+    )
 
 
 def outcome(quarantined: int = 0) -> files.Outcome:
@@ -30,7 +36,7 @@ def recorded(connection, content: str = "a", **values: object) -> files.Recorded
 def claimed(connection, content: str = "a") -> files.Claim:
     recorded(connection, content)
     with connection.begin():
-        return files.claim_next(connection, "somebody")
+        return files.claim_next(connection, SOMEBODY)
 
 
 def test_same_content_is_a_duplicate_of_the_first(ledger):
@@ -81,7 +87,7 @@ def test_same_content_from_two_sides_at_once_is_loaded_once(ledger, database_url
 def test_two_services_never_claim_the_same_file(ledger, database_url):
     """Eight files and four services that claim as fast as they can: each file is claimed once."""
     for content in "abcdefgh":
-        recorded(ledger, content)
+        recorded(ledger, content, dataset=content)
     start = threading.Barrier(4)
     claims = []
 
@@ -90,7 +96,7 @@ def test_two_services_never_claim_the_same_file(ledger, database_url):
             start.wait()
             while True:
                 with connection.begin():
-                    claim = files.claim_next(connection, "somebody")
+                    claim = files.claim_next(connection, SOMEBODY)
                 if claim is None:
                     return
                 claims.append(claim.file_id)
@@ -110,7 +116,30 @@ def test_oldest_file_is_claimed_first(ledger):
     recorded(ledger, "b")
 
     with ledger.begin():
-        assert files.claim_next(ledger, "somebody").file_id == first.id
+        assert files.claim_next(ledger, SOMEBODY).file_id == first.id
+
+
+def test_first_file_of_a_new_dataset_goes_alone(ledger):
+    """The types of its columns must not depend on which of two files is faster; once the dataset is there, files run side by side."""
+    recorded(ledger, "a")
+    recorded(ledger, "b")
+    other = recorded(ledger, "c", dataset="stock")
+    with ledger.begin():
+        first = files.claim_next(ledger, SOMEBODY)
+        assert files.claim_next(ledger, SOMEBODY).file_id == other.id
+        assert files.claim_next(ledger, SOMEBODY) is None
+
+    with ledger.begin():
+        add_dataset(ledger, "orders", first.file_id)
+        assert files.claim_next(ledger, SOMEBODY) is not None
+
+
+def test_only_who_can_read_the_original_claims_a_file(ledger):
+    """A service on another machine, with a store of its own, leaves the file alone."""
+    recorded(ledger)
+
+    with ledger.begin():
+        assert files.claim_next(ledger, files.Claimer("far away", "there")) is None
 
 
 def test_who_lost_the_claim_cannot_finish(ledger):
@@ -119,7 +148,7 @@ def test_who_lost_the_claim_cannot_finish(ledger):
     with ledger.begin():
         files.reclaim(ledger, lambda *_: True)
     with ledger.begin():
-        new = files.claim_next(ledger, "somebody else")
+        new = files.claim_next(ledger, SOMEBODY_ELSE)
 
     with pytest.raises(ClaimLost), ledger.begin():
         files.finish(ledger, late.file_id, late.token, outcome())
@@ -154,7 +183,7 @@ def test_file_that_kills_its_service_again_and_again_fails(ledger):
     file_id = recorded(ledger).id
     for _ in range(files.MOST_ATTEMPTS):
         with ledger.begin():
-            assert files.claim_next(ledger, "somebody").file_id == file_id
+            assert files.claim_next(ledger, SOMEBODY).file_id == file_id
         with ledger.begin():
             files.reclaim(ledger, lambda *_: True)
 
@@ -169,7 +198,7 @@ def test_failed_replay_leaves_the_earlier_import_as_it_was(ledger):
     with ledger.begin():
         files.finish(ledger, claim.file_id, claim.token, outcome())
     with ledger.begin():
-        again = files.claim_replay(ledger, claim.file_id, "somebody", "ann")
+        again = files.claim_replay(ledger, claim.file_id, SOMEBODY, "ann")
 
     with ledger.begin():
         files.fail(ledger, again.file_id, again.token, "the worker died")
@@ -182,10 +211,10 @@ def test_replay_that_was_given_back_still_knows_what_it_replaces(ledger):
     with ledger.begin():
         files.finish(ledger, claim.file_id, claim.token, outcome())
     with ledger.begin():
-        again = files.claim_replay(ledger, claim.file_id, "somebody", "ann")
+        again = files.claim_replay(ledger, claim.file_id, SOMEBODY, "ann")
         files.release(ledger, again.file_id, again.token)
     with ledger.begin():
-        third = files.claim_next(ledger, "somebody else")
+        third = files.claim_next(ledger, SOMEBODY_ELSE)
         files.fail(ledger, third.file_id, third.token, "the worker died")
 
     with ledger.begin():
@@ -200,7 +229,7 @@ def test_file_whose_content_is_there_from_another_one_is_not_replayed(ledger):
     recorded(ledger)
 
     with pytest.raises(FileInUse, match="same content"), ledger.begin():
-        files.claim_replay(ledger, claim.file_id, "somebody", "ann")
+        files.claim_replay(ledger, claim.file_id, SOMEBODY, "ann")
 
 
 def test_only_what_is_loaded_can_be_undone(ledger):

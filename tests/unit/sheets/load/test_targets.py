@@ -81,16 +81,6 @@ def test_integers_fit_into_a_numeric_column(target):
     assert [Decimal(row[0]) for row in read(target, "x")] == list(values)
 
 
-def test_nul_and_half_characters_are_misfits(target):
-    """No database stores them as text; the row goes to quarantine with the reason."""
-    columns = [column(target, "n", T.BIGINT), column(target, "x", T.TEXT)]
-
-    found = target.misfits(columns, [(1, "fine"), (2, "a\0b"), (3, "\ud800"), (4, None)])
-
-    assert [(row, index) for row, index, _ in found] == [(1, 1), (2, 1)]
-    assert "NUL" in found[0][2]
-
-
 def test_widening_keeps_every_value(target):
     """A whole number stays whole, a date gets its midnight, and the index for undo is still there."""
     old = (column(target, "n", T.BIGINT), column(target, "d", T.DATE), column(target, "t", T.TEXT))

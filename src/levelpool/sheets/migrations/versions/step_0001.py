@@ -32,6 +32,7 @@ def _files() -> None:
         sa.Column("sha256", sa.Text),
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("kept", sa.Boolean, nullable=False),
+        sa.Column("store", sa.Text),
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("origin", sa.Text),
         sa.Column("stamp", sa.Text),

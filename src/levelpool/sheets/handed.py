@@ -1,0 +1,208 @@
+"""
+Rows that a program hands over, kept as a file like any other original, so that undo and replay stand on the same ground.
+
+The file has one JSON list per row, and a last line with the names of the columns. A cell is null or a text whose first letter is its
+type: "i12", "m1.50" (decimal), "f0.1", "btrue", "d2026-11-02", "t2026-11-02T08:30:00", "h08:30:00", "stext". Nothing has to be guessed:
+a column has the type of its values, and text stays text.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from levelpool.sheets.clean.names import column_names
+from levelpool.sheets.errors import SheetError
+from levelpool.sheets.table import (
+    BOOLEAN,
+    DATE,
+    NUMBER,
+    TEXT,
+    Batch,
+    Box,
+    Column,
+    ColumnType,
+    Kind,
+    Sheet,
+    TablePlan,
+    Workbook,
+)
+
+FORMAT = "rows"
+BATCH_ROWS = 2000
+SAMPLES = 3
+MOST_DIGITS = 18  # of a BIGINT
+
+_KINDS: dict[str, Kind] = {"i": NUMBER, "m": NUMBER, "f": NUMBER, "b": BOOLEAN, "d": DATE, "t": DATE, "h": DATE, "s": TEXT}
+
+
+# ---------------------------------------------------------------- writing
+
+
+def write_rows(rows: Iterable[Mapping[str, object]], path: Path) -> int:
+    """
+    Write *rows* to a file; return how many there were. Columns are in the order of their first appearance.
+
+    Raises `SheetError` for a value that is no bool, int, Decimal, float, date, datetime, time, str or None.
+    """
+    places: dict[str, int] = {}
+    count = 0
+    with path.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+        for count, row in enumerate(rows, 1):
+            cells: list[str | None] = [None] * len(places)
+            for name, value in row.items():
+                place = places.setdefault(str(name), len(places))
+                if place == len(cells):
+                    cells.append(None)
+                cells[place] = _packed(value, count, str(name))
+            file.write(json.dumps(cells) + "\n")
+        file.write(json.dumps(list(places)) + "\n")
+    return count
+
+
+def _packed(value: object, row: int, name: str) -> str | None:
+    # numpy's scalars are not Python's, but can say what they are.
+    plain = value.item() if hasattr(value, "item") and not isinstance(value, Decimal) else value
+    if plain is None or type(plain).__name__ in {"NAType", "NaTType"}:
+        return None
+    pack: Callable[[Any], str | None] | None = next((pack for kind, pack in _PACKERS if isinstance(plain, kind)), None)
+    if pack is None:
+        raise SheetError(
+            f"row {row}, column {name!r} holds a {type(value).__name__}: give bool, int, Decimal, float, date, datetime, time, str or None"
+        )
+    return pack(plain)
+
+
+def _packed_float(value: float) -> str | None:
+    return None if math.isnan(value) else f"f{value!r}"
+
+
+def _packed_decimal(value: Decimal) -> str | None:
+    return None if value.is_nan() else f"m{value:f}"
+
+
+def _packed_datetime(value: datetime) -> str:
+    # A column of the database has no zone: moments with one are told in UTC.
+    naive = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo is not None else value
+    return f"t{datetime.isoformat(naive)}"
+
+
+# From the special to the general: a bool is an int, a datetime is a date.
+_PACKERS: tuple[tuple[type, Any], ...] = (
+    (str, lambda value: f"s{value}"),
+    (bool, lambda value: "btrue" if value else "bfalse"),
+    (int, lambda value: f"i{value}"),
+    (float, _packed_float),
+    (Decimal, _packed_decimal),
+    (datetime, _packed_datetime),
+    (date, lambda value: f"d{value.isoformat()}"),
+    (time, lambda value: f"h{value.replace(tzinfo=None).isoformat()}"),
+)
+
+
+# ---------------------------------------------------------------- reading
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a column's values are."""
+
+    letters: set[str] = field(default_factory=set)
+    samples: list[str] = field(default_factory=list)
+    digits: int = 0
+    scale: int = 0
+
+    def take(self, letter: str, text: str) -> None:
+        self.letters.add(letter)
+        if len(self.samples) < SAMPLES:
+            self.samples.append(text)
+        if letter in "imf":
+            whole, _, fraction = text.lstrip("-").partition(".")
+            self.digits = max(self.digits, len((whole + fraction).lstrip("0")) or 1)
+            self.scale = max(self.scale, len(fraction))
+
+    @property
+    def type(self) -> ColumnType:
+        if self.letters and self.letters <= {"i"}:
+            return ColumnType.BIGINT if self.digits <= MOST_DIGITS else ColumnType.TEXT
+        fits = (kind for letters, kind in _TYPES if self.letters and self.letters <= letters)
+        return next(fits, ColumnType.TEXT)
+
+
+_TYPES = (
+    ({"b"}, ColumnType.BOOLEAN),
+    ({"i", "m"}, ColumnType.NUMERIC),
+    ({"f"}, ColumnType.DOUBLE),
+    ({"d"}, ColumnType.DATE),
+    ({"d", "t"}, ColumnType.TIMESTAMP),
+    ({"h"}, ColumnType.TIME),
+)
+
+
+def read_rows(path: Path, name: str) -> tuple[Workbook, TablePlan]:
+    """The one table of a file that `write_rows` made, as a workbook with a plan."""
+    seen: list[_Seen] = []
+    rows = cells = 0
+    for rows, line in enumerate(_lines(path), 1):  # noqa: B007
+        seen.extend(_Seen() for _ in range(len(line) - len(seen)))
+        for place, cell in enumerate(line):
+            if cell is not None:
+                seen[place].take(cell[0], cell[1:])
+                cells += 1
+    headers = _headers(path)
+    columns = tuple(
+        Column(
+            name=column,
+            header=header,
+            position=place,
+            type=of.type,
+            why="the type of the values that were handed over",
+            samples=tuple(of.samples),
+            digits=of.digits if of.type is ColumnType.NUMERIC else 0,
+            scale=of.scale if of.type is ColumnType.NUMERIC else 0,
+        )
+        for place, (column, header, of) in enumerate(zip(column_names(headers), headers, seen, strict=True))
+    )
+    sheet = Sheet(name=name, position=0, batches=partial(_batches, path), row_count=rows, cell_count=cells)
+    plan = TablePlan(name, 0, Box(1, 0, max(rows, 1), max(len(columns) - 1, 0)), (), columns)
+    return Workbook(format=FORMAT, sheets=(sheet,), reader=FORMAT), plan
+
+
+def _lines(path: Path) -> Iterator[list[str | None]]:
+    """All lines but the last, which holds the headers."""
+    before: str | None = None
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            if before is not None:
+                yield json.loads(before)
+            before = line
+
+
+def _headers(path: Path) -> list[str]:
+    last = "[]"
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            last = line
+    headers: list[str] = json.loads(last)
+    return headers
+
+
+def _batches(path: Path) -> Iterator[Batch]:
+    layouts: dict[tuple[Kind | None, ...], list[Kind | None]] = {}
+    batch = Batch([], [], [])
+    for row, line in enumerate(_lines(path), 1):
+        kinds = tuple(None if cell is None else _KINDS[cell[0]] for cell in line)
+        batch.rows.append(row)
+        batch.cells.append([None if cell is None else cell[1:] for cell in line])
+        # Rows of the same kinds share one list: whoever walks them need not look at each.
+        batch.kinds.append(layouts.setdefault(kinds, list(kinds)))
+        if len(batch.rows) == BATCH_ROWS:
+            yield batch
+            batch = Batch([], [], [])
+    if batch.rows:
+        yield batch

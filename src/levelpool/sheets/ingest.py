@@ -1,0 +1,252 @@
+"""
+One file, whole: from the kept original to rows in tables, or to nothing at all.
+
+Pass 1 reads the file into a spool, finds its tables and proves their types; it needs no database. Then each dataset's table is
+made ready, in a short transaction of its own that only adds. Pass 2 is one transaction: the rows, what was set aside, and the file's
+final state, by an UPDATE that only succeeds while the file still carries our claim. Whatever dies when: the import is there or it is not.
+
+`ingest_file` is plain and picklable and knows no lane: it runs in a worker process, a thread, or on a cluster.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from levelpool.database import open_connection
+from levelpool.errors import DatabaseError, LevelpoolError
+from levelpool.lanes.progress import report_progress
+from levelpool.sheets.clean.rows import clean_rows
+from levelpool.sheets.clean.tables import dataset_names, find_tables
+from levelpool.sheets.errors import EmptyFile, NameRefused, SheetError, TryAgain
+from levelpool.sheets.handed import read_rows
+from levelpool.sheets.ledger import contents, files
+from levelpool.sheets.ledger import datasets as registry
+from levelpool.sheets.load.aside import set_aside
+from levelpool.sheets.load.kinds import target_of
+from levelpool.sheets.load.schema import plan_schema
+from levelpool.sheets.load.target import SheetRows, Target
+from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.read.workbook import read_workbook
+from levelpool.sheets.table import CellCounts, Column, ColumnType, Sheet, StoredColumn, TablePlan, Workbook
+
+READ_SHARE = 60.0
+"""How much of the progress, in percent, is pass 1; the rest is pass 2."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """All that a worker needs to ingest one file."""
+
+    file_id: int
+    claim: str
+    name: str  # the file's original name
+    dataset: str  # where its first table goes
+    source: str  # how it came: "import" is a file of rows that a program handed over
+    original: Path  # the kept copy
+    folder: Path  # private, for the spool; removed by the caller
+    database_url: str
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """One table of a workbook and its dataset; None for a plan that holds no table, only rows outside of any."""
+
+    sheet: Sheet
+    plan: TablePlan
+    dataset: str | None
+
+
+def ingest_file(job: Job) -> files.Outcome:
+    """
+    Load one claimed file and record it as done.
+
+    Raises a `SheetError` with a sentence for the sender when nothing can be loaded, and `ClaimLost` when somebody else took the file
+    over; the database is then as it was before, but for columns that were added.
+    """
+    try:
+        return _ingest(job)
+    except DBAPIError as error:
+        raise explain(error) from error
+
+
+def _ingest(job: Job) -> files.Outcome:
+    workbook, tables = _read_rows(job) if job.source == "import" else _read_file(job)
+    if not any(table.dataset for table in tables):
+        raise EmptyFile(f"{job.name} holds no table: a table needs at least one row of data")
+    with open_connection(job.database_url) as connection:
+        target = target_of(connection)
+        for dataset in sorted({table.dataset for table in tables if table.dataset}):
+            _make_ready(connection, target, job, dataset, [table for table in tables if table.dataset == dataset])
+        return _load(connection, target, job, workbook, tables)
+
+
+def _read_file(job: Job) -> tuple[Workbook, list[Routed]]:
+    """Pass 1: the cells of all sheets, their tables, and the types of their columns, proved over all rows."""
+    workbook = read_workbook(job.original, job.folder, name=job.name, limits=job.limits, progress=_report_reading)
+    found = [(sheet, plan) for sheet in workbook.sheets for plan in find_tables(sheet)]
+    names = iter(dataset_names(job.dataset, [plan for _, plan in found if plan.columns]))
+    return workbook, [Routed(sheet, plan, next(names) if plan.columns else None) for sheet, plan in found]
+
+
+def _read_rows(job: Job) -> tuple[Workbook, list[Routed]]:
+    """Pass 1 for rows that a program handed over: their types are known."""
+    workbook, plan = read_rows(job.original, job.name)
+    return workbook, [Routed(workbook.sheets[0], plan, job.dataset if plan.columns else None)]
+
+
+def explain(error: DBAPIError) -> LevelpoolError:
+    """What a driver says, as one sentence: `TryAgain` when the same may work later, else `DatabaseError`."""
+    sentence = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    state = getattr(error.orig, "sqlstate", None) or ""
+    busy = getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    # Classes of PostgreSQL's codes: connection, transaction rolled back, resources, operator intervention.
+    if busy or error.connection_invalidated or state.startswith(("08", "40", "53", "57P")):
+        return TryAgain(f"the database was busy or went away ({sentence}): nothing was changed")
+    return DatabaseError(f"the database refused this ({sentence}): nothing was changed")
+
+
+def _report_reading(fraction: float) -> None:
+    report_progress(READ_SHARE * fraction, 100.0, "reading")
+
+
+# ---------------------------------------------------------------- the tables
+
+
+def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: str, tables: list[Routed]) -> None:
+    """Create or widen the table of one dataset so that the rows of *tables* can go in."""
+    with connection.begin():
+        files.check_claim(connection, job.file_id, job.claim)
+        target.lock_schema(dataset)
+        known = registry.find_dataset(connection, dataset)
+        if known is None:
+            check_not_taken(target, dataset)
+        existing = () if known is None else tuple(_with_truth(target, dataset, column) for column in known.columns)
+        wanted = [column for table in tables for column in table.plan.columns]
+        plan = plan_schema(existing, wanted, target.storage)
+        if known is None:
+            dataset_id = registry.add_dataset(connection, dataset, job.file_id)
+            target.create_table(dataset, plan.columns)
+        else:
+            dataset_id = known.id
+            if plan.changes_table:
+                with _view_aside(target, known, plan.columns):
+                    target.alter_table(dataset, plan)
+        registry.save_columns(connection, dataset_id, job.file_id, plan.columns, wanted)
+
+
+def check_not_taken(target: Target, dataset: str) -> None:
+    """Raise `NameRefused` when a table or view that is not ours has the name of a dataset."""
+    if target.is_taken(dataset):
+        raise NameRefused(
+            f"the database already has a table or view called {dataset}, which levelpool did not create: name another dataset"
+        )
+
+
+def _with_truth(target: Target, dataset: str, column: StoredColumn) -> StoredColumn:
+    """A column counts as never filled only if the table says so, too: its type may change then, and no value may be lost."""
+    return column if column.filled else replace(column, filled=target.has_values(dataset, column.name))
+
+
+@contextmanager
+def _view_aside(target: Target, dataset: registry.Dataset, columns: tuple[StoredColumn, ...]) -> Iterator[None]:
+    """A view on the table would keep its columns from changing, and must show the new ones afterwards."""
+    if dataset.key is None:
+        yield
+        return
+    target.drop_view(dataset.name)
+    yield
+    target.create_view(dataset.name, dataset.key, columns)
+
+
+# ---------------------------------------------------------------- the rows
+
+
+def _load(connection: sa.Connection, target: Target, job: Job, workbook: Workbook, tables: list[Routed]) -> files.Outcome:
+    """Pass 2: everything of this file in one transaction."""
+    with connection.begin():
+        files.check_claim(connection, job.file_id, job.claim)
+        for dataset in sorted({table.dataset for table in tables if table.dataset}):
+            target.hold_schema(dataset)
+        remove_rows(connection, target, job.file_id)
+        progress = _Progress(sum(sheet.row_count for sheet in workbook.sheets))
+        loaded = [_load_table(connection, target, job, table, progress) for table in tables]
+        for table in loaded:
+            contents.add_table(connection, job.file_id, table)
+        outcome = _sum_up(job, workbook, loaded)
+        files.finish(connection, job.file_id, job.claim, outcome)
+    return outcome
+
+
+def remove_rows(connection: sa.Connection, target: Target, file_id: int) -> int:
+    """Take back what an earlier import of this file left; return how many rows there were."""
+    removed = sum(target.delete(dataset, file_id) for dataset in registry.datasets_of(connection, file_id))
+    contents.clear(connection, file_id)
+    return removed
+
+
+def _load_table(connection: sa.Connection, target: Target, job: Job, table: Routed, progress: "_Progress") -> contents.LoadedTable:
+    if table.dataset is None:
+        aside = sum(len(row.cells) for row in table.plan.outside)
+        return contents.LoadedTable(table.plan, None, 0, 0, CellCounts(read=aside, outside=aside))
+    dataset = registry.find_dataset(connection, table.dataset)
+    if dataset is None:
+        raise SheetError(f"the dataset {table.dataset} was removed while {job.name} was read: send the file again")
+    # How many digits stand behind the point is a matter of each file: the database keeps the most of all.
+    stored = [replace(dataset.column(column.name), scale=column.scale) for column in table.plan.columns]
+    columns = tuple(_as_stored(column, of) for column, of in zip(table.plan.columns, stored, strict=True))
+    rows_loaded = rows_quarantined = 0
+    cells = CellCounts()
+    uneven: set[str] = set()
+    for raw in clean_rows(table.sheet, table.plan, columns, policy=dataset.policy):
+        batch = set_aside(raw, columns, target.misfits(stored, raw.values), dataset.policy)
+        contents.add_quarantine(connection, job.file_id, table.plan.sheet, batch)
+        if batch.values:
+            uneven |= target.insert(dataset.name, stored, SheetRows(job.file_id, table.plan.sheet, batch.rows, batch.values))
+        rows_loaded += len(batch.values)
+        rows_quarantined += len(batch.quarantined_rows)
+        cells += batch.cells
+        progress.advance(len(batch.values) + len(batch.quarantined_rows))
+    registry.mark_uneven(connection, dataset.id, sorted(uneven))
+    return contents.LoadedTable(table.plan, dataset.name, rows_loaded, rows_quarantined, cells, frozenset(uneven))
+
+
+def _as_stored(column: Column, stored: StoredColumn) -> Column:
+    """The file's column with the type that the database has."""
+    return replace(column, type=ColumnType(stored.type))
+
+
+def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable]) -> files.Outcome:
+    cells = sum((table.cells for table in loaded), CellCounts())
+    read = sum(sheet.cell_count for sheet in workbook.sheets)
+    if not cells.read == read == cells.loaded + cells.quarantined + cells.outside:
+        # Rather nothing than a file with a cell missing.
+        raise SheetError(
+            f"{job.name} has {read} cells, and {cells.loaded} loaded, {cells.quarantined} quarantined and {cells.outside} outside "
+            "do not account for each of them: nothing was loaded; please report this file"
+        )
+    return files.Outcome(
+        dataset=job.dataset,
+        rows_loaded=sum(table.rows_loaded for table in loaded),
+        rows_quarantined=sum(table.rows_quarantined for table in loaded),
+        cells=cells,
+        format=workbook.format,
+        reader=workbook.reader,
+    )
+
+
+class _Progress:
+    """How far pass 2 has come."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = max(rows, 1)
+        self._done = 0
+
+    def advance(self, rows: int) -> None:
+        self._done += rows
+        share = min(1.0, self._done / self._rows)
+        report_progress(READ_SHARE + (100.0 - READ_SHARE) * share, 100.0, "loading")

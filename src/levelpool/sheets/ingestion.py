@@ -1,0 +1,188 @@
+"""`DataIngestionService`: files by upload, by API and by program, and a background worker that takes them in one after the other."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from levelpool.errors import DatabaseError
+from levelpool.executor import ExecutorManager
+from levelpool.sheets.errors import TryAgain
+from levelpool.sheets.intake import Delivery, Intake, OnProgress
+from levelpool.sheets.keys import set_key
+from levelpool.sheets.ledger import answers
+from levelpool.sheets.ledger.files import Claim
+from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.undo import undo_file
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks for files that another process recorded."""
+RECLAIM_EVERY = 30.0
+"""Seconds between two looks for files whose holder died."""
+
+
+class DataIngestionService:
+    """
+    Takes files in, and answers what became of them.
+
+    `async with` opens it; the first call does so, too. `start` begins to work on pending files in the background, `aclose` ends it.
+    Every answer has the shape of the HTTP API. *manager* is the process-wide one by default, *data_dir* holds the kept originals.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        manager: ExecutorManager | None = None,
+        *,
+        data_dir: Path | None = None,
+        limits: Limits | None = None,
+        file_timeout: float = 1800.0,
+        parallel: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self.intake = Intake(
+            database_url,
+            manager,
+            data_dir=data_dir,
+            limits=limits,
+            file_timeout=file_timeout,
+            parallel=parallel,
+            on_progress=on_progress,
+        )
+        self._worker: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self.intake.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    # ------------------------------------------------------------ taking files in
+
+    async def ingest_file(
+        self, path: Path | str, dataset: str | None = None, *, name: str | None = None, actor: str = "program"
+    ) -> answers.Json:
+        """
+        Take one file in, now, and return its record; the file itself stays where it is.
+
+        Raises `NameRefused` for a dataset that cannot be, `LimitExceeded` for a file that is too large, and `SheetError` when there is
+        no such file. Whatever is wrong inside the file is told by the record: status "failed" and a sentence.
+        """
+        source = Path(path)
+        kept = await self.intake.keep(source, consume=False)
+        recorded = await self.intake.record(Delivery(name=name or source.name, source="direct", actor=actor, dataset=dataset), kept)
+        if recorded.status == "pending":
+            await self.intake.ingest([recorded.id])
+        return await self.intake.get_file(recorded.id)
+
+    async def submit(self, path: Path, *, name: str, dataset: str | None = None, actor: str) -> answers.Json:
+        """
+        Keep a file, record it as pending and return its record at once; the background worker takes it in.
+
+        *path* is consumed: the file moves into the store. Raises as `ingest_file` does.
+        """
+        kept = await self.intake.keep(path, consume=True)
+        recorded = await self.intake.record(Delivery(name=name, source="upload", actor=actor, dataset=dataset), kept)
+        return await self.intake.get_file(recorded.id)
+
+    async def replay(self, file_id: int, *, actor: str = "program") -> answers.Json:
+        """
+        Load the kept original of a file once more; the rows of the earlier import stay until the new ones are there.
+
+        Returns the record. Raises `FileInUse` for a file that is pending, running or a duplicate, `NotFound` when there is none.
+        """
+        claim = await self.intake.claim_replay(file_id, actor)
+        await self.intake.run(claim)
+        return await self.intake.get_file(file_id)
+
+    async def undo(self, file_id: int, *, dry_run: bool = False, actor: str = "program") -> answers.Json:
+        """Take one import back; with *dry_run* only say what would happen. Raises `FileInUse` unless the file is loaded or partial."""
+        return await self.intake.write(undo_file, file_id, dry_run=dry_run, actor=actor)
+
+    async def set_key(self, dataset: str, columns: Sequence[str], *, actor: str = "program") -> None:
+        """
+        Say which columns name a record of a dataset, and show the newest row of each in the view NAME_current; no columns: no key.
+
+        Raises `NotFound` for an unknown dataset or column, and `NameRefused` when something else is called NAME_current.
+        """
+        await self.intake.write(set_key, dataset, tuple(columns), actor=actor)
+
+    # ------------------------------------------------------------ answers
+
+    async def files(self, limit: int = 100, offset: int = 0) -> answers.Json:
+        """Files, newest first."""
+        return await self.intake.list_files(limit, offset)
+
+    async def file(self, file_id: int) -> answers.Json:
+        """One file; raises `NotFound`."""
+        return await self.intake.get_file(file_id)
+
+    async def quarantine(self, file_id: int, limit: int | None = 100, offset: int = 0) -> answers.Json:
+        """The cells of a file that could not be loaded, in the order of the file; None for *limit* gives all."""
+        return await self.intake.read(answers.list_quarantine, file_id, limit, offset)
+
+    async def datasets(self, limit: int = 100, offset: int = 0) -> answers.Json:
+        """Datasets by name."""
+        return await self.intake.read(answers.list_datasets, limit, offset)
+
+    async def rows(self, dataset: str, limit: int = 100, offset: int = 0) -> answers.Json:
+        """Rows of a dataset in order of arrival; raises `NotFound`."""
+        return await self.intake.read(answers.list_rows, dataset, limit, offset)
+
+    # ------------------------------------------------------------ the background worker
+
+    async def start(self) -> None:
+        """Begin to take pending files in, those first that a dead service left running."""
+        await self.intake.open()
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work(), name="levelpool ingestion")
+
+    async def aclose(self, timeout: float = 30.0) -> None:  # noqa: ASYNC109 (a limit for the files that run, not for this call)
+        """Take no more files, let those that run end within *timeout* seconds, give the others back, and close."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.wait([self._worker])
+            self._worker = None
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=timeout)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        await self.intake.aclose()
+
+    async def _work(self) -> None:
+        slots = asyncio.Semaphore(self.intake.parallel)
+        while True:
+            await slots.acquire()
+            claim = await self._next_claim()
+            task = asyncio.create_task(self.intake.run(claim), name=f"levelpool file {claim.file_id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(lambda _: slots.release())
+
+    async def _next_claim(self) -> Claim:
+        """Wait for the next pending file, whoever recorded it, and claim it."""
+        loop = asyncio.get_running_loop()
+        reclaim_at = 0.0
+        while True:
+            self.intake.arrived.clear()
+            try:
+                if loop.time() >= reclaim_at:
+                    reclaim_at = loop.time() + RECLAIM_EVERY
+                    await self.intake.reclaim()
+                if (claim := await self.intake.claim_next()) is not None:
+                    return claim
+            except (DatabaseError, TryAgain) as error:
+                log.warning("the database cannot be asked for pending files, it is tried again: %s", error)
+            try:
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self.intake.arrived.wait()
+            except TimeoutError:
+                continue

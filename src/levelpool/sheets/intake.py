@@ -1,0 +1,459 @@
+"""
+What the three doors of the wing share: a file is kept, recorded, claimed, ingested in the process lane, and its end recorded.
+
+All SQL and all file work runs in the thread lane, never on the loop. A file that runs here is never left behind: its end is recorded,
+or it is given back, or, when this process dies, the next service finds its claim without a holder.
+"""
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Callable, Collection, Coroutine
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, Self, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from levelpool.database import create_engine, parse_url
+from levelpool.errors import DatabaseError, LaneClosed, LevelpoolError, TaskTimeout, WorkerDied
+from levelpool.executor import ExecutorManager, get_executor_manager
+from levelpool.settings import Settings
+from levelpool.sheets.clean.names import check_dataset_name, dataset_name
+from levelpool.sheets.errors import ClaimLost, LimitExceeded, NameRefused, SheetError, TryAgain
+from levelpool.sheets.ingest import Job, check_not_taken, explain, ingest_file
+from levelpool.sheets.ledger import answers, files
+from levelpool.sheets.ledger import datasets as registry
+from levelpool.sheets.ledger.holder import has_died, new_holder
+from levelpool.sheets.load.kinds import target_of
+from levelpool.sheets.migrations import migrate
+from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.store import Kept, Store
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+C = TypeVar("C", bound=files.Claim | None)
+
+OnProgress = Callable[[int, str, float], None]
+"""Told of a file's id, its name, and how far it has come, in percent; called in the loop."""
+
+RENEW_EVERY = 5.0
+"""Seconds between two signs of life of a claim."""
+RETRY_AFTER = 2.0
+"""Seconds before a file that met a busy database is tried again, and before its end is recorded again."""
+LOOK_AGAIN = 0.25
+"""Seconds after which a file that another service works on, or that waits for an earlier one, is looked at again."""
+MOST_AT_ONCE = 500
+MOST_NAME_BYTES = 255
+HALF_WRITTEN = 24 * 3600.0
+"""Seconds after which a half-written original belongs to no living process any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Who brought a file, and how."""
+
+    name: str
+    source: str  # "upload", "inbox", "direct", "import"
+    actor: str
+    dataset: str | None = None  # None: the file's name decides
+    origin: str | None = None
+    stamp: str | None = None
+
+
+@dataclass(slots=True)
+class _Running:
+    """One file that runs here."""
+
+    claim: files.Claim
+    progress: float = 0.0
+
+
+class Intake:
+    """Keeps, records and ingests files for one database; opened once, used by one loop."""
+
+    def __init__(
+        self,
+        database_url: str,
+        manager: ExecutorManager | None = None,
+        *,
+        data_dir: Path | None = None,
+        limits: Limits | None = None,
+        file_timeout: float = 1800.0,
+        parallel: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self._parallel = parallel
+        self._on_progress = on_progress
+        self._url = _absolute(database_url)
+        self._given = manager
+        self._data_dir = data_dir
+        self._limits = limits
+        self._file_timeout = file_timeout
+        self._holder = new_holder()
+        self._running: dict[str, _Running] = {}
+        self._opening = asyncio.Lock()
+        self._open = False
+        self._renewing: asyncio.Task[None] | None = None
+        self.arrived = asyncio.Event()
+
+    # ------------------------------------------------------------ open and close
+
+    async def open(self) -> Self:
+        """Reach the database and bring the ledger's tables to their newest form; does nothing the second time."""
+        async with self._opening:
+            if not self._open:
+                self.manager = self._given or get_executor_manager()
+                settings = Settings.read()
+                self._limits = self._limits or Limits.of(settings)
+                folder = (self._data_dir or settings.data_dir).absolute()
+                self.store = Store(folder / "files")
+                self.work = folder / "work"
+                self.engine = create_engine(self._url, name="ledger")
+                await self.manager.run_io_intensive(self._prepare)
+                self._open = True
+        return self
+
+    def _prepare(self) -> None:
+        self._begin(migrate, write=True)
+        self.claimer = files.Claimer(self._holder, self.store.identity())
+        self.store.sweep(time.time() - HALF_WRITTEN)
+
+    async def aclose(self) -> None:
+        """Give back what was claimed and does not run, and close the connections."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+        if not self._open:
+            return
+        try:
+            await self.write(files.release_all, self._holder)
+        except (DatabaseError, TryAgain, LaneClosed) as error:
+            log.warning("files that still run are left to the next service: %s", error)
+        self._open = False
+        self.engine.dispose()
+
+    @property
+    def parallel(self) -> int:
+        """How many files run at once: as many as there are worker processes, unless said otherwise."""
+        return self._parallel or self.manager.stats().cpu.max_workers
+
+    # ------------------------------------------------------------ the ledger
+
+    async def read(self, question: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Ask the ledger something, in the thread lane."""
+        return await self._sql(question, *args, write=False, **kwargs)
+
+    async def write(self, change: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Change the ledger in one transaction, in the thread lane."""
+        return await self._sql(change, *args, write=True, **kwargs)
+
+    async def _sql(self, work: Callable[..., T], *args: Any, write: bool, **kwargs: Any) -> T:
+        await self.open()
+        lane = self.manager.with_options(name="ledger")
+        return await lane.run_io_intensive(lambda: self._begin(work, *args, write=write, **kwargs))
+
+    def _begin(self, work: Callable[..., T], *args: Any, write: bool, **kwargs: Any) -> T:
+        try:
+            with self.engine.connect().execution_options(levelpool_write=write) as connection, connection.begin():
+                return work(connection, *args, **kwargs)
+        except DBAPIError as error:
+            raise explain(error) from error
+
+    # ------------------------------------------------------------ arriving
+
+    async def keep(self, source: Path, *, consume: bool) -> Kept:
+        """
+        Keep the content of a file; with *consume* the file itself moves into the store.
+
+        Raises `LimitExceeded` before a byte is copied, and `SheetError` when there is no such file.
+        """
+        await self.open()
+        return await self.manager.with_options(name="keep").run_io_intensive(self._keep, source, consume=consume)
+
+    def _keep(self, source: Path, *, consume: bool) -> Kept:
+        if not source.is_file():
+            raise SheetError(f"{source} does not exist or is no file: check the path")
+        if consume:
+            check_size(source.name, source.stat().st_size, self.limits)
+            return self.store.take(source)
+        try:
+            with source.open("rb") as file:
+                return self.keep_open(source.name, file)
+        except PermissionError:
+            raise SheetError(f"{source} cannot be read: give this user the right to read it") from None
+
+    def keep_open(self, name: str, file: IO[bytes]) -> Kept:
+        """Keep the content of an open file; blocks, so call it in the thread lane."""
+        check_size(name, file.seek(0, 2), self.limits)
+        return self.store.keep(file)
+
+    @property
+    def limits(self) -> Limits:
+        """What a file may be at most."""
+        return self._limits or Limits()
+
+    async def record(self, delivery: Delivery, kept: Kept) -> files.Recorded:
+        """
+        Record a kept file: pending, or a duplicate.
+
+        Raises `NameRefused` for a dataset that was asked for and cannot be; a name that only follows from the file's is recorded as failed.
+        """
+        recorded = await self.write(_record, delivery, kept, self.claimer.store)
+        self.arrived.set()
+        return recorded
+
+    async def refuse(self, delivery: Delivery, sentence: str) -> files.Recorded:
+        """Record a file that was refused before it was kept."""
+        return await self.write(_refuse, delivery, sentence)
+
+    # ------------------------------------------------------------ running
+
+    async def claim_next(self, among: Collection[int] | None = None) -> files.Claim | None:
+        """Claim the oldest pending file whose original is in our store."""
+        return await self._claim(files.claim_next, self.claimer, among)
+
+    async def claim_replay(self, file_id: int, actor: str) -> files.Claim:
+        """Claim a file to load its kept original once more."""
+        return await self._claim(files.claim_replay, file_id, self.claimer, actor)
+
+    async def _claim(self, step: Callable[..., C], *args: Any) -> C:
+        """Claim something; when this is cancelled while the thread still works, what it claimed is given back."""
+        claiming = asyncio.ensure_future(self.write(step, *args))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await _to_the_end(self._give_back(claiming))
+            raise
+
+    async def _give_back(self, claiming: "asyncio.Future[C]") -> None:
+        with contextlib.suppress(LevelpoolError):
+            if (claim := await claiming) is not None:
+                await self._settle(claim, files.release)
+
+    async def reclaim(self) -> list[int]:
+        """Make the files of dead services pending again."""
+        taken = await self.write(files.reclaim, has_died)
+        if taken:
+            self.arrived.set()
+        return taken
+
+    async def ingest(self, ids: Collection[int]) -> None:
+        """Ingest these files, some at once, and return when each has ended, here or in another service that was faster."""
+        tasks: set[asyncio.Task[None]] = set()
+        left = set(ids)
+        async with asyncio.TaskGroup() as group:
+            while left:
+                claim = await self.claim_next(sorted(left)[:MOST_AT_ONCE]) if len(tasks) < self.parallel else None
+                if claim is None and not tasks:
+                    # One of ours may wait for an earlier file that nobody works on.
+                    claim = await self.claim_next()
+                if claim is not None:
+                    tasks.add(group.create_task(self.run(claim)))
+                    continue
+                if tasks:
+                    _, tasks = await asyncio.wait(tasks, timeout=LOOK_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+                else:
+                    await asyncio.sleep(LOOK_AGAIN)
+                left = set(await self.read(files.unfinished, sorted(left)))
+
+    async def run(self, claim: files.Claim) -> None:
+        """
+        Ingest a claimed file in the process lane and see to it that its end is recorded, whatever happens.
+
+        When this is cancelled, the worker is killed and the file is pending again.
+        """
+        running = self._running[claim.token] = _Running(claim)
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew(), name="levelpool claims")
+        try:
+            await self._run(claim, running)
+        except asyncio.CancelledError:
+            await _to_the_end(self._settle(claim, files.release))
+            raise
+        finally:
+            del self._running[claim.token]
+            await _to_the_end(self._remove_work(claim))
+
+    async def _run(self, claim: files.Claim, running: _Running) -> None:
+        def on_progress(done: float, total: float, message: str) -> None:  # noqa: ARG001
+            running.progress = 100.0 * done / total if total else 0.0
+            if self._on_progress is not None:
+                self._on_progress(claim.file_id, claim.name, running.progress)
+
+        lane = self.manager.with_options(timeout=self._file_timeout, name="ingest", on_progress=on_progress)
+        try:
+            job = await self._job(claim)
+            await lane.run_cpu_intensive(ingest_file, job)
+        except ClaimLost as error:
+            log.warning("%s", error)
+        except LaneClosed:
+            await self._settle(claim, files.release)
+        except TryAgain as error:
+            log.warning("file %s: %s; it is tried again", claim.file_id, error)
+            await asyncio.sleep(RETRY_AFTER)
+            await self._settle(claim, files.release)
+            self.arrived.set()
+        except Exception as error:  # noqa: BLE001 (whatever it was: the file must not stay "running")
+            await self._settle(claim, files.fail, self._sentence(claim, error))
+
+    async def _job(self, claim: files.Claim) -> Job:
+        folder = self.work / claim.token
+        await self.manager.run_io_intensive(folder.mkdir, parents=True, exist_ok=True)
+        return Job(
+            file_id=claim.file_id,
+            claim=claim.token,
+            name=claim.name,
+            dataset=claim.dataset,
+            source=claim.source,
+            original=self.store.path(claim.sha256),
+            folder=folder,
+            database_url=self._url,
+            limits=self.limits,
+        )
+
+    async def _remove_work(self, claim: files.Claim) -> None:
+        with contextlib.suppress(LaneClosed):
+            await self.manager.run_io_intensive(shutil.rmtree, self.work / claim.token, ignore_errors=True)
+
+    async def _settle(self, claim: files.Claim, ending: Callable[..., bool], *args: object) -> None:
+        """Record the end of a file that did not record it by itself; a database that is away is tried again and again."""
+        while True:
+            try:
+                if not await self.write(ending, claim.file_id, claim.token, *args):
+                    log.info("file %s ended by itself or was taken over", claim.file_id)
+            except (DatabaseError, TryAgain) as error:
+                log.warning("the end of file %s is not recorded yet: %s", claim.file_id, error)
+                await asyncio.sleep(RETRY_AFTER)
+            except LaneClosed:
+                log.warning("file %s is left to the next service: this one is closed", claim.file_id)
+                return
+            else:
+                return
+
+    def _sentence(self, claim: files.Claim, error: Exception) -> str:
+        """One sentence for the person who sent the file."""
+        match error:
+            case WorkerDied(cause="memory"):
+                return f"{claim.name} needs more memory than a worker may have ({error}): split the file, or raise LEVELPOOL_WORKER_MEMORY_LIMIT"
+            case WorkerDied():
+                return (
+                    f"the worker process died while it read {claim.name} ({error}): replay the file; if it dies again, the file is damaged"
+                )
+            case TaskTimeout():
+                return f"{claim.name} was not done after {self._file_timeout:g} s: split the file"
+            case LevelpoolError():
+                return str(error)
+        log.error("unexpected error in file %s (%s)", claim.file_id, claim.name, exc_info=error)
+        return f"{claim.name} met an error that should not happen ({type(error).__name__}: {error}): please report it"
+
+    async def _renew(self) -> None:
+        """Give signs of life for the files that run here, while there are any."""
+        while self._running:
+            await asyncio.sleep(RENEW_EVERY)
+            progress = {token: running.progress for token, running in self._running.items()}
+            with contextlib.suppress(DatabaseError, TryAgain, LaneClosed):
+                await self.write(files.renew, progress)
+
+    # ------------------------------------------------------------ answers
+
+    async def get_file(self, file_id: int) -> answers.Json:
+        """The record of one file, with its progress of this moment."""
+        return self._live(await self.read(answers.get_file, file_id))
+
+    async def list_files(self, limit: int, offset: int) -> answers.Json:
+        """Files, newest first."""
+        listed = await self.read(answers.list_files, limit, offset)
+        return listed | {"files": [self._live(each) for each in listed["files"]]}
+
+    def _live(self, record: answers.Json) -> answers.Json:
+        """The ledger learns of progress every few seconds only; what runs here is known better."""
+        if record["status"] != "running":
+            return record
+        here = (running.progress for running in self._running.values() if running.claim.file_id == record["id"])
+        return record | {"progress": next(here, record["progress"])}
+
+
+# ---------------------------------------------------------------- one step of the ledger each
+
+
+def _record(connection: sa.Connection, delivery: Delivery, kept: Kept, store: str) -> files.Recorded:
+    asked = delivery.dataset is not None
+    dataset = delivery.dataset or dataset_name(delivery.name)
+    error = None
+    try:
+        check_dataset_name(dataset)
+        if registry.find_dataset(connection, dataset) is None:
+            check_not_taken(target_of(connection), dataset)
+    except NameRefused as refused:
+        if asked:
+            raise
+        error = str(refused)
+    arrival = replace(
+        _arrival(delivery), sha256=kept.sha256, size=kept.size, store=store, dataset=dataset, dataset_asked=asked, error=error
+    )
+    return files.record(connection, arrival)
+
+
+def _refuse(connection: sa.Connection, delivery: Delivery, sentence: str) -> files.Recorded:
+    return files.record(connection, replace(_arrival(delivery), error=sentence))
+
+
+def _arrival(delivery: Delivery) -> files.Arrival:
+    return files.Arrival(
+        name=clean_file_name(delivery.name),
+        source=delivery.source,
+        actor=delivery.actor,
+        origin=delivery.origin,
+        stamp=delivery.stamp,
+    )
+
+
+# ---------------------------------------------------------------- pieces
+
+
+def check_size(name: str, size: int, limits: Limits) -> None:
+    """Raise `LimitExceeded` for a file that is too large to be taken."""
+    if size > limits.max_upload_bytes:
+        raise LimitExceeded(
+            f"{name} has {size} bytes, and {limits.max_upload_bytes} are allowed: split it, or raise LEVELPOOL_MAX_UPLOAD_BYTES",
+            limit="max_upload_bytes",
+            value=size,
+            allowed=limits.max_upload_bytes,
+            variable="LEVELPOOL_MAX_UPLOAD_BYTES",
+        )
+
+
+def clean_file_name(name: str) -> str:
+    """The last part of a path of any system, without control characters, of a length that every file system takes."""
+    last = name.replace("\\", "/").rstrip("/").rsplit("/", maxsplit=1)[-1]
+    shown = "".join(letter for letter in last if letter.isprintable()).strip()
+    stem, dot, suffix = shown.rpartition(".")
+    if len(shown.encode(errors="replace")) > MOST_NAME_BYTES:
+        most = MOST_NAME_BYTES - len(dot) - len(suffix.encode(errors="replace"))
+        shown = stem.encode(errors="replace")[:most].decode(errors="ignore") + dot + suffix if most > 0 else shown[:60]
+    return shown.encode(errors="replace").decode() if shown not in {"", ".", ".."} else "file"
+
+
+def _absolute(database_url: str) -> str:
+    """The URL as a worker with another working folder understands it."""
+    url = parse_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        if url.database in {None, "", ":memory:"}:
+            raise DatabaseError(
+                "a SQLite database in memory cannot be shared with worker processes: use a file, as in sqlite:///data.sqlite"
+            )
+        url = url.set(database=str(Path(str(url.database)).absolute()))
+    return url.render_as_string(hide_password=False)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await *work* to its end even if we are cancelled once more meanwhile."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()

@@ -1,0 +1,52 @@
+"""An inbox, a data folder and a manager with real worker processes, for tests of files on their way into tables."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from levelpool.executor import ExecutorManager
+from levelpool.sheets.ingestion import DataIngestionService
+from levelpool.sheets.sync import DataSyncService
+
+
+@pytest.fixture
+def inbox(tmp_path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def manager():
+    """One manager for all: its workers are warm after the first file."""
+    manager = ExecutorManager(cpu_workers=2, io_workers=4, preload=["levelpool.sheets.ingest"])
+    yield manager
+    manager.shutdown(timeout=10.0)
+
+
+@pytest.fixture
+async def service(database_url, tmp_path, manager):
+    """An open service without a background worker."""
+    async with DataIngestionService(database_url, manager, data_dir=tmp_path / "data") as service:
+        yield service
+
+
+@pytest.fixture
+async def sync(database_url, inbox, service):
+    """The inbox of that service."""
+    async with DataSyncService(database_url, inbox, rest=0.1, intake=service.intake) as sync:
+        yield sync
+
+
+@pytest.fixture
+def ended():
+    """A function that waits until a file has ended, and returns its record."""
+
+    async def wait(service: DataIngestionService, file_id: int) -> dict:
+        async with asyncio.timeout(30):
+            while (record := await service.file(file_id))["status"] in {"pending", "running"}:
+                await asyncio.sleep(0.02)
+        return record
+
+    return wait

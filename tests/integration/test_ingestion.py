@@ -1,0 +1,271 @@
+"""Files on their way into tables, with real worker processes, on SQLite and PostgreSQL."""
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+
+from levelpool.sheets.errors import FileInUse, LimitExceeded, NameRefused, NotFound, SheetError
+from levelpool.sheets.importer import RawDataImporter
+from levelpool.sheets.ingestion import DataIngestionService
+from levelpool.sheets.read.limits import Limits
+
+ORDERS = "order_no,customer,price,day\n000123,Ann,1.50,2026-11-01\n000124,Bob,2.25,2026-11-02\n"
+
+
+def put(folder, name: str, text: str = ORDERS):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+async def sql(service: DataIngestionService, statement: str) -> list[tuple]:
+    return await service.intake.read(lambda connection: [tuple(row) for row in connection.execute(sa.text(statement))])
+
+
+async def change(service: DataIngestionService, statement: str) -> None:
+    await service.intake.write(lambda connection: connection.exec_driver_sql(statement))
+
+
+async def test_file_becomes_rows(service, tmp_path):
+    """The record says what was loaded, and the rows say where they came from."""
+    record = await service.ingest_file(put(tmp_path, "Orders_2026-11-01 (2).csv"))
+
+    assert (record["status"], record["dataset"], record["rows_loaded"], record["rows_quarantined"]) == ("loaded", "orders", 2, 0)
+    assert record["cells"] == {"read": 12, "loaded": 8, "quarantined": 0, "outside": 4}
+    assert record["progress"] == 100.0 and record["error"] is None
+    rows = (await service.rows("orders"))["rows"]
+    assert rows[0] == {
+        "_file_id": record["id"],
+        "_sheet": rows[0]["_sheet"],
+        "_row": 2,
+        "order_no": "000123",
+        "customer": "Ann",
+        "price": "1.50",
+        "day": "2026-11-01",
+    }
+
+
+async def test_original_stays_and_is_kept(service, tmp_path):
+    """What a person gave is still where it was, and a copy of it is in the store."""
+    path = put(tmp_path, "orders.csv")
+    record = await service.ingest_file(path)
+
+    assert path.read_text(encoding="utf-8") == ORDERS
+    assert service.intake.store.path(record["sha256"]).read_text(encoding="utf-8") == ORDERS
+
+
+async def test_nothing_is_left_in_the_work_folder(service, tmp_path):
+    """The spool of a file goes with its import."""
+    await service.ingest_file(put(tmp_path, "orders.csv"))
+
+    assert list((tmp_path / "data" / "work").iterdir()) == []
+
+
+async def test_same_file_twice_is_loaded_once(service, tmp_path):
+    """Under whatever name it comes again."""
+    first = await service.ingest_file(put(tmp_path, "orders.csv"))
+
+    again = await service.ingest_file(put(tmp_path, "other.csv"))
+
+    assert (again["status"], again["duplicate_of"]) == ("duplicate", first["id"])
+    assert (await service.rows("orders"))["total"] == 2
+
+
+async def test_bad_rows_come_back_with_the_reason(service, tmp_path):
+    """They are in quarantine with sheet, row, column and value; the good ones are in the table."""
+    await service.ingest_file(put(tmp_path, "stock.csv", "sku,amount\na,1\nb,2\n"))
+
+    record = await service.ingest_file(put(tmp_path, "stock-2.csv", "sku,amount\nc,3\nd,many\n"))
+
+    assert (record["status"], record["rows_loaded"], record["rows_quarantined"]) == ("partial", 1, 1)
+    quarantined = await service.quarantine(record["id"])
+    assert quarantined["total"] == 1
+    assert {name: quarantined["rows"][0][name] for name in ("row", "column", "value")} == {"row": 3, "column": "amount", "value": "many"}
+
+
+async def test_later_file_adds_and_widens_columns(service, tmp_path):
+    """Older rows keep their values, and have NULL in what is new."""
+    await service.ingest_file(put(tmp_path, "stock.csv", "sku,amount\na,1\nb,2\n"))
+
+    await service.ingest_file(put(tmp_path, "stock-2.csv", "sku,amount,note\nc,3.5,new\n"))
+
+    columns = {column["name"]: column["type"] for column in (await service.datasets())["datasets"][0]["columns"]}
+    assert columns == {"sku": "TEXT", "amount": "NUMERIC", "note": "TEXT"}
+    rows = [(row["sku"], row["amount"], row["note"]) for row in (await service.rows("stock"))["rows"]]
+    assert rows == [("a", "1", None), ("b", "2", None), ("c", "3.5", "new")]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"", "empty"), (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "spreadsheet"), (b"PK\x03\x04 truncated", "damaged")],
+)
+async def test_unreadable_file_fails_with_a_sentence(service, tmp_path, content, sentence):
+    """And leaves nothing but its record."""
+    path = tmp_path / "orders.xlsx"
+    path.write_bytes(content)
+
+    record = await service.ingest_file(path)
+
+    assert record["status"] == "failed" and sentence in record["error"] and record["finished_at"]
+    assert (await service.datasets())["total"] == 0
+
+
+async def test_dataset_that_is_not_ours_is_refused(service, tmp_path):
+    """A table or view that somebody else made is never touched: by name it is refused at once, by the file's name the file fails."""
+    await change(service, "CREATE TABLE stock (sku text)")
+    await change(service, "CREATE VIEW report AS SELECT sku FROM stock")
+
+    for name in ("stock", "report", "levelpool_files", "x_current", "Not Valid"):
+        with pytest.raises(NameRefused):
+            await service.ingest_file(put(tmp_path, "a.csv"), dataset=name)
+    record = await service.ingest_file(put(tmp_path, "stock.csv"))
+
+    assert record["status"] == "failed" and "did not create" in record["error"]
+    assert await sql(service, "SELECT * FROM stock") == []
+
+
+async def test_table_that_appears_meanwhile_is_not_touched(service, tmp_path):
+    """Between the recording and the import somebody may take the name; then the file fails."""
+    upload = put(tmp_path, "upload", ORDERS)
+    queued = await service.submit(upload, name="orders.csv", actor="ann")
+    await change(service, "CREATE TABLE orders (x text)")
+
+    await service.intake.ingest([queued["id"]])
+
+    record = await service.file(queued["id"])
+    assert record["status"] == "failed" and "did not create" in record["error"]
+
+
+async def test_upload_is_taken_in_by_the_background_worker(service, tmp_path, ended):
+    """It is answered before it is read, and its folders are not part of its name."""
+    upload = put(tmp_path, "upload")
+    queued = await service.submit(upload, name="..\\..//evil/../Orders.csv", actor="ann")
+    assert (queued["status"], queued["name"]) == ("pending", "Orders.csv") and not upload.exists()
+
+    await service.start()
+
+    assert (await ended(service, queued["id"]))["status"] == "loaded"
+
+
+async def test_file_over_the_limit_is_refused_before_it_is_kept(database_url, tmp_path, manager):
+    """The error names the limit and its variable."""
+    async with DataIngestionService(database_url, manager, data_dir=tmp_path / "data", limits=Limits(max_upload_bytes=10)) as service:
+        with pytest.raises(LimitExceeded, match="LEVELPOOL_MAX_UPLOAD_BYTES"):
+            await service.ingest_file(put(tmp_path, "orders.csv"))
+        with pytest.raises(SheetError, match="does not exist"):
+            await service.ingest_file(tmp_path / "nowhere.csv")
+        assert (await service.files())["total"] == 0
+
+
+async def test_undo_takes_one_import_back(service, tmp_path):
+    """A dry run says how many rows; the undo removes them; the same content may come again."""
+    first = await service.ingest_file(put(tmp_path, "orders.csv"))
+    second = await service.ingest_file(put(tmp_path, "orders-2.csv", ORDERS + "000125,Cy,3.75,2026-11-03\n"))
+
+    assert await service.undo(second["id"], dry_run=True) == {"id": second["id"], "status": "loaded", "rows_removed": 3, "rows_restored": 0}
+    assert (await service.rows("orders"))["total"] == 5
+    assert await service.undo(second["id"]) == {"id": second["id"], "status": "undone", "rows_removed": 3, "rows_restored": 0}
+
+    assert {row["_file_id"] for row in (await service.rows("orders"))["rows"]} == {first["id"]}
+    assert (await service.rows("orders"))["total"] == 2
+    with pytest.raises(FileInUse, match="is undone"):
+        await service.undo(second["id"])
+    assert (await service.ingest_file(tmp_path / "orders-2.csv"))["status"] == "loaded"
+
+
+async def test_undo_shows_the_older_rows_of_a_key_again(service, tmp_path):
+    """The view of a dataset with a key has the newest row per key, and undo is a delete that brings the older ones back."""
+    await service.ingest_file(put(tmp_path, "stock.csv", "sku,amount\na,1\nb,2\n"))
+    await service.set_key("stock", ["sku"], actor="ann")
+    second = await service.ingest_file(put(tmp_path, "stock-2.csv", "sku,amount,note\na,10.5,x\nc,3,y\n"))
+    view = "SELECT sku, amount FROM stock_current ORDER BY sku"
+    assert [(sku, float(amount)) for sku, amount in await sql(service, view)] == [("a", 10.5), ("b", 2), ("c", 3)]
+
+    assert (await service.undo(second["id"]))["rows_restored"] == 1
+
+    assert [(sku, float(amount)) for sku, amount in await sql(service, view)] == [("a", 1), ("b", 2)]
+    assert (await service.datasets())["datasets"][0]["key"] == ["sku"]
+
+
+async def test_replay_loads_the_kept_original_once_more(service, tmp_path):
+    """In place of the rows it brought before, not beside them."""
+    record = await service.ingest_file(put(tmp_path, "orders.csv"))
+    (tmp_path / "orders.csv").unlink()
+
+    again = await service.replay(record["id"])
+    assert (again["id"], again["status"], again["rows_loaded"]) == (record["id"], "loaded", 2)
+    assert (await service.rows("orders"))["total"] == 2
+
+    await service.undo(record["id"])
+    assert (await service.replay(record["id"]))["status"] == "loaded"
+    assert (await service.rows("orders"))["total"] == 2
+
+
+async def test_replay_of_what_cannot_be_replayed_is_refused(service, tmp_path):
+    """A duplicate has no rows of its own; an unknown file is not there."""
+    await service.ingest_file(put(tmp_path, "orders.csv"))
+    duplicate = await service.ingest_file(put(tmp_path, "again.csv"))
+
+    with pytest.raises(FileInUse, match="is duplicate"):
+        await service.replay(duplicate["id"])
+    with pytest.raises(NotFound):
+        await service.replay(999)
+
+
+async def test_many_files_of_one_dataset_at_once(service, tmp_path):
+    """Files that run side by side into one table lose nothing and double nothing."""
+    ids = []
+    for number in range(12):
+        upload = put(tmp_path, "upload", f"n,text\n{number},row {number}\n")
+        ids.append((await service.submit(upload, name=f"part-{number}.csv", actor="ann"))["id"])
+
+    await service.intake.ingest(ids)
+
+    rows = (await service.rows("part"))["rows"]
+    assert sorted(row["n"] for row in rows) == list(range(12))
+    assert [row["_file_id"] for row in rows] == sorted(row["_file_id"] for row in rows)
+
+
+async def test_cancelled_import_is_pending_again_and_can_be_taken_up(service, tmp_path, ended):
+    """Who stops waiting stops the work, and the file is not left "running"."""
+    upload = put(tmp_path, "upload", "n\n" + "\n".join(map(str, range(200_000))))
+    queued = await service.submit(upload, name="numbers.csv", actor="ann")
+    task = asyncio.create_task(service.intake.ingest([queued["id"]]))
+    while (await service.file(queued["id"]))["status"] == "pending":
+        await asyncio.sleep(0.01)
+
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert (await service.file(queued["id"]))["status"] in {"pending", "loaded"}
+    await service.intake.ingest([queued["id"]])
+    assert (await service.file(queued["id"]))["rows_loaded"] == 200_000
+    assert (await service.rows("numbers"))["total"] == 200_000
+
+
+async def test_rows_of_a_program_are_imported(service, database_url):
+    """Dictionaries and data frames, with the types of their values, the ledger and undo as with files."""
+    pandas = pytest.importorskip("pandas")
+    importer = RawDataImporter(database_url, intake=service.intake)
+
+    record = await importer.import_rows([{"Order No": "000123", "n": 1}, {"Order No": "0", "n": None}], dataset="orders", source="shop")
+    frame = await importer.import_rows(pandas.DataFrame({"Order No": ["7"], "n": [2]}), dataset="orders", source="frame")
+    again = await importer.import_rows([{"Order No": "000123", "n": 1}, {"Order No": "0", "n": None}], dataset="orders", source="shop")
+
+    assert (record["status"], record["rows_loaded"], record["name"]) == ("loaded", 2, "shop")
+    assert (frame["status"], again["status"]) == ("loaded", "duplicate")
+    rows = [(row["order_no"], row["n"]) for row in (await service.rows("orders"))["rows"]]
+    assert rows == [("000123", 1), ("0", None), ("7", 2)]
+    assert (await service.undo(record["id"]))["rows_removed"] == 2
+
+
+async def test_names_and_texts_that_look_like_sql_are_only_names_and_texts(service, tmp_path):
+    """Cell text never becomes SQL; headers become quoted identifiers."""
+    texts = ["'; DELETE FROM levelpool_files; --", "%s %(x)s :y ?", "at $1"]
+    header = '"a""; DROP TABLE levelpool_files; --","select","order by",n'
+    record = await service.ingest_file(put(tmp_path, "table; drop.csv", f"{header}\n{','.join(texts)},1\n{','.join(texts)},2\n"))
+
+    assert record["status"] == "loaded"
+    row = (await service.rows(record["dataset"]))["rows"][0]
+    assert list(row.values())[3:] == [*texts, 1]

@@ -288,7 +288,8 @@ def _is_key_value(run: list[Row]) -> bool:
         return False
     pairs = [row.filled() for row in run if len(row.filled()) == 2]
     looks = {row.looks(row.filled()[1]) for row in run[1:] if len(row.filled()) == 2}
-    colon = any((row.cells[row.filled()[0]] or "").rstrip().endswith((":", "：")) for row in run)
+    keys = [row.cells[filled[0]] or "" for row in run if (filled := row.filled())]
+    colon = any(key.rstrip().endswith((":", "：")) for key in keys)
     return colon or len(pairs) < 3 or len(looks) > 1
 
 

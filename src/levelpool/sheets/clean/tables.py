@@ -189,7 +189,7 @@ class _Draft:
             row = _row(batch, place)
             repeated = self.is_repeated(row)
             filled = row.filled()
-            if not any(row.cells):
+            if not filled:
                 self.set_aside(row, Aside.EMPTY)
             elif repeated:
                 self.set_aside(row, repeated)

@@ -291,3 +291,10 @@ def test_batches_of_any_size_give_the_same_tables():
     plans = [find_tables(make_sheet(rows, batch_rows=size)) for size in (1, 2, 3, 100)]
 
     assert all(plan == plans[0] for plan in plans)
+
+
+def test_a_row_of_blanks_above_a_table_is_no_obstacle():
+    """Texts that are nothing but blanks stand in many old exports."""
+    plan = only([["Class profile"], ["   "], None, *ORDERS])
+
+    assert plan.header_row == 3

@@ -25,6 +25,8 @@ from levelpool.sheets.errors import (
     InboxError,
     LimitExceeded,
     NameRefused,
+    NotFound,
+    TryAgain,
     UnreadableFile,
 )
 
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 # From the special to the general: the first that fits decides.
 _ANSWERS: tuple[tuple[type[LevelpoolError], int, str], ...] = (
     (LimitExceeded, 413, "limit_exceeded"),
+    (NotFound, 404, "not_found"),
+    (TryAgain, 503, "try_again"),
     (NameRefused, 422, "name_refused"),
     (UnreadableFile, 422, "unreadable_file"),
     (FileInUse, 409, "file_in_use"),

@@ -29,6 +29,9 @@ class Renderer:
         self._environment.filters.update(
             number=number_in_words, bytes=bytes_in_words, seconds=seconds_in_words, percent=percent_in_words, cell=cell
         )
+        # All are compiled now: a broken template stops the start, and no request waits for a compiler.
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
 
     def page(self, template: str, values: Mapping[str, object], *, status: int = 200) -> HTMLResponse:
         """The page *template* filled with *values*; a template that asks for a missing one raises."""

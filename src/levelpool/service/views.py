@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from levelpool.sheets.errors import NotFound
 from levelpool.sheets.ledger.tables import columns, datasets, sheets
 
 Json = dict[str, Any]
@@ -21,10 +22,10 @@ def read_sheets(connection: sa.Connection, file_id: int) -> list[Json]:
 
 
 def read_dataset(connection: sa.Connection, name: str) -> Json:
-    """One dataset with its columns. Raises `LookupError` when the ledger knows no such name."""
+    """One dataset with its columns. Raises `NotFound` when the ledger knows no such name."""
     dataset = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
     if dataset is None:
-        raise LookupError(f"there is no dataset {name}")
+        raise NotFound(f"there is no dataset {name}")
     found = connection.execute(sa.select(columns).where(columns.c.dataset_id == dataset.id).order_by(columns.c.position))
     return {
         "name": dataset.name,

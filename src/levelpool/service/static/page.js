@@ -116,7 +116,11 @@
     return path.split(".").reduce((inner, key) => inner?.[key], object);
   }
 
+  let seen = 0;
+
   function fill(snapshot) {
+    seen += 1;
+    if (seen % 5 === 0) send("levelpool:tick");
     for (const each of document.querySelectorAll("[data-live]")) {
       const value = valueAt(snapshot, each.dataset.live);
       if (each.dataset.as === "value") {

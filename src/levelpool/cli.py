@@ -1,0 +1,295 @@
+"""
+The command line.
+
+Each command imports what it runs inside itself, and nothing else: `levelpool capacity` works without the service's packages,
+and every command starts fast. What goes wrong is one sentence on stderr, never a traceback.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import click
+
+from levelpool._version import __version__
+from levelpool.errors import LevelpoolError
+from levelpool.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DONE = 0
+NOT_ALL = 1
+"""Some of it did not end well: a file that is not readable, a row that was set aside, a service that is not ready."""
+COULD_NOT = 2
+"""The command could not run at all."""
+
+_EXTRA_OF = {
+    "alembic": "sheets", "apprise": "alerts", "fastapi": "service", "jinja2": "service", "lxml": "sheets", "psycopg": "sheets",
+    "python_multipart": "service", "rich": "sheets", "sqlalchemy": "sheets", "starlette": "service", "uvicorn": "service",
+}  # fmt: skip
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Write the answer as JSON.")
+database = click.option("--database", metavar="URL", help="The database; by default LEVELPOOL_DATABASE_URL.")
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process with its exit status."""
+    logging.captureWarnings(capture=True)
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        status = 130
+    except ModuleNotFoundError as error:
+        status = _say(_missing(error))
+    except BrokenPipeError:
+        status = _leave_quietly()
+    except (LevelpoolError, OSError) as error:
+        status = _say(error)
+    except Exception as error:  # the last line of defence: a person at a terminal gets a sentence
+        if os.environ.get("LEVELPOOL_DEBUG"):
+            raise
+        status = _say(f"unexpected {type(error).__name__}: {error}; run again with LEVELPOOL_DEBUG=1 to see where, and please report it")
+    sys.exit(status or DONE)
+
+
+def _say(error: object) -> int:
+    click.echo(f"levelpool: {error}", err=True)
+    return COULD_NOT
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    package = (error.name or "").partition(".")[0]
+    if package == "levelpool":
+        return f"a part of levelpool is missing ({error}): install it again"
+    extra = _EXTRA_OF.get(package)
+    hint = f"pip install 'levelpool[{extra}]'" if extra else f"install {package}"
+    return f"this command needs the package {package}, which is not installed: {hint}"
+
+
+def _leave_quietly() -> int:
+    # Whoever read our output has gone; Python would complain once more when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE
+
+
+def _database(given: str | None) -> str:
+    """The database's URL; for the default one, a file, its folder is made."""
+    settings = Settings.read()
+    if given is None and settings.database_url is None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return given or settings.database
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def _print_json(answer: object) -> None:
+    click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="levelpool")
+def cli() -> None:
+    """Keeps an asyncio backend level while heavy work runs; turns spreadsheet exports into database tables."""
+
+
+# ---------------------------------------------------------------- serve
+
+
+@cli.command()
+@click.option("--workers", type=click.IntRange(1, 256), help="Web workers; by default WEB_CONCURRENCY, else 1.")
+@click.option("--host", help="Address to listen on; by default LEVELPOOL_HOST.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; by default LEVELPOOL_PORT.")
+def serve(workers: int | None, host: str | None, port: int | None) -> None:
+    """Run the service: page, API and inbox. Ctrl-C drains and ends."""
+    from levelpool.service.server import serve as run_service
+
+    given = {"web_concurrency": workers, "host": host, "port": port}
+    run_service(replace(Settings.read(), **{name: value for name, value in given.items() if value is not None}))  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------- files
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@database
+@click.option("--dataset", metavar="NAME", help="Load everything into this dataset; by default each file's name decides.")
+@as_json
+def sync(paths: tuple[Path, ...], database: str | None, dataset: str | None, as_json: bool) -> None:
+    """
+    Load files, and what is new in folders, and wait until it is done.
+
+    Exit status: 0 all loaded or known already, 1 some rows set aside or files failed, 2 could not run.
+    """
+    from levelpool.service.sync import sync_paths
+
+    sys.exit(_run(sync_paths(paths, database=_database(database), dataset=dataset, as_json=as_json)))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@as_json
+def inspect(file: Path, as_json: bool) -> None:
+    """
+    Say what would be loaded from FILE and why; no database is needed.
+
+    Exit status: 0 readable, 1 not readable.
+    """
+    from levelpool.service.sync import inspect_path
+
+    sys.exit(_run(inspect_path(file, as_json=as_json)))
+
+
+@cli.command()
+@click.argument("file_id", type=click.IntRange(min=1))
+@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+@click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
+@database
+@as_json
+def undo(file_id: int, dry_run: bool, yes: bool, database: str | None, as_json: bool) -> None:
+    """Take the import of the file with this number back."""
+    from levelpool.service.sync import undo_file
+
+    url = _database(database)
+    if not (dry_run or yes or as_json) and sys.stdin.isatty():
+        plan = _run(undo_file(file_id, database=url, dry_run=True))
+        click.confirm(f"{plan['rows_removed']} rows are taken out, {plan['rows_restored']} older ones count again. Go on?", abort=True)
+    answer = _run(undo_file(file_id, database=url, dry_run=dry_run))
+    if as_json:
+        _print_json(answer)
+    else:
+        would = "would be " if dry_run else ""
+        click.echo(f"{answer['rows_removed']} rows {would}taken out, {answer['rows_restored']} older ones {would}counting again")
+
+
+# ---------------------------------------------------------------- what there is
+
+
+@cli.command()
+@as_json
+def capacity(as_json: bool) -> None:
+    """Say what this container allows, which file says so, and what follows for one web worker."""
+    from levelpool.capacity.detect import detect_capacity
+    from levelpool.runtime import size_for
+
+    found = detect_capacity()
+    sizes = size_for(Settings.read(), found)
+    answer = {
+        "cpus": found.cpus,
+        "cpu_source": found.cpu_source,
+        "memory": found.memory,
+        "memory_source": found.memory_source,
+        "web_concurrency": sizes.web_concurrency,
+        "cpu_workers": sizes.cpu_workers,
+        "io_workers": sizes.io_workers,
+        "db_pool_size": sizes.db_pool_size,
+        "db_max_overflow": sizes.db_max_overflow,
+        "worker_memory_limit": sizes.worker_memory_limit,
+        "notes": list(found.notes),
+    }
+    if as_json:
+        _print_json(answer)
+        return
+    click.echo(f"CPUs             {found.cpus:g}  ({found.cpu_source})")
+    click.echo(f"memory           {found.memory / 2**20:,.0f} MiB  ({found.memory_source})")
+    click.echo("")
+    click.echo(f"for each of {sizes.web_concurrency} web worker(s):")
+    click.echo(f"worker processes {sizes.cpu_workers}  for the whole host, each with at most {sizes.worker_memory_limit / 2**20:,.0f} MiB")
+    click.echo(f"threads          {sizes.io_workers}")
+    click.echo(f"DB connections   {sizes.db_pool_size}, and {sizes.db_max_overflow} more for a burst")
+    for note in found.notes:
+        click.echo(f"note: {note}")
+
+
+@cli.command()
+@as_json
+def status(as_json: bool) -> None:
+    """
+    Ask the running service (LEVELPOOL_URL, LEVELPOOL_TOKEN) how it is.
+
+    Exit status: 0 ready, 1 not ready, 2 not reachable.
+    """
+    from levelpool.service.client import read_status
+    from levelpool.service.terminal import show_status
+
+    answer = read_status(Settings.read())
+    if as_json:
+        _print_json(answer)
+    else:
+        show_status(answer)
+    sys.exit(DONE if answer["ready"] else NOT_ALL)
+
+
+@cli.command()
+def top() -> None:
+    """Show the running service live (LEVELPOOL_URL, an admin's LEVELPOOL_TOKEN); Ctrl-C ends."""
+    from levelpool.service.client import follow_system
+    from levelpool.service.terminal import show_live
+
+    try:
+        show_live(follow_system(Settings.read()))
+    except KeyboardInterrupt:
+        sys.exit(DONE)
+
+
+# ---------------------------------------------------------------- tokens
+
+
+@cli.group()
+def token() -> None:
+    """Make, list and revoke tokens."""
+
+
+@token.command("create")
+@click.option("--role", required=True, type=click.Choice(["viewer", "operator", "admin", "scrape"]), help="What it may do.")
+@click.option("--name", help="Who uses it; shown in the history. By default the role.")
+@click.option("--days", type=click.IntRange(min=1), help="Days until it expires; by default it does not.")
+@database
+@as_json
+def create(role: str, name: str | None, days: int | None, database: str | None, as_json: bool) -> None:
+    """Make a token and show it, this once."""
+    from levelpool.service.tokens import make_token
+
+    made = make_token(_database(database), role=role, name=name or role, days=days)
+    if as_json:
+        _print_json({"token": made, "role": role, "name": name or role})
+    else:
+        click.echo(made)
+
+
+@token.command("list")
+@database
+@as_json
+def list_(database: str | None, as_json: bool) -> None:
+    """List the tokens; the tokens themselves are not stored."""
+    from levelpool.service.tokens import list_tokens
+
+    found = list_tokens(_database(database))
+    if as_json:
+        _print_json({"tokens": found, "total": len(found)})
+        return
+    for each in found:
+        click.echo(f"{each['id']:>4}  {each['role']:<8}  {each['state']:<8}  {each['created_at'][:10]}  {each['name']}")
+
+
+@token.command("revoke")
+@click.argument("token_id", type=click.IntRange(min=1))
+@database
+def revoke(token_id: int, database: str | None) -> None:
+    """Take a token back; its sessions end within five seconds."""
+    from levelpool.service.tokens import revoke_token
+
+    revoke_token(_database(database), token_id)
+    click.echo(f"token {token_id} is revoked")

@@ -1,0 +1,175 @@
+"""All parts of the service, opened together and closed in reverse."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from fastapi import Request
+
+from levelpool.errors import LevelpoolError
+from levelpool.neighbours import Neighbours
+from levelpool.runtime import Runtime
+from levelpool.service.feed import FileFeed, FileState, Now, read_now
+from levelpool.service.signin import Attempts
+from levelpool.service.tokens import Credentials
+from levelpool.settings import Settings
+from levelpool.sheets.ingestion import DataIngestionService
+from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.sync import DataSyncService
+
+T = TypeVar("T")
+
+SNAPSHOT_INTERVAL = 1.0
+CHECK_TIMEOUT = 3.0
+"""Seconds that the database has to answer the readiness probe."""
+CHECK_MEMORY = 1.0
+"""Seconds that an answer of the readiness probe is believed, however often it is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What the addresses of the service work with."""
+
+    settings: Settings
+    runtime: Runtime
+    ingestion: DataIngestionService
+    inbox: DataSyncService
+    credentials: Credentials
+    feed: FileFeed
+    attempts: Attempts = field(default_factory=Attempts)
+
+    @property
+    def inbox_folder(self) -> Path:
+        """The watched folder, as a person finds it."""
+        return self.settings.inbox_folder.absolute()
+
+    @property
+    def upload_folder(self) -> Path:
+        """Where uploads are written: on the same file system as the kept originals, so that keeping one is a rename."""
+        return self.settings.data_dir / "uploads"
+
+    async def run(self, func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        """The result of a blocking function, run in the thread lane."""
+        return await self.runtime.manager.with_options(name="service").run_io_intensive(func, *args, **kwargs)
+
+    async def ask(self, question: Callable[..., T], *args: Any) -> T:
+        """What *question* reads from the ledger, on a connection in the thread lane."""
+        return await self.ingestion.intake.read(question, *args)
+
+    async def scan(self) -> dict[str, int]:
+        """Look into the inbox now; what is new there is queued."""
+        look = await self.inbox.scan()
+        return {"found": look.found, "queued": len(look.queued)}
+
+    async def next_snapshot(self) -> dict[str, object]:
+        """The state of the system a second from now."""
+        await asyncio.sleep(SNAPSHOT_INTERVAL)
+        return (await self.runtime.monitor.fresh(SNAPSHOT_INTERVAL)).to_dict()
+
+
+def service_of(request: Request) -> Service:
+    """The service of the app that answers *request*."""
+    service: Service = request.app.state.service
+    return service
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """
+    Open everything, work on pending files and watch the inbox; close it in reverse.
+
+    At the end running files have `settings.shutdown_timeout` seconds; what is not done by then is pending again.
+    Raises `DatabaseError` when the database is out of reach.
+    """
+    async with AsyncExitStack() as stack:
+        runtime = await stack.enter_async_context(Runtime(settings))
+        neighbours = await stack.enter_async_context(Neighbours(settings.runtime_folder))
+        progress: dict[int, float] = {}
+        ingestion = DataIngestionService(
+            settings.database,
+            runtime.manager,
+            data_dir=settings.data_dir,
+            limits=Limits.of(settings),
+            on_progress=lambda file_id, _name, percent: progress.__setitem__(file_id, round(percent)),
+        )
+        stack.push_async_callback(ingestion.aclose, timeout=settings.shutdown_timeout)
+        await ingestion.start()
+        runtime.add_pool("ledger", ingestion.intake.engine)
+        inbox = DataSyncService(settings.database, settings.inbox_folder, intake=ingestion.intake)
+        watching = asyncio.create_task(_watch_as_leader(inbox, neighbours), name="levelpool inbox")
+        stack.push_async_callback(_end, watching)
+
+        async def now() -> Now:
+            return _with_progress(await ingestion.intake.read(read_now), progress)
+
+        service = Service(
+            settings=settings,
+            runtime=runtime,
+            ingestion=ingestion,
+            inbox=inbox,
+            credentials=Credentials(ingestion.intake.engine, runtime.manager.with_options(name="credentials").run_io_intensive),
+            feed=FileFeed(now),
+        )
+        yield service
+
+
+async def _watch_as_leader(inbox: DataSyncService, neighbours: Neighbours) -> None:
+    """One web worker of a host watches the inbox; when it dies, another takes over."""
+    await neighbours.lead()
+    await inbox.watch(load=False)
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _with_progress(now: Now, progress: dict[int, float]) -> Now:
+    """The ledger hears of progress every few seconds only; what runs in this process is known better."""
+    running = {file_id for file_id, file in now.files.items() if file.status == "running"}
+    for file_id in progress.keys() - running:
+        del progress[file_id]
+    better = {file_id: FileState("running", progress.get(file_id, now.files[file_id].progress)) for file_id in running}
+    return Now(now.files | better, now.counts)
+
+
+# ---------------------------------------------------------------- readiness
+
+
+class Readiness:
+    """Whether requests can be served: the reasons why not, one sentence each."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._answer: list[str] = []
+        self._until = 0.0
+        self._asking = asyncio.Lock()
+
+    async def reasons(self) -> list[str]:
+        """Empty when all is well. Believed for a second, so that nobody can keep the database busy by asking."""
+        if self._service.runtime.stopping.is_set():
+            return ["The service is stopping."]
+        async with self._asking:
+            if time.monotonic() >= self._until:
+                self._answer = await self._look()
+                self._until = time.monotonic() + CHECK_MEMORY
+        return self._answer
+
+    async def _look(self) -> list[str]:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                await self._service.ask(_is_there)
+        except TimeoutError:
+            return [f"The database did not answer within {CHECK_TIMEOUT:g} s."]
+        except LevelpoolError as error:
+            return [str(error)]
+        return []
+
+
+def _is_there(connection: sa.Connection) -> None:
+    connection.execute(sa.text("SELECT 1"))

@@ -1,0 +1,214 @@
+"""The page: HTML for people, rendered here, kept live by one stream."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Path as PathParameter
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+
+from levelpool.errors import LevelpoolError
+from levelpool.runtime import Runtime
+from levelpool.service.assembly import Service, service_of
+from levelpool.service.errors import Refusal
+from levelpool.service.feed import read_counts
+from levelpool.service.guard import SESSION_COOKIE, SIGN_IN
+from levelpool.service.live import page_events
+from levelpool.service.signin import local_target
+from levelpool.service.tokens import SESSION_LIFE
+from levelpool.service.views import read_dataset, read_sheets
+from levelpool.web.auth import Identity, Role, require_admin, require_operator, require_viewer
+
+PAGE = 50
+SERVER_TIMEOUT = 1.0
+"""Seconds that the database server has to say how many connections it allows."""
+MAX_ID = (1 << 63) - 1
+NUMERIC_TYPES = frozenset({"BIGINT", "NUMERIC", "DOUBLE PRECISION"})
+_PAGES = (
+    ("overview", "/", Role.VIEWER),
+    ("files", "/files", Role.VIEWER),
+    ("datasets", "/datasets", Role.VIEWER),
+    ("system", "/system", Role.ADMIN),
+)
+
+Of = Annotated[Service, Depends(service_of)]
+Viewer = Annotated[Identity, Depends(require_viewer)]
+FileId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
+Offset = Annotated[int, Query(ge=0, le=MAX_ID)]
+
+
+def page_router() -> APIRouter:
+    """All pages, the sign-in, the page's files and its stream."""
+    router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    for add in (_add_sign_in, _add_stream, _add_overview, _add_files, _add_datasets, _add_system):
+        add(router)
+    return router
+
+
+def render(request: Request, template: str, *, status: int = 200, **values: object) -> Response:
+    """The page *template* for whoever sends *request*."""
+    renderer = request.app.state.renderer
+    identity: Identity | None = getattr(request.state, "identity", None)
+    role = identity.role if identity else Role.SCRAPE
+    common: Mapping[str, object] = {
+        "me": identity,
+        "csrf": getattr(request.state, "csrf", None),
+        "pages": [(key, href) for key, href, needed in _PAGES if role.covers(needed)],
+        "here": None,
+        "can_change": role.covers(Role.OPERATOR),
+        "is_admin": role.covers(Role.ADMIN),
+        "status": status,
+    }
+    answer: Response = renderer.page(template, {**common, **values}, status=status)
+    return answer
+
+
+# ---------------------------------------------------------------- sign-in
+
+
+def _add_sign_in(router: APIRouter) -> None:
+    @router.get("/static/{name:path}")
+    async def static(request: Request, name: str) -> Response:
+        return request.app.state.static.answer(request, name)  # type: ignore[no-any-return]
+
+    @router.get(SIGN_IN)
+    async def sign_in_page(request: Request, next: str = "/") -> Response:  # noqa: A002 - the name in the address
+        return render(request, "sign_in.html", problem=None, next=local_target(next))
+
+    @router.post(SIGN_IN)
+    async def sign_in(request: Request, service: Of) -> Response:
+        form = parse_qs((await request.body()).decode("utf-8", errors="replace"))
+        token, target = form.get("token", [""])[0].strip(), local_target(form.get("next", ["/"])[0])
+        texts = request.app.state.renderer.texts
+        if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+            return render(request, "sign_in.html", status=403, problem=texts("sign_in.elsewhere"), next="/")
+        address = request.client.host if request.client else "unknown"
+        try:
+            service.attempts.check(address)
+        except Refusal as refusal:
+            answer = render(request, "sign_in.html", status=refusal.status_code, problem=refusal.detail, next=target)
+            answer.headers.update(refusal.headers or {})
+            return answer
+        secret = await service.credentials.sign_in(token) if token else None
+        if secret is None:
+            service.attempts.failed(address)
+            return render(request, "sign_in.html", status=401, problem=texts("sign_in.wrong"), next=target)
+        service.attempts.succeeded(address)
+        answer = RedirectResponse(target, 303)
+        answer.set_cookie(
+            SESSION_COOKIE,
+            secret,
+            max_age=int(SESSION_LIFE.total_seconds()),
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+    @router.post("/sign-out")
+    async def sign_out(request: Request, service: Of, _: Viewer) -> Response:
+        secret = request.cookies.get(SESSION_COOKIE)
+        if secret:
+            await service.credentials.sign_out(secret)
+        answer = Response(status_code=204, headers={"HX-Redirect": SIGN_IN})
+        answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+        return answer
+
+
+def _add_stream(router: APIRouter) -> None:
+    @router.get("/events")
+    async def events(service: Of, who: Viewer) -> Response:
+        stream = page_events(service, with_system=who.role.covers(Role.ADMIN))
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+# ---------------------------------------------------------------- files
+
+
+async def _file_list(service: Service, *, limit: int, offset: int) -> dict[str, Any]:
+    found = await service.ingestion.files(limit=limit, offset=offset)
+    return {
+        "files": found["files"],
+        "total": found["total"],
+        "limit": limit,
+        "offset": offset,
+        "inbox": service.inbox_folder,
+        "upload_limit": service.settings.max_upload_bytes,
+    }
+
+
+def _add_overview(router: APIRouter) -> None:
+    @router.get("/")
+    async def overview(request: Request, service: Of, _: Viewer) -> Response:
+        recent = await _file_list(service, limit=10, offset=0)
+        datasets = await service.ingestion.datasets(limit=1, offset=0)
+        return render(
+            request,
+            "overview.html",
+            here="overview",
+            counts=await service.ask(read_counts),
+            dataset_total=datasets["total"],
+            **recent,
+            path="/files",
+            refresh="/",
+            paged=False,
+        )
+
+
+def _add_files(router: APIRouter) -> None:
+    @router.get("/files")
+    async def files(request: Request, service: Of, _: Viewer, offset: Offset = 0) -> Response:
+        found = await _file_list(service, limit=PAGE, offset=offset)
+        return render(request, "files.html", here="files", **found, path="/files", refresh=f"/files?offset={offset}", paged=True)
+
+    @router.get("/files/{file_id}")
+    async def file(request: Request, service: Of, _: Viewer, file_id: FileId, offset: Offset = 0) -> Response:
+        record = await service.ingestion.file(file_id)
+        record["sheets"] = await service.ask(read_sheets, file_id)
+        quarantine = await service.ingestion.quarantine(file_id, limit=PAGE, offset=offset)
+        return render(request, "file.html", here="files", file=record, quarantine=quarantine, limit=PAGE, offset=offset)
+
+    @router.get("/files/{file_id}/undo", dependencies=[Depends(require_operator)])
+    async def ask_undo(request: Request, service: Of, who: Viewer, file_id: FileId) -> Response:
+        plan = await service.ingestion.undo(file_id, dry_run=True, actor=who.name)
+        return render(request, "parts/undo.html", file=await service.ingestion.file(file_id), plan=plan)
+
+
+# ---------------------------------------------------------------- datasets
+
+
+def _add_datasets(router: APIRouter) -> None:
+    @router.get("/datasets")
+    async def datasets(request: Request, service: Of, _: Viewer, offset: Offset = 0) -> Response:
+        found = await service.ingestion.datasets(limit=PAGE, offset=offset)
+        return render(request, "datasets.html", here="datasets", **found, limit=PAGE, offset=offset)
+
+    @router.get("/datasets/{name}")
+    async def dataset(request: Request, service: Of, _: Viewer, name: str, offset: Offset = 0) -> Response:
+        found = await service.ingestion.rows(name, limit=PAGE, offset=offset)
+        record = await service.ask(read_dataset, name)
+        return render(request, "dataset.html", here="datasets", dataset=record, **found, limit=PAGE, offset=offset, numeric=NUMERIC_TYPES)
+
+
+# ---------------------------------------------------------------- system
+
+
+def _add_system(router: APIRouter) -> None:
+    @router.get("/system", dependencies=[Depends(require_admin)])
+    async def system(request: Request, service: Of) -> Response:
+        return render(request, "system.html", here="system", **await _system(service.runtime))
+
+
+async def _system(runtime: Runtime) -> dict[str, Any]:
+    try:
+        server = await asyncio.wait_for(runtime.server_connections(), SERVER_TIMEOUT)
+    except (TimeoutError, LevelpoolError):
+        server = None
+    return {
+        "now": (await runtime.monitor.fresh()).resource_usage(),
+        "lanes": runtime.manager.stats().to_dict(),
+        "pools": {"pools": [pool.to_dict() for pool in runtime.pools()], "server": server},
+        "alerts": runtime.alerter.to_dict(),
+    }

@@ -1,0 +1,114 @@
+"""`levelpool serve`: everything checked first, then uvicorn; the one door to uvicorn."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from levelpool.database import open_connection
+from levelpool.errors import SettingsError
+from levelpool.service.app import create_app
+from levelpool.service.static import StaticFiles
+from levelpool.service.tokens import ensure_admin_token
+from levelpool.settings import Settings
+from levelpool.sheets.folder import scan
+from levelpool.sheets.migrations import migrate
+
+
+def serve(settings: Settings) -> None:
+    """
+    Run the service until Ctrl-C or SIGTERM, drain, and return.
+
+    Raises `LevelpoolError` with one sentence when it cannot start: a port that is taken, a folder that cannot be used, a
+    database out of reach.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
+    for chatty in ("alembic", "levelpool.database"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    token = prepare(settings)
+    with open_socket(settings.host, settings.port) as listener:
+        _greet(listener, token)
+        if settings.web_concurrency > 1:
+            _serve_many(settings, listener)
+        else:
+            _serve_one(settings, listener)
+
+
+def prepare(settings: Settings) -> str | None:
+    """
+    Make the folders, reach the database, bring its tables to their newest form, and see to it that somebody can sign in.
+
+    Returns the first admin token when it was made now. Raises `LevelpoolError` with one sentence for whatever keeps the service from starting.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if settings.inbox is None:
+            settings.inbox_folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the folder {settings.data_dir} cannot be made or used ({error.strerror}): give this user the right, or set LEVELPOOL_DATA_DIR"
+        ) from None
+    scan(settings.inbox_folder)
+    with open_connection(settings.database) as connection, connection.begin():
+        migrate(connection)
+        return ensure_admin_token(connection, settings.admin_token)
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises `SettingsError` when the address or port cannot be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == 98:
+            raise SettingsError(
+                f"port {port} of {host} is taken: stop what listens there, or set LEVELPOOL_PORT to another port (0 takes any free one)"
+            ) from None
+        raise SettingsError(
+            f"cannot listen on {host} port {port} ({error.strerror or error}): check LEVELPOOL_HOST and LEVELPOOL_PORT"
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "log_config": None,
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": int(settings.shutdown_timeout) + 1,
+        "timeout_keep_alive": 75,
+    }
+
+
+def _serve_one(settings: Settings, listener: socket.socket) -> None:
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), **_options(settings)))
+    # uvicorn raises the signal again after it has drained; by then there is nothing left to end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise SettingsError("the service could not start; the line above says why")
+
+
+def _serve_many(settings: Settings, listener: socket.socket) -> None:
+    # The web workers are new processes, which read their settings from the environment.
+    os.environ["WEB_CONCURRENCY"] = str(settings.web_concurrency)
+    config = uvicorn.Config("levelpool.service.app:create_app", factory=True, workers=settings.web_concurrency, **_options(settings))
+    Multiprocess(config, sockets=[listener]).run()
+
+
+def _greet(listener: socket.socket, token: str | None) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    print(f"levelpool serves http://{shown}:{port}", flush=True)
+    if token:
+        print(f"admin token, shown this once: {token}", flush=True)
+    if "vendor/htmx.min.js" not in StaticFiles():
+        print("the page's JavaScript is missing, so it will not be live: run 'make assets'", file=sys.stderr, flush=True)

@@ -1,0 +1,114 @@
+"""What `levelpool sync`, `inspect` and `undo` do: the same import as the service's, from a terminal."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from levelpool.errors import TaskTimeout, WorkerDied
+from levelpool.executor import ExecutorManager, get_executor_manager
+from levelpool.service.terminal import FileProgress, show_inspection
+from levelpool.sheets.errors import SheetError
+from levelpool.sheets.folder import scan
+from levelpool.sheets.ingestion import DataIngestionService
+from levelpool.sheets.inspect import Inspection, inspect_file
+from levelpool.sheets.sync import DataSyncService
+
+Json = dict[str, Any]
+
+ALL = 0
+NOT_ALL = 1
+ACTOR = "command line"
+WENT_WELL = frozenset({"loaded", "duplicate"})
+
+
+async def sync_paths(paths: Sequence[Path], *, database: str, dataset: str | None, as_json: bool) -> int:
+    """Load all files of *paths*, show how they come along, and return the exit status: 0, or 1 when one did not load whole."""
+    for path in paths:
+        if not path.exists():
+            raise SheetError(f"{path} does not exist: check the path")
+    with FileProgress(silent=as_json) as shown:
+        async with _manager() as manager, DataIngestionService(database, manager, on_progress=shown.moved) as service:
+            records = await _load(service, database, paths, dataset, shown)
+    counts = Counter(str(each["status"]) for each in records)
+    if as_json:
+        statuses = ("loaded", "partial", "failed", "duplicate")
+        click.echo(json.dumps({"found": len(records)} | {each: counts[each] for each in statuses} | {"files": records}, ensure_ascii=False))
+    else:
+        shown.sum_up(counts)
+    return ALL if set(counts) <= WENT_WELL else NOT_ALL
+
+
+async def _load(
+    service: DataIngestionService, database: str, paths: Sequence[Path], dataset: str | None, shown: FileProgress
+) -> list[Json]:
+    records: list[Json] = []
+    files = [path for path in paths if not path.is_dir()]
+    for folder in (path for path in paths if path.is_dir()):
+        if dataset is None:
+            records += await _load_folder(service, database, folder, shown)
+        else:
+            # The folder's own door lets the files' names decide; with a name for all, each file is handed in by itself.
+            files += [folder / each.path for each in scan(folder)]
+    slots = asyncio.Semaphore(service.intake.parallel)
+
+    async def load(path: Path) -> Json:
+        async with slots:
+            record = await service.ingest_file(path, dataset, actor=ACTOR)
+            shown.ended(record)
+            return record
+
+    return records + list(await asyncio.gather(*(load(path) for path in files)))
+
+
+async def _load_folder(service: DataIngestionService, database: str, folder: Path, shown: FileProgress) -> list[Json]:
+    async with DataSyncService(database, folder, intake=service.intake) as inbox:
+        report = await inbox.sync()
+    records = [await service.file(file_id) for file_id in report.files]
+    for record in records:
+        shown.ended(record)
+    shown.known += report.found - len(report.files) - report.waiting
+    shown.waiting += report.waiting
+    return records
+
+
+async def inspect_path(path: Path, *, as_json: bool) -> int:
+    """Show what would be loaded from *path*, read in a memory-limited worker; 1 and one sentence when it cannot be read."""
+    try:
+        async with _manager() as manager:
+            inspection = await manager.with_options(name="inspect").run_cpu_intensive(_inspect, path)
+    except (SheetError, WorkerDied, TaskTimeout) as error:
+        click.echo(f"levelpool: {error}", err=True)
+        return NOT_ALL
+    answer = inspection.to_dict()
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False))
+    else:
+        show_inspection(path.name, answer)
+    return ALL
+
+
+def _inspect(path: Path) -> Inspection:
+    if not path.is_file():
+        raise SheetError(f"{path} does not exist or is no file: check the path")
+    return inspect_file(path, name=path.name)
+
+
+async def undo_file(file_id: int, *, database: str, dry_run: bool) -> Json:
+    """Take one import back, or say what that would do."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        return await service.undo(file_id, dry_run=dry_run, actor=ACTOR)
+
+
+@asynccontextmanager
+async def _manager() -> AsyncIterator[ExecutorManager]:
+    manager = get_executor_manager()
+    try:
+        yield manager
+    finally:
+        await manager.aclose(timeout=0)

@@ -1,0 +1,321 @@
+"""The API over real HTTP: who may do what, what is refused, and that every refusal has a code and a sentence."""
+
+import csv
+import io
+import json
+import socket
+import threading
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from running import ADMIN_TOKEN, start_service
+
+ORDERS = b"Order No,Placed,Amount\n000184,2026-11-01,12.50\n000185,2026-11-02,7.25\n"
+LIMIT = 200_000
+
+ROLES = ("viewer", "operator", "admin", "scrape")
+
+# Who may: v(iewer), o(perator), a(dmin), s(crape). The answer to those who may is not 401 or 403, whatever else it is.
+ADDRESSES = [
+    ("GET", "/api/files", "voa"),
+    ("GET", "/api/files/1", "voa"),
+    ("GET", "/api/files/1/quarantine", "voa"),
+    ("POST", "/api/files", "oa"),
+    ("POST", "/api/files/1/undo?dry_run=true", "oa"),
+    ("POST", "/api/files/999/replay", "oa"),
+    ("POST", "/api/preview", "oa"),
+    ("POST", "/api/sync", "oa"),
+    ("GET", "/api/datasets", "voa"),
+    ("GET", "/api/datasets/orders/rows", "voa"),
+    ("GET", "/api/system/resource-usage", "a"),
+    ("GET", "/api/system/executor-stats", "a"),
+    ("GET", "/api/system/db-pool-stats", "a"),
+    ("GET", "/api/system/alerts", "a"),
+    ("POST", "/api/system/alerts/cpu/silence", "a"),
+    ("GET", "/api/system/stacks", "a"),
+    ("GET", "/metrics", "as"),
+    ("GET", "/openapi.json", "voa"),
+    ("GET", "/", "voa"),
+    ("GET", "/files", "voa"),
+    ("GET", "/datasets", "voa"),
+    ("GET", "/system", "a"),
+    ("GET", "/no/such/address", ""),
+]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    running = start_service(tmp_path_factory.mktemp("service") / "var", LEVELPOOL_MAX_UPLOAD_BYTES=str(LIMIT))
+    yield running
+    assert running.stop() == 0
+    assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def admin(service):
+    return service.client()
+
+
+@pytest.fixture(scope="module")
+def orders(service, admin):
+    """A file that is loaded."""
+    answer = admin.post("/api/files", files={"file": ("orders.csv", ORDERS)})
+    return service.settled(answer.json()["id"])
+
+
+@pytest.fixture(scope="module")
+def clients(service, orders):
+    return {role: service.client(ADMIN_TOKEN if role == "admin" else service.token(role)) for role in ROLES}
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    error = answer.json()["error"]
+    assert error["message"]
+    assert "Traceback" not in error["message"]
+    return answer.status_code, error["code"]
+
+
+# ---------------------------------------------------------------- who may
+
+
+@pytest.mark.parametrize(("method", "path", "who"), ADDRESSES, ids=str)
+def test_address_opens_to_its_roles_and_to_nobody_else(service, clients, method, path, who):
+    """401 without credentials, 403 with too low a role, anything else with a role that may."""
+    assert refusal(service.client(None).request(method, path))[0] == 401
+    assert refusal(service.client("wrong" * 10).request(method, path))[0] == 401
+    for role, client in clients.items():
+        answer = client.request(method, path)
+        may = role[0] in who or (not who and role != "scrape")
+        assert (answer.status_code not in {401, 403}) == may, (role, answer.status_code)
+        if not may:
+            assert refusal(answer) == (403, "role_too_low")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/sign-in", "/static/page.css"])
+def test_open_addresses_need_no_credentials(service, path):
+    """Probes, the sign-in page and its files."""
+    assert service.client(None).get(path).status_code == 200
+
+
+def test_browser_without_session_is_sent_to_sign_in(service):
+    """303 for who asks for HTML, with the way back."""
+    answer = service.client(None).get("/files", headers={"Accept": "text/html"})
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/files")
+
+
+def test_sign_in_is_slowed_down_after_five_failures(service):
+    """The sixth guess within a minute is refused, even with the right token."""
+    client = service.client(None)
+    statuses = [client.post("/sign-in", data={"token": "guess"}).status_code for _ in range(5)]
+    answer = client.post("/sign-in", data={"token": ADMIN_TOKEN})
+
+    assert statuses == [401] * 5
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["retry-after"]) <= 60
+
+
+def test_every_answer_carries_the_security_headers(service, admin):
+    """Pages, JSON, errors and static files alike."""
+    for client, path in ((admin, "/"), (admin, "/api/files"), (admin, "/nope"), (service.client(None), "/static/page.js")):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "expected"),
+    [
+        ("GET", "/api/nope", {}, (404, "not_found")),
+        ("GET", "/api/files/999", {}, (404, "not_found")),
+        ("GET", "/api/files/999/quarantine", {}, (404, "not_found")),
+        ("GET", "/api/files/999/quarantine?format=csv", {}, (404, "not_found")),
+        ("POST", "/api/files/999/undo", {}, (404, "not_found")),
+        ("POST", "/api/files/999/replay", {}, (404, "not_found")),
+        ("GET", "/api/datasets/nope/rows", {}, (404, "not_found")),
+        ("GET", "/api/datasets/levelpool_tokens/rows", {}, (404, "not_found")),
+        ("DELETE", "/api/files", {}, (405, "method_not_allowed")),
+        ("GET", "/api/files?limit=0", {}, (422, "invalid_request")),
+        ("GET", "/api/files?limit=1001", {}, (422, "invalid_request")),
+        ("GET", "/api/files?offset=-1", {}, (422, "invalid_request")),
+        ("GET", "/api/files/one", {}, (422, "invalid_request")),
+        ("GET", "/api/files/99999999999999999999", {}, (422, "invalid_request")),
+        ("GET", "/api/files/1/quarantine?format=xml", {}, (422, "invalid_request")),
+        ("POST", "/api/files", {"files": {"file": ("a.csv", b"")}}, (422, "empty_file")),
+        ("POST", "/api/files", {"files": {"other": ("a.csv", b"a")}}, (422, "no_file")),
+        ("POST", "/api/files", {"json": {}}, (415, "not_multipart")),
+        ("POST", "/api/files", {"files": {"file": ("a.csv", b"a")}, "data": {"dataset": "pg_x"}}, (422, "name_refused")),
+        ("POST", "/api/files", {"files": {"file": ("a.csv", b"a")}, "data": {"dataset": "no good"}}, (422, "name_refused")),
+        ("POST", "/api/files", {"files": {"file": ("a.csv", b"a" * (LIMIT + 1))}}, (413, "too_large")),
+        ("POST", "/api/files", {"files": {"file": ("a.csv", b"a" * LIMIT * 2)}}, (413, "too_large")),
+        ("POST", "/api/preview", {"files": {"file": ("a.csv", b"")}}, (422, "empty_file")),
+        ("POST", "/api/preview", {"files": {"file": ("a.xlsx", b"%PDF-1.7 no sheet")}}, (422, "unreadable_file")),
+        ("POST", "/sign-out", {"content": b"x" * 70_000}, (413, "too_large")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_refusal_has_a_status_a_code_and_a_sentence(admin, method, path, options, expected):
+    """Nothing answers in another shape."""
+    assert refusal(admin.request(method, path, **options)) == expected
+
+
+def test_method_not_allowed_names_every_allowed_method(admin):
+    """GET and POST, although they are two functions here."""
+    assert admin.delete("/api/files").headers["allow"] == "GET, POST"
+
+
+def test_upload_over_the_limit_is_refused_before_its_body_is_sent(service):
+    """A declared length is enough; the limit, the value and the variable are named."""
+    host, port = urlsplit(service.url).hostname, urlsplit(service.url).port
+    with socket.create_connection((host, port), timeout=10) as connection:
+        connection.sendall(
+            f"POST /api/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n"
+            "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 99999999\r\n\r\n".encode()
+        )
+        answer = connection.makefile("rb").read()
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    error = json.loads(body)["error"]
+    assert b" 413 " in head.splitlines()[0]
+    assert (error["value"], error["allowed"] >= LIMIT, error["variable"]) == (99_999_999, True, "LEVELPOOL_MAX_UPLOAD_BYTES")
+
+
+def test_upload_without_a_declared_length_is_counted(service, admin):
+    """Who sends in chunks is cut off when the limit is passed; nothing stays on disk."""
+
+    def body():
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+        for _ in range(20):
+            yield b"x" * 50_000
+        yield b"\r\n--b--\r\n"
+
+    answer = admin.post("/api/files", content=body(), headers={"Content-Type": "multipart/form-data; boundary=b"})
+
+    assert refusal(answer) == (413, "too_large")
+    assert not list((service.folder / "uploads").iterdir())
+
+
+def test_name_with_path_parts_is_made_harmless(service, admin):
+    """Only the last part of a name is kept, and nothing is written outside."""
+    answer = admin.post("/api/files", files={"file": ("../../../tmp/evil orders.csv", ORDERS + b"9,2026-11-03,1\n")})
+
+    assert answer.status_code == 202
+    assert service.settled(answer.json()["id"])["name"] == "evil orders.csv"
+
+
+# ---------------------------------------------------------------- the main job
+
+
+def test_upload_becomes_rows(admin, orders):
+    """202, then loaded; the values keep leading zeros and digits, each row says where it came from."""
+    assert (orders["status"], orders["dataset"], orders["rows_loaded"]) == ("loaded", "orders", 2)
+    answer = admin.get("/api/datasets/orders/rows").json()
+
+    assert answer["total"] == 2
+    first = answer["rows"][0]
+    assert (first["order_no"], first["placed"], first["amount"]) == ("000184", "2026-11-01", "12.50")
+    assert (first["_file_id"], first["_row"]) == (orders["id"], 2)
+
+
+def test_same_content_again_is_a_duplicate(admin, orders, service):
+    """The same bytes under another name load nothing twice."""
+    answer = admin.post("/api/files", files={"file": ("orders copy.csv", ORDERS)}).json()
+    record = service.settled(answer["id"])
+
+    assert (record["status"], record["duplicate_of"]) == ("duplicate", orders["id"])
+
+
+def test_file_in_the_inbox_is_found(service, admin):
+    """What is put into the folder comes in by itself."""
+    (service.inbox / "stock.csv").write_bytes(b"sku,qty\n00012,4\n")
+    found = admin.post("/api/sync").json()
+    assert found["found"] == 1
+
+    for _ in range(200):
+        listed = [each for each in admin.get("/api/files").json()["files"] if each["name"] == "stock.csv"]
+        if listed:
+            break
+        threading.Event().wait(0.1)
+    assert service.settled(listed[0]["id"])["status"] == "loaded"
+
+
+def test_undo_counts_before_it_removes(admin, service):
+    """A dry run changes nothing; the real one takes the rows out; a second one is refused."""
+    sent = admin.post("/api/files", files={"file": ("visits.csv", b"day,visits\n2026-11-01,5\n2026-11-02,6\n")}).json()
+    service.settled(sent["id"])
+    planned = admin.post(f"/api/files/{sent['id']}/undo?dry_run=true").json()
+    assert planned["rows_removed"] == 2
+    assert admin.get("/api/datasets/visits/rows").json()["total"] == 2
+
+    done = admin.post(f"/api/files/{sent['id']}/undo").json()
+    assert (done["status"], done["rows_removed"]) == ("undone", 2)
+    assert admin.get("/api/datasets/visits/rows").json() == {"rows": [], "total": 0}
+    assert refusal(admin.post(f"/api/files/{sent['id']}/undo")) == (409, "file_in_use")
+
+    again = admin.post(f"/api/files/{sent['id']}/replay").json()
+    assert (again["status"], again["rows_loaded"]) == ("loaded", 2)
+
+
+def test_quarantine_comes_as_json_and_as_csv(admin, service):
+    """The same cells; in CSV a value that starts like a formula is guarded."""
+    clean = b"name,qty\n" + b"".join(b"item %d,%d\n" % (number, number) for number in range(30))
+    service.settled(admin.post("/api/files", files={"file": ("parts.csv", clean)}).json()["id"])
+    sent = admin.post("/api/files", files={"file": ("parts-2.csv", clean + b"bolt,=1+1\n")}).json()
+    record = service.settled(sent["id"])
+    assert (record["status"], record["rows_quarantined"]) == ("partial", 1)
+
+    as_json = admin.get(f"/api/files/{sent['id']}/quarantine").json()
+    as_csv = admin.get(f"/api/files/{sent['id']}/quarantine?format=csv")
+    rows = list(csv.DictReader(io.StringIO(as_csv.content.decode("utf-8-sig"))))
+
+    assert as_csv.headers["content-type"].startswith("text/csv")
+    assert as_json["total"] == len(rows) == 1
+    assert (as_json["rows"][0]["value"], rows[0]["value"]) == ("=1+1", "'=1+1")
+
+
+def test_preview_says_what_a_file_would_become_and_loads_nothing(admin):
+    """Columns with types and reasons, and the first rows; no record of it stays."""
+    before = admin.get("/api/files").json()["total"]
+    answer = admin.post("/api/preview", files={"file": ("orders.csv", ORDERS)}).json()
+
+    (sheet,) = answer["sheets"]
+    assert [column["type"] for column in sheet["columns"]] == ["TEXT", "DATE", "NUMERIC"]
+    assert all(column["why"] for column in sheet["columns"])
+    assert len(sheet["rows"]) == 2
+    assert (sheet["complete"], sheet["header_row"]) == (True, 0)
+    assert admin.get("/api/files").json()["total"] == before
+
+
+def test_lists_are_paged(admin, orders):
+    """`limit` and `offset`, newest file first."""
+    everything = admin.get("/api/files").json()
+    second = admin.get("/api/files?limit=1&offset=1").json()
+
+    assert [each["id"] for each in second["files"]] == [everything["files"][1]["id"]]
+    assert second["total"] == everything["total"]
+
+
+# ---------------------------------------------------------------- description
+
+
+def test_openapi_describes_every_address_with_our_errors(admin):
+    """Each operation says what it answers, and every error has the one shape."""
+    described = admin.get("/openapi.json").json()
+    operations = [(path, method, operation) for path, methods in described["paths"].items() for method, operation in methods.items()]
+
+    assert {f"{method.upper()} {path.split('?')[0]}" for method, path, _ in ADDRESSES if path.startswith("/api/system")} <= {
+        f"{method.upper()} {path.replace('{rule}', 'cpu')}" for path, method, _ in operations
+    }
+    for path, method, operation in operations:
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400 and path != "/readyz":
+                schema = answer["content"]["application/json"]["schema"]["$ref"]
+                assert schema.endswith("/ErrorAnswer"), (path, method, status)
+    assert "HTTPValidationError" not in described["components"]["schemas"]

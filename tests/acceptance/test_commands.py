@@ -1,0 +1,253 @@
+"""The command line as processes: what it prints, how it ends, and one sentence when it cannot."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import stat
+
+import pytest
+
+from running import ADMIN_TOKEN, run_levelpool, start_service
+
+ORDERS = b"Order No,Placed,Amount\n000184,2026-11-01,12.50\n000185,2026-11-02,7.25\n"
+
+
+@pytest.fixture
+def var(tmp_path):
+    return tmp_path / "var"
+
+
+@pytest.fixture
+def exports(tmp_path):
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "orders_2026-11-01.csv").write_bytes(ORDERS)
+    return folder
+
+
+def sentence(done) -> str:
+    """The one line on stderr."""
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("levelpool: ")
+    return line
+
+
+# ---------------------------------------------------------------- serve
+
+
+def test_first_start_shows_the_admin_token_once(var):
+    """It is printed at the first start, works, and is never shown again; the database holds only its hash."""
+    first = start_service(var, LEVELPOOL_ADMIN_TOKEN="")
+    token = first.process.stdout.readline().strip().rpartition(" ")[2]
+    assert first.client(token).get("/api/system/executor-stats").status_code == 200
+    assert first.stop() == 0
+    assert token.encode() not in (var / "levelpool.sqlite").read_bytes()
+
+    second = start_service(var, LEVELPOOL_ADMIN_TOKEN="")
+    assert second.client(token).get("/api/files").status_code == 200
+    assert second.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_service_drains_and_ends_with_status_0_even_with_an_open_page(var, number):
+    """An endless stream does not hold the end up."""
+    service = start_service(var)
+    with service.client().stream("GET", "/events") as answer:
+        next(answer.iter_raw())
+        assert service.stop(number) == 0
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_port_that_is_taken_is_told(var):
+    """Status 2, and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = run_levelpool("serve", data_dir=var, LEVELPOOL_PORT=str(port))
+
+    assert done.returncode == 2
+    assert f"port {port}" in sentence(done)
+    assert "LEVELPOOL_PORT" in sentence(done)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"LEVELPOOL_INBOX": "/no/such/inbox"}, "/no/such/inbox does not exist"),
+        ({"LEVELPOOL_INBOX": "/etc/hostname"}, "not a folder"),
+        ({"LEVELPOOL_DATABASE_URL": "postgresql://user:secret@127.0.0.1:9/db"}, "127.0.0.1"),
+        ({"LEVELPOOL_DATABASE_URL": "sqlite:////no/such/folder/x.sqlite"}, "/no/such/folder"),
+        ({"LEVELPOOL_DATABASE_URL": "nonsense"}, "database URL"),
+        ({"LEVELPOOL_PORT": "99999"}, "LEVELPOOL_PORT is '99999'"),
+        ({"LEVELPOOL_ADMIN_TOKEN": "short"}, "LEVELPOOL_ADMIN_TOKEN is 5 characters long"),
+        ({"CPU_EXECUTOR_WORKERS": "many"}, "CPU_EXECUTOR_WORKERS is 'many'"),
+        ({"LEVELPOOL_HOST": "203.0.113.7"}, "203.0.113.7"),
+    ],
+    ids=lambda value: "" if isinstance(value, dict) else value,
+)
+def test_what_keeps_the_service_from_starting_is_one_sentence(var, settings, told):
+    """Status 2, one line, no traceback, no password."""
+    done = run_levelpool("serve", data_dir=var, **settings)
+
+    assert done.returncode == 2
+    assert told in sentence(done)
+    assert "secret" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_inbox_that_cannot_be_read_is_told(var, tmp_path):
+    """Status 2, and which right is missing."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    inbox.chmod(0)
+    done = run_levelpool("serve", data_dir=var, LEVELPOOL_INBOX=str(inbox))
+    inbox.chmod(stat.S_IRWXU)
+
+    assert done.returncode == 2
+    assert "cannot be read" in sentence(done)
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_sync_loads_a_folder_and_finds_nothing_new_the_second_time(var, exports):
+    """Status 0 both times; the rows are there once."""
+    first = run_levelpool("sync", str(exports), data_dir=var)
+    second = run_levelpool("sync", str(exports), data_dir=var)
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "1 loaded" in first.stdout
+    assert "1 known already" in second.stdout
+    with sqlite3.connect(var / "levelpool.sqlite") as connection:
+        assert connection.execute("SELECT count(*) FROM orders").fetchone() == (2,)
+
+
+def test_sync_of_files_into_one_dataset_answers_as_json(var, exports):
+    """A program reads what became of each file."""
+    done = run_levelpool("sync", str(exports / "orders_2026-11-01.csv"), "--dataset", "sales", "--json", data_dir=var)
+    answer = json.loads(done.stdout)
+
+    assert done.returncode == 0, done.stderr
+    assert (answer["found"], answer["loaded"], answer["files"][0]["dataset"]) == (1, 1, "sales")
+
+
+def test_sync_that_sets_rows_aside_or_fails_ends_with_1(var, exports):
+    """Not everything is in the tables, and a script can tell."""
+    (exports / "scan.xlsx").write_bytes(b"%PDF-1.7 no spreadsheet")
+    done = run_levelpool("sync", str(exports), data_dir=var)
+
+    assert done.returncode == 1
+    assert "1 loaded, 1 failed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("sync", "/no/such/file.csv"), "/no/such/file.csv does not exist"),
+        (("sync", "{exports}", "--database", "postgresql://u:secret@127.0.0.1:9/db"), "127.0.0.1"),
+        (("sync", "{exports}", "--dataset", "pg_x"), "pg_x"),
+        (("undo", "77"), "77"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_command_that_could_not_run_ends_with_2_and_a_sentence(var, exports, arguments, told):
+    """Status 2, one line, no traceback, no password."""
+    done = run_levelpool(*(each.format(exports=exports) for each in arguments), data_dir=var)
+
+    assert done.returncode == 2
+    assert told in sentence(done)
+    assert "secret" not in done.stderr
+
+
+def test_inspect_says_what_would_be_loaded_and_why(var, exports):
+    """Every cell is accounted for, no database is made."""
+    done = run_levelpool("inspect", str(exports / "orders_2026-11-01.csv"), "--json", data_dir=var)
+    (sheet,) = json.loads(done.stdout)["sheets"]
+    cells = sheet["cells"]
+
+    assert done.returncode == 0, done.stderr
+    assert [column["type"] for column in sheet["columns"]] == ["TEXT", "DATE", "NUMERIC"]
+    assert cells["read"] == cells["loaded"] + cells["quarantined"] + cells["outside"] == 9
+    assert not (var / "levelpool.sqlite").exists()
+
+
+def test_inspect_for_people_names_columns_and_reasons(var, exports):
+    """The same, to be read."""
+    done = run_levelpool("inspect", str(exports / "orders_2026-11-01.csv"), data_dir=var, COLUMNS="200")
+
+    assert done.returncode == 0, done.stderr
+    assert "order_no" in done.stdout
+    assert "starts with a zero" in done.stdout
+
+
+@pytest.mark.parametrize("content", [b"%PDF-1.7", b"", None], ids=["PDF", "empty", "absent"])
+def test_inspect_of_what_cannot_be_read_ends_with_1_and_a_sentence(var, tmp_path, content):
+    """Not readable is an answer, not an accident."""
+    file = tmp_path / "scan.xlsx"
+    if content is not None:
+        file.write_bytes(content)
+    done = run_levelpool("inspect", str(file), data_dir=var)
+
+    assert done.returncode == 1
+    assert "scan.xlsx" in sentence(done)
+
+
+def test_undo_takes_an_import_back(var, exports):
+    """First only said, then done; a second time is refused with a sentence."""
+    run_levelpool("sync", str(exports), data_dir=var)
+    planned = json.loads(run_levelpool("undo", "1", "--dry-run", "--json", data_dir=var).stdout)
+    done = run_levelpool("undo", "1", data_dir=var)
+    again = run_levelpool("undo", "1", data_dir=var)
+
+    assert planned["rows_removed"] == 2
+    assert (done.returncode, done.stdout.partition(",")[0]) == (0, "2 rows taken out")
+    assert again.returncode == 2
+    assert "undone" in sentence(again)
+
+
+# ---------------------------------------------------------------- what there is
+
+
+def test_capacity_names_the_numbers_and_their_sources(var):
+    """For programs and for people."""
+    answer = json.loads(run_levelpool("capacity", "--json", data_dir=var, CPU_EXECUTOR_WORKERS="3").stdout)
+    shown = run_levelpool("capacity", data_dir=var)
+
+    assert answer["cpu_workers"] == 3
+    assert answer["cpus"] > 0
+    assert answer["cpu_source"] in shown.stdout
+    assert answer["memory_source"] in shown.stdout
+
+
+def test_token_is_made_listed_and_revoked(var):
+    """It is shown once; what is listed is not the token."""
+    made = json.loads(run_levelpool("token", "create", "--role", "operator", "--name", "ann", "--json", data_dir=var).stdout)
+    listed = run_levelpool("token", "list", data_dir=var).stdout
+    assert "ann" in listed
+    assert made["token"] not in listed
+    revoked = run_levelpool("token", "revoke", "1", data_dir=var)
+    again = run_levelpool("token", "revoke", "1", data_dir=var)
+
+    assert (revoked.returncode, again.returncode) == (0, 2)
+    assert "no token 1 to revoke" in sentence(again)
+    assert json.loads(run_levelpool("token", "list", "--json", data_dir=var).stdout)["tokens"][0]["state"] == "revoked"
+
+
+def test_status_asks_the_running_service(var):
+    """0 ready, with files and resources for an admin; 2 when nobody answers."""
+    service = start_service(var)
+    settings = {"LEVELPOOL_URL": service.url, "LEVELPOOL_TOKEN": ADMIN_TOKEN}
+    asked = run_levelpool("status", "--json", data_dir=var, **settings)
+    shown = run_levelpool("status", data_dir=var, **settings)
+    wrong = run_levelpool("status", data_dir=var, **{**settings, "LEVELPOOL_TOKEN": "wrong"})
+    assert service.stop() == 0
+    gone = run_levelpool("status", data_dir=var, **settings)
+
+    answer = json.loads(asked.stdout)
+    assert (asked.returncode, answer["ready"], answer["files"]) == (0, True, [])
+    assert answer["resources"]["cpu"]["cpus"] > 0
+    assert (shown.returncode, "loop lag" in shown.stdout) == (0, True)
+    assert (wrong.returncode, "401" in sentence(wrong)) == (2, True)
+    assert (gone.returncode, "no service answers" in sentence(gone)) == (2, True)

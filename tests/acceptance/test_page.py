@@ -1,0 +1,221 @@
+"""The page in a real browser: sign in, upload, watch it come in, see the rows, take it back."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from running import ADMIN_TOKEN, sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+ORDERS = "Order No,Placed,Amount\n000184,2026-11-01,12.50\n000185,2026-11-02,7.25\n"
+STOCK = "sku,qty\n" + "".join(f"{number:05d},{number % 9}\n" for number in range(40))
+
+DROP = """text => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([text], "dropped.csv", { type: "text/csv" }));
+    for (const kind of ["dragenter", "dragover", "drop"])
+        document.querySelector("[data-drop]").dispatchEvent(
+            new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+}"""
+
+
+def as_file(name: str, text: str) -> dict[str, object]:
+    return {"name": name, "mimeType": "text/csv", "buffer": text.encode()}
+
+
+async def upload(page, *files: dict[str, object]) -> None:
+    await page.set_input_files("#upload-input", list(files))
+
+
+async def test_visitor_is_sent_to_sign_in_and_back(page):
+    """Who follows a link signs in and lands where the link led."""
+    await page.goto("/files?offset=0")
+    assert page.url.endswith("/sign-in?next=/files%3Foffset%3D0")
+    await page.fill("#token", ADMIN_TOKEN)
+    await page.click("button[type=submit]")
+
+    await page.wait_for_url("**/files?offset=0")
+
+
+async def test_wrong_token_is_told_in_a_sentence(page):
+    """A mistyped token stays on the sign-in page, which says what to do."""
+    await page.goto("/sign-in")
+    await page.fill("#token", "not-a-token")
+    await page.click("button[type=submit]")
+
+    assert "not valid" in await page.text_content("[role=alert]")
+    page.complaints.clear()  # the browser itself notes the status 401
+
+
+async def test_session_cookie_is_out_of_reach_for_scripts(page):
+    """HttpOnly and SameSite=Strict: neither a script nor another site can use it."""
+    await sign_in(page)
+    (cookie,) = await page.context.cookies()
+
+    assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == ("levelpool_session", True, "Strict")
+    assert not await page.evaluate("document.cookie")
+
+
+async def test_upload_comes_in_live_and_its_rows_are_seen(page):
+    """Choose a file, see it loaded without a reload, follow the link to its rows."""
+    await sign_in(page, path="/files")
+    await upload(page, as_file("orders_2026-11-01.csv", ORDERS))
+    row = page.locator("tr", has_text="orders_2026-11-01.csv")
+    await row.locator(".status.loaded").wait_for()
+
+    await row.get_by_role("link", name="orders", exact=True).click()
+    await page.wait_for_url("**/datasets/orders")
+    assert "2 rows" in await page.text_content("main")
+    assert await page.locator("td", has_text="000184").count() == 1
+
+
+async def test_dropped_file_is_uploaded(page):
+    """Drag and drop does what the button does."""
+    await sign_in(page, path="/files")
+    await page.evaluate(DROP, ORDERS.replace("000184", "000999"))
+
+    await page.locator("tr", has_text="dropped.csv").locator(".status.loaded").wait_for()
+
+
+async def test_file_shows_columns_with_reasons_and_is_undone_after_a_question(page):
+    """One page says what was decided and why, asks before it takes rows out, and shows that they are out."""
+    await sign_in(page, path="/files")
+    await upload(page, as_file("returns.csv", ORDERS.replace("000185", "000777")))
+    await page.locator("tr", has_text="returns.csv").locator(".status.loaded").wait_for()
+    await page.get_by_role("link", name="returns.csv").click()
+    assert "starts with a zero" in await page.text_content("main")
+
+    await page.get_by_role("button", name="Undo this import").click()
+    dialog = page.locator("dialog[open]")
+    await dialog.wait_for()
+    assert "2 rows are taken out" in await dialog.text_content()
+    await dialog.get_by_role("button", name="Undo the import").click()
+    await page.locator("#file .status.undone").wait_for()
+
+    await page.get_by_role("button", name="Load again").click()
+    await page.locator("#file .status.loaded").wait_for()
+
+
+async def test_quarantine_is_shown_and_downloaded(page):
+    """What was set aside stands on the file's page, and in a CSV."""
+    await sign_in(page, path="/files")
+    await upload(page, as_file("stock.csv", STOCK))
+    await page.locator("tr", has_text="stock.csv").locator(".status.loaded").wait_for()
+    await upload(page, as_file("stock-2.csv", STOCK + "00040,many\n"))
+    row = page.locator("tr", has_text="stock-2.csv")
+    await row.locator(".status.partial").wait_for()
+    await row.get_by_role("link", name="stock-2.csv").click()
+    assert "many" in await page.text_content("#quarantine-rows")
+
+    async with page.expect_download() as downloading:
+        await page.get_by_role("link", name="Download as CSV").click()
+    lines = Path(await (await downloading.value).path()).read_text(encoding="utf-8-sig").splitlines()  # noqa: ASYNC240
+
+    assert lines[0] == "sheet,row,column,value,reason"
+    assert ",42,qty,many," in lines[1]
+
+
+async def test_too_large_and_empty_files_are_refused_before_they_are_sent(page):
+    """The page says which limit, and how large the file is."""
+    await sign_in(page, path="/files")
+    await page.evaluate("document.querySelector('[data-drop]').dataset.limit = 10")
+    await upload(page, as_file("large.csv", ORDERS), as_file("empty.csv", ""))
+
+    refusals = await page.locator("[data-uploads] .why").all_text_contents()
+    assert any("the limit is 10 B" in each for each in refusals)
+    assert any("empty" in each for each in refusals)
+
+
+async def test_what_is_no_spreadsheet_says_so_in_the_list(page):
+    """The sentence of the reader stands where the person looks."""
+    await sign_in(page, path="/files")
+    await upload(page, {"name": "picture.csv", "mimeType": "text/csv", "buffer": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"})
+    row = page.locator("tr", has_text="picture.csv")
+
+    await row.locator(".status.failed").wait_for()
+    assert "not a spreadsheet" in await row.text_content()
+
+
+async def test_system_page_is_live(page):
+    """The figures come through the stream, not by asking again and again."""
+    await sign_in(page, path="/system")
+    await page.locator("[data-live-state][data-state=on]").wait_for()
+    await page.locator("figcaption [data-live]").filter(has_text=re.compile(r"\d")).first.wait_for()
+    assert await page.locator("canvas").count() == 2
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    await page.wait_for_timeout(3000)
+
+    assert len(requests) <= 1
+
+
+async def test_viewer_sees_no_way_to_change_anything(page, service):
+    """What a role may not do is not offered, and refused when it is tried all the same."""
+    await sign_in(page, service.token("viewer"), "/files")
+
+    assert not await page.locator("[data-drop]").count()
+    assert not await page.get_by_role("link", name="System").count()
+    answer = await page.evaluate(
+        "fetch('/api/sync', {method: 'POST', headers: {'X-CSRF-Token': document.body.dataset.csrf}}).then(r => r.status)"
+    )
+    assert answer == 403
+    page.complaints.clear()  # the browser itself notes the status 403
+
+
+async def test_change_without_csrf_token_is_refused(page):
+    """The cookie alone changes nothing."""
+    await sign_in(page)
+    answer = await page.evaluate("fetch('/api/sync', {method: 'POST'}).then(async r => [r.status, await r.json()])")
+
+    assert answer[0] == 403
+    assert answer[1]["error"]["code"] == "csrf"
+    page.complaints.clear()  # the browser itself notes the status 403
+
+
+async def test_sign_out_ends_the_session(page):
+    """Afterwards the old cookie opens nothing."""
+    await sign_in(page)
+    (cookie,) = await page.context.cookies()
+    await page.get_by_role("button", name="Sign out").click()
+    await page.wait_for_url("**/sign-in")
+    await page.context.add_cookies([cookie])
+    await page.goto("/files")
+
+    assert "/sign-in" in page.url
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_no_page_breaks_the_content_security_policy(page, scheme):
+    """Nothing inline, nothing from elsewhere: the browser has nothing to complain about (the fixture looks)."""
+    await page.emulate_media(color_scheme=scheme)
+    await sign_in(page)
+    for path in ("/", "/files", "/files/1", "/datasets", "/datasets/orders", "/system", "/no/such/page"):
+        await page.goto(path)
+        await page.wait_for_load_state("load")
+        assert await page.locator("h1").count() == 1, path
+    # The browser itself notes the status 404 of the last one.
+    page.complaints[:] = [each for each in page.complaints if "404" not in each]
+
+
+async def test_page_fits_a_phone(page):
+    """Nothing makes a page wider than the screen; wide tables scroll in their own frame."""
+    await page.set_viewport_size({"width": 360, "height": 740})
+    await sign_in(page)
+    for path in ("/", "/files", "/files/1", "/datasets", "/datasets/orders", "/system"):
+        await page.goto(path)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+async def test_every_control_has_a_name(page):
+    """A screen reader can say what each button, link and field is for."""
+    await sign_in(page)
+    for path in ("/", "/files", "/files/1", "/datasets", "/datasets/orders", "/system"):
+        await page.goto(path)
+        nameless = await page.evaluate(
+            """() => [...document.querySelectorAll("a, button, input:not([type=hidden]):not([hidden])")].filter(each =>
+                !each.textContent.trim() && !each.ariaLabel && !each.labels?.length).map(each => each.outerHTML)"""
+        )
+        assert not nameless, json.dumps(nameless)

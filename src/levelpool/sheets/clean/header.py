@@ -86,7 +86,8 @@ class _Beneath:
         if not seen:
             return False
         solid = seen["number"] + seen["date"] + seen["boolean"]
-        return solid >= _MOSTLY * (seen.total() - seen["error"]) and solid > 0
+        texts = seen["text"]
+        return solid > texts if solid + texts >= 5 else solid >= _MOSTLY * (solid + texts) and solid > 0
 
     def texts(self, column: int) -> list[str]:
         return [row.cells[column] or "" for row in self.rows[:_BENEATH] if column < len(row.cells) and row.cells[column]]
@@ -101,12 +102,12 @@ def find_head(rows: Sequence[Row], merges: "Merges") -> Head:
     runs = _runs(rows)
     start = 0
     for number, run in enumerate(runs):
-        found = _header_in(run, runs[number + 1] if number + 1 < len(runs) else [])
+        found = _header_in(run, runs[number + 1] if number + 1 < len(runs) else [], merges)
         if found is None:
             start += len(run)
             continue
         place, why = found
-        wider = _next_table(runs[number:], place)
+        wider = _next_table(runs[number:], place, merges)
         if wider and _is_key_value(run):
             start += len(run)
             continue
@@ -164,7 +165,7 @@ def _with_header(rows: Sequence[Row], place: int, start: int, why: str, merges: 
 # ---------------------------------------------------------------- one row
 
 
-def _header_in(run: list[Row], following: list[Row]) -> tuple[int, str] | None:
+def _header_in(run: list[Row], following: list[Row], merges: "Merges") -> tuple[int, str] | None:
     """The place of the header in a run of rows and why it is certain; *following* is the next run, for a header that a blank row follows."""
     best: tuple[int, str, float] | None = None
     for place, row in enumerate(run[:_LOOK]):
@@ -178,7 +179,19 @@ def _header_in(run: list[Row], following: list[Row]) -> tuple[int, str] | None:
             coverage = len(set(row.filled()) & beneath.looks.keys()) / max(1, len(beneath.looks))
             if best is None or coverage > best[2]:
                 best = place, why, coverage
-    return best[:2] if best else None
+    if best is None or not all(_may_stand_above(run, place, best[0], merges) for place in range(best[0])):
+        return None
+    return best[:2]
+
+
+def _may_stand_above(run: list[Row], place: int, header: int, merges: "Merges") -> bool:
+    """Whether a row above the header is a title or part of the header, and no record."""
+    filled, names = run[place].filled(), [run[header].cells[column] for column in run[header].filled()]
+    if any(box.last_column > box.first_column for box in merges.at(run[place].number)):
+        return True
+    if place == header - 1 and len(set(names)) < len(names):
+        return True
+    return len(filled) < len(names) and (len(filled) <= 2 or len(filled) * 2 <= len(names))
 
 
 def _is_data(row: Row, beneath: _Beneath) -> bool:
@@ -197,6 +210,8 @@ def _certain(row: Row, beneath: _Beneath) -> str | None:
     filled = row.filled()
     named = [column for column in filled if row.looks(column) == "text"]
     if not named or (len(named) != len(filled) and not _is_years(row, filled)):
+        return None
+    if len(filled) <= 2 and any(_is_key(row.cells[column] or "") for column in filled):
         return None
     if not beneath.rows:
         return _certain_alone(row, filled)
@@ -238,6 +253,11 @@ def _certain_among_texts(row: Row, named: list[int], beneath: _Beneath) -> str |
         if repeating:
             return f"row {row.number} holds {texts[repeating[0]]!r} above texts that come again and again"
     return None
+
+
+def _is_key(text: str) -> bool:
+    """Whether a text asks for a value beside it ("Customer:") or brings it along ("Unit: EUR")."""
+    return ":" in text or "：" in text
 
 
 def _has_digit(text: str) -> bool:
@@ -289,15 +309,15 @@ def _is_key_value(run: list[Row]) -> bool:
     pairs = [row.filled() for row in run if len(row.filled()) == 2]
     looks = {row.looks(row.filled()[1]) for row in run[1:] if len(row.filled()) == 2}
     keys = [row.cells[filled[0]] or "" for row in run if (filled := row.filled())]
-    colon = any(key.rstrip().endswith((":", "：")) for key in keys)
+    colon = any(map(_is_key, keys))
     return colon or len(pairs) < 3 or len(looks) > 1
 
 
-def _next_table(runs: list[list[Row]], place: int) -> bool:
+def _next_table(runs: list[list[Row]], place: int, merges: "Merges") -> bool:
     """Whether a wider table with a certain header follows the one at *place* of the first run."""
     width = len(runs[0][place].filled())
     for number, run in enumerate(runs[1:], 1):
-        found = _header_in(run, runs[number + 1] if number + 1 < len(runs) else [])
+        found = _header_in(run, runs[number + 1] if number + 1 < len(runs) else [], merges)
         if found and len(run[found[0]].filled()) > max(2, width):
             return True
     return False
@@ -331,6 +351,8 @@ def _first_header(rows: Sequence[Row], place: int, start: int, merges: "Merges")
         width = (min(row.filled()), max(row.filled()))
         groups = [box for box in merges.at(above.number) if box.last_column > box.first_column]
         partial = [box for box in groups if box.first_column > width[0] or box.last_column < width[1]]
+        if any(_is_key(above.cells[column] or "") for column in above.filled()):
+            break
         names = [row.cells[column] for column in row.filled()]
         doubled = len(set(names)) < len(names)
         if (partial and len(above.filled()) > 1) or (partial and above.filled()[0] > width[0]):

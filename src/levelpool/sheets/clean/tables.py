@@ -104,6 +104,11 @@ class _Draft:
     def set_aside(self, row: Row, reason: Aside) -> None:
         self.outside.append(Outside(row.number, reason.value, row.texts()))
 
+    def pass_blank(self, row: int) -> None:
+        """The table goes on at *row*, behind a blank row."""
+        self.gaps.append(row)
+        self.blank_before_sparse = True
+
     def is_repeated(self, row: Row) -> Aside | None:
         """Whether the row stood above the data already: as a header, or as a title."""
         if row.texts() in self._header.values():
@@ -131,6 +136,7 @@ class _Draft:
         plain = [place for place in range(len(batch.rows)) if place not in held] if special else range(len(batch.rows))
         if plain:
             self._flush_sparse()
+            self.blank_before_sparse = False
             self.add(pick(batch, plain) if special else batch)
         if special:
             self._sort(special, plain[-1] if plain else -1, batch)
@@ -211,14 +217,25 @@ class _Draft:
 
     def close(self) -> None:
         """The table has ended: decide about the rows of one text behind its data."""
-        wide = len(self.evidence) >= 3
-        notes = [row for row in self.sparse if wide and (self.blank_before_sparse or _is_note(row))]
+        notes = [row for row in self.sparse if self._is_footer(row)]
         rest = [row for row in self.sparse if row not in notes]
         for row in notes:
             self.set_aside(row, Aside.FOOTER)
         self.sparse = []
         if rest:
             self.add(_batch(rest))
+
+    def is_narrow(self, row: Row) -> bool:
+        """Whether a row fills so few columns that it may be a note."""
+        return 0 < len(row.filled()) * 2 < len(self.evidence)
+
+    def _is_footer(self, row: Row) -> bool:
+        """A text behind the last record is a note when a blank row parts them, or when it stands where numbers or dates stand and reads like one."""
+        column = row.filled()[0]
+        if not self.is_narrow(row):
+            return False
+        above = self.evidence[column].looks if column in self.evidence else ""
+        return self.blank_before_sparse or (above not in {"", "text"} and _is_note(row))
 
 
 class _Scan:
@@ -286,8 +303,7 @@ class _Scan:
             if not follows and not (fresh and first == start):
                 if not self._goes_on(draft, batch, first):
                     return first
-                draft.gaps.append(batch.rows[first])
-                draft.blank_before_sparse = True
+                draft.pass_blank(batch.rows[first])
             self._last_row = batch.rows[last - 1]
             if (first, last) == (0, end):
                 draft.take(batch)
@@ -332,7 +348,7 @@ class _Scan:
             head = self._first_head(rows)
             self._open(head)
             return head.length
-        if final and all(_is_note(row, most=2) for row in rows):
+        if final and all(draft.is_narrow(row) and _is_note(row, most=2) for row in rows):
             for row in rows:
                 draft.set_aside(row, Aside.FOOTER)
             return len(rows)
@@ -346,7 +362,7 @@ class _Scan:
                 draft.set_aside(row, Aside.UNITS)
             return head.length
         if not head.header and _fits(draft, rows):
-            draft.gaps.append(rows[0].number)
+            draft.pass_blank(rows[0].number)
             return 0
         draft.close()
         self._open(head)

@@ -184,10 +184,24 @@ def test_totals_in_text_add_up_in_their_notation():
 
 
 def test_notes_behind_the_data_are_footers():
-    """Notes behind a blank row, or a sentence right behind the data, are no records."""
-    plan = only([*ORDERS, ["Printed by the back office"], None, ["End"]])
+    """A text behind a blank row, or a sentence right behind the data where numbers stand, is no record."""
+    plan = only([*[row[::-1] for row in ORDERS], ["Printed by the back office"], None, ["End"]])
 
     assert reasons(plan) == {1: "header", 5: "footer", 7: "footer"}
+    assert [column.type for column in plan.columns] == [ColumnType.NUMERIC, ColumnType.TEXT, ColumnType.TEXT]
+
+
+def test_a_record_with_a_single_text_is_data():
+    """Where texts stand above, a sentence in the last row may be a record that is otherwise blank."""
+    assert reasons(only([*ORDERS, ["This record has blanks"], ["so has this"]])) == {1: "header"}
+
+
+def test_texts_behind_a_blank_row_of_a_narrow_table_are_data():
+    """In a table of two columns of text, two texts are a record."""
+    plan = only([["name", "city"], ["Anna", "Graz"], ["Bob", "Cork"], None, ["Mei", "Porto"], ["Ana", None]])
+
+    assert reasons(plan) == {1: "header"}
+    assert plan.box.last_row == 6
 
 
 def test_a_short_last_record_is_data():
@@ -298,3 +312,42 @@ def test_a_row_of_blanks_above_a_table_is_no_obstacle():
     plan = only([["Class profile"], ["   "], None, *ORDERS])
 
     assert plan.header_row == 3
+
+
+def test_records_above_a_text_row_are_no_titles():
+    """A row of texts among records is no header: what stands above it would be dropped."""
+    plan = only([["Tea", 5, 8], ["Cup", 3, 1], ["Name", "Amount", "Count"], ["Tin", 3, 4], ["Tray", 1, 2]])
+
+    assert plan.header_row is None
+    assert not plan.outside
+
+
+def test_pairs_of_key_and_value_are_no_header():
+    """A form with a colon behind each name has no header."""
+    plan = only([["Remark:", "all is well"], ["Comment:", "none"], ["Result:", "10"], ["Price:", "12"]])
+
+    assert plan.header_row is None
+
+
+def test_a_row_of_keys_above_the_header_is_a_title():
+    """ "Unit: EUR" says something about the table, also in merged cells above its columns."""
+    rows = [["Made by: Ana", None, "Unit: EUR", None], ["Asset", "Begin", "Debt", "Begin"], ["Cash", 1, "Loan", 2], ["Stock", 3, "Bond", 4]]
+
+    plan = only(rows, merges=(Box(1, 0, 1, 1), Box(1, 2, 1, 3)))
+
+    assert reasons(plan) == {1: "title", 2: "header"}
+
+
+def test_a_column_with_many_gaps_still_proves_the_header():
+    """More numbers than texts under a text are enough when there are several."""
+    rows = [["ware", "menge"], ["Tee", "n/a"], ["Tasse", "5"], ["Dose", "7"], ["Sieb", "-"], ["Kanne", "3"], ["Löffel", "2"]]
+
+    assert only(rows).header_row == 0
+
+
+def test_a_blank_row_far_above_makes_no_footer():
+    """Only a blank row right above a text parts it from the records."""
+    plan = only([*ORDERS, None, ["A-4", "Lyon", 1], ["A-5"]])
+
+    assert reasons(plan) == {1: "header"}
+    assert plan.box.last_row == 7

@@ -2,15 +2,22 @@
 
 from levelpool.sheets.clean.options import ColumnOptions, TableOptions
 from levelpool.sheets.frames import Table
+from levelpool.sheets.importer import RawDataImporter
+from levelpool.sheets.ingestion import DataIngestionService
 from levelpool.sheets.inspect import Inspection, inspect_file
 from levelpool.sheets.parser import ExcelParser
+from levelpool.sheets.sync import DataSyncService, SyncReport
 from levelpool.sheets.table import ColumnType
 
 __all__ = [
     "ColumnOptions",
     "ColumnType",
+    "DataIngestionService",
+    "DataSyncService",
     "ExcelParser",
     "Inspection",
+    "RawDataImporter",
+    "SyncReport",
     "Table",
     "TableOptions",
     "inspect_file",

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from itertools import chain, repeat
+from typing import TYPE_CHECKING
 
-import psycopg
 import sqlalchemy as sa
 
 from levelpool.errors import DatabaseError
@@ -11,6 +11,9 @@ from levelpool.sheets.errors import SheetError
 from levelpool.sheets.load.schema import SchemaPlan
 from levelpool.sheets.load.target import META_COLUMNS, SheetRows, Target, quote
 from levelpool.sheets.table import ColumnType, StoredColumn
+
+if TYPE_CHECKING:
+    import psycopg
 
 MOST_COLUMNS = 1600
 """PostgreSQL's own limit."""
@@ -83,7 +86,10 @@ class PostgresqlTarget(Target):
                 write(row)
         return set()
 
-    def _psycopg(self) -> psycopg.Connection[object]:
+    def _psycopg(self) -> "psycopg.Connection[object]":
+        # Only here, where it is in use already: whoever works with SQLite stays without its megabytes.
+        import psycopg  # noqa: PLC0415
+
         raw = self.connection.connection.driver_connection
         if not isinstance(raw, psycopg.Connection):
             raise DatabaseError("PostgreSQL is reached through psycopg 3 only: use a postgresql:// URL")

@@ -3,9 +3,6 @@
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 
 from levelpool.errors import DatabaseError
 
@@ -20,6 +17,11 @@ def migrate(connection: sa.Connection) -> None:
 
     Runs in the transaction of *connection*, which the caller commits. Raises `DatabaseError` when a newer levelpool has been here.
     """
+    # Only who migrates needs it: worker processes stay without it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = Config()

@@ -37,6 +37,7 @@ from levelpool.lanes.lane import (
     ThreadTicket,
     lane_full,
     now,
+    running_loop,
     task_name,
 )
 from levelpool.lanes.process.birth import Cradle, death, worker_environment
@@ -547,7 +548,13 @@ class ProcessLane:
             return
         worker.sent[call.number] = call
         payload = call.payload
-        self._send(worker, pack(TASK, call.number, call.meta, payload), payload.fd if isinstance(payload, Parcel) else -1)
+        frame = pack(TASK, call.number, call.meta, payload)
+        if isinstance(payload, Parcel):
+            self._send(worker, frame, payload.fd)
+        elif len(worker.sent) > 1:
+            self._send_soon(worker, frame)
+        else:
+            self._send(worker, frame)
         if self._limits.memory_limit is not None:
             self._arm(MEMORY_TICK)
         if len(worker.sent) > 1:
@@ -564,6 +571,16 @@ class ProcessLane:
             data, fd = data[sent:], -1 if sent else fd
             self._watch_writing(worker, talk)
         worker.outgoing.append((data, os.dup(fd) if fd >= 0 else -1))
+
+    def _send_soon(self, worker: _Worker, data: bytes) -> None:
+        """Send with whatever else comes in this turn of the loop: the worker is busy anyway, and a system call costs more than a no-op."""
+        home, talk = self._home, worker.talk
+        if not worker.outgoing and home is not None and talk is not None:
+            if running_loop() is not home:
+                self._send(worker, data)
+                return
+            home.call_soon(self._on_writable, home, worker, talk)
+        worker.outgoing.append((data, -1))
 
     def _start(self, number: int) -> None:
         try:
@@ -1030,15 +1047,17 @@ class ProcessLane:
             if worker.talk is not talk:
                 return
             while worker.outgoing:
-                data, fd = worker.outgoing[0]
+                data, fd = worker.outgoing.popleft()
+                while fd < 0 and worker.outgoing and worker.outgoing[0][1] < 0 and len(data) < SMALL:
+                    data += worker.outgoing.popleft()[0]
                 sent = _send_some(talk, data, fd)
                 if fd >= 0 and sent:
                     os.close(fd)
                     fd = -1
                 if sent < len(data):
-                    worker.outgoing[0] = (data[sent:], fd)
+                    worker.outgoing.appendleft((data[sent:], fd))
+                    home.add_writer(talk.fileno(), self._on_writable, home, worker, talk)
                     return
-                worker.outgoing.popleft()
             home.remove_writer(talk.fileno())
 
     def _watch_control(self, cradle: Cradle) -> None:

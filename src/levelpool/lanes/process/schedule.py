@@ -6,7 +6,7 @@ to do (start a worker, send a call to it, take a call back, kill or retire a wor
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -256,8 +256,13 @@ class Schedule:
 
     # ------------------------------------------------------------ what to do
 
-    def decide(self, now: float) -> Iterator[Action]:
+    def decide(self, now: float) -> Iterable[Action]:
         """What to do now; each action counts as done when the next one is asked for."""
+        if self._waiting or self._parting or len(self._seats) > self.max_workers:
+            return self._decide(now)
+        return ()
+
+    def _decide(self, now: float) -> Iterator[Action]:
         if self._parting or len(self._seats) > self.max_workers:
             yield from self._retire_leavers()
         while self._waiting:

@@ -15,10 +15,10 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 from levelpool.errors import ResultTooLarge
 
@@ -67,8 +67,7 @@ class Parcel:
             self.fd = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One message."""
 
     kind: int
@@ -97,7 +96,7 @@ class Framer:
         self._buffer = b""
         self._fds: deque[int] = deque()
 
-    def feed(self, data: bytes, fds: list[int]) -> Iterator[Frame]:
+    def feed(self, data: bytes, fds: Sequence[int]) -> Iterator[Frame]:
         """The frames that are complete with *data*."""
         self._fds.extend(fds)
         buffer = self._buffer + data if self._buffer else data
@@ -120,9 +119,11 @@ class Framer:
             os.close(self._fds.popleft())
 
 
-def receive(sock: socket.socket, flags: int = 0) -> tuple[bytes, list[int]]:
+def receive(sock: socket.socket) -> tuple[bytes, Sequence[int]]:
     """Bytes and memory files; no bytes mean that the other side is gone."""
-    data, ancillary, _, _ = sock.recvmsg(1 << 17, _FD_SPACE, flags | _CLOEXEC)
+    data, ancillary, _, _ = sock.recvmsg(1 << 17, _FD_SPACE, _CLOEXEC)
+    if not ancillary:
+        return data, _NO_FDS
     fds: list[int] = []
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -130,8 +131,9 @@ def receive(sock: socket.socket, flags: int = 0) -> tuple[bytes, list[int]]:
     return data, fds
 
 
+_NO_FDS: tuple[int, ...] = ()
 _FD_SPACE = socket.CMSG_LEN(16 * 4)
-_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_CLOEXEC = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))
 
 
 # ---------------------------------------------------------------- objects to bytes

@@ -170,7 +170,10 @@ class Worker:
             if wishes.get("progress"):
                 progress.process_reports_to(_ProgressSender(self, frame.call))
             parcel = frame.parcel()
-            call = decode_large(parcel, self._found) if parcel else decode_small(frame.body, self._found)
+            if parcel:
+                call = decode_large(parcel, self._found)
+            else:
+                call = decode_small(frame.body, self._found if b"__main__" in frame.body else None)
         except Exception as error:
             raise TaskNotPicklable(_why_not_unpacked(error)) from error
         func, args, kwargs = call

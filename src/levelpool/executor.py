@@ -20,7 +20,9 @@ from levelpool.capacity.detect import detect_capacity
 from levelpool.errors import LaneClosed, SettingsError
 from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, LaneStats, Progress, StreamingLane, TaskStats, now
 from levelpool.lanes.process.pool import ProcessLane, ProcessLimits
+from levelpool.lanes.process.schedule import Gate
 from levelpool.lanes.thread import ThreadLane
+from levelpool.neighbours import CpuShare
 from levelpool.settings import Settings
 from levelpool.sizing import size
 
@@ -123,6 +125,7 @@ class ExecutorManager(_Calls):
         carry: Sequence[contextvars.ContextVar[Any]] = (),
         preload: Sequence[str] = (),
         worker_environment: Mapping[str, str] | None = None,
+        gate: Gate | None = None,
         lanes: tuple[StreamingLane, Lane] | None = None,
     ) -> None:
         """
@@ -132,7 +135,8 @@ class ExecutorManager(_Calls):
         bytes is killed with its call; by default there is no limit. It ends after *worker_idle_timeout* seconds without work, and is replaced after
         *worker_max_tasks* calls. A result over *max_result_bytes* is refused. *carry* names context variables whose values travel pickled.
         *preload* names modules that are imported once and shared by all workers; they must not start threads. *worker_environment* is what
-        workers find in `os.environ`; by default a copy of ours without what looks like a secret. *lanes* replaces both lanes, for tests.
+        workers find in `os.environ`; by default a copy of ours without what looks like a secret. *gate* is shared with managers of other processes:
+        together they have no more workers at work than it allows (see `levelpool.neighbours.CpuShare`). *lanes* replaces both lanes, for tests.
         """
         for name, value in (("cpu_workers", cpu_workers), ("io_workers", io_workers), ("worker_max_tasks", worker_max_tasks)):
             if value is not None and value < 1:
@@ -148,6 +152,7 @@ class ExecutorManager(_Calls):
                 carry=carry,
                 preload=preload,
                 environment=worker_environment,
+                gate=gate,
             )
             cpu: StreamingLane = ProcessLane("cpu", cpu_workers or (sizes.cpu_workers if sizes else 1), limits)
             io: Lane = ThreadLane("io", io_workers or (sizes.io_workers if sizes else 2), queue_limit=io_queue_limit)
@@ -351,7 +356,11 @@ def get_executor_manager() -> ExecutorManager:
 
 
 def make_manager(settings: Settings) -> ExecutorManager:
-    """A manager as *settings* and the container say."""
+    """
+    A manager as *settings* and the container say.
+
+    With several web workers (`WEB_CONCURRENCY`) it shares the worker processes of the host with theirs.
+    """
     sizes = size(
         detect_capacity(),
         environment=settings.environment,
@@ -367,4 +376,5 @@ def make_manager(settings: Settings) -> ExecutorManager:
         worker_memory_limit=sizes.worker_memory_limit,
         worker_idle_timeout=settings.worker_idle_timeout,
         worker_max_tasks=settings.worker_max_tasks,
+        gate=CpuShare(settings.runtime_dir or settings.data_dir / "run", sizes.cpu_workers) if settings.web_concurrency > 1 else None,
     )

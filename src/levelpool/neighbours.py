@@ -17,6 +17,7 @@ import stat
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ MOST_SEATS = 256
 _LEADER = 0
 _FIRST_SEAT = 1_000
 _FIRST_SLOT = 10_000
+_FIRST_WANT = 20_000
 _LONGEST_QUESTION = 1_000
 
 
@@ -119,8 +121,12 @@ class LockFile:
         with self._lock:
             if byte in self._held:
                 return True
+        return self.others_hold(byte)
+
+    def others_hold(self, first: int, count: int = 1) -> bool:
+        """Whether another process holds any of *count* locks."""
         # Asking, and not trying: somebody who tries at the same moment must not find it taken by us.
-        question = _pack_flock(fcntl.F_WRLCK, byte)
+        question = _pack_flock(fcntl.F_WRLCK, first, count)
         return _flock_type(fcntl.fcntl(self._descriptor, fcntl.F_GETLK, question)) != fcntl.F_UNLCK
 
 
@@ -128,48 +134,90 @@ class LockFile:
 _FLOCK = "qqihh" if sys.platform == "darwin" else "hhqqi4x"
 
 
-def _pack_flock(kind: int, byte: int) -> bytes:
+def _pack_flock(kind: int, first: int, count: int) -> bytes:
     if sys.platform == "darwin":
-        return struct.pack(_FLOCK, byte, 1, 0, kind, os.SEEK_SET)
-    return struct.pack(_FLOCK, kind, os.SEEK_SET, byte, 1, 0)
+        return struct.pack(_FLOCK, first, count, 0, kind, os.SEEK_SET)
+    return struct.pack(_FLOCK, kind, os.SEEK_SET, first, count, 0)
 
 
 def _flock_type(answer: bytes) -> int:
     return int(struct.unpack(_FLOCK, answer)[3 if sys.platform == "darwin" else 0])
 
 
-class Slots:
+class CpuShare:
     """
-    One slot for each CPU worker of the host, held while a call runs: over all processes no more calls run than there are slots.
+    This process's share of the CPU workers of the host: a slot for each of its workers that is at work.
 
-    `try_take` never waits. Usable from any thread.
+    Over all processes no more workers are at work than there are slots; who is idle holds none. Every *turn* seconds a process
+    that has used its slots, while others want some, lets one go for a *pause*, so that everybody gets a turn.
+    Nothing waits here; usable from any thread. Raises `SettingsError` for a folder that cannot be used.
     """
 
-    def __init__(self, folder: Path, count: int) -> None:
-        self._locks = LockFile.at(folder / "locks")
-        self._count = count
+    def __init__(
+        self, folder: Path, slots: int, *, turn: float = 0.25, pause: float = 0.1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._locks = LockFile.at(open_folder(folder) / "locks")
+        self._slots = slots
+        self._turn = turn
+        self._pause = pause
+        self._clock = clock
+        self._held: list[int] = []
+        self._want: int | None = None
+        self._turn_ends = 0.0
+        self._pause_ends = 0.0
 
-    def resize(self, count: int) -> None:
-        """Use so many slots from now on; those beyond are given back as their calls end."""
-        self._count = count
+    def resize(self, slots: int) -> None:
+        """The host has so many slots from now on; those beyond are given back as they become free."""
+        self._slots = slots
 
-    def try_take(self) -> int | None:
-        """A slot, or None when all are taken."""
-        # Everybody starts at a place of their own, so that they seldom try the same byte.
-        start = os.getpid()
-        for offset in range(self._count):
-            slot = (start + offset) % self._count
-            if self._locks.try_lock(_FIRST_SLOT + slot):
-                return slot
-        return None
+    def allow(self, workers: int) -> bool:
+        """Whether so many of our workers may be at work; if so, their slots are ours from now on."""
+        while len(self._held) < workers:
+            slot = self._free_slot() if workers <= self._slots and self._clock() >= self._pause_ends else None
+            if slot is None:
+                self._say_that_we_want(wanted=True)
+                return False
+            if self._want is not None:
+                self._turn_ends = self._clock() + self._turn  # we had to wait for it: now it is our turn
+            self._held.append(slot)
+        return True
 
-    def give_back(self, slot: int) -> None:
-        """Let somebody else have it."""
-        self._locks.unlock(_FIRST_SLOT + slot)
+    def settle(self, workers: int, *, waiting: bool) -> None:
+        """So many of our workers are at work, no more; *waiting*: there are calls for more of them."""
+        spare = len(self._held) - workers
+        if spare > 0 and self._clock() >= self._turn_ends and self._others_want():
+            self._pause_ends = self._clock() + self._pause
+            self._turn_ends = self._pause_ends + self._turn
+        self._held.sort()  # those beyond the size of the host go first
+        while len(self._held) > workers:
+            self._locks.unlock(_FIRST_SLOT + self._held.pop())
+        if not waiting:
+            self._say_that_we_want(wanted=False)
+
+    @property
+    def held(self) -> int:
+        """How many slots are ours now."""
+        return len(self._held)
 
     def taken(self) -> int:
         """How many slots are taken over all processes."""
-        return sum(self._locks.is_locked(_FIRST_SLOT + slot) for slot in range(self._count))
+        return sum(self._locks.is_locked(_FIRST_SLOT + slot) for slot in range(self._slots))
+
+    def _free_slot(self) -> int | None:
+        # Everybody starts at a place of their own, so that they seldom try the same byte.
+        start = os.getpid()
+        turned = ((start + offset) % self._slots for offset in range(self._slots))
+        return next((slot for slot in turned if self._locks.try_lock(_FIRST_SLOT + slot)), None)
+
+    def _say_that_we_want(self, *, wanted: bool) -> None:
+        if wanted and self._want is None:
+            self._want = next((byte for byte in range(_FIRST_WANT, _FIRST_WANT + MOST_SEATS) if self._locks.try_lock(byte)), None)
+        elif not wanted and self._want is not None:
+            self._locks.unlock(self._want)
+            self._want = None
+
+    def _others_want(self) -> bool:
+        return self._locks.others_hold(_FIRST_WANT, MOST_SEATS)
 
 
 # ---------------------------------------------------------------- neighbours

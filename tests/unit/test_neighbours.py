@@ -11,19 +11,18 @@ import time
 import pytest
 
 from levelpool.errors import SettingsError
-from levelpool.neighbours import LockFile, Neighbours, Slots, open_folder
+from levelpool.neighbours import CpuShare, LockFile, Neighbours, open_folder
 
 NEIGHBOUR = """
 import asyncio, os, sys
 from pathlib import Path
-from levelpool.neighbours import Neighbours, Slots
+from levelpool.neighbours import CpuShare, Neighbours
 
 async def main():
     folder = Path(sys.argv[1])
     async with Neighbours(folder, {"who": lambda: os.getpid()}) as us:
-        slots = Slots(folder, 2)
-        taken = slots.try_take()
-        print(us.seat, us.leads, taken, flush=True)
+        share = CpuShare(folder, int(sys.argv[2]))
+        print(us.seat, us.leads, share.allow(1), flush=True)
         await us.lead()
         print("leads", flush=True)
         await asyncio.sleep(60)
@@ -43,9 +42,9 @@ def start(folder):
     """A function that starts a neighbour in a process of its own; returns the process and its first line."""
     with contextlib.ExitStack() as stack:
 
-        def begin():
+        def begin(slots=2):
             process = stack.enter_context(
-                subprocess.Popen([sys.executable, "-c", NEIGHBOUR, str(folder)], stdout=subprocess.PIPE, text=True)
+                subprocess.Popen([sys.executable, "-c", NEIGHBOUR, str(folder), str(slots)], stdout=subprocess.PIPE, text=True)
             )
             stack.callback(process.kill)
             return process, process.stdout.readline().split()
@@ -142,40 +141,72 @@ async def test_dead_workers_socket_is_replaced(folder):
     assert not (folder / "worker-0.sock").exists()
 
 
-def test_slots_are_one_budget_for_all_processes(folder, start):
+def test_share_is_one_budget_for_all_processes(folder, start):
     """Two slots: one is taken elsewhere, one here, and then there is none until the other process dies."""
     other, said = start()
-    slots = Slots(open_folder(folder), 2)
+    share = CpuShare(folder, 2)
 
-    mine = slots.try_take()
-    none_left = slots.try_take()
+    before = [share.allow(1), share.allow(2), share.held, share.taken()]
     other.kill()
     other.wait()
-    again = slots.try_take()
 
-    assert {mine, int(said[2])} == {0, 1}
-    assert none_left is None
-    assert again == int(said[2])
-
-
-def test_slot_can_be_given_back(folder):
-    """What was taken here can be taken again, and counts meanwhile."""
-    slots = Slots(open_folder(folder), 1)
-    taken = slots.try_take()
-    counted = slots.taken()
-    slots.give_back(taken)
-
-    assert (taken, counted, slots.taken(), slots.try_take()) == (0, 1, 0, 0)
-    slots.give_back(0)
+    assert said[2] == "True"
+    assert before == [True, False, 1, 2]
+    assert share.allow(2)
+    share.settle(0, waiting=False)
 
 
-def test_two_users_in_one_process_share_the_budget(folder):
+def test_idle_process_holds_no_slot(folder):
+    """What is not at work is given back, and can be had again."""
+    share = CpuShare(folder, 2)
+    share.allow(2)
+    taken = share.taken()
+    share.settle(0, waiting=False)
+
+    assert (taken, share.held, share.taken()) == (2, 0, 0)
+
+
+def test_two_shares_in_one_process_are_one_budget(folder):
     """Kernel locks belong to the process: within it, they are counted here."""
-    first, second = Slots(open_folder(folder), 1), Slots(folder, 1)
-    taken = first.try_take()
+    first, second = CpuShare(folder, 1), CpuShare(folder, 1)
+    allowed = first.allow(1), second.allow(1)
+    first.settle(0, waiting=False)
 
-    assert second.try_take() is None
-    first.give_back(taken)
+    assert allowed == (True, False)
+    assert second.allow(1)
+    second.settle(0, waiting=False)
+
+
+def test_smaller_host_gives_slots_back_as_they_become_free(folder):
+    """Nobody is stopped in the middle; what is given back beyond the new size cannot be had again."""
+    share = CpuShare(folder, 2)
+    share.allow(2)
+    share.resize(1)
+    share.settle(1, waiting=True)
+    again = share.allow(2)
+    share.settle(0, waiting=False)
+
+    assert not again
+
+
+def test_turn_ends_when_others_want(folder, start):
+    """A process whose turn is over pauses at the end of a call, so that the one that wants gets the slot; alone it goes on at once."""
+    clock = [100.0]
+    share = CpuShare(folder, 1, clock=lambda: clock[0])
+    share.allow(1)
+    share.settle(0, waiting=True)
+    alone = share.allow(1)
+    _other, said = start(slots=1)  # it asks for a slot, and gets none
+    share.settle(0, waiting=True)
+    paused = share.allow(1)
+    clock[0] += 0.11
+    after = share.allow(1)
+    share.settle(0, waiting=True)
+    in_turn = share.allow(1)
+    share.settle(0, waiting=False)
+
+    assert said[2] == "False"
+    assert (alone, paused, after, in_turn) == (True, False, True, True)
 
 
 def test_child_that_inherits_the_descriptor_does_not_keep_the_lock(folder):

@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import sys
+import threading
 import time
 
 import pytest
 import uvloop
 
-from levelpool.monitoring.lag import LagWatch
+from levelpool.monitoring.lag import LagWatch, _is_idle
 
 
 def busy_for(seconds):
@@ -104,3 +106,22 @@ async def test_watch_can_be_started_again():
         watch.stop()
 
     assert watch.reading().blocks == 0
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_loop_that_waits_is_known_by_its_stack(new_loop):
+    """A loop that is late while it waits got no processor: no code is to blame."""
+    seen = []
+
+    async def wait():
+        ident = threading.get_ident()
+        thread = threading.Thread(target=lambda: (time.sleep(0.1), seen.append(_is_idle(sys._current_frames()[ident]))))
+        thread.start()
+        await asyncio.sleep(0.2)
+        thread.join()
+        seen.append(_is_idle(sys._getframe()))
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(wait())
+
+    assert seen == [True, False]

@@ -43,7 +43,7 @@ from levelpool.lanes.lane import (
 from levelpool.lanes.process.birth import Cradle, death, worker_environment
 from levelpool.lanes.process.failures import task_not_picklable, unpack_failure
 from levelpool.lanes.process.page import Page
-from levelpool.lanes.process.schedule import Kill, Retire, Schedule, Send, Start, TakeBack
+from levelpool.lanes.process.schedule import Gate, Kill, Retire, Schedule, Send, Start, TakeBack
 from levelpool.lanes.process.wire import (
     BORN,
     CREDIT,
@@ -76,6 +76,9 @@ from levelpool.lanes.stream import WINDOW, Stream, StreamTicket
 MEMORY_TICK = 0.05
 """Seconds between two looks at the memory of busy workers."""
 
+GATE_TICK = 0.02
+"""Seconds after which a gate that kept a call from beginning is asked again: it belongs to several processes, and none tells the others."""
+
 AHEAD_TICK = 0.005
 """Seconds after which a call that was sent ahead is taken back from behind a slow one."""
 
@@ -106,6 +109,8 @@ class ProcessLimits:
     preload: Sequence[str] = ()
     environment: Mapping[str, str] | None = None
     """Of the workers; None: that of this process without what looks like a secret."""
+    gate: Gate | None = None
+    """Shared with the lanes of other processes; None: this lane is alone."""
 
 
 class _Call:
@@ -201,7 +206,7 @@ class ProcessLane:
         self._lock = threading.RLock()
         self._home: asyncio.AbstractEventLoop | None = None
         self._home_is_private = False
-        self._schedule = Schedule(self._workers_wanted, max_tasks=limits.max_tasks, idle_timeout=limits.idle_timeout)
+        self._schedule = Schedule(self._workers_wanted, max_tasks=limits.max_tasks, idle_timeout=limits.idle_timeout, gate=limits.gate)
         self._entrance = Entrance(limits.queue_limit, self._workers_wanted)
         self._account = Account(self.name)
         self._carrier = Carrier(limits.carry)
@@ -292,6 +297,8 @@ class ProcessLane:
         with self._lock:
             self._workers_wanted = workers
             self._schedule.max_workers = workers
+            if self._limits.gate is not None:
+                self._limits.gate.resize(workers)
             self._entrance.seats = workers
             self._admit()
             self._act()
@@ -534,6 +541,8 @@ class ProcessLane:
                     self._start(action.worker)
                 case Retire():
                     self._retire(self._workers[action.worker])
+        if self._schedule.held_up:
+            self._arm(GATE_TICK)
         if self._stillborn:
             self._mourn()
         if self._closed is not None:

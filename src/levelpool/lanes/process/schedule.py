@@ -8,7 +8,7 @@ to do (start a worker, send a call to it, take a call back, kill or retire a wor
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 AHEAD = 16
 """Most calls that are with one worker at the same time."""
@@ -96,10 +96,29 @@ class Casualties:
     """Calls that nobody wants any more."""
 
 
+class Gate(Protocol):
+    """What several lanes share: how many of their workers may be at work at the same time."""
+
+    def allow(self, workers: int) -> bool:
+        """Whether so many workers of this lane may be at work; if so, they count from now on."""
+        ...
+
+    def settle(self, workers: int, *, waiting: bool) -> None:
+        """So many are at work now, no more; *waiting*: there are calls for more of them."""
+        ...
+
+    def resize(self, workers: int) -> None:
+        """All lanes together may have so many from now on."""
+        ...
+
+
 class Schedule:
     """The state of the lane's decisions; every method that may lead to actions is followed by `decide`."""
 
-    def __init__(self, max_workers: int, *, max_tasks: int | None = None, idle_timeout: float = 30.0) -> None:
+    def __init__(self, max_workers: int, *, max_tasks: int | None = None, idle_timeout: float = 30.0, gate: Gate | None = None) -> None:
+        self.gate = gate
+        self.held_up = False
+        """Whether the gate kept a call from beginning when `decide` was last asked: it is to be asked again soon."""
         self.max_workers = max_workers
         self.max_tasks = max_tasks
         self.idle_timeout = idle_timeout
@@ -130,6 +149,11 @@ class Schedule:
     def busy(self) -> int:
         """Workers that run a call."""
         return sum(1 for seat in self._seats.values() if seat.calls)
+
+    @property
+    def at_work(self) -> int:
+        """Workers that run a call or are being born: they use a processor."""
+        return sum(1 for seat in self._seats.values() if seat.calls or not seat.ready)
 
     @property
     def unstarted(self) -> int:
@@ -258,6 +282,9 @@ class Schedule:
 
     def decide(self, now: float) -> Iterable[Action]:
         """What to do now; each action counts as done when the next one is asked for."""
+        self.held_up = False
+        if self.gate is not None:
+            self.gate.settle(self.at_work, waiting=bool(self._waiting))
         if self._waiting or self._parting or len(self._seats) > self.max_workers:
             return self._decide(now)
         return ()
@@ -343,10 +370,15 @@ class Schedule:
             yield Retire(self._parting.pop())
 
     def _free_worker(self) -> int | None:
-        if not self._idle or self.busy >= self.max_workers:
+        if not self._idle or self.busy >= self.max_workers or not self._may_work():
             return None
         # The one that worked last: its memory is warm, and the others get the chance to go.
         return self._idle.pop()
+
+    def _may_work(self) -> bool:
+        """Whether one more worker may be at work."""
+        self.held_up = self.gate is not None and not self.gate.allow(self.at_work + 1)
+        return not self.held_up
 
     def _send(self, worker: int, now: float) -> Send:
         waiting = self._next()
@@ -367,7 +399,7 @@ class Schedule:
 
     def _start_workers(self) -> Iterator[Action]:
         starting = sum(1 for seat in self._seats.values() if not seat.ready)
-        while starting < len(self._waiting) and len(self._seats) < self.max_workers:
+        while starting < len(self._waiting) and len(self._seats) < self.max_workers and self._may_work():
             self._numbers += 1
             self._seats[self._numbers] = _Seat(self._numbers)
             starting += 1

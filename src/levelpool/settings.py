@@ -216,7 +216,7 @@ class Settings:
         "LEVELPOOL_MAX_STRING_BYTES", _whole(1), 256 * MIB, "Most bytes of text that the cells of a workbook share."
     )
     max_cells: int = _variable(
-        "LEVELPOOL_MAX_CELLS", _whole(1), 100_000_000, "Most cells of one file, counting the blanks to the left of a cell."
+        "LEVELPOOL_MAX_CELLS", _whole(1), 50_000_000, "Most cells of one file, counting the blanks to the left of a cell."
     )
     max_columns: int = _variable("LEVELPOOL_MAX_COLUMNS", _whole(1), 16_384, "Most columns of a sheet.")
     max_merges: int = _variable("LEVELPOOL_MAX_MERGES", _whole(1), 100_000, "Most merged areas of one file.")

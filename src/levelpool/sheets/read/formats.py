@@ -11,7 +11,7 @@ from levelpool.sheets.read.dialect import detect_delimiter
 from levelpool.sheets.read.encoding import decode, detect_encoding
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.read.ole import SIGNATURE as OLE_SIGNATURE
-from levelpool.sheets.read.ole import OleFile
+from levelpool.sheets.read.ole import stream_names
 from levelpool.sheets.read.package import open_zip
 
 
@@ -119,7 +119,7 @@ def _zipped_by_parts(names: set[str], name: str) -> Format:
 
 
 def _compound(path: Path, name: str) -> Format:
-    streams = {stream.lower() for stream in OleFile(path, name).streams}
+    streams = stream_names(path, name)
     if "encryptedpackage" in streams or "encryptioninfo" in streams:
         raise EncryptedFile(f"{name} is protected by a password: save it without one and send it again")
     if streams & {"workbook", "book"}:

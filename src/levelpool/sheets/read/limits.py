@@ -25,7 +25,7 @@ class Limits:
     max_zip_entries: int = 10_000
     max_cell_characters: int = 1 * MIB  # one text, and one piece of markup
     max_string_bytes: int = 256 * MIB  # the shared texts of a workbook, which stay in memory while it is read
-    max_cells: int = 100_000_000  # positions of all sheets, counting the blanks to the left of a cell
+    max_cells: int = 50_000_000  # positions of all sheets, counting the blanks to the left of a cell
     max_columns: int = 16_384
     max_merges: int = 100_000  # merged areas of all sheets
     max_spool_bytes: int = 8192 * MIB  # the cells on disk while a file is taken in

@@ -1,13 +1,30 @@
 """Old binary workbooks (.xls) through xlrd, its only door; calamine helps out where xlrd does not get through."""
 
 import io
+from dataclasses import dataclass
 from typing import Any
 
-from levelpool.sheets.errors import DamagedFile, EncryptedFile
+from levelpool.sheets.errors import EncryptedFile, SheetError
 from levelpool.sheets.read.calamine import read_with_calamine
 from levelpool.sheets.read.number_formats import GENERAL, number_text
 from levelpool.sheets.read.source import SheetBuilder, Source
 from levelpool.sheets.table import BOOLEAN, ERROR, NUMBER, TEXT, Box, Kind, Sheet, Workbook
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way to open a workbook: the next one asks for less."""
+
+    formatting: bool
+    mend: bool
+    remark: str | None
+
+
+_WAYS = (
+    _Way(formatting=True, mend=False, remark=None),
+    _Way(formatting=False, mend=False, remark="number formats, merged areas, hidden rows and columns could not be read from this file"),
+    _Way(formatting=False, mend=True, remark="the file is damaged: what could be reached was read, without number formats"),
+)
 
 
 def read_xls(source: Source) -> Workbook:
@@ -20,35 +37,37 @@ def read_xls(source: Source) -> Workbook:
         import xlrd  # noqa: PLC0415  (an optional library, behind its door)
     except ImportError:
         return read_with_calamine(source, "xls", "xlrd is not installed")
-    try:
-        return _read(xlrd, source)
-    except xlrd.XLRDError as error:
-        if "encrypted" in str(error):
-            raise EncryptedFile(f"{source.name} is protected by a password: save it without one and send it again") from error
-        return read_with_calamine(source, "xls", f"xlrd says: {error}")
-    except Exception as error:
-        if isinstance(error, DamagedFile):
+    why = ""
+    for way in _WAYS:
+        try:
+            return _read(xlrd, source, way)
+        except SheetError:
             raise
-        return read_with_calamine(source, "xls", f"xlrd fails with {type(error).__name__}")
+        except Exception as error:
+            # A library on a stranger's bytes: it may raise anything.
+            if isinstance(error, xlrd.XLRDError) and "encrypted" in str(error):
+                raise EncryptedFile(f"{source.name} is protected by a password: save it without one and send it again") from error
+            why = why or f"xlrd fails with {type(error).__name__}"
+    return read_with_calamine(source, "xls", why)
 
 
-def _read(xlrd: Any, source: Source) -> Workbook:
-    try:
-        book = _open(xlrd, source, formatting=True)
-    except (NotImplementedError, LookupError, AssertionError):
-        book = _open(xlrd, source, formatting=False)
-    with book:
+def _read(xlrd: Any, source: Source, way: _Way) -> Workbook:
+    with xlrd.open_workbook(
+        str(source.path),
+        logfile=io.StringIO(),
+        on_demand=True,
+        formatting_info=way.formatting,
+        ragged_rows=True,
+        ignore_workbook_corruption=way.mend,
+    ) as book:
         sheets: list[Sheet] = []
         for position, name in enumerate(book.sheet_names()):
             if source.wants(name, position):
                 sheets.append(_read_sheet(book, position, source))
             book.unload_sheet(position)
             source.progress((position + 1) / book.nsheets)
-    return Workbook(format="xls", sheets=tuple(sheets), reader="xlrd", remarks=("sums are not told from other numbers by this route",))
-
-
-def _open(xlrd: Any, source: Source, *, formatting: bool) -> Any:
-    return xlrd.open_workbook(str(source.path), logfile=io.StringIO(), on_demand=True, formatting_info=formatting, ragged_rows=True)
+    remarks = ("sums are not told from other numbers by this route",)
+    return Workbook(format="xls", sheets=tuple(sheets), reader="xlrd", remarks=(*remarks, way.remark) if way.remark else remarks)
 
 
 def _read_sheet(book: Any, position: int, source: Source) -> Sheet:
@@ -67,7 +86,9 @@ def _read_sheet(book: Any, position: int, source: Source) -> Sheet:
 
 
 def _number_kinds(book: Any) -> list[Kind]:
-    """The kind of a number cell for each style number; without style information (very old files) there is none."""
+    """The kind of a number cell for each style number; [] when styles were not asked for."""
+    if not book.formatting_info:
+        return []
     codes = [book.format_map[style.format_key].format_str if style.format_key in book.format_map else GENERAL for style in book.xf_list]
     return [NUMBER if code in {GENERAL, ""} else NUMBER + code for code in codes]
 
@@ -75,12 +96,14 @@ def _number_kinds(book: Any) -> list[Kind]:
 def _add_row(builder: SheetBuilder, sheet: Any, row: int, formats: list[Kind]) -> None:
     cells: list[str | None] = []
     kinds: list[Kind | None] = []
-    for cell in sheet.row(row):
-        text, kind = _content(cell.ctype, cell.value)
-        if kind == NUMBER and cell.xf_index is not None and cell.xf_index < len(formats):
-            kind = formats[cell.xf_index]
-        elif kind == NUMBER and cell.ctype == _DATE:
-            kind = NUMBER + "yyyy-mm-dd hh:mm:ss"
+    for column, (type_, value) in enumerate(zip(sheet.row_types(row), sheet.row_values(row), strict=True)):
+        text, kind = _content(type_, value)
+        if kind == NUMBER:
+            style = sheet.cell_xf_index(row, column) if formats else None
+            if style is not None and style < len(formats):
+                kind = formats[style]
+            elif type_ == _DATE:
+                kind = NUMBER + "yyyy-mm-dd hh:mm:ss"
         cells.append(text)
         kinds.append(kind)
     info = sheet.rowinfo_map.get(row)

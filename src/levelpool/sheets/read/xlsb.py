@@ -10,6 +10,7 @@ from levelpool.sheets.read.number_formats import number_kind, number_text
 from levelpool.sheets.read.package import Package, Relation, SheetsProgress
 from levelpool.sheets.read.shared_texts import SharedTexts, TextCollector
 from levelpool.sheets.read.source import SheetBuilder, Source
+from levelpool.sheets.read.xlsx import READABLE_SHEETS
 from levelpool.sheets.table import BOOLEAN, ERROR, NUMBER, TEXT, Box, Kind, Sheet, Workbook
 
 _ROW, _BLANK, _RK, _ERROR, _BOOLEAN, _REAL, _TEXT, _SHARED = 0, 1, 2, 3, 4, 5, 6, 7
@@ -38,7 +39,7 @@ def read_xlsb(source: Source) -> Workbook:
         sheets: list[Sheet] = []
         remarks: list[str] = []
         for position, (name, hidden, relation) in enumerate(entries):
-            if relation.type != "worksheet" or relation.target is None:
+            if relation.type not in READABLE_SHEETS or relation.target is None:
                 remarks.append(f"sheet {name!r} ({relation.type}) holds no table and is not read")
             elif source.wants(name, position):
                 builder = SheetBuilder(source, name, position)

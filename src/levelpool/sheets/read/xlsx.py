@@ -10,6 +10,9 @@ from levelpool.sheets.read.source import SheetBuilder, Source
 from levelpool.sheets.read.xlsx_fast import read_rows
 from levelpool.sheets.table import Sheet, Workbook
 
+READABLE_SHEETS = {"worksheet", "xlMacrosheet", "xlIntlMacrosheet"}
+"""Types of parts that hold cells; charts and dialogues hold none."""
+
 _WORKBOOK = "xl/workbook.xml"
 
 
@@ -35,7 +38,7 @@ def read_xlsx(source: Source) -> Workbook:
         entries = _sheet_entries(tree, relations)
         progress = SheetsProgress(source, package, [entry.part for entry in entries if entry.part])
         for position, entry in enumerate(entries):
-            if entry.type != "worksheet":
+            if entry.type not in READABLE_SHEETS:
                 remarks.append(f"sheet {entry.name!r} ({entry.type}) holds no table and is not read")
             elif not source.wants(entry.name, position):
                 continue

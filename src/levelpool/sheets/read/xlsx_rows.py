@@ -124,9 +124,8 @@ class SheetParser:
         self._formula.clear()
         self._formula_at = None
         self._length = 0
-        reference = attributes.get("r")
-        if reference:
-            letters = reference.rstrip("0123456789")
+        letters = attributes.get("r", "").rstrip("0123456789")
+        if letters:
             column = self._columns.get(letters)
             if column is None:
                 column = self._columns[letters] = parse_column(letters, self._meter)

@@ -96,6 +96,7 @@ UNUSUAL = {
     "a shared text below zero": '<row r="1"><c r="A1" t="s"><v>-1</v></c></row>',
     "cut off": '<row r="1"><c r="A1"><v>1</v></c>',
     "white space": '<row r="1">\n  <c r="A1">\n    <v>1</v>\n  </c>\n</row>\n',
+    "references without a column": '<row r="1"><c r="1"><v>1</v></c><c r="7"><v>2</v></c></row>',
     "lower case": '<row r="1"><c r="b1"><v>1</v></c></row>',
     "an attribute twice": '<row r="1"><c r="A1" s="1" s="2"><v>1</v></c></row>',
 }

@@ -1,9 +1,15 @@
 """The manager: what it owns, refuses and shares; without processes."""
 
+import dataclasses
+import inspect
+from pathlib import Path
+
 import pytest
 
+import levelpool
 from levelpool import ExecutorManager, LaneClosed, report_progress
 from levelpool.errors import SettingsError
+from levelpool.lanes.lane import LaneStats, TaskStats
 from levelpool.testing import inline_manager
 
 
@@ -40,3 +46,14 @@ def test_number_below_one_is_refused(option):
     """A lane without workers could not keep its promises."""
     with pytest.raises(SettingsError, match=option):
         ExecutorManager(**{option: 0})
+
+
+def test_reference_names_every_public_member():
+    """What can be called, counted or configured stands in the reference."""
+    text = (Path(__file__).parents[2] / "docs/reference/executor.md").read_text(encoding="utf-8")
+    members = [name for name in vars(ExecutorManager) if not name.startswith("_")]
+    arguments = [name for name in inspect.signature(ExecutorManager).parameters]
+    numbers = [field.name for kind in (LaneStats, TaskStats) for field in dataclasses.fields(kind)]
+    errors = [name for name in levelpool.__all__ if name not in {"__version__", "LevelpoolError"}]
+
+    assert not [name for name in (*members, *arguments, *numbers, *errors) if name not in text]

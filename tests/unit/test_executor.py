@@ -52,7 +52,7 @@ def test_reference_names_every_public_member():
     """What can be called, counted or configured stands in the reference."""
     text = (Path(__file__).parents[2] / "docs/reference/executor.md").read_text(encoding="utf-8")
     members = [name for name in vars(ExecutorManager) if not name.startswith("_")]
-    arguments = [name for name in inspect.signature(ExecutorManager).parameters]
+    arguments = list(inspect.signature(ExecutorManager).parameters)
     numbers = [field.name for kind in (LaneStats, TaskStats) for field in dataclasses.fields(kind)]
     errors = [name for name in levelpool.__all__ if name not in {"__version__", "LevelpoolError"}]
 

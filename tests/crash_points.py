@@ -1,0 +1,100 @@
+"""What runs in a worker instead of `ingest_file`, to force a death or a pause at one point of it."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from levelpool.sheets import ingest
+from levelpool.sheets.ledger import files
+from levelpool.sheets.load.postgresql import PostgresqlTarget
+from levelpool.sheets.load.sqlite import SqliteTarget
+
+POINTS = ("in pass 1", "before the tables are made ready", "in the middle of pass 2", "just before the commit", "just after the commit")
+
+
+def ingest_and_die(job: ingest.Job, *, at: str) -> files.Outcome:
+    """Ingest until the point *at*, and be killed there as the kernel kills."""
+    return _ingest_and(_die, job, at)
+
+
+def ingest_and_pause(job: ingest.Job, *, at: str, folder: Path) -> files.Outcome:
+    """Ingest until the point *at*, say so by a file "there" in *folder*, and go on when the file "go" appears."""
+
+    def pause() -> None:
+        (folder / "there").touch()
+        deadline = time.monotonic() + 30
+        while not (folder / "go").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    return _ingest_and(pause, job, at)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def _ingest_and(do: Callable[[], None], job: ingest.Job, at: str) -> files.Outcome:
+    """The worker is used once more only if it lives on; what is replaced is put back then."""
+    places = {
+        "in pass 1": [(ingest, "find_tables", True)],
+        "before the tables are made ready": [(ingest, "_make_ready", True)],
+        "before pass 2": [(ingest, "_load", True)],
+        "in the middle of pass 2": [(SqliteTarget, "insert", False), (PostgresqlTarget, "insert", False)],
+        "just before the commit": [(files, "finish", False)],
+        "just after the commit": [],
+    }
+    originals = [(room, name, getattr(room, name)) for room, name, _ in places[at]]
+    for room, name, before in places[at]:
+        setattr(room, name, _with(do, getattr(room, name), before=before))
+    try:
+        outcome = ingest.ingest_file(job)
+    finally:
+        for room, name, original in originals:
+            setattr(room, name, original)
+    if at == "just after the commit":
+        do()
+    return outcome
+
+
+def _with(do: Callable[[], None], step: Callable[..., object], *, before: bool) -> Callable[..., object]:
+    def run(*args: object, **kwargs: object) -> object:
+        if before:
+            do()
+        result = step(*args, **kwargs)
+        if not before:
+            do()
+        return result
+
+    return run
+
+
+def serve(database_url: str, data_dir: str, at: str | None, folder: str) -> None:
+    """A whole service with a background worker, as a process of its own; with *at*, its files pause at that point."""
+    import asyncio
+    from functools import partial
+
+    from levelpool.executor import ExecutorManager
+    from levelpool.sheets import intake
+    from levelpool.sheets.ingestion import DataIngestionService
+
+    if at:
+        intake.ingest_file = partial(ingest_and_pause, at=at, folder=Path(folder))
+
+    async def main() -> None:
+        async with (
+            ExecutorManager(cpu_workers=2, io_workers=4) as manager,
+            DataIngestionService(database_url, manager, data_dir=Path(data_dir)) as service,
+        ):
+            await service.start()
+            print("started", flush=True)
+            await asyncio.sleep(120)
+
+    asyncio.run(main())
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], sys.argv[2], sys.argv[3] or None, sys.argv[4])

@@ -1,0 +1,141 @@
+"""Whatever dies when: an import is whole or not there, nothing stays "running", nothing is there twice."""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import crash_points
+from levelpool.sheets import intake
+from levelpool.sheets.ingestion import DataIngestionService
+from levelpool.sheets.ledger import files
+
+ROWS = 5000  # several batches
+
+
+def numbers(folder: Path, name: str = "numbers.csv", rows: int = ROWS) -> Path:
+    path = folder / name
+    path.write_text("n,text\n" + "".join(f"{number},{name} {number}\n" for number in range(rows)), encoding="utf-8")
+    return path
+
+
+async def sql(service: DataIngestionService, statement: str) -> list[tuple]:
+    return await service.intake.read(lambda connection: [tuple(row) for row in connection.execute(sa.text(statement))])
+
+
+async def rows_in_tables(service: DataIngestionService) -> int:
+    """What really is in the tables of all datasets, counted there."""
+    datasets = (await service.datasets())["datasets"]
+    return sum([(await sql(service, f'SELECT count(*) FROM "{dataset["name"]}"'))[0][0] for dataset in datasets])
+
+
+@pytest.mark.parametrize("at", crash_points.POINTS)
+async def test_worker_that_is_killed_leaves_a_whole_import_or_none(service, tmp_path, monkeypatch, at):
+    """At every point: before the commit nothing of the file is there and it fails with a sentence; after it, everything is."""
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_die, at=at))
+        record = await service.ingest_file(numbers(tmp_path))
+
+    if at == "just after the commit":
+        assert (record["status"], await rows_in_tables(service)) == ("loaded", ROWS)
+        return
+    assert record["status"] == "failed" and "the worker process died" in record["error"]
+    assert await rows_in_tables(service) == 0
+    for table in ("sheets", "quarantine", "outside"):
+        assert await sql(service, f"SELECT count(*) FROM levelpool_{table}") == [(0,)]
+    assert (await service.replay(record["id"]))["status"] == "loaded"
+    assert await rows_in_tables(service) == ROWS
+
+
+async def test_replay_that_dies_keeps_the_earlier_rows(service, tmp_path, monkeypatch):
+    """The rows of the first import go only in the transaction that brings the new ones."""
+    record = await service.ingest_file(numbers(tmp_path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_die, at="in the middle of pass 2"))
+        again = await service.replay(record["id"])
+
+    assert again["status"] == "loaded" and "died" in again["error"]
+    assert await rows_in_tables(service) == ROWS == again["rows_loaded"]
+
+
+async def test_worker_that_lost_its_claim_changes_nothing(service, database_url, tmp_path, manager, monkeypatch):
+    """A worker stands still, is taken for dead, another one loads the file, and the first goes on: the rows are there once."""
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_pause, at="before pass 2", folder=slow))
+        first = asyncio.create_task(service.ingest_file(numbers(tmp_path)))
+        await appears(slow / "there")
+    async with DataIngestionService(database_url, manager, data_dir=tmp_path / "data") as other:
+        [file_id] = await other.intake.write(files.reclaim, lambda *_: True)
+        await other.intake.ingest([file_id])
+        assert (await other.file(file_id))["status"] == "loaded"
+
+        (slow / "go").touch()
+        record = await first
+
+    assert record["status"] == "loaded"
+    assert await rows_in_tables(service) == ROWS
+    assert await sql(service, "SELECT count(*) FROM levelpool_sheets") == [(1,)]
+
+
+@pytest.mark.parametrize("at", ["in pass 1", "in the middle of pass 2"])
+async def test_files_of_a_service_that_is_killed_are_taken_up_by_the_next(database_url, tmp_path, manager, ended, at):
+    """After kill -9 nothing of the files that ran is there, and the next service loads each of them once."""
+    data, pauses = tmp_path / "data", tmp_path / "pauses"
+    pauses.mkdir()
+    async with DataIngestionService(database_url, manager, data_dir=data) as service:
+        ids = [
+            (await service.submit(numbers(tmp_path, name), name=name, actor="ann"))["id"] for name in ("alpha.csv", "beta.csv", "gamma.csv")
+        ]
+        with process(database_url, data, at, pauses) as killed:
+            await appears(pauses / "there")
+            killed.send_signal(signal.SIGKILL)
+            killed.wait()
+        assert "running" in {file["status"] for file in (await service.files())["files"]}
+        assert await rows_in_tables(service) == 0
+
+        await service.start()
+
+        records = [await ended(service, file_id) for file_id in ids]
+        assert [record["status"] for record in records] == ["loaded"] * 3
+        assert await rows_in_tables(service) == 3 * ROWS
+
+
+async def test_two_services_on_one_database_load_each_file_once(database_url, tmp_path, manager, ended):
+    """Two processes claim as fast as they can; no file is loaded twice, and none is left."""
+    data = tmp_path / "data"
+    async with DataIngestionService(database_url, manager, data_dir=data) as service:
+        ids = [(await service.submit(numbers(tmp_path, f"part-{n}.csv", 50), name=f"part-{n}.csv", actor="ann"))["id"] for n in range(20)]
+
+        with process(database_url, data, "", tmp_path), process(database_url, data, "", tmp_path):
+            records = [await ended(service, file_id) for file_id in ids]
+
+        assert {record["status"] for record in records} == {"loaded"}
+        assert await rows_in_tables(service) == 20 * 50
+        assert await sql(service, "SELECT count(*), count(DISTINCT file_id) FROM levelpool_claims WHERE outcome = 'loaded'") == [(20, 20)]
+
+
+@contextlib.contextmanager
+def process(database_url: str, data: Path, at: str, pauses: Path):
+    """A service in a process of its own, on its way up."""
+    command = [sys.executable, crash_points.__file__, database_url, str(data), at, str(pauses)]
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+
+
+async def appears(path: Path) -> None:
+    async with asyncio.timeout(30):
+        while not path.exists():  # noqa: ASYNC240 (a file of a temporary folder)
+            await asyncio.sleep(0.01)

@@ -1,6 +1,8 @@
 """What lies in the inbox: only files that are inside, and only when they have come to rest."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +74,39 @@ def test_missing_inbox_is_said_in_a_sentence(inbox):
     (inbox / "file").touch()
     with pytest.raises(InboxError, match="not a folder"):
         scan(inbox / "file")
+
+
+def as_nobody(look) -> str:
+    """What *look* raises for a user without rights, in a process of its own."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            look()
+        except InboxError as error:
+            os.write(theirs, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    os.waitpid(child, 0)
+    with os.fdopen(ours) as answer:
+        return answer.read()
+
+
+def test_what_cannot_be_read_is_said_in_a_sentence():
+    """A file, or the inbox itself, without the right to read it."""
+    with tempfile.TemporaryDirectory() as name:
+        inbox = Path(name)
+        inbox.chmod(0o755)
+        (inbox / "closed.csv").touch(mode=0o000)
+
+        assert "closed.csv cannot be read: give this user the right" in as_nobody(lambda: open_file(inbox, "closed.csv"))
+        inbox.chmod(0o000)
+        assert "cannot be read: give this user the right to read and enter it" in as_nobody(lambda: scan(inbox))
+        inbox.chmod(0o755)
 
 
 def test_file_name_that_is_no_utf8_is_refused(inbox):

@@ -6,6 +6,7 @@ Nothing is read here; what the container allows and what the user set come in as
 
 from dataclasses import dataclass
 from math import floor
+from typing import NamedTuple
 
 from levelpool.capacity.detect import Capacity
 from levelpool.errors import DatabaseError
@@ -87,8 +88,7 @@ def worker_memory_limit_for(memory: int, workers: int) -> int:
     return max(LEAST_WORKER_MEMORY, memory // 2 // workers)
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionShare:
+class ConnectionShare(NamedTuple):
     """What one web worker may take of a database server, and the sum that says so."""
 
     pool_size: int

@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 # v1 says "no limit" with the largest page-aligned number; no machine has an exbibyte.
 _NO_MEMORY_LIMIT = 1 << 60
 _SEARCH_LIMIT = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """One limit, and the file or call that sets it."""
 
     value: float  # cpus, or bytes
@@ -40,8 +40,7 @@ class CgroupLimits:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Hierarchy:
+class Hierarchy(NamedTuple):
     """One mounted hierarchy and our place in it."""
 
     version: int
@@ -50,8 +49,7 @@ class Hierarchy:
     """The folder of our own group, then of each visible ancestor, up to the mount point."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Mount:
+class _Mount(NamedTuple):
     version: int
     controllers: frozenset[str]
     root: PurePosixPath

@@ -134,7 +134,7 @@ class Column:
     type: ColumnType
     notation: Notation = Notation()
     why: str = ""  # one sentence: the evidence over all rows, or the first values that made it TEXT
-    samples: tuple[str, ...] = ()  # the first few texts, as in the file
+    samples: tuple[str, ...] = ()  # the first few texts, as in the file (a date serial as ISO 8601)
     digits: int = 0  # most significant digits of any value; NUMERIC only
     scale: int = 0  # most digits behind the point; NUMERIC only
 

@@ -5,21 +5,21 @@ Evidence is gathered batch by batch and stays small: of a million numbers only t
 A type is given only when every value reads back to its text; otherwise the column is TEXT and says which values decided.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isinf
 
-from levelpool.sheets.clean.dates import date_parser, forms_for, iso_value, serial_family, serial_value
+from levelpool.sheets.clean.dates import date_parser, forms_for, iso_value, serial_family, serial_text, serial_value
 from levelpool.sheets.clean.numbers import (
     MOST_DIGITS,
     Reading,
+    has_exponent,
     is_number_cell,
     is_number_shape,
-    number_text,
     readings,
     shapes_of,
+    shorten,
     signed_zero,
     starts_with_zero,
     zero_before,
@@ -27,8 +27,8 @@ from levelpool.sheets.clean.numbers import (
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Column, ColumnType, Kind, Notation
 
 SAMPLES = 3
+_SAMPLE = 200  # most characters of one
 _DOUBLE_DIGITS = 15  # a double keeps this many digits of any number
-_EXPONENT = re.compile("[eE]")
 LONGEST = 100  # characters that a number, date or boolean may have
 SERIAL = "serial"
 _SURELY_SERIAL = 2_950_000  # below the last day in both calendars
@@ -139,7 +139,7 @@ class Evidence:
                 continue
             self.values += len(values)
             if len(self.samples) < SAMPLES:
-                self._sample(values)
+                self._sample(values[:50], _first_kind(kinds, kind))
             if self.settled:
                 continue
             if kind == TEXT:
@@ -154,10 +154,12 @@ class Evidence:
                 self._booleans = self._booleans or _seen(rows, texts, values[0])
         self._settle_mixture()
 
-    def _sample(self, values: list[str]) -> None:
-        for value in values[:50]:
-            if value not in self.samples and len(self.samples) < SAMPLES:
-                self.samples.append(value)
+    def _sample(self, values: list[str], kind: Kind) -> None:
+        for value in values:
+            # Nobody knows a day by its serial.
+            shown = serial_text(value, kind, date1904=self.date1904) if serial_family(kind) else value
+            if shown not in self.samples and len(self.samples) < SAMPLES:
+                self.samples.append(shown if len(shown) <= _SAMPLE else f"{shown[: _SAMPLE - 1]}…")
 
     # ------------------------------------------------------------ kinds of cells
 
@@ -169,8 +171,8 @@ class Evidence:
             return
         if longest > 16:
             # Beyond 15 digits the shortest decimal of a fraction may be another text than the file's.
-            self._exponent = self._exponent or any(map(_EXPONENT.search, filter(_is_long, values)))
-            shortened = [_shorten(value) if len(value) > 16 else value for value in values]
+            shortened = shorten(values)
+            self._exponent = self._exponent or has_exponent(values)
         self._note(self._numbers, rows, texts, values, shapes_of("\n".join(shortened)))
 
     def _add_serials(self, rows: Sequence[int], texts: Sequence[str | None], kinds: Sequence[Kind | None] | Kind) -> None:
@@ -526,7 +528,7 @@ def _order(form: str) -> str:
 def _group(texts: Sequence[str | None], kinds: Sequence[Kind | None]) -> dict[Kind, list[str]]:
     """The non-blank texts by class of kind; empty texts do not count."""
     classes = {kind: kind_class(kind) for kind in set(kinds)}
-    present = {each for each in classes.values() if each is not None}
+    present = [each for each in dict.fromkeys(map(classes.__getitem__, dict.fromkeys(kinds))) if each is not None]
     if len(present) == 1:
         only = present.pop()
         values = list(filter(None, texts))
@@ -539,20 +541,13 @@ def _group(texts: Sequence[str | None], kinds: Sequence[Kind | None]) -> dict[Ki
     return groups
 
 
+def _first_kind(kinds: Sequence[Kind | None] | Kind, wanted: Kind) -> Kind:
+    """The first kind with its number format whose class is *wanted*."""
+    return kinds if isinstance(kinds, str) else next(kind for kind in kinds if kind is not None and kind_class(kind) == wanted)
+
+
 def _seen(rows: Sequence[int], texts: Sequence[str | None], value: str) -> Seen:
     return Seen(rows[texts.index(value)], value)
-
-
-def _is_long(value: str) -> bool:
-    return len(value) > 16
-
-
-def _shorten(value: str) -> str:
-    """The shortest text of a number cell, where it holds a number."""
-    try:
-        return number_text(value)
-    except ValueError:
-        return value
 
 
 def _new(shapes: list[str], known: dict[str, Seen]) -> list[str]:

@@ -140,10 +140,10 @@ _PLAIN_SHAPE = re.compile(r"-?0+(?:\.0+)?")
 _PLAIN_CHARACTERS = str.maketrans("", "", "0123456789.-\n")
 
 
-def are_plain(values: list[str], *, most: int = 10**6) -> bool:
-    """Whether all these texts are plain decimals of at most *most* characters, without a leading zero, such as -12.50."""
-    joined = "\n".join(values)
-    if joined.translate(_PLAIN_CHARACTERS) or max(map(len, values), default=0) > most:
+def are_plain(texts: list[str], *, most: int = 10**6, whole: bool = False) -> bool:
+    """Whether all these texts are plain decimals of at most *most* characters, without a leading zero, such as -12.50; *whole*: integers."""
+    joined = "\n".join(texts)
+    if joined.translate(_PLAIN_CHARACTERS) or (whole and "." in joined) or max(map(len, texts), default=0) > most:
         return False
     return all(map(_PLAIN_SHAPE.fullmatch, set(shapes_of(joined)))) and starts_with_zero(joined) is None and signed_zero(joined) is None
 
@@ -286,6 +286,48 @@ def number_text(text: str) -> str:
         return text
     shortest = repr(value)
     return format(Decimal(shortest), "f") if "e" in shortest else shortest
+
+
+def has_exponent(texts: list[str]) -> bool:
+    """Whether one of these number cells is written with an exponent."""
+    joined = "\n".join(texts)
+    return "E" in joined or "e" in joined
+
+
+def shorten(texts: list[str]) -> list[str]:
+    """The texts of many number cells at once, see `number_text`; what is no number stays as it is."""
+    if not has_exponent(texts):
+        try:
+            short = [text if len(text) <= 16 or "." not in text else repr(float(text)) for text in texts]
+        except ValueError:
+            short = texts
+        if short is not texts and not has_exponent(short):
+            return short
+    return [_shorten(text) if len(text) > 16 else text for text in texts]
+
+
+def _shorten(text: str) -> str:
+    try:
+        return number_text(text)
+    except ValueError:
+        return text
+
+
+def cell_decimals(texts: list[str]) -> list[Decimal]:
+    """The values of many plain number cells at once, see `cell_decimal`."""
+    if max(map(len, texts), default=0) <= 16:
+        return list(map(Decimal, texts))
+    return [Decimal(text) if len(text) <= 16 or "." not in text else Decimal(repr(float(text))) for text in texts]
+
+
+def cell_doubles(texts: list[str]) -> list[float] | None:
+    """The values of many number cells at once as doubles; None when one of them needs a closer look."""
+    if not all(map(is_number_cell, set(shapes_of("\n".join(texts))))):
+        return None
+    if any(len(text) > 15 and not _FRACTION.search(text) for text in texts):
+        return None  # a whole number that a double may not keep
+    values = list(map(float, texts))
+    return None if any(map(isinf, values)) else values
 
 
 def cell_decimal(text: str) -> Decimal:

@@ -1,6 +1,6 @@
 """Rows ready to load: the typed values of a planned table, with quarantine and an account of every cell."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import zip_longest
 from typing import Literal
@@ -8,7 +8,7 @@ from typing import Literal
 from levelpool.sheets.clean.batches import pick
 from levelpool.sheets.clean.dates import serial_values
 from levelpool.sheets.clean.evidence import SERIAL, is_plain, kind_class
-from levelpool.sheets.clean.numbers import MOST_DIGITS, are_plain, cell_decimal
+from levelpool.sheets.clean.numbers import MOST_DIGITS, are_plain, cell_decimals, cell_doubles
 from levelpool.sheets.clean.reasons import Reason
 from levelpool.sheets.clean.values import Misfit, converter, is_unstorable
 from levelpool.sheets.table import (
@@ -212,19 +212,24 @@ def _quickly(column: Column, texts: Sequence[str | None], kind: Kind, *, date190
     if wanted is ColumnType.TEXT:
         return list(texts) if kind == TEXT and _are_storable(texts) else None
     present = [text for text in texts if text is not None]
-    shown = kind_class(kind)
-    parse: Callable[[str], Value] | None = None
-    if shown == SERIAL and wanted is ColumnType.TIMESTAMP:
-        instants = serial_values(present, date1904=date1904)
-        return _spread(texts, instants) if instants is not None else None
-    if shown == NUMBER or (shown == TEXT and is_plain(column.notation)):
-        if wanted is ColumnType.BIGINT and are_plain(present, most=MOST_DIGITS) and not any("." in text for text in present):
-            parse = int
-        elif wanted is ColumnType.NUMERIC and are_plain(present):
-            parse = cell_decimal if shown == NUMBER else Decimal
-        elif wanted is ColumnType.DOUBLE and are_plain(present) and _keep_as_doubles(present, shown):
-            parse = float
-    return None if parse is None else _spread(texts, list(map(parse, present)))
+    values = _numbers(column, present, kind_class(kind), date1904=date1904)
+    return None if values is None else _spread(texts, values)
+
+
+def _numbers(column: Column, texts: list[str], shown: Kind | None, *, date1904: bool) -> Sequence[Value] | None:
+    """The values of many numbers at once; None when one of them needs a closer look."""
+    wanted = column.type
+    if shown == SERIAL:
+        return serial_values(texts, date1904=date1904) if wanted is ColumnType.TIMESTAMP else None
+    if shown == NUMBER and wanted is ColumnType.DOUBLE:
+        return cell_doubles(texts)
+    if shown != NUMBER and not (shown == TEXT and is_plain(column.notation)):
+        return None
+    if wanted is ColumnType.BIGINT and are_plain(texts, most=MOST_DIGITS, whole=True):
+        return list(map(int, texts))
+    if wanted is ColumnType.NUMERIC and are_plain(texts):
+        return cell_decimals(texts) if shown == NUMBER else list(map(Decimal, texts))
+    return None
 
 
 def _spread(texts: Sequence[str | None], values: Sequence[Value]) -> list[Value]:
@@ -233,11 +238,6 @@ def _spread(texts: Sequence[str | None], values: Sequence[Value]) -> list[Value]
         return list(values)
     following = iter(values)
     return [None if text is None else next(following) for text in texts]
-
-
-def _keep_as_doubles(texts: list[str], shown: Kind) -> bool:
-    """Whether a double keeps each of these plain decimals: a fraction of a number cell is one already."""
-    return all(len(text) <= 15 or (shown == NUMBER and "." in text) for text in texts)
 
 
 def _are_storable(texts: Sequence[str | None]) -> bool:

@@ -197,3 +197,10 @@ def test_one_bad_value_in_the_last_of_many_rows_decides():
 
     assert found.type == T
     assert "'seven' (row 5002)" in found.why
+
+
+def test_samples_are_what_people_know():
+    """The first few different values are shown; a day not by its serial, a long text not in full."""
+    assert column("a", "b", "a", "c", "d").samples == ("a", "b", "c")
+    assert column(*number("45000", kind="nyyyy-mm-dd")).samples == ("2023-03-15",)
+    assert len(column("x" * 9999).samples[0]) == 200

@@ -130,6 +130,9 @@ class TableCollector:
         self._flush_outside()
         if self._tables:
             # A table within a cell: what came before it is a row of its own, what comes after it another one.
+            self._end_cell(self._tables[-1])
+            if not any(text for text, _, _ in self._tables[-1].row or ()):
+                self._tables[-1].row = None
             self._end_row(self._tables[-1])
         elif self._next_row > 1:
             self._next_row += 1

@@ -1,0 +1,539 @@
+"""
+Make the gallery: `python tests/gallery/make.py` writes each trap as a small file, with the cells that must come out beside it.
+
+The cells are written down here by hand, not taken from a reader. A messy file that once hurt us joins as one more entry of TRAPS.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import xlwt
+
+MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+ODS_NAMES = " ".join(f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text", "style"))
+SS = 'xmlns="urn:schemas-microsoft-com:office:spreadsheet" xmlns:ss="urn:schemas-microsoft-com:office:spreadsheet"'
+
+
+@dataclass(frozen=True)
+class Trap:
+    """One file, why it is a trap, and the sheets that must come out."""
+
+    name: str
+    why: str
+    make: Callable[[], bytes]
+    format: str
+    sheets: list[dict[str, Any]] = field(default_factory=list)
+
+
+def one(cells: dict[str, tuple[str, str]], name: str = "S", **more: Any) -> list[dict[str, Any]]:
+    """A workbook with one sheet."""
+    return [{"name": name, "cells": cells, **more}]
+
+
+def text(**cells: str) -> dict[str, tuple[str, str]]:
+    """Cells that are text throughout."""
+    return {place: (value, "s") for place, value in cells.items()}
+
+
+# ---------------------------------------------------------------- writers
+
+
+def pack(parts: dict[str, str | bytes]) -> bytes:
+    """A zip container with these parts."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, part in parts.items():
+            package.writestr(zipfile.ZipInfo(name, (2026, 11, 2, 0, 0, 0)), part, zipfile.ZIP_DEFLATED)
+    return target.getvalue()
+
+
+def xlsx(
+    rows: str,
+    *,
+    before: str = "",
+    after: str = "",
+    texts: str = "",
+    formats: tuple[str, ...] = (),
+    properties: str = "",
+    state: str = "",
+    more: dict[str, str | bytes | None] | None = None,
+) -> bytes:
+    """An .xlsx with one sheet named S; style 1 is the first of *formats*."""
+    numbers = "".join(f'<numFmt numFmtId="{164 + place}" formatCode="{code}"/>' for place, code in enumerate(formats))
+    styles = '<xf numFmtId="0"/>' + "".join(f'<xf numFmtId="{164 + place}"/>' for place in range(len(formats)))
+    relation = '<Relationship Id="{}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{}" Target="{}"/>'
+    relations = '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{}</Relationships>'
+    links = [("r1", "worksheet", "worksheets/sheet1.xml"), ("r2", "sharedStrings", "sharedStrings.xml"), ("r3", "styles", "styles.xml")]
+    parts: dict[str, str | bytes | None] = {
+        "[Content_Types].xml": "<Types/>",
+        "_rels/.rels": relations.format(relation.format("r1", "officeDocument", "xl/workbook.xml")),
+        "xl/workbook.xml": f'{HEAD}<workbook {MAIN} xmlns:r="r">{properties}<sheets><sheet name="S" {state} r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": relations.format("".join(relation.format(*link) for link in links)),
+        "xl/styles.xml": f"{HEAD}<styleSheet {MAIN}><numFmts>{numbers}</numFmts><cellXfs>{styles}</cellXfs></styleSheet>",
+        "xl/sharedStrings.xml": f"{HEAD}<sst {MAIN}>{texts}</sst>",
+        "xl/worksheets/sheet1.xml": f"{HEAD}<worksheet {MAIN}>{before}<sheetData>{rows}</sheetData>{after}</worksheet>",
+        **(more or {}),
+    }
+    return pack({name: part for name, part in parts.items() if part is not None})
+
+
+def row(number: int, *cells: str) -> str:
+    """One row; each cell is written "A:attributes:content", the content as XML."""
+    written = ""
+    for cell in cells:
+        column, attributes, content = cell.split(":", 2)
+        written += f'<c r="{column}{number}"{attributes and " " + attributes}>{content}</c>'
+    return f'<row r="{number}">{written}</row>'
+
+
+def ods(rows: str, styles: str = "") -> bytes:
+    """An .ods with one sheet named S."""
+    content = (
+        f"{HEAD}<office:document-content {ODS_NAMES}><office:automatic-styles>{styles}</office:automatic-styles><office:body>"
+        f'<office:spreadsheet><table:table table:name="S">{rows}</table:table></office:spreadsheet></office:body></office:document-content>'
+    )
+    return pack({"mimetype": "application/vnd.oasis.opendocument.spreadsheet", "content.xml": content})
+
+
+def xml2003(table: str, *, styles: str = "", encoding: str = "UTF-8", options: str = "") -> bytes:
+    """A SpreadsheetML 2003 workbook with one sheet named S."""
+    return (
+        f'<?xml version="1.0" encoding="{encoding}"?><?mso-application progid="Excel.Sheet"?><Workbook {SS}><Styles>{styles}</Styles>'
+        f'<Worksheet ss:Name="S"><Table>{table}</Table>{options}</Worksheet></Workbook>'
+    ).encode(encoding)
+
+
+def xls() -> bytes:
+    """An old workbook that begins at C4, with an error, a date, a percentage, a hidden row and column, and a hidden sheet."""
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("S")
+    sheet.write(3, 2, "000123")
+    sheet.write(3, 3, 46328, xlwt.easyxf(num_format_str="YYYY-MM-DD"))
+    sheet.write(5, 2, 0.125, xlwt.easyxf(num_format_str="0.00%"))
+    sheet.row(5).set_cell_error(3, 0x2A)
+    sheet.row(5).set_cell_boolean(4, True)
+    sheet.write(6, 2, 0.1 + 0.2)
+    sheet.row(6).hidden = True
+    sheet.col(1).hidden = True
+    sheet.write_merge(8, 9, 0, 1, "merged")
+    back = book.add_sheet("back")
+    back.visibility = 1
+    back.write(0, 0, "x")
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
+
+
+XLS_SHEETS = [
+    {
+        "name": "S",
+        "cells": {
+            "C4": ("000123", "s"),
+            "D4": ("46328", "nYYYY-MM-DD"),
+            "C6": ("0.125", "n0.00%"),
+            "D6": ("#N/A", "e"),
+            "E6": ("true", "b"),
+            "C7": ("0.30000000000000004", "n"),
+            "A9": ("merged", "s"),
+        },
+        "merges": ["A9:B10"],
+        "hidden_rows": [7],
+        "hidden_columns": ["B"],
+    },
+    {"name": "back", "hidden": True, "cells": {"A1": ("x", "s")}},
+]
+
+LATE = "".join(row(number, f"A::<v>{number}</v>") for number in range(1, 1201)) + row(1201, 'A:t="str":<v>n/a</v>')
+SHORT = xlsx(row(1, "A::<v>1</v>"))
+
+TRAPS = [
+    Trap(
+        "error_cells.xlsx",
+        "calamine and fastexcel read error cells as blanks, and refuse a whole sheet for one #SPILL! or #CALC!",
+        lambda: xlsx(
+            row(1, 'A:t="e":<v>#N/A</v>', 'B:t="e":<v>#DIV/0!</v>', 'C:t="e":<v>#SPILL!</v>', 'D:t="e":<v>#CALC!</v>', "E::<v>1</v>")
+        ),
+        "xlsx",
+        one({"A1": ("#N/A", "e"), "B1": ("#DIV/0!", "e"), "C1": ("#SPILL!", "e"), "D1": ("#CALC!", "e"), "E1": ("1", "n")}),
+    ),
+    Trap(
+        "long_numbers.xlsx",
+        "a double holds 15 to 17 digits: 123456789012345678 comes back as ...680, 1E+400 as infinity, and the tail of 1.1000000000000001 tells its double",
+        lambda: xlsx(
+            row(
+                1,
+                *(f"{c}::<v>{v}</v>" for c, v in zip("ABCD", ["123456789012345678", "1E+400", "1.1000000000000001", "-0.0"], strict=True)),
+            )
+        ),
+        "xlsx",
+        one({"A1": ("123456789012345678", "n"), "B1": ("1E+400", "n"), "C1": ("1.1000000000000001", "n"), "D1": ("-0.0", "n")}),
+    ),
+    Trap(
+        "late_text.xlsx",
+        "fastexcel looks at the first 1000 rows and makes a later text in a numeric column NULL",
+        lambda: xlsx(LATE),
+        "xlsx",
+        one({**{f"A{number}": (str(number), "n") for number in range(1, 1201)}, "A1201": ("n/a", "s")}),
+    ),
+    Trap(
+        "text_that_looks_like_something_else.xlsx",
+        'pandas makes 000123 a number, and "NA" and "null" a missing value',
+        lambda: xlsx(row(1, *(f'{c}:t="str":<v>{v}</v>' for c, v in zip("ABCDE", ["000123", "NA", "null", "-", "TRUE"], strict=True)))),
+        "xlsx",
+        one(text(A1="000123", B1="NA", C1="null", D1="-", E1="TRUE")),
+    ),
+    Trap(
+        "dimension_that_lies.xlsx",
+        "openpyxl and pandas lose the rows outside of the dimension, and rows that stand out of order",
+        lambda: xlsx(
+            row(3, "A::<v>3</v>") + row(1, "A::<v>1</v>", "C::<v>9</v>") + row(2, "A::<v>2</v>"), before='<dimension ref="A1:A1"/>'
+        ),
+        "xlsx",
+        one({"A1": ("1", "n"), "C1": ("9", "n"), "A2": ("2", "n"), "A3": ("3", "n")}),
+    ),
+    Trap(
+        "blanks_around_text.xlsx",
+        "calamine strips blanks at the ends of a text without xml:space",
+        lambda: xlsx(row(1, 'A:t="s":<v>0</v>', 'B:t="inlineStr":<is><t> b </t></is>'), texts="<si><t>  a </t></si>"),
+        "xlsx",
+        one(text(A1="  a ", B1=" b ")),
+    ),
+    Trap(
+        "starts_at_c5.xlsx",
+        "calamine and pandas move a table that does not begin at A1",
+        lambda: xlsx(row(5, 'C:t="str":<v>x</v>') + row(9, "D::<v>1</v>")),
+        "xlsx",
+        one({"C5": ("x", "s"), "D9": ("1", "n")}),
+    ),
+    Trap(
+        "odd_dates.xlsx",
+        "negative serials become midnight, fractions of a day are rounded, and 1904 shifts all by four years",
+        lambda: xlsx(
+            row(1, 'A:s="1":<v>-5</v>', 'B:s="1":<v>46328.354166666664</v>', 'C:s="1":<v>60</v>', 'D:t="d":<v>2026-11-02T08:30:00</v>'),
+            formats=("yyyy-mm-dd hh:mm",),
+            properties='<workbookPr date1904="1"/>',
+        ),
+        "xlsx",
+        one(
+            {
+                "A1": ("-5", "nyyyy-mm-dd hh:mm"),
+                "B1": ("46328.354166666664", "nyyyy-mm-dd hh:mm"),
+                "C1": ("60", "nyyyy-mm-dd hh:mm"),
+                "D1": ("2026-11-02T08:30:00", "d"),
+            },
+            date1904=True,
+        ),
+    ),
+    Trap(
+        "built_in_formats.xlsx",
+        "a format may be named only by its number: 14 is a date, 10 a percentage, 57 a Chinese month",
+        lambda: xlsx(
+            row(1, 'A:s="1":<v>46328</v>', 'B:s="2":<v>0.5</v>', 'C:s="3":<v>46328</v>'),
+            more={
+                "xl/styles.xml": f'<styleSheet {MAIN}><cellStyleXfs><xf numFmtId="9"/></cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/>'
+                '<xf numFmtId="10"/><xf numFmtId="57"/></cellXfs></styleSheet>'
+            },
+        ),
+        "xlsx",
+        one({"A1": ("46328", "nmm-dd-yy"), "B1": ("0.5", "n0.00%"), "C1": ("46328", 'nyyyy"年"m"月"')}),
+    ),
+    Trap(
+        "prefixed_tags.xlsx",
+        "a pattern that does not know <x:row> returns an empty sheet without a word",
+        lambda: xlsx(
+            "",
+            more={
+                "xl/worksheets/sheet1.xml": '<x:worksheet xmlns:x="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><x:sheetData><x:row r="1">'
+                '<x:c r="A1" t="s"><x:v>0</x:v></x:c></x:row></x:sheetData></x:worksheet>',
+                "xl/sharedStrings.xml": '<x:sst xmlns:x="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><x:si><x:t>a</x:t></x:si></x:sst>',
+            },
+        ),
+        "xlsx",
+        one(text(A1="a")),
+    ),
+    Trap(
+        "utf16_parts.xlsx",
+        "XML parts may be in UTF-16",
+        lambda: xlsx(
+            "",
+            more={
+                "xl/worksheets/sheet1.xml": f'<?xml version="1.0" encoding="UTF-16"?><worksheet {MAIN}><sheetData><row r="1"><c r="A1" t="str">'
+                "<v>ü中</v></c></row></sheetData></worksheet>".encode("utf-16")
+            },
+        ),
+        "xlsx",
+        one(text(A1="ü中")),
+    ),
+    Trap(
+        "names_in_another_case.xlsx",
+        "part names do not care about case, and some programs leave out the relations of the package",
+        lambda: xlsx(
+            row(1, 'A:t="s":<v>0</v>'),
+            texts="<si><t>a</t></si>",
+            more={"_rels/.rels": None, "xl/sharedStrings.xml": None, "xl/SharedStrings.XML": f"<sst {MAIN}><si><t>a</t></si></sst>"},
+        ),
+        "xlsx",
+        one(text(A1="a")),
+    ),
+    Trap(
+        "line_ends_and_escapes.xlsx",
+        "XML makes CR LF one LF; what the user typed as CR stands as _x000D_, and _x005F_ is an underscore that escapes nothing",
+        lambda: xlsx(
+            row(
+                1,
+                'A:t="str":<v>a\r\nb</v>',
+                'B:t="str":<v>a_x000D_b</v>',
+                'C:t="str":<v>_x005F_x000D_</v>',
+                'D:t="str":<v>_xD83D__xDE00_</v>',
+            )
+        ),
+        "xlsx",
+        one(text(A1="a\nb", B1="a\rb", C1="_x000D_", D1="😀")),
+    ),
+    Trap(
+        "rich_and_phonetic_text.xlsx",
+        "a text may come in pieces, and its phonetic reading is not part of it",
+        lambda: xlsx(
+            row(1, 'A:t="s":<v>0</v>', 'B:t="s":<v>1</v>'),
+            texts='<si><r><t>bo</t></r><r><rPr><b/></rPr><t>ld</t></r></si><si><t>漢字</t><rPh sb="0" eb="2"><t>かんじ</t></rPh></si>',
+        ),
+        "xlsx",
+        one(text(A1="bold", B1="漢字")),
+    ),
+    Trap(
+        "both_value_and_inline_text.xlsx",
+        "a cell may hold both <v> and <is>; its type says which one is meant",
+        lambda: xlsx(row(1, 'A:t="inlineStr":<v>7</v><is><t>text</t></is>', "B::<is><t>8</t></is><v>9</v>")),
+        "xlsx",
+        one({"A1": ("text", "s"), "B1": ("9", "n")}),
+    ),
+    Trap(
+        "rows_without_numbers.xlsx",
+        "rows and cells may leave out where they stand, and may be closed at once",
+        lambda: xlsx('<row><c><v>1</v></c><c/><c><v>3</v></c></row><row/><row><c t="str"><v>x</v></c></row>'),
+        "xlsx",
+        one({"A1": ("1", "n"), "C1": ("3", "n"), "A3": ("x", "s")}),
+    ),
+    Trap(
+        "comment_in_the_data.xlsx",
+        "rows in a comment are no rows",
+        lambda: xlsx(row(1, "A::<v>1</v>") + "<!-- " + row(2, "A::<v>2</v>") + " -->" + row(3, 'A:t="str":<v><![CDATA[<3>]]></v>')),
+        "xlsx",
+        one({"A1": ("1", "n"), "A3": ("<3>", "s")}),
+    ),
+    Trap(
+        "hidden_and_merged.xlsx",
+        "hidden rows, columns and sheets hold data too, and merged areas hold one cell",
+        lambda: xlsx(
+            row(1, 'A:t="str":<v>2024</v>') + '<row r="2" hidden="1"><c r="A2"><v>1</v></c></row>' + row(3, "C::<v>2</v>"),
+            before='<cols><col min="3" max="4" hidden="1"/></cols>',
+            after='<mergeCells count="1"><mergeCell ref="A1:B1"/></mergeCells>',
+            state='state="veryHidden"',
+        ),
+        "xlsx",
+        one(
+            {"A1": ("2024", "s"), "A2": ("1", "n"), "C3": ("2", "n")},
+            hidden=True,
+            merges=["A1:B1"],
+            hidden_rows=[2],
+            hidden_columns=["C", "D"],
+        ),
+    ),
+    Trap(
+        "formulas.xlsx",
+        "a total is known by its formula; a formula without a value is no blank cell; an empty result is an empty text",
+        lambda: xlsx(
+            row(1, "A::<v>1</v>", "B::<f>A1*2</f><v>2</v>")
+            + row(
+                2,
+                "A::<f>SUM(A1:A1)</f><v>1</v>",
+                'B::<f t="shared" ref="B2:C2" si="0">SUBTOTAL(9,B1:B1)</f><v>2</v>',
+                'C::<f t="shared" si="0"/><v>0</v>',
+            )
+            + row(3, "A::<f>NOW()</f>", "B::<f>SUM(A1:A2)</f><v></v>", 'C:t="str":<f>IF(1,"","")</f><v></v>')
+        ),
+        "xlsx",
+        one(
+            {
+                "A1": ("1", "n"),
+                "B1": ("2", "n"),
+                "A2": ("1", "n"),
+                "B2": ("2", "n"),
+                "C2": ("0", "n"),
+                "A3": ("=NOW()", "f"),
+                "B3": ("=SUM(A1:A2)", "f"),
+                "C3": ("", "s"),
+            },
+            sums=["A2", "B2", "C2", "B3"],
+        ),
+    ),
+    Trap("workbook_named.csv", "content decides, not the name: this is an .xlsx", lambda: SHORT, "xlsx", one({"A1": ("1", "n")})),
+    Trap("old_workbook.xls", "true places, number formats, errors, hidden and merged cells of an old workbook", xls, "xls", XLS_SHEETS),
+    Trap("old_workbook_named.xlsx", "an old workbook under a new name", xls, "xls", XLS_SHEETS),
+    Trap(
+        "repeats_and_kinds.ods",
+        "cells repeat by count, errors look like texts, a duration is no time of day, a note is not the cell's text",
+        lambda: ods(
+            '<table:table-column table:number-columns-repeated="2"/><table:table-column table:visibility="collapse"/>'
+            '<table:table-row table:number-rows-repeated="2"><table:table-cell table:number-columns-repeated="2" office:value-type="float" office:value="1.50">'
+            '<text:p>1,5</text:p></table:table-cell><table:table-cell table:number-columns-repeated="1022"/></table:table-row>'
+            '<table:table-row table:number-rows-repeated="3"><table:table-cell table:number-columns-repeated="1024"/></table:table-row>'
+            '<table:table-row table:visibility="filter"><table:table-cell office:value-type="percentage" office:value="0.125"><text:p>12,5 %</text:p></table:table-cell>'
+            '<table:table-cell table:formula="of:=1/0" office:value-type="string" office:string-value=""><text:p>#DIV/0!</text:p></table:table-cell>'
+            '<table:table-cell office:value-type="time" office:time-value="PT08H30M00S"><text:p>08:30</text:p></table:table-cell>'
+            '<table:table-cell office:value-type="time" office:time-value="PT36H00M00S"><text:p>36:00</text:p></table:table-cell>'
+            '<table:table-cell office:value-type="string"><office:annotation><text:p>a note</text:p></office:annotation><text:p>a<text:s text:c="2"/>b</text:p>'
+            "<text:p>c</text:p></table:table-cell>"
+            '<table:table-cell table:formula="of:=SUM([.A1:.A2])" office:value-type="float" office:value="3"><text:p>3</text:p></table:table-cell>'
+            '<table:table-cell office:value-type="boolean" office:boolean-value="true"><text:p>WAHR</text:p></table:table-cell>'
+            '<table:table-cell office:value-type="date" office:date-value="2026-11-02"><text:p>2.11.26</text:p></table:table-cell></table:table-row>'
+        ),
+        "ods",
+        one(
+            {
+                "A1": ("1.50", "n"),
+                "B1": ("1.50", "n"),
+                "A2": ("1.50", "n"),
+                "B2": ("1.50", "n"),
+                "A6": ("0.125", "n0.00%"),
+                "B6": ("#DIV/0!", "e"),
+                "C6": ("08:30:00", "d"),
+                "D6": ("1.5", "n[h]:mm:ss"),
+                "E6": ("a  b\nc", "s"),
+                "F6": ("3", "n"),
+                "G6": ("true", "b"),
+                "H6": ("2026-11-02", "d"),
+            },
+            sums=["F6"],
+            hidden_rows=[6],
+            hidden_columns=["C"],
+        ),
+    ),
+    Trap(
+        "export_of_2003.xls",
+        "the XML of Excel 2003: cells leave out where they stand unless they jump, and the encoding is what the file says",
+        lambda: xml2003(
+            '<Column ss:Index="2" ss:Hidden="1"/><Row><Cell ss:MergeAcross="1"><Data ss:Type="String">订单</Data></Cell>'
+            '<Cell><Data ss:Type="String">x</Data></Cell></Row>'
+            '<Row ss:Index="4" ss:Hidden="1"><Cell ss:Index="2" ss:StyleID="p"><Data ss:Type="Number">0.125</Data></Cell>'
+            '<Cell ss:Formula="=SUM(R1C1:R3C1)"><Data ss:Type="Number">123456789012345678</Data></Cell>'
+            '<Cell><Data ss:Type="DateTime">2026-11-02T08:30:00.000</Data></Cell><Cell><Data ss:Type="Boolean">1</Data></Cell>'
+            '<Cell><Data ss:Type="Error">#N/A</Data></Cell><Cell ss:Formula="=NOW()"/></Row>',
+            styles='<Style ss:ID="p"><NumberFormat ss:Format="Percent"/></Style>',
+            encoding="gb2312",
+            options='<WorksheetOptions xmlns="urn:schemas-microsoft-com:office:excel"><Visible>SheetHidden</Visible></WorksheetOptions>',
+        ),
+        "xml2003",
+        one(
+            {
+                "A1": ("订单", "s"),
+                "C1": ("x", "s"),
+                "B4": ("0.125", "n0.00%"),
+                "C4": ("123456789012345678", "n"),
+                "D4": ("2026-11-02T08:30:00", "d"),
+                "E4": ("true", "b"),
+                "F4": ("#N/A", "e"),
+                "G4": ("=NOW()", "f"),
+            },
+            hidden=True,
+            sums=["C4"],
+            merges=["A1:B1"],
+            hidden_rows=[4],
+            hidden_columns=["B"],
+        ),
+    ),
+    Trap(
+        "web_page.xls",
+        "a page named .xls: cells are never closed, spans push others aside, text above the table is a title, and a table in a cell is data too",
+        lambda: (
+            "<html><head><meta charset='gb2312'><title>no</title><style>td {color: red}</style></head><body><h2>报表</h2>"
+            "<table><tr><th rowspan=2>No<th colspan=2>Amount &amp; fee<tr><th>Gross<th>Fee<tr><td> 000123 <td>1,234.50<td>5&nbsp;%"
+            "<tr><td><table><tr><td>inner</table><td>after</table><script>no</script></body></html>"
+        ).encode("gbk"),
+        "html",
+        one(
+            text(
+                A1="报表", A3="No", B3="Amount & fee", B4="Gross", C4="Fee", A5="000123", B5="1,234.50", C5="5\xa0%", A6="inner", A7="after"
+            ),
+            name="Sheet1",
+            merges=["A3:A4", "B3:C3"],
+        ),
+    ),
+    Trap(
+        "chinese.csv",
+        "GBK without a word about it, as Chinese programs write CSV",
+        lambda: "订单号,商品,数量\r\n000123,白瓷茶壶,2\r\n202611014000000000,茶杯,\r\n".encode("gbk"),
+        "csv",
+        one(
+            text(A1="订单号", B1="商品", C1="数量", A2="000123", B2="白瓷茶壶", C2="2", A3="202611014000000000", B3="茶杯"), name="chinese"
+        ),
+    ),
+    Trap(
+        "taiwanese.csv",
+        "Big5 looks like GBK to a careless eye",
+        lambda: "訂單號,商品名稱\r\n000123,白瓷茶壺與茶杯\r\n000124,這是一個測試\r\n".encode("big5"),
+        "csv",
+        one(text(A1="訂單號", B1="商品名稱", A2="000123", B2="白瓷茶壺與茶杯", A3="000124", B3="這是一個測試"), name="taiwanese"),
+    ),
+    Trap(
+        "japanese.csv",
+        "Shift-JIS, with a backslash inside a character",
+        lambda: "商品,数量\r\nティーポット,1\r\n表示と予約,2\r\n".encode("cp932"),
+        "csv",
+        one(text(A1="商品", B1="数量", A2="ティーポット", B2="1", A3="表示と予約", B3="2"), name="japanese"),
+    ),
+    Trap(
+        "german.csv",
+        "Windows-1252, semicolons, decimal commas",
+        lambda: "Größe;Preis\r\nÄpfel;1,50\r\nFüße;2,75\r\n".encode("cp1252"),
+        "csv",
+        one(text(A1="Größe", B1="Preis", A2="Äpfel", B2="1,50", A3="Füße", B3="2,75"), name="german"),
+    ),
+    Trap(
+        "unicode_text.csv",
+        "what Excel calls Unicode text: UTF-16 and tabs, here without its mark",
+        lambda: "a\tb\r\n000123\tü\r\n".encode("utf-16-le"),
+        "csv",
+        one(text(A1="a", B1="b", A2="000123", B2="ü"), name="unicode_text"),
+    ),
+    Trap(
+        "quotes_and_lines.csv",
+        "a field may hold delimiters, doubled quotes and line ends; the first line may only name the delimiter",
+        lambda: b'sep=;\r\na;"b;1"\r\n"line 1\nline 2";"say ""hi"""\r\n;\r\nx;\r\n',
+        "csv",
+        one(text(A2="a", B2="b;1", A3="line 1\nline 2", B3='say "hi"', A5="x"), name="quotes_and_lines"),
+    ),
+    Trap(
+        "stray_quote.csv",
+        "one quotation mark that nothing closes must not swallow the rest of the file",
+        lambda: b'item,size\nscreen,"15 inch\nphone,6\n',
+        "csv",
+        one(text(A1="item", B1="size", A2="screen", B2='"15 inch', A3="phone", B3="6"), name="stray_quote"),
+    ),
+    Trap(
+        "long_ids.csv",
+        "readers that guess types drop leading zeros and turn a 22-digit id into a float",
+        lambda: b"\xef\xbb\xbfid,code\r\n1234567890123456789012,007\r\n1E5,1.10\r\n",
+        "csv",
+        one(text(A1="id", B1="code", A2="1234567890123456789012", B2="007", A3="1E5", B3="1.10"), name="long_ids"),
+    ),
+]
+
+
+def main() -> None:
+    """Write every trap beside this script."""
+    folder = Path(__file__).parent
+    for trap in TRAPS:
+        (folder / trap.name).write_bytes(trap.make())
+        expected = {"why": trap.why, "format": trap.format, "sheets": trap.sheets}
+        (folder / f"{trap.name}.json").write_text(json.dumps(expected, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

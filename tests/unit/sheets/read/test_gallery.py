@@ -1,0 +1,71 @@
+"""Every trap of the gallery gives exactly the cells that stand beside it."""
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from levelpool.sheets.read.workbook import read_workbook
+from levelpool.sheets.table import Box, Sheet
+
+GALLERY = Path(__file__).parents[3] / "gallery"
+EXPECTED = sorted(GALLERY.glob("*.json"))
+
+
+def place(row: int, column: int) -> str:
+    letters = ""
+    column += 1
+    while column:
+        column, digit = divmod(column - 1, 26)
+        letters = chr(65 + digit) + letters
+    return f"{letters}{row}" if row else letters
+
+
+def area(box: Box) -> str:
+    return f"{place(box.first_row, box.first_column)}:{place(box.last_row, box.last_column)}"
+
+
+def describe(sheet: Sheet) -> dict[str, object]:
+    cells, sums = {}, []
+    for batch in sheet.batches():
+        for row, texts, kinds in zip(batch.rows, batch.cells, batch.kinds, strict=True):
+            found = {place(row, column): [text, kind] for column, (text, kind) in enumerate(zip(texts, kinds, strict=True)) if kind}
+            assert not found.keys() & cells.keys()
+            cells |= found
+            sums += [place(row, column) for column in sorted(batch.sums.get(row, ()))]
+    assert sheet.cell_count == len(cells)
+    return {
+        "name": sheet.name,
+        "cells": cells,
+        "hidden": sheet.hidden,
+        "date1904": sheet.date1904,
+        "sums": sums,
+        "merges": [area(box) for box in sheet.merges],
+        "hidden_rows": sorted(sheet.hidden_rows),
+        "hidden_columns": [place(0, column) for column in sorted(sheet.hidden_columns)],
+    }
+
+
+NOTHING = {"hidden": False, "date1904": False, "sums": [], "merges": [], "hidden_rows": [], "hidden_columns": []}
+
+
+@pytest.mark.parametrize("path", EXPECTED, ids=lambda path: path.stem)
+def test_trap_gives_its_cells(tmp_path, path):
+    """No cell more, no cell less, each with its text, its kind and its place."""
+    expected = json.loads(path.read_text(encoding="utf-8"))
+
+    workbook = read_workbook(path.with_suffix(""), tmp_path)
+
+    assert workbook.format == expected["format"]
+    assert [describe(sheet) for sheet in workbook.sheets] == [{**NOTHING, **sheet} for sheet in expected["sheets"]], expected["why"]
+
+
+def test_gallery_is_what_its_script_makes():
+    """Whoever adds a trap adds it to the script, and the files follow."""
+    made = runpy.run_path(str(GALLERY / "make.py"))["TRAPS"]
+
+    assert {path.stem for path in EXPECTED} == {trap.name for trap in made}
+    for trap in made:
+        assert (GALLERY / trap.name).exists()
+        assert json.loads((GALLERY / f"{trap.name}.json").read_text(encoding="utf-8"))["why"] == trap.why

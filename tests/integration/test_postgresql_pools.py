@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from levelpool.database import check_connection, create_async_engine, create_engine, open_connection, read_server_connections
 from levelpool.errors import DatabaseError, PoolExhausted
 from levelpool.pools import pool_stats
+from levelpool.runtime import Runtime
+from levelpool.settings import Settings
 
 pytestmark = pytest.mark.postgres
 
@@ -176,3 +178,21 @@ def test_missing_database_is_said_without_the_password(postgres_url):
         check_connection(wrong)
 
     assert "s3cret" not in str(got.value)
+
+
+@pytest.mark.parametrize("make", [create_engine, create_async_engine])
+async def test_runtime_asks_the_server_through_a_watched_pool(postgres_url, make):
+    """Sync or async: what the server allows and has in use."""
+    engine = make(postgres_url, pool_size=1, max_overflow=1)
+    async with Runtime(Settings(cpu_executor_workers=1, io_executor_workers=2, shutdown_timeout=2.0)) as runtime:
+        runtime.add_pool("main", engine)
+        server = await runtime.server_connections()
+        pools = runtime.pools()
+        snapshot = await runtime.monitor.fresh(max_age=0)
+    disposed = engine.dispose()
+    if disposed is not None:
+        await disposed
+
+    assert (server["max_connections"], server["reserved"]) == (50, 3)
+    assert server["in_use"] >= 1
+    assert [(pool.name, pool.size) for pool in pools] == [("main", 1)] == [(pool.name, pool.size) for pool in snapshot.pools]

@@ -33,7 +33,7 @@ def standard_rules(*, cpu_threshold: float = 80.0, memory_threshold: float = 85.
         Rule("cpu", cpu_threshold, cpu_threshold * 0.9, _cpu_percent, _describe_cpu, hold=2),
         Rule("memory", memory_threshold, memory_threshold * 0.95, _memory_percent, _describe_memory),
         Rule("throttling", 10.0, 2.0, _throttled_percent, _describe_throttling, hold=2),
-        Rule("loop_lag", lag_threshold, lag_threshold / 2, _lag, _describe_lag, scope="process"),
+        Rule("loop_lag", lag_threshold, lag_threshold / 2, _lag, _describe_lag, hold=2, scope="process"),
         Rule("cpu_queue", 30.0, 10.0, _oldest_wait, _describe_queue, scope="process"),
         Rule("db_pool", 0.0, 0.0, _waiting, _describe_pool, hold=2, scope="process"),
     )

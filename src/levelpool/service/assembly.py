@@ -72,8 +72,8 @@ class Service:
         return (await self.runtime.monitor.fresh(SNAPSHOT_INTERVAL)).to_dict()
 
 
-def service_of(request: Request) -> Service:
-    """The service of the app that answers *request*."""
+async def service_of(request: Request) -> Service:
+    """The service of the app that answers *request*; async, because FastAPI runs a plain dependency in a thread beside our lanes."""
     service: Service = request.app.state.service
     return service
 

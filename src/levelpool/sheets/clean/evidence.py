@@ -59,6 +59,7 @@ class Evidence:
     """What the cells of one column have shown so far."""
 
     __slots__ = (
+        "_almost_typed",
         "_booleans",
         "_clocks",
         "_could",
@@ -97,12 +98,18 @@ class Evidence:
         self._forms: set[str] | None = None
         self._killers: dict[str, Seen] = {}  # form -> the first value that is not in it
         self._marks: frozenset[str] = frozenset()  # marks that stand behind a lone zero somewhere
+        self._almost_typed = False  # the values before the first that spoiled it were numbers, dates or booleans
         self._spoilers: list[str] = []
 
     @property
     def settled(self) -> bool:
         """Whether the column is TEXT whatever comes."""
         return bool(self._spoilers)
+
+    @property
+    def _asks_for_more(self) -> bool:
+        """Whether a few more of the values that made a nearly typed column TEXT are looked for."""
+        return self._almost_typed and len(self._spoilers) < SAMPLES
 
     @property
     def looks(self) -> str:
@@ -123,7 +130,7 @@ class Evidence:
 
     def add_alike(self, rows: Sequence[int], texts: Sequence[str | None], kind: Kind | None) -> None:
         """Take in cells that all have the same kind, where they are not blank."""
-        if self.settled and len(self.samples) >= SAMPLES and kind not in {ERROR, NO_VALUE}:
+        if self.settled and len(self.samples) >= SAMPLES and kind not in {ERROR, NO_VALUE} and not self._asks_for_more:
             return
         only = kind_class(kind)
         values = list(filter(None, texts))
@@ -140,7 +147,7 @@ class Evidence:
             self.values += len(values)
             if len(self.samples) < SAMPLES:
                 self._sample(values[:50], _first_kind(kinds, kind))
-            if self.settled:
+            if self.settled and not (kind == TEXT and self._asks_for_more):
                 continue
             if kind == TEXT:
                 self._add_texts(rows, texts, values)
@@ -270,14 +277,18 @@ class Evidence:
     def _add_shape(self, shape: str, seen: Seen) -> None:
         earlier = next(iter(self._texts.values()), None)
         self._texts[shape] = seen
-        if self.settled:
-            return
         forms = set(forms_for(shape))
+        if self.settled:
+            # Where all else is typed, a person wants to see each value that is not, not the first alone.
+            if self._almost_typed and not (forms or is_number_shape(shape)):
+                self._spoil(f"{seen} is no number, date or boolean")
+            return
         can = {"boolean"} if shape.lower() in {"true", "false"} else set()
         can |= {"number"} if is_number_shape(shape) else set()
         self._forms = forms if self._forms is None else self._forms & forms
         can |= {"date"} if self._forms else set()
         if not self._could & can:
+            self._almost_typed = bool(earlier or self._numbers or self._serials or self._days or self._booleans)
             if earlier is None or not (can or forms):
                 self._spoil(f"{seen} is no number, date or boolean")
             else:
@@ -317,6 +328,8 @@ class Evidence:
 
     def _settle_mixture(self) -> None:
         """Numbers, dates and booleans do not mix; texts mix with numbers and booleans when they are written the same way."""
+        if self.settled:
+            return
         firsts = {
             "a number": next(iter(self._numbers.values()), None),
             "a date": self._days or self._stamps,
@@ -484,16 +497,22 @@ def _number_verdict(found: tuple[Reading, ...], seen: Iterable[Seen], count: int
         return _Verdict(ColumnType.DOUBLE, f"all {count} values are numbers, some with an exponent", reading.notation)
     if reading.whole and not reading.notation.percent:
         return _Verdict(
-            ColumnType.BIGINT, f"all {count} values are whole numbers of at most {reading.whole_digits} digits{notation}", reading.notation
+            ColumnType.BIGINT,
+            f"all {count} values are whole numbers of {_count(reading.whole_digits, 'digit')} at most{notation}",
+            reading.notation,
         )
     scale = reading.scale + (2 if reading.notation.percent else 0)
     return _Verdict(
         ColumnType.NUMERIC,
-        f"all {count} values are numbers with at most {reading.scale} decimals{notation}",
+        f"all {count} values are numbers with {_count(reading.scale, 'decimal')} at most{notation}",
         reading.notation,
         digits=max(reading.digits, scale),
         scale=scale,
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _in_words(notation: Notation) -> str:

@@ -204,3 +204,10 @@ def test_samples_are_what_people_know():
     assert column("a", "b", "a", "c", "d").samples == ("a", "b", "c")
     assert column(*number("45000", kind="nyyyy-mm-dd")).samples == ("2023-03-15",)
     assert len(column("x" * 9999).samples[0]) == 200
+
+
+def test_the_first_values_that_decided_are_named():
+    """Who mends a file wants to see all that has to be mended, or at least the first three."""
+    why = column(*["5"] * 100, "12 pcs", *["6"] * 100, "three", "7", "?", "!").why
+
+    assert [word in why for word in ("'12 pcs' (row 102)", "'three' (row 203)", "'?' (row 205)", "'!'")] == [True, True, True, False]

@@ -86,6 +86,44 @@ def test_cpuset_smaller_than_the_quota_wins(tree):
     assert [limit.value for limit in capacity.cpu_limits] == [2, 4, 16, 16]
 
 
+LEVELS = {"own": "pod/box/app", "parent": "pod/box", "grandparent": "pod"}
+
+
+@pytest.mark.parametrize("cpuset", [None, 2, 8])
+@pytest.mark.parametrize("quota", [None, 0.5, 1.5, 3.0])
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("kind", ["v2", "v1", "hybrid"])
+def test_tightest_of_quota_cpuset_and_memory_wins_on_every_level(tree, kind, level, quota, cpuset):
+    """Whichever hierarchy, whichever level: the smallest number decides, and it is that of the file it was written to."""
+    group, own = LEVELS[level], LEVELS["own"]
+    v1 = "sys/fs/cgroup/{}/" + group
+    v2 = f"sys/fs/cgroup/unified/{group}" if kind == "hybrid" else f"sys/fs/cgroup/{group}"
+    if kind != "v2":
+        for controller in ("cpu", "cpuset", "memory"):
+            tree.mount_v1(controller, f"/{own}")
+    if kind != "v1":
+        tree.mount_v2(f"/{own}", point="/sys/fs/cgroup/unified" if kind == "hybrid" else "/sys/fs/cgroup")
+    # A hybrid host has its controllers in v1; here its memory limit is set in v2, so that both are read.
+    if quota is not None and kind == "v2":
+        tree.write(f"{v2}/cpu.max", f"{int(quota * 100000)} 100000")
+    elif quota is not None:
+        tree.write(f"{v1.format('cpu')}/cpu.cfs_quota_us", str(int(quota * 100000)))
+        tree.write(f"{v1.format('cpu')}/cpu.cfs_period_us", "100000")
+    if cpuset is not None:
+        name = f"{v2}/cpuset.cpus.effective" if kind == "v2" else f"{v1.format('cpuset')}/cpuset.cpus"
+        tree.write(name, f"0-{cpuset - 1}")
+    tree.write(f"{v1.format('memory')}/memory.limit_in_bytes" if kind == "v1" else f"{v2}/memory.max", str(GIB))
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert capacity.cpus == min(16, quota or 16, cpuset or 16)
+    assert capacity.memory == GIB
+    assert f"/{group}/" in capacity.memory_source
+    if capacity.cpus < 16:
+        assert f"/{group}/" in capacity.cpu_source
+    assert capacity.notes == ()
+
+
 def test_affinity_smaller_than_everything_wins(tree):
     """`taskset` is a limit like any other."""
     tree.mount_v2("/")

@@ -6,6 +6,7 @@ certain what they are. All other rows are taken in bulk: the cells of a batch ar
 them at once. Rows that may be totals or notes are set apart until the end of the table shows what they are.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise, zip_longest
@@ -46,9 +47,17 @@ def _find_drafts(sheet: Sheet, options: TableOptions) -> "list[_Draft]":
 
 
 def _follow_one_another(drafts: "list[_Draft]") -> bool:
-    """Whether each table ends above the next one."""
+    """Whether each table ends above the next one, and no row that one set aside stands within another."""
     spans = [draft.rows() for draft in drafts]
-    return all(above[1] < below[0] for above, below in pairwise(spans))
+    if any(above[1] >= below[0] for above, below in pairwise(spans)):
+        return False
+    starts = [first for first, _ in spans]
+    for number, draft in enumerate(drafts):
+        for outside in draft.outside:
+            within = bisect_right(starts, outside.row) - 1
+            if within not in {-1, number} and outside.row <= spans[within][1]:
+                return False
+    return True
 
 
 def dataset_names(dataset: str, plans: Sequence[TablePlan]) -> tuple[str, ...]:

@@ -1,0 +1,117 @@
+"""Rows into tables: our SQLite and PostgreSQL targets against the bare drivers, 100,000 x 20 mixed values, no file read."""
+
+import random
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from benchmarks.measure import interleave, keep, print_series
+from levelpool.database import open_connection
+from levelpool.sheets.load.kinds import target_of
+from levelpool.sheets.load.target import SheetRows
+from levelpool.sheets.table import ColumnType, StoredColumn, Value
+from servers import PostgresServer
+
+ROWS, BATCH, ROUNDS = 100_000, 2_000, 5
+T = ColumnType
+KINDS = [T.BIGINT] * 4 + [T.NUMERIC] * 4 + [T.TEXT] * 6 + [T.DOUBLE] * 2 + [T.DATE] * 2 + [T.TIMESTAMP, T.BOOLEAN]
+COPY_TYPES = {
+    T.BIGINT: "int8",
+    T.NUMERIC: "numeric",
+    T.TEXT: "text",
+    T.DOUBLE: "float8",
+    T.DATE: "date",
+    T.TIMESTAMP: "timestamp",
+    T.BOOLEAN: "bool",
+}
+DECLARED = ", ".join(f"c{place} {kind}" for place, kind in enumerate(KINDS))
+
+Row = tuple[Value, ...]
+
+
+MAKERS: dict[ColumnType, Callable[[random.Random], Value]] = {
+    T.BIGINT: lambda chance: chance.randrange(10**9),
+    T.NUMERIC: lambda chance: Decimal(chance.randrange(10**7)).scaleb(-2),
+    T.TEXT: lambda chance: f"Customer name {chance.randrange(10**5)}",
+    T.DOUBLE: lambda chance: chance.random(),
+    T.DATE: lambda chance: date(2020, 1, 1) + timedelta(days=chance.randrange(1000)),
+    T.TIMESTAMP: lambda chance: datetime(2020, 1, 1) + timedelta(seconds=chance.randrange(10**7)),
+    T.BOOLEAN: lambda chance: chance.random() < 0.5,
+}
+
+
+def ours(url: str, rows: list[Row]) -> float:
+    """Through the target, in one transaction, in batches as an import has them."""
+    with open_connection(url) as connection, connection.begin():
+        target = target_of(connection)
+        columns = [StoredColumn(f"c{place}", "", place, kind, target.storage(kind, 9), scale=2) for place, kind in enumerate(KINDS)]
+        target.run("DROP TABLE IF EXISTS ours")
+        target.create_table("ours", columns)
+        begin = time.perf_counter()
+        for start in range(0, len(rows), BATCH):
+            part = rows[start : start + BATCH]
+            target.misfits(columns, part)
+            target.insert("ours", columns, SheetRows(1, "Sheet", range(start, start + len(part)), part))
+        return time.perf_counter() - begin
+
+
+def bare_sqlite(folder: Path, rows: list[Row]) -> float:
+    """`executemany` of values that are bound already, into a table without an index."""
+    bound = [tuple(_bound(value) for value in row) for row in rows]
+    connection = sqlite3.connect(folder / "bare.sqlite")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("DROP TABLE IF EXISTS bare")
+    connection.execute(f"CREATE TABLE bare ({DECLARED})")
+    begin = time.perf_counter()
+    connection.executemany(f"INSERT INTO bare VALUES ({', '.join('?' * len(KINDS))})", bound)
+    seconds = time.perf_counter() - begin
+    connection.commit()
+    connection.close()
+    return seconds
+
+
+def _bound(value: Value) -> object:
+    if isinstance(value, date):
+        return value.isoformat()
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def bare_postgresql(url: str, rows: list[Row]) -> float:
+    """psycopg's binary COPY, row by row, into a table without an index."""
+    with psycopg.connect(url) as connection:
+        connection.execute("DROP TABLE IF EXISTS bare")
+        connection.execute(f"CREATE TABLE bare ({DECLARED})")
+        begin = time.perf_counter()
+        with connection.cursor().copy("COPY bare FROM STDIN (FORMAT binary)") as copy:
+            copy.set_types([COPY_TYPES[kind] for kind in KINDS])
+            for row in rows:
+                copy.write_row(row)
+        return time.perf_counter() - begin
+
+
+def main() -> None:
+    """Print seconds and ratios, and keep them."""
+    chance = random.Random(20)
+    rows: list[Row] = [tuple(MAKERS[kind](chance) for kind in KINDS) for _ in range(ROWS)]
+    with tempfile.TemporaryDirectory() as name, PostgresServer() as server:
+        folder, url = Path(name), server.create_database()
+        candidates: dict[str, Callable[[], float]] = {
+            "bare sqlite3": lambda: bare_sqlite(folder, rows),
+            "levelpool to SQLite": lambda: ours(f"sqlite:///{folder / 'ours.sqlite'}", rows),
+            "bare psycopg COPY": lambda: bare_postgresql(url, rows),
+            "levelpool to PostgreSQL": lambda: ours(url, rows),
+        }
+        series = interleave(candidates, rounds=ROUNDS)
+    print_series(f"{ROWS:,} x {len(KINDS)} into SQLite", series[:2], unit="s", baseline="bare sqlite3")
+    print_series(f"{ROWS:,} x {len(KINDS)} into PostgreSQL", series[2:], unit="s", baseline="bare psycopg COPY")
+    kept = keep("load", {each.name: each.readings for each in series}, packages=["psycopg", "SQLAlchemy"])
+    print(f"  kept in {kept.relative_to(Path.cwd()) if kept.is_relative_to(Path.cwd()) else kept}")

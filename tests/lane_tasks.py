@@ -165,3 +165,21 @@ def count_and_fail(steps):
 def dict_batches(batches, size):
     for _ in range(batches):
         yield [{"id": i} for i in range(size)]
+
+
+class ExitsWhenUnpickled:
+    """Unpickling it raises what is no Exception."""
+
+    def __reduce__(self):
+        return sys.exit, (5,)
+
+
+class ExitsWhenPickled:
+    """Pickling it raises what is no Exception."""
+
+    def __reduce__(self):
+        sys.exit(6)
+
+
+def return_thing(name):
+    return globals()[name]()

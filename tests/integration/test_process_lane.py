@@ -396,7 +396,7 @@ async def test_slow_reader_pauses_the_worker(manager, tmp_path):
     path = tmp_path / "at"
     async for step in manager.stream_cpu_intensive(lane_tasks.count, 30, str(path)):
         await asyncio.sleep(0.005)
-        assert int(path.read_text()) <= step + 6
+        assert int(path.read_text() or 0) <= step + 6
 
 
 async def test_exception_arrives_after_the_items_before_it(manager):
@@ -422,3 +422,32 @@ async def test_leaving_a_stream_ends_its_worker(manager):
 
     await until(lambda: is_gone(pid), 0.5)
     assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
+
+
+async def test_pickling_code_that_exits_hurts_nobody_else(manager):
+    """Code that raises SystemExit while it is pickled or unpickled, here or there, costs its own call only."""
+    with pytest.raises(ResultNotPicklable):
+        await manager.run_cpu_intensive(lane_tasks.return_thing, "ExitsWhenUnpickled")
+    with pytest.raises(TaskNotPicklable):
+        await manager.run_cpu_intensive(lane_tasks.length, lane_tasks.ExitsWhenPickled())
+    with pytest.raises((ResultNotPicklable, SystemExit)):
+        await manager.run_cpu_intensive(lane_tasks.return_thing, "ExitsWhenPickled")
+    with pytest.raises((TaskNotPicklable, SystemExit)):
+        await manager.run_cpu_intensive(lane_tasks.length, lane_tasks.ExitsWhenUnpickled())
+
+    assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
+
+
+async def test_log_filter_that_fails_costs_no_call(manager, caplog):
+    """A filter of the user's logging that raises is reported, and the calls behind it end well."""
+
+    def refuse(record):
+        raise ValueError("a broken filter")
+
+    logging.getLogger("lane_tasks").addFilter(refuse)
+    try:
+        await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.log_warning, "hello") for _ in range(5)])
+    finally:
+        logging.getLogger("lane_tasks").removeFilter(refuse)
+
+    assert "a callback of lane 'cpu' failed" in caplog.text

@@ -172,12 +172,13 @@ class LoopTicket:
 
 
 class ThreadTicket:
-    """The outcome goes to a `concurrent.futures.Future`."""
+    """The outcome goes to a `concurrent.futures.Future`. Its lane calls `start` under the lane's lock."""
 
-    __slots__ = ("future",)
+    __slots__ = ("_has_started", "future")
 
     def __init__(self) -> None:
         self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self._has_started = False
 
     def succeed(self, value: object) -> None:
         if not self.future.done():
@@ -191,7 +192,11 @@ class ThreadTicket:
         func(*args)
 
     def start(self) -> bool:
-        return self.future.running() or self.future.set_running_or_notify_cancel()
+        if self._has_started:
+            return not self.future.cancelled()
+        self._has_started = True
+        # Also what tells those who wait for a cancelled future that it is over.
+        return self.future.set_running_or_notify_cancel()
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

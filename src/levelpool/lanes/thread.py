@@ -49,7 +49,20 @@ class StuckThread:
 class _Call:
     """One call, from the entrance to its outcome."""
 
-    __slots__ = ("context", "created", "is_over", "kwargs", "name", "number", "options", "started", "thread", "ticket", "work")
+    __slots__ = (
+        "__weakref__",
+        "context",
+        "created",
+        "is_over",
+        "kwargs",
+        "name",
+        "number",
+        "options",
+        "started",
+        "thread",
+        "ticket",
+        "work",
+    )
 
     def __init__(self, number: int, ticket: LoopTicket | ThreadTicket, work: Callable[[], Any], name: str, options: CallOptions) -> None:
         self.number = number
@@ -117,8 +130,15 @@ class ThreadLane:
         """Queue the call; never blocks, raises `LaneFull` when there is no place."""
         ticket = ThreadTicket()
         call = self._open(ticket, func, args, kwargs, options=options, waits=False)
-        ticket.future.add_done_callback(lambda future: self._withdraw(call, "cancelled") if future.cancelled() else None)
+        ticket.future.add_done_callback(functools.partial(self._on_cancelled, weakref.ref(call)))
         return ticket.future
+
+    def _on_cancelled(self, known: "weakref.ref[_Call]", future: "concurrent.futures.Future[Any]") -> None:
+        call = known()
+        if call is not None and future.cancelled():
+            self._withdraw(call, "cancelled")
+            with self._changed:
+                call.ticket.start()
 
     def stats(self) -> LaneStats:
         """The numbers of this lane now."""

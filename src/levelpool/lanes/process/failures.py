@@ -39,7 +39,7 @@ def unpack_failure(packed: tuple[str, bytes, str, str, str]) -> BaseException:
     if way != _TEXT:
         try:
             error = rebuild(pickle.loads(pickled))  # noqa: S301 - from our own worker
-        except Exception:  # noqa: BLE001 - what it does when it is rebuilt here is the user's code: the description takes its place
+        except BaseException:  # noqa: BLE001 - what it does when it is rebuilt here is the user's code: the description takes its place
             error = None
     if error is None:
         error = RemoteError(f"{name}: {message}", type_name=name, traceback_text=text)
@@ -83,7 +83,7 @@ def _try_pickle(error: BaseException, shape: Callable[[BaseException], object]) 
         pickled = pickle.dumps(shape(error), 5)
         copy = rebuild(pickle.loads(pickled))  # noqa: S301 - made one line above
         same = type(copy) is type(error) and repr(copy.args) == repr(error.args) and str(copy) == str(error)
-    except Exception:  # noqa: BLE001 - any failure of the user's own pickling code means: not this way
+    except BaseException:  # noqa: BLE001 - any failure of the user's own pickling code means: not this way
         return None
     return pickled if same or (shape is _raw_shape and type(error) is type(copy) and str(copy) == str(error)) else None
 
@@ -140,6 +140,6 @@ def _children(where: str, value: object) -> Iterable[tuple[str, Any]]:
 def _travels(value: object) -> bool:
     try:
         pickle.dumps(value, 5)
-    except Exception:  # noqa: BLE001 - pickling runs the user's code, which may raise anything
+    except BaseException:  # noqa: BLE001 - pickling runs the user's code, which may raise anything
         return False
     return True

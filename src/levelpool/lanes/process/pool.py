@@ -91,6 +91,7 @@ LAST_WORDS = 1.0
 GROWN = 0.6
 """An idle worker that holds this share of its memory limit is replaced."""
 
+_log = logging.getLogger(__name__)
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 _lanes: "weakref.WeakSet[ProcessLane]" = weakref.WeakSet()
@@ -117,6 +118,7 @@ class _Call:
     """One call, from the entrance to its outcome."""
 
     __slots__ = (
+        "__weakref__",
         "args",
         "context",
         "created",
@@ -249,7 +251,7 @@ class ProcessLane:
         ticket = ThreadTicket()
         options = options if options.admission_timeout == 0 else _refusing(options)
         call = self._open(ticket, func, args, kwargs, options=options, loop=None)
-        ticket.future.add_done_callback(lambda future: self._cancel(call) if future.cancelled() else None)
+        ticket.future.add_done_callback(functools.partial(self._on_cancelled, weakref.ref(call)))
         return ticket.future
 
     def stream(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Stream[Any]:
@@ -262,6 +264,13 @@ class ProcessLane:
                 timer = loop.call_later(limit, end, call)
                 ticket.future.add_done_callback(functools.partial(_cancel_timer, timer))
         return Stream(ticket, unpack=self._unpack_item, ask_for_more=lambda: self._grant(call), cancel=lambda: self._cancel(call))
+
+    def _on_cancelled(self, known: "weakref.ref[_Call]", future: "concurrent.futures.Future[Any]") -> None:
+        call = known()
+        if call is not None and future.cancelled():
+            self._cancel(call)
+            with self._lock:
+                call.ticket.start()
 
     def stats(self) -> LaneStats:
         """The numbers of this lane now."""
@@ -418,7 +427,7 @@ class ProcessLane:
                 wishes["window"] = WINDOW
             call.meta = pickle.dumps(wishes, 5) if any(wishes.values()) else b""
             payload = encode_small(thing)
-        except Exception as error:  # noqa: BLE001 - pickling runs the user's code, which may raise anything
+        except BaseException as error:  # noqa: BLE001 - pickling runs the user's code, which may raise anything, SystemExit too
             self._cannot_pack(call, func, error)
             return
         if payload is None:
@@ -429,12 +438,12 @@ class ProcessLane:
     def _pack_large(self, call: _Call, func: Callable[..., Any], thing: object) -> None:
         try:
             payload = encode_large(thing, pause=PAUSE)
-        except Exception as error:  # noqa: BLE001 - as above
+        except BaseException as error:  # noqa: BLE001 - as above
             self._cannot_pack(call, func, error)
             return
         self._arrive(call, payload, 0)
 
-    def _cannot_pack(self, call: _Call, func: Callable[..., Any], error: Exception) -> None:
+    def _cannot_pack(self, call: _Call, func: Callable[..., Any], error: BaseException) -> None:
         refusal = task_not_picklable(func, call.args, dict(call.kwargs), error)
         refusal.__cause__ = error
         with self._lock:
@@ -481,7 +490,7 @@ class ProcessLane:
         def unpack() -> None:
             try:
                 ticket.succeed(decode_large(parcel, pause=PAUSE) if parcel else decode_small(frame.body))
-            except Exception as error:  # noqa: BLE001 - unpickling runs the user's code, which may raise anything
+            except BaseException as error:  # noqa: BLE001 - unpickling runs the user's code, which may raise anything, SystemExit too
                 ticket.fail(error)
 
         self._crew.do(unpack)
@@ -722,7 +731,7 @@ class ProcessLane:
         except MissingModuleError:
             self._crew.do(lambda: self._unpack_apart(call, frame, parcel))
             return
-        except Exception as error:  # noqa: BLE001 - unpickling runs the user's code, which may raise anything
+        except BaseException as error:  # noqa: BLE001 - unpickling runs the user's code, which may raise anything, SystemExit too
             call.ticket.fail(_cannot_unpack(call, error))
         else:
             _give(call, frame, value)
@@ -733,7 +742,7 @@ class ProcessLane:
         began = now()
         try:
             value = decode_large(parcel, pause=PAUSE) if parcel else decode_small(frame.body)
-        except Exception as error:  # noqa: BLE001 - as above
+        except BaseException as error:  # noqa: BLE001 - as above
             call.ticket.fail(_cannot_unpack(call, error))
             return
         with self._lock:
@@ -999,8 +1008,15 @@ class ProcessLane:
         while self._due:
             with self._lock:
                 due, self._due = self._due, []
-            for func, args in due:
-                func(*args)
+            for at, (func, args) in enumerate(due):
+                try:
+                    func(*args)
+                except Exception:  # noqa: BLE001 - a log handler, a progress callback: the outcomes of other calls are behind it
+                    _log.exception("a callback of lane %r failed", self.name)
+                except BaseException:
+                    with self._lock:
+                        self._due = due[at + 1 :] + self._due
+                    raise
 
     # ------------------------------------------------------------ the home
 
@@ -1145,7 +1161,7 @@ def _timeout(call: _Call, killed: WorkerDied | None) -> TaskTimeout:
     return error
 
 
-def _cannot_unpack(call: _Call, error: Exception) -> ResultNotPicklable:
+def _cannot_unpack(call: _Call, error: BaseException) -> ResultNotPicklable:
     refusal = ResultNotPicklable(f"the result of {call.name} cannot be unpacked here ({type(error).__name__}: {error})")
     refusal.__cause__ = error
     return refusal

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from levelpool.sheets.table import Column, ColumnType, Value
+from levelpool.sheets.table import Column, ColumnType, Quarantined, Value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,20 +30,23 @@ class Table:
     `duckdb.from_arrow(t)` take it as it is.
     """
 
-    def __init__(self, columns: Sequence[TableColumn], values: Sequence[Sequence[Value]]) -> None:
-        """*values* holds one sequence per column, all of the same length."""
+    def __init__(
+        self, columns: Sequence[TableColumn], values: Sequence[Sequence[Value]], *, quarantined: Sequence[Quarantined] = ()
+    ) -> None:
+        """*values* holds one sequence per column, all of the same length; *quarantined* are the cells that are None because they did not fit."""
         if len(columns) != len(values) or len({len(each) for each in values}) > 1:
             raise ValueError(
                 f"a table of {len(columns)} columns needs as many sequences of equal length, not {[len(each) for each in values]}"
             )
         self.columns = tuple(columns)
+        self.quarantined = tuple(quarantined)
         self._values = tuple(list(each) for each in values)
 
     @classmethod
-    def of(cls, columns: Sequence[Column], records: Sequence[Sequence[Value]]) -> "Table":
+    def of(cls, columns: Sequence[Column], records: Sequence[Sequence[Value]], *, quarantined: Sequence[Quarantined] = ()) -> "Table":
         """The table with these columns and one record per row."""
         values: list[Sequence[Value]] = list(zip(*records, strict=True)) if records else [() for _ in columns]
-        return cls([TableColumn(column.name, column.header, column.type) for column in columns], values)
+        return cls([TableColumn(column.name, column.header, column.type) for column in columns], values, quarantined=quarantined)
 
     def __len__(self) -> int:
         return len(self._values[0]) if self._values else 0

@@ -13,7 +13,7 @@ from levelpool.sheets.frames import Table
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.read.source import ReadOptions
 from levelpool.sheets.read.workbook import read_workbook
-from levelpool.sheets.table import Sheet, Value
+from levelpool.sheets.table import Quarantined, Sheet, Value
 
 _ROOM_FOR_HEADS = 200  # rows that titles and notes may take beside the rows that were asked for
 
@@ -32,10 +32,10 @@ class ExcelParser:
         limits: Limits | None = None,
     ) -> Table:
         """
-        The first table of a sheet, with proved types; cells that cannot be loaded (errors, mostly) are None.
+        The first table of a sheet, with proved types; cells that cannot be loaded (errors, mostly) are None and stand in `quarantined`.
 
         *sheet* is a name or a 0-based position (default: the first visible sheet with a cell). *header* is the 0-based row of the
-        (last) header row (default: find it). *nrows* is the most rows of data to read; types are then proved over these.
+        (last) header row (default: find it). *nrows* is the most rows of data that come back; types are then proved over the rows that were read.
         *options* says more about the table. Raises `SheetError` (see `levelpool.sheets.errors`) with one sentence,
         and `FileNotFoundError`. Reads in the calling process: run it in the process lane.
         """
@@ -61,8 +61,15 @@ def _first_table(sheet: Sheet, options: TableOptions, nrows: int | None) -> Tabl
         raise SheetError(f"sheet {sheet.name!r} has no table")
     plan = plans[0]
     records: list[tuple[Value, ...]] = []
+    rows: list[int] = []
+    quarantined: list[Quarantined] = []
     for batch in clean_rows(sheet, plan, plan.columns, policy="cell", blanks=options.blanks):
         records.extend(batch.values)
+        rows.extend(batch.rows)
+        quarantined.extend(batch.quarantined)
         if nrows is not None and len(records) >= nrows:
             break
-    return Table.of(plan.columns, records if nrows is None else records[:nrows])
+    if nrows is not None and len(records) > nrows:
+        records, kept = records[:nrows], set(rows[:nrows])
+        quarantined = [each for each in quarantined if each.row in kept]
+    return Table.of(plan.columns, records, quarantined=quarantined)

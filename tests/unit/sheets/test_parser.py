@@ -53,6 +53,22 @@ def test_a_sheet_is_chosen_by_name_or_position(workbook):
         ExcelParser.read_excel(workbook, sheet="Missing")
 
 
+def test_cells_that_cannot_be_loaded_are_told(tmp_path):
+    """An error is None in its row, and is named beside the table; only those of the rows that come back."""
+    path = tmp_path / "errors.csv.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["name", "number"])
+        for place in range(1, 5):
+            sheet.write(place, 0, f"n{place}")
+            sheet.write_formula(place, 1, "=1/0", None, "#DIV/0!" if place % 2 else place)
+
+    table = ExcelParser.read_excel(path, nrows=2)
+
+    assert list(table.rows()) == [("n1", None), ("n2", 2)]
+    assert [(each.row, each.column, each.value, each.reason) for each in table.quarantined] == [(2, "number", "#DIV/0!", "error value")]
+
+
 def test_the_function_travels():
     """It is picked by name in a worker."""
     assert pickle.loads(pickle.dumps(ExcelParser.read_excel)) is ExcelParser.read_excel

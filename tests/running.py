@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from levelpool.service.tokens import make_token
+
 ADMIN_TOKEN = "admin-token-of-the-acceptance-tests"
 
 
@@ -37,8 +39,8 @@ class RunningService:
         return client
 
     def token(self, role: str) -> str:
-        """A new token of *role*, made on the command line."""
-        return run_levelpool("token", "create", "--role", role, data_dir=self.folder).stdout.strip()
+        """A new token of *role*."""
+        return make_token(f"sqlite:///{self.folder / 'levelpool.sqlite'}", role=role, name=role)
 
     def settled(self, file_id: int) -> dict[str, object]:
         """The record of a file once it has ended."""

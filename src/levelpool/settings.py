@@ -250,11 +250,6 @@ class Settings:
         """The watched folder."""
         return self.inbox or self.data_dir / "inbox"
 
-    @property
-    def runtime_folder(self) -> Path:
-        """The private folder that the web workers of one host share."""
-        return self.runtime_dir or self.data_dir / "run"
-
     @classmethod
     def variables(cls) -> tuple[Variable, ...]:
         """All variables, in the order of this page, for the reference and for `levelpool serve --help`."""

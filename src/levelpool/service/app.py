@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
+import anyio.lowlevel
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -78,6 +79,8 @@ def create_app(settings: Settings | None = None, *, open_parts: Opener = open_se
 def _lifespan(settings: Settings, open_parts: Opener) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # The first request would stop the loop to import what this loads.
+        await anyio.lowlevel.checkpoint()
         async with open_parts(settings) as service:
             app.state.service = service
             app.state.levelpool = service.runtime

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from fastapi import Request
 
 from levelpool.errors import LevelpoolError
-from levelpool.neighbours import Neighbours
 from levelpool.runtime import Runtime
 from levelpool.service.feed import FileFeed, FileState, Now, read_now
 from levelpool.service.signin import Attempts
@@ -88,7 +87,6 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(Runtime(settings))
-        neighbours = await stack.enter_async_context(Neighbours(settings.runtime_folder))
         progress: dict[int, float] = {}
         ingestion = DataIngestionService(
             settings.database,
@@ -101,7 +99,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         await ingestion.start()
         runtime.add_pool("ledger", ingestion.intake.engine)
         inbox = DataSyncService(settings.database, settings.inbox_folder, intake=ingestion.intake)
-        watching = asyncio.create_task(_watch_as_leader(inbox, neighbours), name="levelpool inbox")
+        watching = asyncio.create_task(_watch_as_leader(inbox, runtime), name="levelpool inbox")
         stack.push_async_callback(_end, watching)
 
         async def now() -> Now:
@@ -118,9 +116,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         yield service
 
 
-async def _watch_as_leader(inbox: DataSyncService, neighbours: Neighbours) -> None:
+async def _watch_as_leader(inbox: DataSyncService, runtime: Runtime) -> None:
     """One web worker of a host watches the inbox; when it dies, another takes over."""
-    await neighbours.lead()
+    await runtime.lead()
     await inbox.watch(load=False)
 
 

@@ -1,5 +1,6 @@
 """`levelpool serve`: everything checked first, then uvicorn; the one door to uvicorn."""
 
+import gc
 import logging
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from levelpool.database import open_connection
@@ -27,9 +29,7 @@ def serve(settings: Settings) -> None:
     Raises `LevelpoolError` with one sentence when it cannot start: a port that is taken, a folder that cannot be used, a
     database out of reach.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
-    for chatty in ("alembic", "levelpool.database"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    set_up_logging()
     token = prepare(settings)
     with open_socket(settings.host, settings.port) as listener:
         _greet(listener, token)
@@ -37,6 +37,13 @@ def serve(settings: Settings) -> None:
             _serve_many(settings, listener)
         else:
             _serve_one(settings, listener)
+
+
+def set_up_logging() -> None:
+    """Log to stderr, one line each, without the chatter of libraries."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
+    for chatty in ("alembic", "levelpool.database"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def prepare(settings: Settings) -> str | None:
@@ -87,8 +94,18 @@ def _options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def create_lasting_app(settings: Settings | None = None) -> FastAPI:
+    """The application for a process that does nothing else: what is loaded by now is never looked through for garbage again."""
+    set_up_logging()
+    app = create_app(settings)
+    # A full collection that walks through every loaded module stops the event loop for a tenth of a second.
+    gc.collect()
+    gc.freeze()
+    return app
+
+
 def _serve_one(settings: Settings, listener: socket.socket) -> None:
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), **_options(settings)))
+    server = uvicorn.Server(uvicorn.Config(create_lasting_app(settings), **_options(settings)))
     # uvicorn raises the signal again after it has drained; by then there is nothing left to end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
@@ -100,7 +117,9 @@ def _serve_one(settings: Settings, listener: socket.socket) -> None:
 def _serve_many(settings: Settings, listener: socket.socket) -> None:
     # The web workers are new processes, which read their settings from the environment.
     os.environ["WEB_CONCURRENCY"] = str(settings.web_concurrency)
-    config = uvicorn.Config("levelpool.service.app:create_app", factory=True, workers=settings.web_concurrency, **_options(settings))
+    config = uvicorn.Config(
+        "levelpool.service.server:create_lasting_app", factory=True, workers=settings.web_concurrency, **_options(settings)
+    )
     Multiprocess(config, sockets=[listener]).run()
 
 

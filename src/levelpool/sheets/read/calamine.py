@@ -40,15 +40,12 @@ def read_with_calamine(source: Source, format_: str, why: str) -> Workbook:
 
 def _read_sheet(book: Any, meta: Any, position: int, source: Source) -> Sheet:
     builder = SheetBuilder(source, meta.name, position)
-    try:
-        sheet = book.get_sheet_by_index(position)
-        _, first_column = sheet.start or (0, 0)  # iter_rows begins at row 1, but at the first used column
-        for number, values in enumerate(sheet.iter_rows(), start=1):
-            content = [*[_BLANK] * first_column, *map(_content, values)]
-            builder.add(number, [text for text, _ in content], [kind for _, kind in content])
-        return builder.finish(hidden="Visible" not in str(meta.visible).rpartition(".")[2])
-    finally:
-        builder.close()
+    sheet = book.get_sheet_by_index(position)
+    _, first_column = sheet.start or (0, 0)  # iter_rows begins at row 1, but at the first used column
+    for number, values in enumerate(sheet.iter_rows(), start=1):
+        content = [*[_BLANK] * first_column, *map(_content, values)]
+        builder.add(number, [text for text, _ in content], [kind for _, kind in content])
+    return builder.finish(hidden="Visible" not in str(meta.visible).rpartition(".")[2])
 
 
 _BLANK: tuple[str | None, Kind | None] = (None, None)

@@ -42,22 +42,19 @@ def text_encoding(source: Source) -> Encoding:
 
 def _read_sheet(source: Source, encoding: str, delimiter: str, *, directive: str | None, quoted: bool) -> Sheet:
     builder = SheetBuilder(source, _sheet_name(source.name), 0)
-    try:
-        if directive:
-            builder.remark(f"the first line only names the delimiter {directive!r}")
-        if not quoted:
-            builder.remark('quotation marks (") do not pair up: they are read as ordinary characters')
-        for number, record in enumerate(_records(source, encoding, delimiter, quoted=quoted), start=1):
-            if number == 1 and directive:
-                continue
-            if builder.full:
-                builder.complete = False
-                break
-            kinds: list[Kind | None] = [TEXT if field else None for field in record]
-            builder.add(number, [field or None for field in record], kinds)
-        return builder.finish()
-    finally:
-        builder.close()
+    if directive:
+        builder.remark(f"the first line only names the delimiter {directive!r}")
+    if not quoted:
+        builder.remark('quotation marks (") do not pair up: they are read as ordinary characters')
+    for number, record in enumerate(_records(source, encoding, delimiter, quoted=quoted), start=1):
+        if number == 1 and directive:
+            continue
+        if builder.full:
+            builder.complete = False
+            break
+        kinds: list[Kind | None] = [TEXT if field else None for field in record]
+        builder.add(number, [field or None for field in record], kinds)
+    return builder.finish()
 
 
 def _sheet_name(file_name: str) -> str:

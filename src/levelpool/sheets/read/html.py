@@ -25,22 +25,19 @@ def read_html(source: Source) -> Workbook:
     """Read the tables of a page, and the text around them as rows of one cell; a cell that spans others is a merged area."""
     encoding = _encoding(source)
     builder = SheetBuilder(source, "Sheet1", 0)
-    try:
-        tables = TableCollector(builder, source.meter)
-        feed = _create_feed(tables)
-        size = max(1, source.path.stat().st_size)
-        for number, text in enumerate(decode(source.path, encoding.name), start=1):
-            source.meter.tick()
-            feed.feed(text)
-            source.progress(min(1.0, number * BLOCK / size))
-            if builder.full:
-                builder.complete = False
-                break
-        feed.close()
-        tables.close()
-        sheet = builder.finish()
-    finally:
-        builder.close()
+    tables = TableCollector(builder, source.meter)
+    feed = _create_feed(tables)
+    size = max(1, source.path.stat().st_size)
+    for number, text in enumerate(decode(source.path, encoding.name), start=1):
+        source.meter.tick()
+        feed.feed(text)
+        source.progress(min(1.0, number * BLOCK / size))
+        if builder.full:
+            builder.complete = False
+            break
+    feed.close()
+    tables.close()
+    sheet = builder.finish()
     remarks = ("cells of an HTML page are text: the page does not hold the values behind them",)
     return Workbook(format="html", sheets=(sheet,), reader="levelpool html", encoding=encoding.name, remarks=remarks)
 

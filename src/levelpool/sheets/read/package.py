@@ -3,6 +3,7 @@
 import posixpath
 import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -32,14 +33,15 @@ class Package:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._packed = source.path.stat().st_size
-        self._zip = open_zip(source.path, source.meter)
+        self._open = ExitStack()
+        self._zip = self._open.enter_context(open_zip(source.path, source.meter))
         self._names = {_plain(entry.filename): entry for entry in self._zip.infolist()}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._zip.close()
+        self._open.close()
 
     def __contains__(self, part: str) -> bool:
         return _plain(part) in self._names
@@ -92,25 +94,25 @@ class Package:
         return _plain(name) if name in self else None
 
 
-def open_zip(path: Path, meter: Meter) -> zipfile.ZipFile:
+@contextmanager
+def open_zip(path: Path, meter: Meter) -> Iterator[zipfile.ZipFile]:
     """
     Open a zip container whose directory is sane: not too many entries, none over another's bytes, packed the way office programs do.
 
     Raises `DamagedFile` for a container that is broken or cut off, and `LimitExceeded`.
     """
-    try:
-        meter.entries(_directory_size(path) // _MOST_PER_ENTRY)
-        package = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise DamagedFile(f"{meter.name} is damaged: it was perhaps not sent to its end; export it again") from error
-    try:
-        entries = package.infolist()
-        meter.entries(len(entries))
-        _refuse_odd(entries, meter.name)
-    except BaseException:
-        package.close()
-        raise
-    return package
+    # The file is ours, so that it is closed at the end even where an unfinished stream still holds the container.
+    with path.open("rb") as file:
+        try:
+            meter.entries(_directory_size(path) // _MOST_PER_ENTRY)
+            package = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise DamagedFile(f"{meter.name} is damaged: it was perhaps not sent to its end; export it again") from error
+        with package:
+            entries = package.infolist()
+            meter.entries(len(entries))
+            _refuse_odd(entries, meter.name, path.stat().st_size)
+            yield package
 
 
 _MOST_PER_ENTRY = 512
@@ -126,10 +128,12 @@ def _directory_size(path: Path) -> int:
     return int.from_bytes(tail[at + 12 : at + 16], "little") if at >= 0 else 0
 
 
-def _refuse_odd(entries: list[zipfile.ZipInfo], name: str) -> None:
+def _refuse_odd(entries: list[zipfile.ZipInfo], name: str, size: int) -> None:
     for entry in entries:
         if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise DamagedFile(f"{name} is damaged: its part {entry.filename!r} is packed in a way that no spreadsheet program uses")
+        if not 0 <= entry.header_offset <= size - entry.compress_size:
+            raise DamagedFile(f"{name} is damaged: its part {entry.filename!r} does not lie within the file; export it again")
     # Entries that share bytes are how a small file claims terabytes; no program writes them.
     placed = sorted(entries, key=lambda entry: entry.header_offset)
     for entry, follower in pairwise(placed):

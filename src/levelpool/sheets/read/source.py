@@ -1,6 +1,7 @@
 """What every reader is handed (`Source`), and what it fills (`SheetBuilder`): rows go in, a finished `Sheet` comes out."""
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Source:
     meter: Meter
     options: ReadOptions
     progress: Callable[[float], None]  # takes a fraction, 0 to 1
+    opened: ExitStack  # what was opened on the way; closed when the reading ends, however it ends
 
     def wants(self, name: str, position: int) -> bool:
         """Whether the sheet *name* at the 0-based *position* is asked for."""
@@ -59,7 +61,7 @@ class SheetBuilder:
         self.complete = True
         self._meter = source.meter
         self._max_rows = source.options.max_rows
-        self._spool = SpoolWriter(source.folder / f"sheet-{position}.cells")
+        self._spool = source.opened.enter_context(SpoolWriter(source.folder / f"sheet-{position}.cells"))
         self._layouts: dict[tuple[Kind | None, ...], tuple[list[Kind | None], int]] = {}
         self._rows: list[int] = []
         self._cells: list[list[str | None]] = []
@@ -128,10 +130,6 @@ class SheetBuilder:
             hidden_columns=frozenset(self.hidden_columns),
             remarks=(*self._remarks, *self._disorder_remark()),
         )
-
-    def close(self) -> None:
-        """Let go of the spool file; for a reading that failed."""
-        self._spool.close()
 
     def _note_place(self, row: int, width: int) -> None:
         if row <= self._last_row:

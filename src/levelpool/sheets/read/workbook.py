@@ -4,6 +4,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from xml.parsers.expat import ExpatError
 
@@ -64,14 +65,13 @@ def read_workbook(
     shown = name or path.name
     meter = Meter(shown, limits or Limits())
     meter.file(path.stat().st_size)
-    source = Source(path, shown, folder, meter, options or ReadOptions(), progress or _ignore)
-    reader = _READERS[detect_format(path, meter)]
-    try:
-        workbook = reader(source)
-    except SheetError:
-        raise
-    except _BROKEN as error:
-        raise DamagedFile(f"{shown} is damaged ({_reason(error)}): export it again") from error
+    with ExitStack() as opened:
+        source = Source(path, shown, folder, meter, options or ReadOptions(), progress or _ignore, opened)
+        reader = _READERS[detect_format(path, meter)]
+        try:
+            workbook = reader(source)
+        except _BROKEN as error:
+            raise DamagedFile(f"{shown} is damaged ({_reason(error)}): export it again") from error
     _refuse_empty(workbook, source)
     source.progress(1.0)
     return workbook

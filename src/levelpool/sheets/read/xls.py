@@ -73,16 +73,13 @@ def _read(xlrd: Any, source: Source, way: _Way) -> Workbook:
 def _read_sheet(book: Any, position: int, source: Source) -> Sheet:
     sheet = book.sheet_by_index(position)
     builder = SheetBuilder(source, sheet.name, position)
-    try:
-        for top, bottom, left, right in sheet.merged_cells:
-            builder.merge(Box(top + 1, left, bottom, right - 1))
-        builder.hidden_columns.update(column for column, info in sheet.colinfo_map.items() if info.hidden)
-        formats = _number_kinds(book)
-        for row in range(sheet.nrows):
-            _add_row(builder, sheet, row, formats)
-        return builder.finish(hidden=sheet.visibility != 0, date1904=bool(book.datemode))
-    finally:
-        builder.close()
+    for top, bottom, left, right in sheet.merged_cells:
+        builder.merge(Box(top + 1, left, bottom, right - 1))
+    builder.hidden_columns.update(column for column, info in sheet.colinfo_map.items() if info.hidden)
+    formats = _number_kinds(book)
+    for row in range(sheet.nrows):
+        _add_row(builder, sheet, row, formats)
+    return builder.finish(hidden=sheet.visibility != 0, date1904=bool(book.datemode))
 
 
 def _number_kinds(book: Any) -> list[Kind]:

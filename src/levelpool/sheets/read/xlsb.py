@@ -43,11 +43,8 @@ def read_xlsb(source: Source) -> Workbook:
                 remarks.append(f"sheet {name!r} ({relation.type}) holds no table and is not read")
             elif source.wants(name, position):
                 builder = SheetBuilder(source, name, position)
-                try:
-                    _SheetReader(builder, texts, styles, source.meter).read(progress.watch(relation.target))
-                    sheets.append(builder.finish(hidden=hidden, date1904=date1904))
-                finally:
-                    builder.close()
+                _SheetReader(builder, texts, styles, source.meter).read(progress.watch(relation.target))
+                sheets.append(builder.finish(hidden=hidden, date1904=date1904))
     return Workbook(format="xlsb", sheets=tuple(sheets), reader="levelpool xlsb", remarks=tuple(remarks))
 
 

@@ -46,11 +46,8 @@ def read_xlsx(source: Source) -> Workbook:
                 remarks.append(f"sheet {entry.name!r} is listed, but the file does not hold it")
             else:
                 builder = SheetBuilder(source, entry.name, position)
-                try:
-                    read_rows(progress.watch(entry.part), builder, texts, styles, source.meter)
-                    sheets.append(builder.finish(hidden=entry.hidden, date1904=date1904))
-                finally:
-                    builder.close()
+                read_rows(progress.watch(entry.part), builder, texts, styles, source.meter)
+                sheets.append(builder.finish(hidden=entry.hidden, date1904=date1904))
     return Workbook(format="xlsx", sheets=tuple(sheets), reader="levelpool xlsx", remarks=tuple(remarks))
 
 

@@ -1,6 +1,7 @@
 """The fast reader gives what the parser gives, or leaves the rows to it."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from xml.parsers.expat import ExpatError
 
@@ -26,14 +27,14 @@ def read(part: str | bytes, tmp_path: Path, reader: Callable, texts: SharedTexts
     """Everything that a reading gives, as one value that compares; of an error its kind."""
     data = part.encode() if isinstance(part, str) else part
     meter = Meter("a.xlsx", Limits())
-    source = Source(tmp_path / "a.xlsx", "a.xlsx", tmp_path, meter, ReadOptions(), lambda _fraction: None)
-    builder = SheetBuilder(source, "S", 0)
-    try:
-        reader((data[at : at + block] for at in range(0, len(data), block)), builder, texts, STYLES, meter)
-    except (SheetError, ExpatError) as error:
-        builder.close()
-        return type(error).__name__
-    return content(builder.finish())
+    with ExitStack() as opened:
+        source = Source(tmp_path / "a.xlsx", "a.xlsx", tmp_path, meter, ReadOptions(), lambda _fraction: None, opened)
+        builder = SheetBuilder(source, "S", 0)
+        try:
+            reader((data[at : at + block] for at in range(0, len(data), block)), builder, texts, STYLES, meter)
+        except (SheetError, ExpatError) as error:
+            return type(error).__name__
+        return content(builder.finish())
 
 
 def content(sheet: Sheet) -> dict[str, object]:

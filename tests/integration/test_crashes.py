@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sqlite3
 import subprocess
 import sys
 from functools import partial
@@ -139,3 +140,45 @@ async def appears(path: Path) -> None:
     async with asyncio.timeout(30):
         while not path.exists():  # noqa: ASYNC240 (a file of a temporary folder)
             await asyncio.sleep(0.01)
+
+
+async def test_busy_database_is_waited_for(sqlite_url, tmp_path, manager):
+    """Somebody else holds the write lock of SQLite for a while: the import waits, and is whole."""
+    async with DataIngestionService(sqlite_url, manager, data_dir=tmp_path / "data") as service:
+        upload = numbers(tmp_path, "upload")
+        queued = await service.submit(upload, name="numbers.csv", actor="ann")
+        other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
+        importing = asyncio.create_task(service.intake.ingest([queued["id"]]))
+        while (await service.file(queued["id"]))["status"] == "pending":
+            await asyncio.sleep(0.01)
+        other.execute("BEGIN IMMEDIATE")
+        await asyncio.sleep(1.0)
+        other.execute("ROLLBACK")
+        other.close()
+        await importing
+
+        assert await rows_in_tables(service) == ROWS
+
+
+async def test_database_that_goes_away_in_the_middle_is_tried_again(postgres_url, tmp_path, manager, monkeypatch):
+    """The server ends the connection in pass 2: nothing is there, the file is taken up again and loaded once."""
+    monkeypatch.setattr(intake, "RETRY_AFTER", 0.05)
+    pauses = tmp_path / "pauses"
+    pauses.mkdir()
+    async with DataIngestionService(postgres_url, manager, data_dir=tmp_path / "data") as service:
+        with monkeypatch.context() as patch:
+            patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_pause, at="in the middle of pass 2", folder=pauses))
+            importing = asyncio.create_task(service.ingest_file(numbers(tmp_path)))
+            await appears(pauses / "there")
+        await service.intake.write(
+            lambda connection: connection.execute(
+                sa.text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+        )
+        (pauses / "go").touch()
+        record = await importing
+
+        assert (record["status"], await rows_in_tables(service)) == ("loaded", ROWS)
+        assert await sql(service, "SELECT outcome FROM levelpool_claims ORDER BY claimed_at") == [("released",), ("loaded",)]

@@ -37,6 +37,10 @@ READ_SHARE = 60.0
 """How much of the progress, in percent, is pass 1; the rest is pass 2."""
 
 
+PATIENCE = 900.0
+"""Seconds that an import waits for another one that writes, before it is tried again from its start."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """All that a worker needs to ingest one file."""
@@ -72,6 +76,9 @@ def ingest_file(job: Job) -> files.Outcome:
         return _ingest(job)
     except DBAPIError as error:
         raise explain(error) from error
+    except DatabaseError as error:
+        # It is out of reach: nobody was asked anything yet.
+        raise TryAgain(f"{error}: nothing was changed") from error
 
 
 def _ingest(job: Job) -> files.Outcome:
@@ -80,6 +87,7 @@ def _ingest(job: Job) -> files.Outcome:
         raise EmptyFile(f"{job.name} holds no table: a table needs at least one row of data")
     with open_connection(job.database_url) as connection:
         target = target_of(connection)
+        target.be_patient(PATIENCE)
         for dataset in sorted({table.dataset for table in tables if table.dataset}):
             _make_ready(connection, target, job, dataset, [table for table in tables if table.dataset == dataset])
         return _load(connection, target, job, workbook, tables)
@@ -104,8 +112,8 @@ def explain(error: DBAPIError) -> LevelpoolError:
     sentence = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
     state = getattr(error.orig, "sqlstate", None) or ""
     busy = getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-    # Classes of PostgreSQL's codes: connection, transaction rolled back, resources, operator intervention.
-    if busy or error.connection_invalidated or state.startswith(("08", "40", "53", "57P")):
+    # PostgreSQL's codes: connection lost, transaction rolled back, shut down, too many connections, lock not available.
+    if busy or error.connection_invalidated or state.startswith(("08", "40", "57P")) or state in {"53300", "55P03"}:
         return TryAgain(f"the database was busy or went away ({sentence}): nothing was changed")
     return DatabaseError(f"the database refused this ({sentence}): nothing was changed")
 

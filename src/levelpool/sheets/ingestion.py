@@ -1,15 +1,15 @@
 """`DataIngestionService`: files by upload, by API and by program, and a background worker that takes them in one after the other."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from levelpool.errors import DatabaseError
+from levelpool.errors import LaneClosed
 from levelpool.executor import ExecutorManager
-from levelpool.sheets.errors import TryAgain
 from levelpool.sheets.intake import Delivery, Intake, OnProgress
 from levelpool.sheets.keys import set_key
 from levelpool.sheets.ledger import answers
@@ -158,6 +158,10 @@ class DataIngestionService:
         await self.intake.aclose()
 
     async def _work(self) -> None:
+        with contextlib.suppress(LaneClosed):
+            await self._work_on()
+
+    async def _work_on(self) -> None:
         slots = asyncio.Semaphore(self.intake.parallel)
         while True:
             await slots.acquire()
@@ -179,8 +183,11 @@ class DataIngestionService:
                     await self.intake.reclaim()
                 if (claim := await self.intake.claim_next()) is not None:
                     return claim
-            except (DatabaseError, TryAgain) as error:
-                log.warning("the database cannot be asked for pending files, it is tried again: %s", error)
+            except LaneClosed:
+                raise
+            except Exception:
+                # Whatever it is: files must not wait for ever because one question went wrong.
+                log.exception("pending files cannot be looked for; it is tried again in %g s", LOOK_EVERY)
             try:
                 async with asyncio.timeout(LOOK_EVERY):
                     await self.intake.arrived.wait()

@@ -8,8 +8,10 @@ or it is given back, or, when this process dies, the next service finds its clai
 import asyncio
 import contextlib
 import logging
+import math
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,6 +50,7 @@ RETRY_AFTER = 2.0
 LOOK_AGAIN = 0.25
 """Seconds after which a file that another service works on, or that waits for an earlier one, is looked at again."""
 MOST_AT_ONCE = 500
+MOST_TRIES = 5
 MOST_NAME_BYTES = 255
 HALF_WRITTEN = 24 * 3600.0
 """Seconds after which a half-written original belongs to no living process any more."""
@@ -96,6 +99,7 @@ class Intake:
         self._file_timeout = file_timeout
         self._holder = new_holder()
         self._running: dict[str, _Running] = {}
+        self._tries: Counter[int] = Counter()
         self._opening = asyncio.Lock()
         self._open = False
         self._renewing: asyncio.Task[None] | None = None
@@ -131,7 +135,7 @@ class Intake:
             return
         try:
             await self.write(files.release_all, self._holder)
-        except (DatabaseError, TryAgain, LaneClosed) as error:
+        except LevelpoolError as error:
             log.warning("files that still run are left to the next service: %s", error)
         self._open = False
         self.engine.dispose()
@@ -232,7 +236,7 @@ class Intake:
     async def _give_back(self, claiming: "asyncio.Future[C]") -> None:
         with contextlib.suppress(LevelpoolError):
             if (claim := await claiming) is not None:
-                await self._settle(claim, files.release)
+                await self._settle(claim, files.release, tries=1)
 
     async def reclaim(self) -> list[int]:
         """Make the files of dead services pending again."""
@@ -272,7 +276,7 @@ class Intake:
         try:
             await self._run(claim, running)
         except asyncio.CancelledError:
-            await _to_the_end(self._settle(claim, files.release))
+            await _to_the_end(self._settle(claim, files.release, tries=1))
             raise
         finally:
             del self._running[claim.token]
@@ -293,12 +297,22 @@ class Intake:
         except LaneClosed:
             await self._settle(claim, files.release)
         except TryAgain as error:
-            log.warning("file %s: %s; it is tried again", claim.file_id, error)
-            await asyncio.sleep(RETRY_AFTER)
-            await self._settle(claim, files.release)
-            self.arrived.set()
+            await self._try_again(claim, error)
         except Exception as error:  # noqa: BLE001 (whatever it was: the file must not stay "running")
             await self._settle(claim, files.fail, self._sentence(claim, error))
+
+    async def _try_again(self, claim: files.Claim, error: TryAgain) -> None:
+        """Give the file back after a while, some times; then it has failed."""
+        self._tries[claim.file_id] += 1
+        tries = self._tries[claim.file_id]
+        if tries == MOST_TRIES:
+            del self._tries[claim.file_id]
+            await self._settle(claim, files.fail, f"{error}; that was so {tries} times: replay the file when the database is well")
+            return
+        log.warning("file %s: %s; it is tried again", claim.file_id, error)
+        await asyncio.sleep(RETRY_AFTER * tries)
+        await self._settle(claim, files.release)
+        self.arrived.set()
 
     async def _job(self, claim: files.Claim) -> Job:
         folder = self.work / claim.token
@@ -316,23 +330,28 @@ class Intake:
         )
 
     async def _remove_work(self, claim: files.Claim) -> None:
-        with contextlib.suppress(LaneClosed):
+        with contextlib.suppress(LevelpoolError):
             await self.manager.run_io_intensive(shutil.rmtree, self.work / claim.token, ignore_errors=True)
 
-    async def _settle(self, claim: files.Claim, ending: Callable[..., bool], *args: object) -> None:
-        """Record the end of a file that did not record it by itself; a database that is away is tried again and again."""
+    async def _settle(self, claim: files.Claim, ending: Callable[..., bool], *args: object, tries: float = math.inf) -> None:
+        """
+        Record the end of a file that did not record it by itself; a database that is away is asked again and again.
+
+        What is not recorded after all is left to the next service, which finds that the holder of the claim is gone.
+        """
         while True:
+            tries -= 1
             try:
                 if not await self.write(ending, claim.file_id, claim.token, *args):
                     log.info("file %s ended by itself or was taken over", claim.file_id)
-            except (DatabaseError, TryAgain) as error:
+            except LevelpoolError as error:
+                if tries <= 0 or isinstance(error, LaneClosed):
+                    log.warning("file %s is left to the next service: %s", claim.file_id, error)
+                    return
                 log.warning("the end of file %s is not recorded yet: %s", claim.file_id, error)
-                await asyncio.sleep(RETRY_AFTER)
-            except LaneClosed:
-                log.warning("file %s is left to the next service: this one is closed", claim.file_id)
-                return
             else:
                 return
+            await asyncio.sleep(RETRY_AFTER)
 
     def _sentence(self, claim: files.Claim, error: Exception) -> str:
         """One sentence for the person who sent the file."""
@@ -355,7 +374,8 @@ class Intake:
         while self._running:
             await asyncio.sleep(RENEW_EVERY)
             progress = {token: running.progress for token, running in self._running.items()}
-            with contextlib.suppress(DatabaseError, TryAgain, LaneClosed):
+            # A sign of life that could not be given is given the next time.
+            with contextlib.suppress(LevelpoolError):
                 await self.write(files.renew, progress)
 
     # ------------------------------------------------------------ answers

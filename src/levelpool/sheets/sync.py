@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from levelpool.errors import DatabaseError
+from levelpool.errors import LaneClosed, LevelpoolError
 from levelpool.executor import ExecutorManager
-from levelpool.sheets.errors import InboxError, LimitExceeded, SheetError, TryAgain
+from levelpool.sheets.errors import InboxError, LimitExceeded
 from levelpool.sheets.folder import REST, Found, Look, is_being_written, open_file, scan
 from levelpool.sheets.intake import Delivery, Intake, OnProgress
 from levelpool.sheets.ledger import files
@@ -152,7 +152,7 @@ class DataSyncService:
         """
         Look into the inbox again and again, until cancelled; with *load* false only record, because a background worker loads.
 
-        An inbox that is away, or a database, is said once in the log and looked for again.
+        An inbox or a database that is away, or a disk that is full, is said once in the log, and looked at again.
         """
         said = ""
         while True:
@@ -161,7 +161,9 @@ class DataSyncService:
                 said = ""
                 if load and look.queued:
                     await self.intake.ingest(look.queued)
-            except (InboxError, DatabaseError, TryAgain) as error:
+            except LaneClosed:
+                return
+            except LevelpoolError as error:
                 if str(error) != said:
                     log.warning("%s", error)
                 said = str(error)
@@ -203,7 +205,9 @@ class DataSyncService:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise SheetError(f"{found.path} cannot be copied ({error.strerror}): look at the disk") from error
+            # One file must not keep the others waiting; it is looked at again the next time.
+            log.warning("%s cannot be copied: %s", found.path, error.strerror)
+            return None
 
 
 def _is_known(found: Found, last: files.Known | None) -> bool:

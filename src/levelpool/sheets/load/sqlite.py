@@ -90,6 +90,10 @@ class SqliteTarget(Target):
         for statement in statements:
             self.run(statement)
 
+    def be_patient(self, seconds: float) -> None:
+        """Wait so long for the write lock: another import may hold it for all its rows."""
+        self._driver().execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
     def misfits(self, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:
         """Numbers with more digits than a double holds, in columns of numbers."""
         found: list[Misfit] = []
@@ -106,14 +110,17 @@ class SqliteTarget(Target):
         bound = [_BINDERS.get(_class_of(column), _as_it_is)(of_column) for column, of_column in by_column.items()]
         names = ", ".join([*META_COLUMNS, *(quote(column.name) for column in columns)])
         marks = ", ".join(repeat("?", len(META_COLUMNS) + len(columns)))
-        raw = self.connection.connection.driver_connection
-        if raw is None:
-            raise DatabaseError("the connection to the database is closed")
-        raw.executemany(
+        self._driver().executemany(
             f"INSERT INTO {quote(name)} ({names}) VALUES ({marks})",
             zip(repeat(rows.file_id), repeat(rows.sheet), rows.numbers, *bound, strict=False),
         )
         return {column.name for column, of_column in by_column.items() if column.storage == "NUMERIC" and not _is_even(column, of_column)}
+
+    def _driver(self) -> Any:
+        raw = self.connection.connection.driver_connection
+        if raw is None:
+            raise DatabaseError("the connection to the database is closed")
+        return raw
 
 
 def _declared(column: StoredColumn) -> str:

@@ -64,6 +64,9 @@ class Target(ABC):
 
     # ------------------------------------------------------------ what is the same everywhere
 
+    def be_patient(self, seconds: float) -> None:  # noqa: B027 (most kinds let many write at once)
+        """Wait so long for others that write, where a database lets only one write at a time."""
+
     def misfits(self, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:  # noqa: ARG002
         """The values that this kind of database cannot hold, although their types fit; most kinds hold all."""
         return []

@@ -182,14 +182,18 @@ class CpuShare:
             self._held.append(slot)
         return True
 
-    def settle(self, workers: int, *, waiting: bool) -> None:
-        """So many of our workers are at work, no more; *waiting*: there are calls for more of them."""
-        spare = len(self._held) - workers
-        if spare > 0 and self._clock() >= self._turn_ends and self._others_want():
+    def settle(self, workers: int, ready: int = 0, *, waiting: bool, ended: bool = True) -> None:
+        """
+        So many of our workers are at work, and *ready* more could begin a call at once: their slots are kept, unless our turn is over.
+
+        *waiting*: calls wait for a worker. *ended*: a call has ended since the last time; only then a turn may end.
+        """
+        if ended and len(self._held) > workers and self._clock() >= self._turn_ends and self._others_want():
             self._pause_ends = self._clock() + self._pause
             self._turn_ends = self._pause_ends + self._turn
+            ready = 0
         self._held.sort()  # those beyond the size of the host go first
-        while len(self._held) > workers:
+        while len(self._held) > workers + ready:
             self._locks.unlock(_FIRST_SLOT + self._held.pop())
         if not waiting:
             self._say_that_we_want(wanted=False)

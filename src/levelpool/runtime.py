@@ -15,6 +15,7 @@ from levelpool.alerts.rules import standard_rules
 from levelpool.capacity.detect import Capacity, detect_capacity
 from levelpool.executor import ExecutorManager, make_manager
 from levelpool.monitoring.lag import LagWatch
+from levelpool.monitoring.metrics import Samples, metric_samples
 from levelpool.monitoring.monitor import ResourceMonitor
 from levelpool.monitoring.resources import ResourceReader
 from levelpool.monitoring.snapshot import Snapshot
@@ -117,8 +118,8 @@ class Runtime:
         if self.neighbours is not None:
             await self.neighbours.lead()
 
-    async def ask_neighbours(self, question: str) -> dict[int, object]:
-        """What each web worker of the host answers, by its seat, ourselves included: `snapshot` or `stacks`."""
+    async def ask_neighbours(self, question: str) -> dict[int, Any]:
+        """What each web worker of the host answers, by its seat, ourselves included: `snapshot`, `metrics` or `stacks`."""
         if self.neighbours is None:
             return {0: await self.manager.run_io_intensive(self._answers()[question])}
         return await self.manager.run_io_intensive(self.neighbours.ask, question)
@@ -129,10 +130,13 @@ class Runtime:
         return Neighbours(self.settings.runtime_dir or self.settings.data_dir / "run", self._answers())
 
     def _answers(self) -> Answers:
-        return {"snapshot": self._own_snapshot, "stacks": self._own_stacks}
+        return {"snapshot": self._own_snapshot, "metrics": self._own_samples, "stacks": self._own_stacks}
 
     def _own_stacks(self) -> dict[str, object]:
         return {"pid": os.getpid(), **(describe_everything(self._loop) if self._loop is not None else {})}
+
+    def _own_samples(self) -> Samples:
+        return metric_samples(self.monitor.ask().result(ANSWER_TIMEOUT))
 
     def _own_snapshot(self) -> dict[str, object]:
         snapshot = self.monitor.ask().result(ANSWER_TIMEOUT)

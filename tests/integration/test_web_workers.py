@@ -12,11 +12,13 @@ import httpx
 import pytest
 
 APP = """
-import asyncio, os, time
+import os
 from fastapi import FastAPI, Request
-from levelpool.web import lifespan
+from levelpool.web import lifespan, metrics_router
+from some_work import hold
 
 app = FastAPI(lifespan=lifespan())
+app.include_router(metrics_router(require_scrape=lambda: None))
 
 @app.get("/who")
 async def who(request: Request):
@@ -30,6 +32,10 @@ async def work(request: Request, seconds: float):
 @app.get("/ask")
 async def ask(request: Request):
     return await request.app.state.levelpool.ask_neighbours("snapshot")
+"""
+
+WORK = """
+import os, time
 
 def hold(seconds):
     began = time.monotonic()
@@ -59,6 +65,7 @@ asyncio.run(main())
 def web_workers(folder):
     """Four uvicorn workers with a budget of two worker processes; yields process to address."""
     (folder / "some_app.py").write_text(APP)
+    (folder / "some_work.py").write_text(WORK)
     environment = os.environ | {
         "WEB_CONCURRENCY": "4",
         "CPU_EXECUTOR_WORKERS": str(BUDGET),
@@ -115,8 +122,8 @@ def most_at_once(calls):
 
 
 async def test_calls_of_all_web_workers_stay_within_one_budget(web, client):
-    """Four calls through each of four web workers: never more than two run, all of them finish, and every web worker gets its turn."""
-    calls = await asyncio.gather(*(work(client, address, 0.08) for address in web.values() for _ in range(4)))
+    """Eight calls through each of four web workers: never more than two run, all of them finish, and every web worker gets its turn."""
+    calls = await asyncio.gather(*(work(client, address, 0.12) for address in web.values() for _ in range(8)))
 
     assert most_at_once(calls) == BUDGET
     assert {call["pid"] for call in calls} == {process.pid for process in web}
@@ -139,6 +146,14 @@ async def test_every_web_worker_tells_of_itself(web, client):
 
     assert {answer["pid"] for answer in answers.values()} == {worker.pid for worker in web}
     assert json.dumps(answers)
+
+
+async def test_any_web_worker_answers_a_scrape_for_all(web, client):
+    """Prometheus reaches one of them by chance, and must see the counters of every one."""
+    texts = [(await client.get(f"{address}/metrics")).text for address in web.values()]
+
+    for text in texts:
+        assert {line.split('"')[1] for line in text.splitlines() if line.startswith("levelpool_process_rss_bytes{")} == {"0", "1", "2", "3"}
 
 
 async def leaders(client, web, workers):

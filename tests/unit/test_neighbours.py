@@ -209,6 +209,19 @@ def test_turn_ends_when_others_want(folder, start):
     assert (alone, paused, after, in_turn) == (True, False, True, True)
 
 
+def test_turn_ends_with_a_call_and_not_with_a_birth(folder, start):
+    """A worker that has just been born keeps its slot for its first call, whoever wants it."""
+    share = CpuShare(folder, 1)
+    share.allow(1)
+    _other, said = start(slots=1)
+    share.settle(0, 1, waiting=True, ended=False)
+    kept = share.held
+    share.settle(0, 1, waiting=True, ended=True)
+
+    assert said[2] == "False"
+    assert (kept, share.held) == (1, 0)
+
+
 def test_child_that_inherits_the_descriptor_does_not_keep_the_lock(folder):
     """A worker process that was forked, and lives on, holds nothing after its parent has given a lock back."""
     locks = LockFile.at(open_folder(folder) / "locks")

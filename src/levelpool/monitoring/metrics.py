@@ -4,13 +4,14 @@ Prometheus metrics of a snapshot; the only door to prometheus_client.
 Every name starts with `levelpool_`. Times are seconds, sizes bytes, shares 0 to 100 as everywhere else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from levelpool.monitoring.snapshot import Snapshot
 
-Sample = tuple[tuple[str, ...], float]
+Samples = dict[str, list[tuple[Sequence[str], float]]]
+"""Metric name to its samples: the values of its labels, and the number; plain enough for JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +71,35 @@ METRICS = {
 _OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "died", "refused")
 
 
-def render_metrics(snapshot: Snapshot) -> tuple[bytes, str]:
-    """(the text that Prometheus scrapes, its content type). Raises `ModuleNotFoundError` without the extra `prometheus`."""
+def render_metrics(workers: Mapping[int, Samples]) -> tuple[bytes, str]:
+    """
+    (the text that Prometheus scrapes, its content type) of the samples of each web worker, by its seat.
+
+    Each sample gets the label `web_worker`: a scrape reaches any of them, and must tell the same of all.
+    Raises `ModuleNotFoundError` without the extra `prometheus`.
+    """
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest  # noqa: PLC0415 - the door
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415 - the door
 
-    class OneSnapshot:
+    class OneMoment:
         def collect(self) -> Iterator[Any]:
-            samples = metric_samples(snapshot)
             for metric in METRICS.values():
                 family = (CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily)(
-                    metric.name, metric.sentence, labels=metric.labels
+                    metric.name, metric.sentence, labels=("web_worker", *metric.labels)
                 )
-                for labels, value in samples.get(metric.name, ()):
-                    family.add_metric(labels, value)
+                for seat, samples in workers.items():
+                    for labels, value in samples.get(metric.name, ()):
+                        family.add_metric((str(seat), *labels), value)
                 yield family
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(OneSnapshot())
+    registry.register(OneMoment())
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-def metric_samples(snapshot: Snapshot) -> dict[str, list[Sample]]:
-    """Metric name to its samples (label values and number); a name without a sample has none right now."""
-    samples: dict[str, list[Sample]] = {}
+def metric_samples(snapshot: Snapshot) -> Samples:
+    """The samples of *snapshot*; a metric that has none right now is left out."""
+    samples: Samples = {}
     for name, labels, value in (*_of_resources(snapshot), *_of_lanes(snapshot), *_of_tasks(snapshot), *_of_pools(snapshot)):
         samples.setdefault(f"levelpool_{name}", []).append((labels, float(value)))
     return samples

@@ -148,6 +148,6 @@ async def stacks(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """Prometheus text."""
-    text, content_type = render_metrics(await runtime_of(request).monitor.fresh())
+    """Prometheus text, of all web workers of this host."""
+    text, content_type = render_metrics(await runtime_of(request).ask_neighbours("metrics"))
     return Response(text, media_type=content_type)

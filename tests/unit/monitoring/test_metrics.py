@@ -15,17 +15,19 @@ def full(snapshot, lane):
 
 def test_text_is_what_prometheus_reads(snapshot, lane):
     """Prometheus' own parser reads every metric back with its labels and value."""
-    text, content_type = render_metrics(full(snapshot, lane))
+    text, content_type = render_metrics({0: metric_samples(full(snapshot, lane)), 3: metric_samples(snapshot(cpu=7.0))})
     samples = {
         (s.name, *sorted(s.labels.items())): s.value for family in text_string_to_metric_families(text.decode()) for s in family.samples
     }
 
     assert content_type.startswith("text/plain")
-    assert samples["levelpool_cpu_percent",] == 42.0
-    assert samples["levelpool_lane_queued", ("lane", "cpu")] == 3
-    assert samples["levelpool_lane_ended_total", ("lane", "cpu"), ("outcome", "died")] == 1
-    assert samples["levelpool_task_run_seconds", ("lane", "cpu"), ("quantile", "0.99"), ("task", "parse")] == 2.0
-    assert samples["levelpool_pool_waiting", ("pool", 'odd "name"\n')] == 2
+    one = ("web_worker", "0")
+    assert samples["levelpool_cpu_percent", one] == 42.0
+    assert samples["levelpool_cpu_percent", ("web_worker", "3")] == 7.0
+    assert samples["levelpool_lane_queued", ("lane", "cpu"), one] == 3
+    assert samples["levelpool_lane_ended_total", ("lane", "cpu"), ("outcome", "died"), one] == 1
+    assert samples["levelpool_task_run_seconds", ("lane", "cpu"), ("quantile", "0.99"), ("task", "parse"), one] == 2.0
+    assert samples["levelpool_pool_waiting", ("pool", 'odd "name"\n'), one] == 2
 
 
 def test_every_metric_is_described_and_every_description_is_used(snapshot, lane):

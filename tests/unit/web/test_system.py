@@ -177,7 +177,7 @@ async def test_metrics_are_prometheus_text(client):
     answer = await client.get("/metrics")
 
     assert answer.headers["content-type"].startswith("text/plain")
-    assert "\nlevelpool_cpus " in answer.text
+    assert '\nlevelpool_cpus{web_worker="0"} ' in answer.text
 
 
 @asynccontextmanager

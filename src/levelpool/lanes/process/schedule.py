@@ -103,8 +103,12 @@ class Gate(Protocol):
         """Whether so many workers of this lane may be at work; if so, they count from now on."""
         ...
 
-    def settle(self, workers: int, *, waiting: bool) -> None:
-        """So many are at work now, no more; *waiting*: there are calls for more of them."""
+    def settle(self, workers: int, ready: int, *, waiting: bool, ended: bool) -> None:
+        """
+        So many are at work now, and *ready* more could begin a call at once.
+
+        *waiting*: calls wait for a worker. *ended*: a call has ended since the last time.
+        """
         ...
 
     def resize(self, workers: int) -> None:
@@ -117,6 +121,7 @@ class Schedule:
 
     def __init__(self, max_workers: int, *, max_tasks: int | None = None, idle_timeout: float = 30.0, gate: Gate | None = None) -> None:
         self.gate = gate
+        self._call_ended = False
         self.held_up = False
         """Whether the gate kept a call from beginning when `decide` was last asked: it is to be asked again soon."""
         self.max_workers = max_workers
@@ -186,6 +191,7 @@ class Schedule:
 
     def ended(self, worker: int, call: int, now: float) -> bool:
         """A call ended in its worker, well or badly; whether the worker is to be replaced now, for it has run its share."""
+        self._call_ended = True
         seat = self._seats[worker]
         seat.passing.discard(call)
         self._remove(seat, call)
@@ -284,7 +290,9 @@ class Schedule:
         """What to do now; each action counts as done when the next one is asked for."""
         self.held_up = False
         if self.gate is not None:
-            self.gate.settle(self.at_work, waiting=bool(self._waiting))
+            ready = min(len(self._idle), len(self._waiting))
+            self.gate.settle(self.at_work, ready, waiting=bool(self._waiting), ended=self._call_ended)
+            self._call_ended = False
         if self._waiting or self._parting or len(self._seats) > self.max_workers:
             return self._decide(now)
         return ()

@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,12 @@ def _print(records: list[dict[str, Any]], sources: dict[str, Path]) -> None:
     for record in sorted(records, key=lambda record: str(record["error"])):
         if record["status"] == "failed":
             print(f"    {sources.get(record['name'], record['name'])}: {record['error']}")
+    print("  slowest:")
+    for record in sorted(records, key=_seconds, reverse=True)[:5]:
+        print(f"    {_seconds(record):7.1f} s  {sources.get(record['name'], record['name'])}")
+
+
+def _seconds(record: dict[str, Any]) -> float:
+    if not record["started_at"] or not record["finished_at"]:
+        return 0.0
+    return (datetime.fromisoformat(record["finished_at"]) - datetime.fromisoformat(record["started_at"])).total_seconds()

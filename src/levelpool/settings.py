@@ -125,10 +125,7 @@ class Settings:
         "LEVELPOOL_SHUTDOWN_TIMEOUT", _number(0), 30.0, "Seconds that running calls have to finish when the service stops."
     )
     cpu_backend: str = _variable(
-        "LEVELPOOL_CPU_BACKEND", _one_of("process", "dask"), "process", "Where the CPU lane runs: worker processes here, or a Dask cluster."
-    )
-    dask_scheduler: str | None = _variable(
-        "LEVELPOOL_DASK_SCHEDULER", _TEXT, None, "Address of the Dask scheduler, such as tcp://127.0.0.1:8786.", shown="none"
+        "LEVELPOOL_CPU_BACKEND", _one_of("process"), "process", "Where the CPU lane runs: worker processes on this host."
     )
 
     # the database

@@ -47,7 +47,7 @@ def test_number_that_is_none_is_refused(variable, text):
     ("variable", "text", "allowed"),
     [
         ("LEVELPOOL_ENV", "staging", "development or production"),
-        ("LEVELPOOL_CPU_BACKEND", "ray", "process or dask"),
+        ("LEVELPOOL_CPU_BACKEND", "ray", "process"),
         ("RESOURCE_MONITOR_ENABLED", "maybe", "true or false"),
         ("CPU_EXECUTOR_WORKERS", "0", "a whole number from 1 on"),
         ("RESOURCE_MONITOR_MEMORY_THRESHOLD", "101", "a number from 0 to 100"),

@@ -4,14 +4,15 @@ import contextvars
 import pickle
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 MOST_BYTES = 4096
 """A value of more bytes than this stays behind."""
 
-_PLAIN = (str, int, float, bool, bytes, type(None), UUID, datetime)
+_PLAIN = (str, int, float, bool, bytes, type(None))
+_PLAIN_BY_NAME = frozenset({("uuid", "UUID"), ("datetime", "datetime")})
+"""Plain values whose modules need not be imported here to be recognised."""
+
 _MOST_REMEMBERED = 1024
 
 Place = tuple[str, str]
@@ -65,5 +66,10 @@ def _find(variable: contextvars.ContextVar[Any]) -> Place | None:
 
 def _is_plain(value: object) -> bool:
     if isinstance(value, tuple):
-        return all(isinstance(part, _PLAIN) for part in value) and len(repr(value)) <= MOST_BYTES
-    return isinstance(value, _PLAIN) and (not isinstance(value, str | bytes) or len(value) <= MOST_BYTES)
+        return all(_is_plain_atom(part) for part in value) and len(repr(value)) <= MOST_BYTES
+    return _is_plain_atom(value) and (not isinstance(value, str | bytes) or len(value) <= MOST_BYTES)
+
+
+def _is_plain_atom(value: object) -> bool:
+    kind = type(value)
+    return isinstance(value, _PLAIN) or (kind.__module__, kind.__qualname__) in _PLAIN_BY_NAME

@@ -320,17 +320,21 @@ def _upper_end(bucket: int) -> float:
 OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "died", "refused")
 
 
-@dataclass(slots=True)
 class _TaskAccount:
-    outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
-    wait: Histogram = field(default_factory=Histogram)
-    run: Histogram = field(default_factory=Histogram)
-    decode: Histogram = field(default_factory=Histogram)
-    cpu_seconds: float = 0.0
-    peak_rss: int = 0
-    payload_bytes: int = 0
-    result_bytes: int = 0
-    usual_run: float = 0.0
+    """The books of one task name."""
+
+    __slots__ = ("cpu_seconds", "decode", "outcomes", "payload_bytes", "peak_rss", "result_bytes", "run", "usual_run", "wait")
+
+    def __init__(self) -> None:
+        self.outcomes = dict.fromkeys(OUTCOMES, 0)
+        self.wait = Histogram()
+        self.run = Histogram()
+        self.decode = Histogram()
+        self.cpu_seconds = 0.0
+        self.peak_rss = 0
+        self.payload_bytes = 0
+        self.result_bytes = 0
+        self.usual_run = 0.0
 
 
 class Account:

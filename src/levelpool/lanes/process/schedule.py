@@ -7,7 +7,6 @@ to do (start a worker, send a call to it, take a call back, kill or retire a wor
 
 import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 AHEAD = 16
@@ -56,36 +55,41 @@ class Kill(NamedTuple):
 Action = Start | Send | TakeBack | Retire | Kill
 
 
-@dataclass(slots=True)
 class _Waiting:
-    call: int
-    order: tuple[int, int]
-    quick: bool
-    tries: int = 0
-    wanted: bool = True
+    """One call as the schedule knows it."""
+
+    __slots__ = ("call", "order", "quick", "tries", "wanted")
+
+    def __init__(self, call: int, order: tuple[int, int], quick: bool) -> None:
+        self.call = call
+        self.order = order
+        self.quick = quick
+        self.tries = 0
+        self.wanted = True
 
 
-@dataclass(slots=True)
 class _Seat:
     """One worker as the schedule knows it."""
 
-    number: int
-    ready: bool = False
-    leaving: bool = False
-    """It gets no more calls: it was killed, retired, or is to be replaced."""
-    condemned: bool = False
-    """It is being killed; it need not be told to go."""
-    calls: list[_Waiting] = field(default_factory=list)
-    """What was sent to it and has not ended, in order: it runs the first one."""
-    passing: set[int] = field(default_factory=set)
-    """What was taken back from it and it has not yet passed over; until then it gets nothing more."""
-    done: int = 0
-    since: float = 0.0
-    """When the call at the head of `calls` became the head, or when the worker became idle."""
+    __slots__ = ("calls", "condemned", "done", "leaving", "number", "passing", "ready", "since")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.ready = False
+        # It gets no more calls: it was killed, retired, or is to be replaced.
+        self.leaving = False
+        # It is being killed; it need not be told to go.
+        self.condemned = False
+        # What was sent to it and has not ended, in order: it runs the first one.
+        self.calls: list[_Waiting] = []
+        # What was taken back from it and it has not yet passed over; until then it gets nothing more.
+        self.passing: set[int] = set()
+        self.done = 0
+        # When the call at the head of `calls` became the head, or when the worker became idle.
+        self.since = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Casualties:
+class Casualties(NamedTuple):
     """What a death means for the calls that were with the worker."""
 
     lost: int | None

@@ -14,6 +14,12 @@ from levelpool.sheets.sync import DataSyncService
 ORDERS = "id,customer\n1,Ann\n2,Bob\n"
 
 
+@pytest.fixture
+def database_url(sqlite_url):
+    """What lies in a folder is the same for every database."""
+    return sqlite_url
+
+
 def put(folder, name: str, text: str = ORDERS):
     path = folder / name
     path.parent.mkdir(exist_ok=True)

@@ -1,6 +1,7 @@
 """Files on their way into tables, with real worker processes, on SQLite and PostgreSQL."""
 
 import asyncio
+import os
 
 import pytest
 import sqlalchemy as sa
@@ -269,3 +270,18 @@ async def test_names_and_texts_that_look_like_sql_are_only_names_and_texts(servi
     assert record["status"] == "loaded"
     row = (await service.rows(record["dataset"]))["rows"][0]
     assert list(row.values())[3:] == [*texts, 1]
+
+
+async def test_originals_that_are_old_enough_are_removed(service, tmp_path):
+    """Undo still works; replay says that the original is gone; what came again lately stays."""
+    old = await service.ingest_file(put(tmp_path, "orders.csv"))
+    young = await service.ingest_file(put(tmp_path, "stock.csv", "sku,n\na,1\n"))
+    await change(service, f"UPDATE levelpool_files SET received_at = '2020-01-01T00:00:00+00:00' WHERE id = {old['id']}")
+    os.utime(service.intake.store.path(old["sha256"]), (1, 1))
+
+    assert await service.intake.retire(days=30) == 1
+
+    assert not service.intake.store.path(old["sha256"]).exists() and service.intake.store.path(young["sha256"]).exists()
+    with pytest.raises(FileInUse, match="not kept here: send the file again"):
+        await service.replay(old["id"])
+    assert (await service.undo(old["id"]))["rows_removed"] == 2

@@ -93,6 +93,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             runtime.manager,
             data_dir=settings.data_dir,
             limits=Limits.of(settings),
+            keep_files_days=settings.keep_files_days,
             on_progress=lambda file_id, _name, percent: progress.__setitem__(file_id, round(percent)),
         )
         stack.push_async_callback(ingestion.aclose, timeout=settings.shutdown_timeout)

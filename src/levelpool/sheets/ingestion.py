@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 2.0
 """Seconds between two looks for files that another process recorded."""
+RETIRE_EVERY = 3600.0
+"""Seconds between two looks for originals that are kept long enough."""
 RECLAIM_EVERY = 30.0
 """Seconds between two looks for files whose holder died."""
 
@@ -30,7 +32,8 @@ class DataIngestionService:
     Takes files in, and answers what became of them.
 
     `async with` opens it; the first call does so, too. `start` begins to work on pending files in the background, `aclose` ends it.
-    Every answer has the shape of the HTTP API. *manager* is the process-wide one by default, *data_dir* holds the kept originals.
+    Every answer has the shape of the HTTP API. *manager* is the process-wide one by default, *data_dir* holds the kept originals;
+    with *keep_files_days* the background worker removes those that are older.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class DataIngestionService:
         limits: Limits | None = None,
         file_timeout: float = 1800.0,
         parallel: int | None = None,
+        keep_files_days: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
         self.intake = Intake(
@@ -53,7 +57,9 @@ class DataIngestionService:
             parallel=parallel,
             on_progress=on_progress,
         )
+        self._keep_files_days = keep_files_days
         self._worker: asyncio.Task[None] | None = None
+        self._retire_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -171,6 +177,12 @@ class DataIngestionService:
             task.add_done_callback(self._tasks.discard)
             task.add_done_callback(lambda _: slots.release())
 
+    async def _retire(self, now: float) -> None:
+        """Now and then remove originals that need not be kept any longer."""
+        if self._keep_files_days is not None and now >= self._retire_at:
+            self._retire_at = now + RETIRE_EVERY
+            await self.intake.retire(self._keep_files_days)
+
     async def _next_claim(self) -> Claim:
         """Wait for the next pending file, whoever recorded it, and claim it."""
         loop = asyncio.get_running_loop()
@@ -181,6 +193,7 @@ class DataIngestionService:
                 if loop.time() >= reclaim_at:
                     reclaim_at = loop.time() + RECLAIM_EVERY
                     await self.intake.reclaim()
+                    await self._retire(loop.time())
                 if (claim := await self.intake.claim_next()) is not None:
                     return claim
             except LaneClosed:

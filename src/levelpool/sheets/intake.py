@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
 
@@ -263,6 +264,14 @@ class Intake:
                 else:
                     await asyncio.sleep(LOOK_AGAIN)
                 left = set(await self.read(files.unfinished, sorted(left)))
+
+    async def retire(self, days: float) -> int:
+        """Remove the originals whose last file came more than *days* days ago; return how many."""
+        before = files.now() - timedelta(days=days)
+        hashes = await self.write(files.retire, self.claimer.store, before)
+        for sha256 in hashes:
+            await self.manager.with_options(name="keep").run_io_intensive(self.store.remove, sha256, before.timestamp())
+        return len(hashes)
 
     async def run(self, claim: files.Claim) -> None:
         """

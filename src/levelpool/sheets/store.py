@@ -98,10 +98,11 @@ class Store:
         fresh.replace(place)
         _sync_folder(place.parent)
 
-    def remove(self, sha256: str) -> None:
-        """Remove an original; nothing happens when it is gone already."""
+    def remove(self, sha256: str, older_than: float) -> None:
+        """Remove an original, unless the same content was kept once more after the instant *older_than* (seconds since 1970)."""
         with contextlib.suppress(FileNotFoundError):
-            self.path(sha256).unlink()
+            if self.path(sha256).stat().st_mtime < older_than:
+                self.path(sha256).unlink()
 
     def sweep(self, older_than: float) -> int:
         """Remove what a process that died left half written before the instant *older_than* (seconds since 1970); return how many."""

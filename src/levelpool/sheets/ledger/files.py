@@ -406,3 +406,20 @@ def unfinished(connection: sa.Connection, ids: Collection[int]) -> list[int]:
         query = sa.select(files.c.id).where(files.c.id.in_(wanted[start : start + 500]), files.c.status.in_(("pending", "running")))
         left += connection.execute(query).scalars()
     return left
+
+
+def retire(connection: sa.Connection, store: str, before: datetime) -> list[str]:
+    """
+    Forget the originals of *store* whose last file came before *before*; return their hashes, for the caller to remove.
+
+    Files that are pending or running keep theirs. Undo still works afterwards; replay does not.
+    """
+    newest = sa.func.max(files.c.received_at)
+    busy = sa.func.max(sa.case((files.c.status.in_(("pending", "running")), 1), else_=0))
+    query = sa.select(files.c.sha256).where(files.c.kept, files.c.store == store).group_by(files.c.sha256)
+    hashes = list(connection.execute(query.having(newest < before, busy == 0)).scalars())
+    for sha256 in hashes:
+        connection.execute(files.update().where(files.c.sha256 == sha256, files.c.store == store).values(kept=False))
+    if hashes:
+        note(connection, "levelpool", "originals.removed", count=len(hashes), before=before.isoformat())
+    return hashes

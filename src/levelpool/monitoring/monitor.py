@@ -115,6 +115,8 @@ class ResourceMonitor:
                 self._own_lag = self._lag = LagWatch()
                 self._own_lag.start()
             self._stop.clear()
+            # A service that starts is busy; that is no news.
+            self._warn_at = time.monotonic() + self.interval
             self._reader = self._reader or ResourceReader()
             self._thread = threading.Thread(target=self._watch, name="levelpool monitor", daemon=True)
             self._thread.start()

@@ -30,7 +30,8 @@
         cursor: { show: false },
         padding: [8, 8, 0, 0],
         scales: {
-          x: { time: true },
+          // Always two whole minutes, so that the first points do not fill the chart.
+          x: { time: true, range: (_, low, high) => { const end = high || Date.now() / 1000; return [end - POINTS, end]; } },
           y: { range: (_, low, high) => [0, Math.max(chart.series[0].least || 1, (high || 0) * 1.15)] },
         },
         axes: [{ ...axis, space: 90, size: 26, values: (_, ticks) => ticks.map((at) => clock.format(at * 1000)) }, { ...axis, size: 46, space: 34 }],

@@ -67,6 +67,7 @@ class Evidence:
         "_exponent",
         "_forms",
         "_impossible",
+        "_impossible_count",
         "_killers",
         "_marks",
         "_numbers",
@@ -92,7 +93,8 @@ class Evidence:
         self._days: Seen | None = None  # the first cell that is a day, ...
         self._stamps: Seen | None = None  # ... an instant, ...
         self._clocks: Seen | None = None  # ... a time of day
-        self._impossible: list[Seen] = []
+        self._impossible: Seen | None = None  # the first cell with a date format that is no date
+        self._impossible_count = 0
         self._exponent = False
         self._could = {"number", "date", "boolean"}  # what the texts may still be
         self._forms: set[str] | None = None
@@ -205,6 +207,7 @@ class Evidence:
             else:
                 self._stamps = self._stamps or _seen(rows, texts, values[0])
             return
+        impossible: dict[str, Seen] = {}
         for value in distinct:
             try:
                 serial = float(value)
@@ -213,12 +216,15 @@ class Evidence:
                     continue
                 serial_value(value, date1904=self.date1904)
             except ValueError:
-                self._impossible.extend([_seen(rows, texts, value)] * values.count(value))
+                impossible[value] = _seen(rows, texts, value)
                 continue
             if family == "date" and serial.is_integer():
                 self._days = self._days or _seen(rows, texts, value)
             else:
                 self._stamps = self._stamps or _seen(rows, texts, value)
+        if impossible:
+            self._impossible = self._impossible or min(impossible.values(), key=lambda seen: seen.row)
+            self._impossible_count += sum(map(impossible.__contains__, values))
 
     def _add_dates(self, rows: Sequence[int], texts: Sequence[str | None], values: list[str]) -> None:
         shapes = shapes_of("\n".join(values))
@@ -401,9 +407,9 @@ class Evidence:
         return self._decide_date_texts(date_form)
 
     def _decide_dates(self) -> "_Verdict":
-        if self._serials and len(self._impossible) * 2 > self.values:
+        if self._serials and self._impossible_count * 2 > self.values:
             verdict = _number_verdict(readings(self._serials), self._serials.values(), self.values, exponent=self._exponent)
-            return replace(verdict, why=f"{self._impossible[0]} has a date format but is no date; {verdict.why}")
+            return replace(verdict, why=f"{self._impossible} has a date format but is no date; {verdict.why}")
         notation = Notation(date_form=SERIAL if self._serials else "", date1904=self.date1904)
         if self._stamps:
             return _Verdict(ColumnType.TIMESTAMP, f"all {self.values} values are cells with a date and a time", notation)

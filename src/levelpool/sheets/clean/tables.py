@@ -307,7 +307,9 @@ class _Scan:
         if draft is None:
             raise RuntimeError("rows without a table")
         end = len(batch.rows)
-        for first, last in _segments(batch.rows, start):
+        # Where blank rows are a habit, each segment may be a single row: they are taken together.
+        segments = [(start, end)] if self._takes_all(draft) else _segments(batch.rows, start)
+        for first, last in segments:
             follows = batch.rows[first] - self._last_row == 1
             if not follows and not (fresh and first == start):
                 if not self._goes_on(draft, batch, first):
@@ -320,9 +322,13 @@ class _Scan:
                 draft.take(Batch(batch.rows[first:last], batch.cells[first:last], batch.kinds[first:last], batch.sums))
         return end
 
+    def _takes_all(self, draft: _Draft) -> bool:
+        """Whether blank rows part nothing in this table."""
+        return self.options.one_table or len(draft.gaps) >= _GAPS
+
     def _goes_on(self, draft: _Draft, batch: Batch, place: int) -> bool:
         """Whether it is plain from one row that the table goes on behind a blank row."""
-        if self.options.one_table or len(draft.gaps) >= _GAPS:
+        if self._takes_all(draft):
             return True
         row = _row(batch, place)
         filled = row.filled()

@@ -3,6 +3,7 @@ Which rows are totals. The rule is strict, because a wrong guess would drop a re
 and each number in it is a SUM or SUBTOTAL formula, or equals the sum of its column or of its block.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -125,7 +126,8 @@ def _choose(question: Totals, candidates: dict[int, dict[int, Decimal]], sums: d
 
 def _is_sum(value: Decimal, row: int, sums: _Sums, stops: list[int]) -> bool:
     above = sums.at.get(row, sums.total)
-    before = [sums.at[stop] for stop in stops if stop < row and stop in sums.at][-2:]
-    after = [sums.at[stop] for stop in stops if stop > row and stop in sums.at][:1]
+    place = bisect_left(stops, row)
+    before = [sums.at[stop] for stop in stops[max(0, place - 2) : place] if stop in sums.at]
+    after = [sums.at[stop] for stop in stops[place + 1 : place + 2] if stop in sums.at]
     expected = [above, sums.total, *(above - start for start in before), *(end - above for end in after), sums.total - above]
     return any(abs(value - each) <= _TOLERANCE * max(Decimal(1), abs(each)) for each in expected)

@@ -217,6 +217,15 @@ def test_data_goes_on_behind_a_blank_row():
     assert plan.columns[2].type == ColumnType.NUMERIC
 
 
+def test_every_second_row_may_be_blank():
+    """Text files with doubled line ends look like this; the table is one, to its end."""
+    rows = [row for number in range(3000) for row in (None, [f"A-{number}", "Graz", number])]
+    plan = only([ORDERS[0], *rows], batch_rows=500)
+
+    assert plan.box == Box(1, 0, 6001, 2)
+    assert plan.columns[2].type == ColumnType.BIGINT
+
+
 def test_several_tables_in_one_sheet():
     """A blank row and another header begin another table."""
     sheet = make_sheet([*ORDERS, None, ["Shelf", "Free", "Since", "Who"], ["X1", 5, "2026-01-02", "Ana"], ["X2", 6, "2026-01-03", "Mei"]])

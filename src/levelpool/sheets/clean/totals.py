@@ -15,6 +15,7 @@ from levelpool.sheets.table import Batch, Column, ColumnType, Kind, Sheet
 _NUMERIC = {ColumnType.BIGINT, ColumnType.NUMERIC, ColumnType.DOUBLE}
 # Sums of doubles differ from the sum of their decimals in the last digits.
 _TOLERANCE = Decimal("1e-9")
+_ROUNDS = 5  # records, subtotals, totals, and no change
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class _Sums:
     date1904: bool
     total: Decimal = Decimal(0)
     at: dict[int, Decimal] = field(default_factory=dict)
+    records: dict[int, Decimal] = field(default_factory=dict)  # what rows in question have added as records
 
     def add(self, text: str | None, kind: Kind | None) -> None:
         if text and kind is not None:
@@ -112,22 +114,51 @@ def _add_batch(batch: Batch, question: Totals, sums: dict[int, _Sums], wanted: s
 
 
 def _choose(question: Totals, candidates: dict[int, dict[int, Decimal]], sums: dict[int, _Sums]) -> frozenset[int]:
-    """Each candidate against the sums above it, of its block, and of the whole column."""
-    totals: set[int] = set()
+    """
+    The candidates that add up. One that does not is a record, and counts in the sums below it: so the others are looked at again.
+    """
     stops = sorted({row.number for row in question.rows} | question.gaps)
-    for row in question.rows:
-        numbers = candidates.get(row.number)
-        if numbers is None:
-            continue
-        if all(column in row.sums or _is_sum(value, row.number, sums[column], stops) for column, value in numbers.items()):
-            totals.add(row.number)
-    return frozenset(totals)
+    totals: frozenset[int] = frozenset()
+    for turn in range(_ROUNDS):
+        records = [row for row in question.rows if row.number not in totals]
+        counted = {column: _with_records(each, column, records, stops) for column, each in sums.items()} if turn else sums
+        found = frozenset(
+            row.number
+            for row in question.rows
+            if row.number in candidates
+            and all(
+                column in row.sums or _is_sum(value, row.number, counted[column], stops) for column, value in candidates[row.number].items()
+            )
+        )
+        if found == totals and turn:
+            break
+        totals = found
+    return totals
+
+
+def _with_records(sums: _Sums, place: int, records: list[Row], stops: list[int]) -> _Sums:
+    """The sums with rows that turned out to be records."""
+    more: dict[int, Decimal] = {}
+    for row in records:
+        if place < len(row.cells) and row.looks(place) == "number":
+            value = _number(row.cells[place] or "", row.kinds[place] or "", sums.column)
+            if value is not None:
+                more[row.number] = value
+    at: dict[int, Decimal] = {}
+    extra = Decimal(0)
+    for stop in stops:
+        if stop in sums.at:
+            at[stop] = sums.at[stop] + extra
+        extra += more.get(stop, Decimal(0))
+    return _Sums(sums.column, sums.date1904, sums.total + extra, at, more)
 
 
 def _is_sum(value: Decimal, row: int, sums: _Sums, stops: list[int]) -> bool:
-    above = sums.at.get(row, sums.total)
+    own = sums.records.get(row, Decimal(0))  # never counts for the row itself
+    total = sums.total - own
+    above = sums.at.get(row, total)
     place = bisect_left(stops, row)
     before = [sums.at[stop] for stop in stops[max(0, place - 2) : place] if stop in sums.at]
-    after = [sums.at[stop] for stop in stops[place + 1 : place + 2] if stop in sums.at]
-    expected = [above, sums.total, *(above - start for start in before), *(end - above for end in after), sums.total - above]
+    after = [sums.at[stop] - own for stop in stops[place + 1 : place + 2] if stop in sums.at]
+    expected = [above, total, *(above - start for start in before), *(end - above for end in after), total - above]
     return any(abs(value - each) <= _TOLERANCE * max(Decimal(1), abs(each)) for each in expected)

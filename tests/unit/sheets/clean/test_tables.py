@@ -159,6 +159,21 @@ def test_a_total_that_does_not_add_up_is_data():
     assert plan.box.last_row == 5
 
 
+def test_records_with_the_label_prove_nothing_by_themselves():
+    """A record is never its own sum, however many there are."""
+    rows = [[(place % 2 and "Total") or "x", "y", 100 + place] for place in range(21)]
+
+    assert reasons(only([ORDERS[0], *rows, ["Total", "z", 77]])) == {1: "header"}
+
+
+def test_a_record_with_the_label_counts_in_the_total_below():
+    """A customer called Total has a record, and the true total counts it."""
+    plan = only([*ORDERS, ["Total", "Paris", 99], ["A-5", "Lyon", 1], ["Total", None, 122.5]])
+
+    assert reasons(plan) == {1: "header", 7: "total"}
+    assert plan.box.last_row == 6
+
+
 def test_a_formula_makes_a_total():
     """A SUM says itself what it is, whatever its value."""
     assert reasons(only([*ORDERS, ["Total", None, 99]], sums={5: {2}}))[5] == "total"

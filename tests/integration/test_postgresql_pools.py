@@ -64,7 +64,7 @@ print(json.dumps({"done": len(done), "exhausted": len(exhausted), "errors": erro
 def test_four_web_workers_and_a_loader_fit_into_twenty_connections(start_postgres):
     """Each asks for 20 connections with 12 threads; together they never meet "too many clients", and nobody waits past the limit."""
     url = start_postgres(max_connections="20").create_database()
-    command = [sys.executable, "-c", WEB_WORKER, url, "3"]
+    command = [sys.executable, "-c", WEB_WORKER, url, "2"]
     with contextlib.ExitStack() as stack:
         workers = [
             stack.enter_context(

@@ -120,7 +120,10 @@ def test_busy_process_under_a_quota_is_throttled(cpu):
     """The kernel counts the periods in which the group stood still, and we read them."""
     with reader(cpu) as read:
         before = read()
+        # So little that it is used up in each period, however crowded the machine is.
+        (cpu.parent / "cpu.cfs_quota_us").write_text("5000")
         after = read(busy=0.6)
+        (cpu.parent / "cpu.cfs_quota_us").write_text("-1")
 
     assert after["throttled"] > before["throttled"]
 

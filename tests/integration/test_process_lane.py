@@ -451,3 +451,28 @@ async def test_log_filter_that_fails_costs_no_call(manager, caplog):
         logging.getLogger("lane_tasks").removeFilter(refuse)
 
     assert "a callback of lane 'cpu' failed" in caplog.text
+
+
+async def test_preload_that_hangs_does_not_hang_the_end():
+    """While the fork server is stuck in a preloaded module, a call can time out and the manager can close."""
+    manager = ExecutorManager(cpu_workers=1, io_workers=1, preload=["slow_to_import"])
+    with pytest.raises(TaskTimeout):
+        await manager.with_options(timeout=0.2).run_cpu_intensive(lane_tasks.add, 1)
+    began = time.monotonic()
+
+    await manager.aclose(timeout=0.1)
+
+    assert time.monotonic() - began < 5
+
+
+def test_manager_closes_in_another_loop_than_its_own():
+    """The loop that used the manager first has stopped, but is not closed; closing in another one ends all the same."""
+    manager = ExecutorManager(cpu_workers=1, io_workers=1)
+    first = asyncio.new_event_loop()
+    try:
+        assert first.run_until_complete(manager.run_cpu_intensive(lane_tasks.add, 1)) == 1
+        asyncio.run(asyncio.wait_for(manager.aclose(), 10))
+    finally:
+        first.run_until_complete(asyncio.sleep(0))
+        first.close()
+    assert manager.worker_pids() == ()

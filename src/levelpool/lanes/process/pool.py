@@ -327,10 +327,11 @@ class ProcessLane:
             if self._home is None:
                 if not closed.done():
                     closed.set_result(None)
-            else:
-                if self._home.is_closed():
-                    self._move()
-                call_on(self._home, self._set_deadline, timeout)
+            elif not closed.done():
+                # A loop that does not run now may never run again. And this may be called by the garbage collector, in the middle of anything:
+                # the loop does the rest.
+                self._settle_home(running_loop())
+                self._home.call_soon_threadsafe(self._set_deadline, timeout)
         self._run_errands()
         return closed
 
@@ -965,6 +966,16 @@ class ProcessLane:
             for worker in list(self._workers.values()):
                 self._schedule.condemn(worker.number)
                 self._kill(worker, "cancelled")
+            self._act()
+            if self._home is not None and self._workers:
+                self._home.call_later(LAST_WORDS, self._drop_cradle)
+        self._run_errands()
+
+    def _drop_cradle(self) -> None:
+        """The fork server does not answer, busy with what it preloads perhaps: it is killed, and what it was to bear is lost."""
+        with self._lock:
+            if self._cradle is not None:
+                self._lose_cradle(self._cradle)
             self._act()
         self._run_errands()
 

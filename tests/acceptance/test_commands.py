@@ -3,9 +3,9 @@
 import json
 import os
 import signal
-import socket
 import sqlite3
 import stat
+import time
 
 import pytest
 
@@ -61,41 +61,6 @@ def test_service_drains_and_ends_with_status_0_even_with_an_open_page(var, numbe
     assert "Traceback" not in service.log.read_text()
 
 
-def test_port_that_is_taken_is_told(var):
-    """Status 2, and what to do."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        done = run_levelpool("serve", data_dir=var, LEVELPOOL_PORT=str(port))
-
-    assert done.returncode == 2
-    assert f"port {port}" in sentence(done)
-    assert "LEVELPOOL_PORT" in sentence(done)
-
-
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ({"LEVELPOOL_INBOX": "/no/such/inbox"}, "/no/such/inbox does not exist"),
-        ({"LEVELPOOL_INBOX": "/etc/hostname"}, "not a folder"),
-        ({"LEVELPOOL_DATABASE_URL": "postgresql://user:secret@127.0.0.1:9/db"}, "127.0.0.1"),
-        ({"LEVELPOOL_DATABASE_URL": "sqlite:////no/such/folder/x.sqlite"}, "/no/such/folder"),
-        ({"LEVELPOOL_DATABASE_URL": "nonsense"}, "database URL"),
-        ({"LEVELPOOL_PORT": "99999"}, "LEVELPOOL_PORT is '99999'"),
-        ({"LEVELPOOL_ADMIN_TOKEN": "short"}, "LEVELPOOL_ADMIN_TOKEN is 5 characters long"),
-        ({"CPU_EXECUTOR_WORKERS": "many"}, "CPU_EXECUTOR_WORKERS is 'many'"),
-        ({"LEVELPOOL_HOST": "203.0.113.7"}, "203.0.113.7"),
-    ],
-    ids=lambda value: "" if isinstance(value, dict) else value,
-)
-def test_what_keeps_the_service_from_starting_is_one_sentence(var, settings, told):
-    """Status 2, one line, no traceback, no password."""
-    done = run_levelpool("serve", data_dir=var, **settings)
-
-    assert done.returncode == 2
-    assert told in sentence(done)
-    assert "secret" not in done.stderr
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_inbox_that_cannot_be_read_is_told(var, tmp_path):
     """Status 2, and which right is missing."""
@@ -107,6 +72,26 @@ def test_inbox_that_cannot_be_read_is_told(var, tmp_path):
 
     assert done.returncode == 2
     assert "cannot be read" in sentence(done)
+
+
+def test_two_web_workers_share_the_port_and_load_a_file_once(var):
+    """One of them watches the inbox; both answer; Ctrl-C ends all."""
+    service = start_service(var, "--workers", "2")
+    (service.inbox / "orders.csv").write_bytes(ORDERS)
+    client = service.client()
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        listed = client.get("/api/files").json()
+        if listed["files"] and listed["files"][0]["status"] == "loaded":
+            break
+        time.sleep(0.2)
+    log = service.log.read_text()
+    client.post("/api/sync")
+
+    assert [each["status"] for each in listed["files"]] == ["loaded"]
+    assert client.get("/api/files").json()["total"] == 1
+    assert log.count(" leads") == 1
+    assert service.stop() == 0
 
 
 # ---------------------------------------------------------------- files
@@ -208,31 +193,6 @@ def test_undo_takes_an_import_back(var, exports):
 
 
 # ---------------------------------------------------------------- what there is
-
-
-def test_capacity_names_the_numbers_and_their_sources(var):
-    """For programs and for people."""
-    answer = json.loads(run_levelpool("capacity", "--json", data_dir=var, CPU_EXECUTOR_WORKERS="3").stdout)
-    shown = run_levelpool("capacity", data_dir=var)
-
-    assert answer["cpu_workers"] == 3
-    assert answer["cpus"] > 0
-    assert answer["cpu_source"] in shown.stdout
-    assert answer["memory_source"] in shown.stdout
-
-
-def test_token_is_made_listed_and_revoked(var):
-    """It is shown once; what is listed is not the token."""
-    made = json.loads(run_levelpool("token", "create", "--role", "operator", "--name", "ann", "--json", data_dir=var).stdout)
-    listed = run_levelpool("token", "list", data_dir=var).stdout
-    assert "ann" in listed
-    assert made["token"] not in listed
-    revoked = run_levelpool("token", "revoke", "1", data_dir=var)
-    again = run_levelpool("token", "revoke", "1", data_dir=var)
-
-    assert (revoked.returncode, again.returncode) == (0, 2)
-    assert "no token 1 to revoke" in sentence(again)
-    assert json.loads(run_levelpool("token", "list", "--json", data_dir=var).stdout)["tokens"][0]["state"] == "revoked"
 
 
 def test_status_asks_the_running_service(var):

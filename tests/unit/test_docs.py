@@ -1,5 +1,6 @@
 """The documentation and the repository's own promises, held against the files as they are."""
 
+import importlib
 import json
 import re
 import subprocess
@@ -14,6 +15,9 @@ TRACKED = [
     ROOT / name for name in subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
 ]
 
+PAGES = [path for path in TRACKED if path.suffix == ".md"]
+FACES = ["levelpool", "levelpool.sheets", "levelpool.monitoring", "levelpool.web", "levelpool.alerts"]
+LINK = re.compile(r"\]\(([^)#\s]+\.md)(?:#[^)]*)?\)")
 HOSTS = re.compile(r"pypi\.org|pythonhosted\.org|registry\.npmjs|registry\.yarnpkg|deb\.debian\.org|cdn\.jsdelivr|unpkg\.com|cdnjs")
 
 
@@ -51,3 +55,30 @@ def test_every_pin_has_a_hash():
 
     assert entries
     assert not [entry for entry in entries if entry.strip() and not re.match(r"[\w.-]+==\S+.*--hash=sha256:", entry)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page):
+    """A link to another page of the documentation finds that page."""
+    targets = [target for target in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in target]
+
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_every_public_name_is_in_the_reference(face):
+    """What a face offers stands on a page of the reference, or it is not public."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES if "docs/reference" in str(page))
+    names = importlib.import_module(face).__all__
+
+    assert names
+    assert not [name for name in names if not re.search(rf"(?<!\w){name}(?!\w)", pages)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_make_target_that_a_page_names_exists(page):
+    """`make something` in a page is a target of the Makefile."""
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"(?:^\$ |`)(?:\w+=\S+ )?make ([a-z]+)\b", page.read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert named <= targets

@@ -1,0 +1,60 @@
+"""The entrance and the books of a lane."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from levelpool.lanes.lane import MOST_NAMES, URGENT, Account, Entrance, Histogram, lane_full
+
+
+@given(st.lists(st.floats(1e-6, 3600), min_size=1, max_size=200))
+def test_quantile_is_right_within_a_quarter(durations):
+    """The median of the histogram is at most a quarter above the true one, and never below it."""
+    histogram = Histogram()
+    for duration in durations:
+        histogram.add(duration)
+    true = sorted(durations)[(len(durations) - 1) // 2]
+
+    assert true <= histogram.quantile(0.5) <= true * 1.26 + 2e-6
+
+
+def test_urgent_calls_have_places_of_their_own():
+    """When ordinary calls fill the room, a probe still gets in."""
+    entrance = Entrance(limit=20, seats=2)
+    entrance.inside = 22
+
+    assert not entrance.has_place(0)
+    assert entrance.has_place(URGENT)
+
+
+def test_those_outside_come_in_by_priority():
+    """Of those who wait for a place, the most urgent comes in first; equal ones in order."""
+    entrance = Entrance(limit=1, seats=1)
+    entrance.inside = 2
+    for name, priority in (("first", 0), ("second", 0), ("high", 5), ("gone", 9)):
+        entrance.wait_outside(name, priority)
+    assert entrance.leave_outside("gone")
+    entrance.inside = 0
+
+    assert [entrance.next_in() for _ in range(3)] == ["high", "first", "second"]
+
+
+def test_retry_after_grows_with_the_queue_and_the_run_time():
+    """Whoever is refused is told to come back later when more work waits."""
+    account = Account("cpu")
+    account.ran("slow", wait=0.0, run=10.0)
+    short, long = Entrance(10, 2), Entrance(1000, 2)
+    short.inside, long.inside = 12, 1002
+
+    assert lane_full("cpu", account, short, "X").retry_after < lane_full("cpu", account, long, "X").retry_after <= 60
+
+
+@pytest.mark.parametrize("names", [MOST_NAMES + 50])
+def test_task_names_do_not_grow_without_end(names):
+    """A program that makes up names gets a bounded account."""
+    account = Account("cpu")
+    for number in range(names):
+        account.ended(f"task-{number}", "succeeded")
+
+    assert len(account.task_stats()) == MOST_NAMES + 1
+    assert sum(task.count for task in account.task_stats()) == names

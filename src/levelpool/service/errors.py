@@ -26,6 +26,7 @@ from levelpool.sheets.errors import (
     LimitExceeded,
     NameRefused,
     NotFound,
+    StoreError,
     TryAgain,
     UnreadableFile,
 )
@@ -41,6 +42,7 @@ _ANSWERS: tuple[tuple[type[LevelpoolError], int, str], ...] = (
     (UnreadableFile, 422, "unreadable_file"),
     (FileInUse, 409, "file_in_use"),
     (InboxError, 409, "inbox_unusable"),
+    (StoreError, 507, "store_unusable"),
     (LaneFull, 503, "lane_full"),
     (LaneClosed, 503, "shutting_down"),
     (TaskTimeout, 504, "timeout"),

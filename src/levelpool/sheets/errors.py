@@ -14,6 +14,7 @@ Everything the sheets wing raises on purpose; each message is one sentence for t
         ├── NotFound              no file or dataset of that name or number (also a LookupError)
         ├── TryAgain              the database was busy or went away in the middle; nothing was changed
         ├── FileInUse             the file's state does not allow this (undo while running, ...)
+        ├── StoreError            the folder of the kept originals cannot be used, or is full
         └── InboxError            the inbox does not exist, cannot be read, or a link leads out of it
 """
 
@@ -73,6 +74,10 @@ class TryAgain(SheetError):
 
 class FileInUse(SheetError):
     """The file's state does not allow what was asked."""
+
+
+class StoreError(SheetError):
+    """The folder of the kept originals cannot be used, or is full."""
 
 
 class InboxError(SheetError):

@@ -11,9 +11,12 @@ import hashlib
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from levelpool.sheets.errors import StoreError
 
 CHUNK = 1 << 20
 _FICLONE = 0x40049409  # linux/fs.h
@@ -39,6 +42,10 @@ class Store:
 
     def identity(self) -> str:
         """A name for this very store, made when it is first asked for, the same for everybody who shares the folder."""
+        with self._said():
+            return self._identity()
+
+    def _identity(self) -> str:
         place = self.folder / "identity"
         self.folder.mkdir(parents=True, exist_ok=True)
         fresh = self.folder / f".{uuid.uuid4().hex}.part"
@@ -56,6 +63,10 @@ class Store:
         Where the file system can, the copy shares its blocks with the source. It is the copy that is hashed: what a writer does
         to the source meanwhile cannot come between hash and content.
         """
+        with self._said():
+            return self._keep(source)
+
+    def _keep(self, source: IO[bytes]) -> Kept:
         self.folder.mkdir(parents=True, exist_ok=True)
         fresh = self.folder / f".{uuid.uuid4().hex}.part"
         try:
@@ -73,6 +84,10 @@ class Store:
 
     def take(self, path: Path) -> Kept:
         """Keep the file at *path*, which is ours alone and is gone afterwards: renamed where the file system can, else copied."""
+        with self._said():
+            return self._take(path)
+
+    def _take(self, path: Path) -> Kept:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.seek(0, os.SEEK_END)
@@ -84,10 +99,21 @@ class Store:
             if error.errno != errno.EXDEV:
                 raise
             with path.open("rb") as file:
-                kept = self.keep(file)
+                kept = self._keep(file)
             path.unlink()
             return kept
         return Kept(digest, size)
+
+    @contextlib.contextmanager
+    def _said(self) -> Iterator[None]:
+        """Tell in a sentence what the system has against it."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"nothing can be kept in {self.folder} ({error.strerror or error}): make room there, give this user the right to write, "
+                "or name another folder with LEVELPOOL_DATA_DIR"
+            ) from error
 
     def _settle(self, fresh: Path, sha256: str) -> None:
         place = self.path(sha256)

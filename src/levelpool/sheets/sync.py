@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from levelpool.errors import LaneClosed, LevelpoolError
 from levelpool.executor import ExecutorManager
-from levelpool.sheets.errors import InboxError, LimitExceeded
+from levelpool.sheets.errors import InboxError, LimitExceeded, StoreError
 from levelpool.sheets.folder import REST, Found, Look, is_being_written, open_file, scan
 from levelpool.sheets.intake import Delivery, Intake, OnProgress
 from levelpool.sheets.ledger import files
@@ -204,9 +204,9 @@ class DataSyncService:
                 return kept if Look.at(file) == found.look else None
         except FileNotFoundError:
             return None
-        except OSError as error:
+        except (OSError, StoreError) as error:
             # One file must not keep the others waiting; it is looked at again the next time.
-            log.warning("%s cannot be copied: %s", found.path, error.strerror)
+            log.warning("%s cannot be copied: %s", found.path, error)
             return None
 
 

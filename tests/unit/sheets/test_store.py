@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from levelpool.sheets.errors import StoreError
 from levelpool.sheets.store import Store
 
 
@@ -69,7 +70,7 @@ def test_failing_copy_leaves_nothing(store):
         def read(self, *_):
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StoreError, match=r"No space left.*make room there"):
         store.keep(Broken())
 
     assert [path for path in store.folder.rglob("*") if path.is_file()] == []
@@ -85,3 +86,16 @@ def test_sweep_takes_only_old_leftovers(store, tmp_path):
 
     assert store.sweep(time.time() - 60) == 1
     assert young.exists() and store.path(kept.sha256).exists()
+
+
+def test_everybody_who_shares_the_folder_sees_the_same_identity(store):
+    """And another folder has another."""
+    assert store.identity() == Store(store.folder).identity() != Store(store.folder / "other").identity()
+
+
+def test_folder_that_cannot_be_used_is_said(tmp_path):
+    """With the variable that names another."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreError, match=r"Not a directory.*LEVELPOOL_DATA_DIR"):
+        Store(tmp_path / "file" / "files").identity()

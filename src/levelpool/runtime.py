@@ -13,6 +13,7 @@ from levelpool.alerts.alerter import Alerter
 from levelpool.alerts.channels import open_channels
 from levelpool.alerts.rules import standard_rules
 from levelpool.capacity.detect import Capacity, detect_capacity
+from levelpool.errors import LaneFull
 from levelpool.executor import ExecutorManager, make_manager
 from levelpool.monitoring.lag import LagWatch
 from levelpool.monitoring.metrics import Samples, metric_samples
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 CAPACITY_INTERVAL = 5.0
 """Seconds between two looks at what the container allows."""
+METRICS_TIMEOUT = 5.0
+"""Seconds that the neighbours have together to tell their metrics."""
 _URGENT = 100
 
 
@@ -123,6 +126,20 @@ class Runtime:
         if self.neighbours is None:
             return {0: await self.manager.run_io_intensive(self._answers()[question])}
         return await self.manager.run_io_intensive(self.neighbours.ask, question)
+
+    async def metrics(self) -> dict[int, Samples]:
+        """
+        The samples of each web worker of the host, by its seat.
+
+        Our own alone when the neighbours cannot be asked in time: a full thread lane is when the numbers are needed most.
+        """
+        own = metric_samples(await self.monitor.fresh())
+        if self.neighbours is None:
+            return {0: own}
+        try:
+            return {self.neighbours.seat: own} | await asyncio.wait_for(self.ask_neighbours("metrics"), METRICS_TIMEOUT)
+        except (TimeoutError, LaneFull):
+            return {self.neighbours.seat: own}
 
     def _find_neighbours(self) -> Neighbours | None:
         if self.settings.web_concurrency == 1 and self.settings.runtime_dir is None:

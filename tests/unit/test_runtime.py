@@ -1,6 +1,7 @@
 """Everything opened together, closed in reverse."""
 
 import asyncio
+import threading
 from dataclasses import replace
 
 import pytest
@@ -91,3 +92,16 @@ async def test_several_web_workers_share_a_private_folder(tmp_path):
     assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
     assert any(thread["name"] == "levelpool monitor" for thread in answers[0]["threads"])
     assert answers[0]["tasks"]
+
+
+async def test_metrics_come_while_every_thread_is_busy():
+    """A full thread lane is when the numbers are needed most."""
+    gate = threading.Event()
+    async with Runtime(SETTINGS) as runtime:
+        busy = [asyncio.create_task(runtime.manager.run_io_intensive(gate.wait, 10)) for _ in range(4)]
+        await asyncio.sleep(0)
+        samples = await asyncio.wait_for(runtime.metrics(), 5)
+        gate.set()
+        await asyncio.gather(*busy)
+
+    assert samples[0]["levelpool_lane_busy"] == [(("cpu",), 0.0), (("io",), 2.0)]

@@ -149,5 +149,5 @@ async def stacks(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """Prometheus text, of all web workers of this host."""
-    text, content_type = render_metrics(await runtime_of(request).ask_neighbours("metrics"))
+    text, content_type = render_metrics(await runtime_of(request).metrics())
     return Response(text, media_type=content_type)

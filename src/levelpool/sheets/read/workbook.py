@@ -67,9 +67,8 @@ def read_workbook(
     meter.file(path.stat().st_size)
     with ExitStack() as opened:
         source = Source(path, shown, folder, meter, options or ReadOptions(), progress or _ignore, opened)
-        reader = _READERS[detect_format(path, meter)]
         try:
-            workbook = reader(source)
+            workbook = _READERS[detect_format(path, meter)](source)
         except _BROKEN as error:
             raise DamagedFile(f"{shown} is damaged ({_reason(error)}): export it again") from error
     _refuse_empty(workbook, source)

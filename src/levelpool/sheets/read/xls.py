@@ -79,6 +79,8 @@ def _read_sheet(book: Any, position: int, source: Source) -> Sheet:
     formats = _number_kinds(book)
     for row in range(sheet.nrows):
         _add_row(builder, sheet, row, formats)
+        if not builder.complete:
+            break
     return builder.finish(hidden=sheet.visibility != 0, date1904=bool(book.datemode))
 
 

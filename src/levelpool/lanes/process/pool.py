@@ -882,7 +882,7 @@ class ProcessLane:
             self._check_taken(moment)
             self._check_memory()
             for action in self._schedule.retire_idle(moment):
-                self._retire(self._workers[action.worker]) if isinstance(action, Retire) else None
+                self._retire(self._workers[action.worker])
             self._act()
             self._rest_or_tick_again(moment)
         self._run_errands()
@@ -904,9 +904,11 @@ class ProcessLane:
 
     def _check_taken(self, moment: float) -> None:
         for action in list(self._schedule.stale(moment, AHEAD_TICK)):
-            self._take_back(action) if isinstance(action, TakeBack) else None
+            self._take_back(action)
         for worker in list(self._workers.values()):
             for number, since in list(worker.taken.items()):
+                if number not in worker.taken:
+                    continue
                 if worker.page.started == number:
                     # It had begun: a call that is wanted goes on, one that is not dies.
                     del worker.taken[number]
@@ -915,11 +917,16 @@ class ProcessLane:
                     if worker.sent[number].is_over:
                         self._schedule.condemn(worker.number)
                         self._kill(worker, "cancelled")
-                elif moment - since >= AHEAD_TICK / 2:
+                elif moment - since >= AHEAD_TICK / 2 and not self._has_ended(worker, number):
                     # Both sides write before they look, and this long ago: it will not begin. Its slot stays taken until the worker passes it.
                     del worker.taken[number]
                     worker.sent.pop(number, None)
                     self._schedule.moved(worker.number, number)
+
+    def _has_ended(self, worker: _Worker, number: int) -> bool:
+        """Whether a call that is not being run has been run: the worker reports the end before it unwrites the beginning, so the report is there to read."""
+        self._read_last_words(worker)
+        return number not in worker.taken
 
     def _check_memory(self) -> None:
         limit = self._limits.memory_limit
@@ -984,8 +991,7 @@ class ProcessLane:
         if self._calls:
             return
         for action in self._schedule.retire_idle(now()):
-            if isinstance(action, Retire):
-                self._retire(self._workers[action.worker])
+            self._retire(self._workers[action.worker])
         if self._workers or self._closed is None or self._closed.done():
             return
         cradle, self._cradle = self._cradle, None

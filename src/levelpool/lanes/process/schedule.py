@@ -313,7 +313,7 @@ class Schedule:
         while (worker := self._worker_to_send_ahead_to()) is not None:
             yield self._send(worker, now)
 
-    def retire_idle(self, now: float) -> Iterator[Action]:
+    def retire_idle(self, now: float) -> Iterator[Retire]:
         """Let workers go that had nothing to do for the idle time."""
         for worker in list(self._idle):
             if self.retire_all or now - self._seats[worker].since >= self.idle_timeout:
@@ -326,7 +326,7 @@ class Schedule:
         ends = [self._seats[worker].since + self.idle_timeout for worker in self._idle]
         return min(ends, default=None)
 
-    def stale(self, now: float, patience: float) -> Iterator[Action]:
+    def stale(self, now: float, patience: float) -> Iterator[TakeBack]:
         """Take back what was sent ahead behind a call that turned out to take longer than *patience*, if somebody else could run it."""
         if self._waiting:
             return

@@ -88,13 +88,20 @@ async def answer_error(_request: Request, error: Exception) -> Response:
 
 
 def _of_http(error: HTTPException) -> Response:
-    code = getattr(error, "code", None) or HTTPStatus(error.status_code).name.lower()
+    code = getattr(error, "code", None) or _word_of(error.status_code)
     message = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND and message == HTTPStatus.NOT_FOUND.phrase:
         message = "There is nothing at this address."
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and message == HTTPStatus.METHOD_NOT_ALLOWED.phrase:
         message = f"This address does not take this method; it takes {(error.headers or {}).get('Allow', 'another')}."
     return JSONResponse(error_body(code, message, **getattr(error, "fields", {})), error.status_code, dict(error.headers or {}))
+
+
+def _word_of(status: int) -> str:
+    try:
+        return HTTPStatus(status).name.lower()
+    except ValueError:
+        return f"status_{status}"  # such as 499, which no standard names
 
 
 def _of_validation(error: RequestValidationError) -> Response:

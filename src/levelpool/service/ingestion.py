@@ -15,6 +15,7 @@ from levelpool.service.uploads import Upload, receive_upload
 from levelpool.sheets.clean.names import check_dataset_name
 from levelpool.sheets.inspect import inspect_file
 from levelpool.web.auth import Identity, require_operator, require_viewer
+from levelpool.web.disconnect import cancel_on_disconnect
 
 PREVIEW_SECONDS = 5.0
 PREVIEW_LIMIT = 60.0
@@ -171,7 +172,8 @@ def _add_preview(router: APIRouter) -> None:
         upload = await _receive(request, service)
         try:
             lane = service.runtime.manager.with_options(timeout=PREVIEW_LIMIT, name="preview", priority=10)
-            inspection = await lane.run_cpu_intensive(inspect_file, upload.path, name=upload.name, max_seconds=PREVIEW_SECONDS)
+            async with cancel_on_disconnect(request):
+                inspection = await lane.run_cpu_intensive(inspect_file, upload.path, name=upload.name, max_seconds=PREVIEW_SECONDS)
         finally:
             await service.run(upload.path.unlink, missing_ok=True)
         return JSONResponse(inspection.preview())

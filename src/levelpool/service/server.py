@@ -1,5 +1,6 @@
 """`levelpool serve`: everything checked first, then uvicorn; the one door to uvicorn."""
 
+import errno
 import gc
 import logging
 import os
@@ -10,6 +11,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from levelpool.database import open_connection
@@ -72,7 +74,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        if error.errno == 98:
+        if error.errno == errno.EADDRINUSE:
             raise SettingsError(
                 f"port {port} of {host} is taken: stop what listens there, or set LEVELPOOL_PORT to another port (0 takes any free one)"
             ) from None
@@ -120,7 +122,10 @@ def _serve_many(settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
         "levelpool.service.server:create_lasting_app", factory=True, workers=settings.web_concurrency, **_options(settings)
     )
-    Multiprocess(config, sockets=[listener]).run()
+    supervisor = Multiprocess(config, sockets=[listener])
+    supervisor.run()
+    if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
+        raise SettingsError("a web worker could not start; the lines above say why")
 
 
 def _greet(listener: socket.socket, token: str | None) -> None:

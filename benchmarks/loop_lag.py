@@ -19,7 +19,7 @@ ROWS = 100_000
 PANDAS = """
 import sqlite3, sys, pandas
 with sqlite3.connect(sys.argv[2]) as connection:
-    pandas.read_excel(sys.argv[1]).to_sql("orders", connection, index=False)
+    pandas.read_excel(sys.argv[1], engine="openpyxl").to_sql("orders", connection, index=False)
 """
 
 

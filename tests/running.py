@@ -75,10 +75,16 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
     return {**clean, "LEVELPOOL_DATA_DIR": str(data_dir), "LEVELPOOL_PORT": "0", "PYTHONUNBUFFERED": "1", **settings}
 
 
-def run_levelpool(*arguments: str, data_dir: Path, timeout: float = 50, **settings: str) -> subprocess.CompletedProcess[str]:
+AS_ANYBODY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+"""Before a command: even as root, the rights of files hold for it."""
+
+
+def run_levelpool(
+    *arguments: str, data_dir: Path, timeout: float = 50, prefix: tuple[str, ...] = (), **settings: str
+) -> subprocess.CompletedProcess[str]:
     """`levelpool ...` run to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "levelpool", *arguments],
+        [*prefix, sys.executable, "-m", "levelpool", *arguments],
         capture_output=True,
         text=True,
         timeout=timeout,

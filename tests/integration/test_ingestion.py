@@ -112,6 +112,17 @@ async def test_unreadable_file_fails_with_a_sentence(service, tmp_path, content,
     assert (await service.datasets())["total"] == 0
 
 
+async def test_sheet_wider_than_a_table_can_be_fails_with_the_figures(service, tmp_path):
+    """No database takes so many columns; the sentence says how many there are and what to do."""
+    path = tmp_path / "wide.csv"
+    path.write_text("\n".join(",".join(f"{word}{number}" for number in range(2100)) for word in ("name", "value")))
+
+    record = await service.ingest_file(path)
+
+    assert record["status"] == "failed" and "2103 columns" in record["error"] and "split" in record["error"]
+    assert (await service.datasets())["total"] == 0
+
+
 async def test_dataset_that_is_not_ours_is_refused(service, tmp_path):
     """A table or view that somebody else made is never touched: by name it is refused at once, by the file's name the file fails."""
     await change(service, "CREATE TABLE stock (sku text)")

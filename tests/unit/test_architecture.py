@@ -31,7 +31,6 @@ DOORS = {
     "python_multipart": {"service/uploads.py"},
     "rich": {"service/terminal.py"},
     "uvicorn": {"service/server.py"},
-    "watchfiles": {"sheets/folder.py"},
     "xlrd": {"sheets/read"},
 }
 """An outside library, and the one file (or the one room) that may import it."""

@@ -28,7 +28,7 @@ from levelpool.sheets.ledger import datasets as registry
 from levelpool.sheets.load.aside import set_aside
 from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.load.schema import plan_schema
-from levelpool.sheets.load.target import SheetRows, Target
+from levelpool.sheets.load.target import META_COLUMNS, SheetRows, Target
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.sheets.table import CellCounts, Column, ColumnType, Sheet, StoredColumn, TablePlan, Workbook
@@ -136,6 +136,7 @@ def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: st
         existing = () if known is None else tuple(_with_truth(target, dataset, column) for column in known.columns)
         wanted = [column for table in tables for column in table.plan.columns]
         plan = plan_schema(existing, wanted, target.storage)
+        _check_width(target, dataset, len(META_COLUMNS) + len(plan.columns))
         if known is None:
             dataset_id = registry.add_dataset(connection, dataset, job.file_id)
             target.create_table(dataset, plan.columns)
@@ -152,6 +153,14 @@ def check_not_taken(target: Target, dataset: str) -> None:
     if target.is_taken(dataset):
         raise NameRefused(
             f"the database already has a table or view called {dataset}, which levelpool did not create: name another dataset"
+        )
+
+
+def _check_width(target: Target, dataset: str, width: int) -> None:
+    if width > target.most_columns:
+        raise SheetError(
+            f"the table {dataset} would have {width} columns with our {len(META_COLUMNS)}, and this database takes "
+            f"{target.most_columns}: nothing was loaded; split the sheet by columns and send the parts"
         )
 
 

@@ -46,6 +46,8 @@ _HOLD = sa.text("SELECT pg_advisory_xact_lock_shared(hashtextextended('levelpool
 class PostgresqlTarget(Target):
     """Datasets in the first schema of the search path, behind one connection."""
 
+    most_columns = 1600  # MaxHeapAttributeNumber of the server
+
     def lock_schema(self, name: str) -> None:
         """Wait until nobody changes or fills the table, and keep others from it until the transaction ends."""
         self.connection.execute(_LOCK, {"name": name})

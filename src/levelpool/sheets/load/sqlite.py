@@ -39,6 +39,8 @@ _META = '"_file_id" INTEGER NOT NULL, "_sheet" TEXT NOT NULL, "_row" INTEGER NOT
 class SqliteTarget(Target):
     """Datasets in the SQLite file behind one connection."""
 
+    most_columns = 2000  # SQLITE_MAX_COLUMN, as Python's builds have it
+
     def lock_schema(self, name: str) -> None:
         """Nothing to do: a transaction that writes has the whole file."""
 

@@ -29,6 +29,9 @@ class SheetRows:
 class Target(ABC):
     """One database, through a connection whose transactions belong to the caller."""
 
+    most_columns: int
+    """Most columns of one table, our three included."""
+
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
 

@@ -1,10 +1,25 @@
-"""What tests of every room may ask for: databases, the same test on SQLite and on PostgreSQL."""
+"""What tests of every room may ask for: databases, the same test on SQLite and on PostgreSQL; and what this machine cannot run."""
 
 import contextlib
 
 import pytest
 
+import machine
 from servers import PostgresServer
+
+
+def pytest_report_header() -> list[str]:
+    """One line per kind of test that is left out."""
+    return [f"left out: {marker} tests, they need {', '.join(packages)}" for marker, packages in machine.missing().items()]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test whose tool is not on this machine is left out, not skipped: the header has said so."""
+    absent = machine.missing()
+    left_out = [item for item in items if any(item.get_closest_marker(marker) for marker in absent)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

@@ -47,10 +47,12 @@ def missing() -> dict[str, list[str]]:
     return absent
 
 
-def library_path() -> str:
-    """The LD_LIBRARY_PATH for programs that were unpacked; "" when everything is installed."""
-    folders = sorted({str(path.parent) for path in (UNPACKED / "usr" / "lib").rglob("*.so*")}) if UNPACKED.exists() else []
-    return ":".join(folders)
+def environment() -> dict[str, str]:
+    """The environment for a program of these packages: this process's own, and where unpacked libraries and fonts lie."""
+    if not UNPACKED.exists():
+        return dict(os.environ)
+    libraries = sorted({str(path.parent) for path in (UNPACKED / "usr" / "lib").rglob("*.so*")})
+    return {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries), "XDG_DATA_HOME": str(UNPACKED / "usr" / "share")}
 
 
 def _install(packages: list[str]) -> None:

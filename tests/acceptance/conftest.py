@@ -32,10 +32,8 @@ def service(tmp_path_factory):
 async def browser():
     """A real Chromium with a fresh profile."""
     chromium = machine.find("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(chromium), args=CHROMIUM_FLAGS)
+        browser = await playwright.chromium.launch(executable_path=str(chromium), args=CHROMIUM_FLAGS, env=machine.environment())
         yield browser
         await browser.close()
 

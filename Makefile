@@ -19,6 +19,7 @@ check: $(STAMP)  ## lint, format, types, architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit/test_architecture.py
 
 bench: $(STAMP)  ## the benchmarks, ours and the peers' interleaved; ratios are printed
 	$(BIN)/python -m benchmarks

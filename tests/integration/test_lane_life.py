@@ -185,7 +185,6 @@ def test_function_of_the_main_program(tmp_path):
 
 def test_uvloop(tmp_path):
     """The same under uvloop, on the loop itself."""
-    pytest.importorskip("uvloop")
     program = """
     import uvloop
     async def main():

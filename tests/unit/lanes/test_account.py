@@ -42,7 +42,7 @@ def test_those_outside_come_in_by_priority():
 def test_retry_after_grows_with_the_queue_and_the_run_time():
     """Whoever is refused is told to come back later when more work waits."""
     account = Account("cpu")
-    account.ran("slow", wait=0.0, run=10.0)
+    account.ran(account.of("slow"), wait=0.0, run=10.0)
     short, long = Entrance(10, 2), Entrance(1000, 2)
     short.inside, long.inside = 12, 1002
 
@@ -54,7 +54,7 @@ def test_task_names_do_not_grow_without_end(names):
     """A program that makes up names gets a bounded account."""
     account = Account("cpu")
     for number in range(names):
-        account.ended(f"task-{number}", "succeeded")
+        account.ended(account.of(f"task-{number}"), "succeeded")
 
     assert len(account.task_stats()) == MOST_NAMES + 1
     assert sum(task.count for task in account.task_stats()) == names

@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from levelpool.errors import LaneClosed, TaskTimeout, WorkerDied
+from levelpool.lanes.alarm import Alarm
 from levelpool.lanes.crew import Crew
 from levelpool.lanes.errands import Errands
-from levelpool.lanes.home import Home, call_on, close_on
+from levelpool.lanes.home import Home, call_on
 from levelpool.lanes.lane import (
     Account,
     Bulkhead,
@@ -38,11 +39,12 @@ from levelpool.lanes.lane import (
     task_name,
 )
 from levelpool.lanes.process import wire
-from levelpool.lanes.process.birth import Cradle, death, worker_environment
+from levelpool.lanes.process.birth import Cradle, death
 from levelpool.lanes.process.call import Call, Packer, pack_large, pack_small
 from levelpool.lanes.process.delivery import Delivery, pass_progress, pass_record
 from levelpool.lanes.process.failures import task_not_picklable
 from levelpool.lanes.process.link import Link
+from levelpool.lanes.process.nursery import Nursery
 from levelpool.lanes.process.parcel import HEAVY, Parcel
 from levelpool.lanes.process.schedule import Gate, Kill, Retire, Schedule, Send, Start, TakeBack
 from levelpool.lanes.process.suspects import Suspects
@@ -117,15 +119,21 @@ class ProcessLane:
         self._account = Account(self.name)
         self._suspects = Suspects(limits.max_kills)
         self._crew = Crew(f"{self.name}-chores", 2)
+        self._alarm = Alarm(self._home, self._tick)
+        self._nursery = Nursery(
+            self._home,
+            self._crew,
+            preload=limits.preload,
+            environment=limits.environment,
+            max_result_bytes=limits.max_result_bytes,
+            listener=self._on_control,
+        )
         self._packer = Packer(limits.carry)
         self._delivery = Delivery(self._crew, book=self._book_decoding)
         self._calls: dict[int, Call] = {}
         self._numbers = 0
         self._links: dict[int, Link] = {}
         self._stillborn: dict[int, str] = {}
-        self._cradle: Cradle | None = None
-        self._tick_at = float("inf")
-        self._tick_handle: asyncio.TimerHandle | None = None
         self._closed: concurrent.futures.Future[None] | None = None
 
     # ------------------------------------------------------------ the doors
@@ -246,22 +254,19 @@ class ProcessLane:
     def abandon(self) -> None:
         """Kill everything now, without a loop's help; at interpreter exit."""
         with self._lock:
-            links, cradle = list(self._links.values()), self._cradle
+            links = list(self._links.values())
             if self._closed is None:
                 self._closed = concurrent.futures.Future()
         for link in links:
             link.cause = link.cause or "cancelled"
             link.line.close()
-        if cradle is not None:
-            cradle.close()
-            cradle.wait()
+        self._nursery.abandon()
 
     def forget(self) -> None:
         """Start anew in a forked child: workers, loop and calls belong to the parent."""
         for link in list(self._links.values()):
             link.forget()
-        if self._cradle is not None:
-            self._cradle.forget()
+        self._nursery.forget()
         self._reset()
 
     @property
@@ -462,7 +467,7 @@ class ProcessLane:
                 case Retire():
                     self._links[action.worker].send(pack(STOP))
         if self._schedule.held_up:
-            self._arm(GATE_TICK)
+            self._alarm.set(GATE_TICK)
         if self._stillborn:
             self._mourn()
         if self._closed is not None:
@@ -485,32 +490,22 @@ class ProcessLane:
         else:
             link.send(frame)
         if is_ahead:
-            self._arm(AHEAD_TICK)
+            self._alarm.set(AHEAD_TICK)
         elif self._limits.memory_limit is not None:
-            self._arm(MEMORY_TICK)
+            self._alarm.set(MEMORY_TICK)
 
     def _start(self, number: int) -> None:
         try:
-            cradle = self._cradle or self._open_cradle()
+            cradle = self._nursery.cradle()
             self._links[number] = Link(number, cradle, lock=self._lock, home=self._home, listener=self._on_talk)
         except OSError as error:
             self._stillborn[number] = f"no worker process can be started: {error}"
-
-    def _open_cradle(self) -> Cradle:
-        environment = self._limits.environment
-        self._cradle = Cradle(
-            preload=self._limits.preload,
-            environment=worker_environment(os.environ) if environment is None else environment,
-            max_result_bytes=self._limits.max_result_bytes,
-        )
-        self._home.watch(self._cradle.control, self._on_control, self._cradle, self._cradle.control)
-        return self._cradle
 
     def _take_back(self, action: TakeBack) -> None:
         link = self._links[action.worker]
         link.page.take_back(action.call)
         link.taken[action.call] = now()
-        self._arm(AHEAD_TICK)
+        self._alarm.set(AHEAD_TICK)
 
     # ------------------------------------------------------------ what workers say
 
@@ -547,7 +542,7 @@ class ProcessLane:
                 self._errands.add(pass_record, call, frame)
             case wire.READY:
                 self._schedule.born(link.number, now())
-                self._arm(self._limits.idle_timeout)
+                self._alarm.set(self._limits.idle_timeout)
             case wire.SKIPPED:
                 link.taken.pop(frame.call, None)
                 link.page.settle(frame.call)
@@ -588,7 +583,7 @@ class ProcessLane:
     def _lose_touch(self, link: Link) -> None:
         """The worker closed its socket: it is dead, and the fork server will say how."""
         link.hang_up()
-        if link.cradle is not self._cradle or link.status is not None:
+        if link.status is not None or not self._nursery.is_home_of(link.cradle):
             self._bury(link)
         else:
             self._home.later(LAST_WORDS, self._bury_late, link)
@@ -605,21 +600,19 @@ class ProcessLane:
 
     def _on_control(self, cradle: Cradle, control: socket.socket) -> None:
         with self._lock:
-            if cradle.control is not control:
-                return
-            try:
-                for answer in cradle.answers():
-                    link = self._links.get(answer.number)
-                    if link is None:
-                        continue
-                    if answer.what == BORN:
-                        link.pid = answer.pid
-                    else:
-                        link.status = answer.status
-                        link.rss = max(link.rss, answer.rss)
-                        self._read_last_words(link)
-                        self._bury(link)
-            except ConnectionError:
+            answers, is_there = self._nursery.hear(cradle, control)
+            for answer in answers:
+                link = self._links.get(answer.number)
+                if link is None:
+                    continue
+                if answer.what == BORN:
+                    link.pid = answer.pid
+                else:
+                    link.status = answer.status
+                    link.rss = max(link.rss, answer.rss)
+                    self._read_last_words(link)
+                    self._bury(link)
+            if not is_there:
                 self._lose_cradle(cradle)
             self._act()
         self._errands.run()
@@ -631,10 +624,7 @@ class ProcessLane:
 
     def _lose_cradle(self, cradle: Cradle) -> None:
         """The fork server is gone: what it was to bear is lost; what it bore lives on until its socket closes."""
-        if self._cradle is cradle:
-            self._cradle = None
-        self._part_with(cradle)
-        self._crew.do(cradle.wait)
+        self._nursery.lose(cradle)
         for link in list(self._links.values()):
             if link.cradle is cradle and (link.pid == 0 or link.talk is None):
                 self._bury(link)
@@ -671,7 +661,7 @@ class ProcessLane:
             self._schedule.died(number, running=None)
         self._give_up_if_hopeless(next(iter(stillborn.values())))
         if self._schedule.waiting:
-            self._arm(MEMORY_TICK)
+            self._alarm.set(MEMORY_TICK)
 
     def _give_up_if_hopeless(self, why: str) -> None:
         for number in self._schedule.hopeless():
@@ -682,25 +672,9 @@ class ProcessLane:
 
     # ------------------------------------------------------------ time
 
-    def _arm(self, delay: float) -> None:
-        """Have `_tick` called after *delay* seconds, or earlier."""
-        at = now() + delay
-        if at >= self._tick_at or self._home.loop is None:
-            return
-        self._tick_at = at
-        self._home.call(self._arm_here, self._home.loop, delay)
-
-    def _arm_here(self, home: asyncio.AbstractEventLoop, delay: float) -> None:
-        if home is self._home.loop:
-            if self._tick_handle is not None:
-                self._tick_handle.cancel()
-            self._tick_handle = home.call_later(delay, self._tick, home)
-
-    def _tick(self, home: asyncio.AbstractEventLoop) -> None:
+    def _tick(self) -> None:
         with self._lock:
-            if home is not self._home.loop:
-                return
-            self._tick_at, self._tick_handle = float("inf"), None
+            self._alarm.reset()
             moment = now()
             self._check_taken(moment)
             self._check_memory()
@@ -713,17 +687,20 @@ class ProcessLane:
     def _rest_or_tick_again(self, moment: float) -> None:
         idle_end = self._schedule.next_idle_end()
         if idle_end is not None:
-            self._arm(max(0.001, idle_end - moment))
+            self._alarm.set(max(0.001, idle_end - moment))
         elif self._links:
-            self._arm(max(MEMORY_TICK, self._limits.idle_timeout))
-        elif self._cradle is not None and not self._calls:
-            self._close_cradle()
+            self._alarm.set(max(MEMORY_TICK, self._limits.idle_timeout))
+        elif not self._calls:
+            # Nobody has needed a worker for a while: the fork server goes too.
+            cradle = self._nursery.close()
+            if cradle is not None:
+                self._crew.do(cradle.wait)
         if self._limits.memory_limit is not None and self._schedule.busy:
-            self._arm(MEMORY_TICK)
+            self._alarm.set(MEMORY_TICK)
         if self._schedule.has_ahead() or any(link.taken for link in self._links.values()):
-            self._arm(AHEAD_TICK)
+            self._alarm.set(AHEAD_TICK)
         if self._schedule.waiting and not self._links:
-            self._arm(MEMORY_TICK)
+            self._alarm.set(MEMORY_TICK)
 
     def _check_taken(self, moment: float) -> None:
         for action in list(self._schedule.stale(moment, AHEAD_TICK)):
@@ -807,8 +784,8 @@ class ProcessLane:
     def _drop_cradle(self) -> None:
         """The fork server does not answer, busy with what it preloads perhaps: it is killed, and what it was to bear is lost."""
         with self._lock:
-            if self._cradle is not None:
-                self._lose_cradle(self._cradle)
+            if not self._nursery.is_empty:
+                self._lose_cradle(self._nursery.cradle())
             self._act()
         self._errands.run()
 
@@ -820,9 +797,7 @@ class ProcessLane:
             self._links[action.worker].send(pack(STOP))
         if self._links or self._closed is None or self._closed.done():
             return
-        cradle, self._cradle = self._cradle, None
-        if cradle is not None:
-            self._part_with(cradle)
+        cradle = self._nursery.close()
         closed, self._closed = self._closed, concurrent.futures.Future()
         self._closed.set_result(None)
         self._crew.do(lambda: self._finish_closing(cradle, closed))
@@ -835,34 +810,18 @@ class ProcessLane:
             call_on(loop, loop.stop)
         closed.set_result(None)
 
-    def _close_cradle(self) -> None:
-        """Nobody has needed a worker for a while: the fork server goes too."""
-        cradle, self._cradle = self._cradle, None
-        if cradle is not None:
-            self._part_with(cradle)
-            self._crew.do(cradle.wait)
-
-    def _part_with(self, cradle: Cradle) -> None:
-        # The fork server sees the end of the control socket only when every copy of it is closed.
-        cradle.close_line()
-        self._home.close(cradle.control)
-
     # ------------------------------------------------------------ the home
 
     def _settle(self, user: asyncio.AbstractEventLoop | None) -> None:
-        """Live where *user* (None: somebody without a loop) can use the lane. Sockets that move get new descriptors."""
+        """Live where *user* (None: somebody without a loop) can use the lane."""
         left = self._home.settle(user)
         if left is None:
             return
         for link in self._links.values():
             link.move(left)
-        if self._cradle is not None:
-            control, self._cradle.control = self._cradle.control, self._cradle.control.dup()
-            self._cradle.control.setblocking(False)
-            close_on(left, control)
-            self._home.watch(self._cradle.control, self._on_control, self._cradle, self._cradle.control)
-        self._tick_at, self._tick_handle = float("inf"), None
-        self._arm(AHEAD_TICK)
+        self._nursery.move(left)
+        self._alarm.reset()
+        self._alarm.set(AHEAD_TICK)
 
     def _is_waiting(self, call: Call) -> bool:
         holder = self._schedule.holder(call.number)

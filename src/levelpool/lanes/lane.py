@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from levelpool.errors import LaneFull
+from levelpool.histogram import Histogram
 
 Progress = Callable[[float, float, str], None]
 
@@ -275,46 +276,6 @@ def lane_full(lane: str, account: "Account", entrance: Entrance, variable: str) 
 
 
 # ---------------------------------------------------------------- the account
-
-
-class Histogram:
-    """Counts of durations in buckets that grow by a quarter of an octave: any quantile within 20 percent, in constant space."""
-
-    __slots__ = ("buckets", "count", "total")
-
-    def __init__(self) -> None:
-        self.buckets: dict[int, int] = {}
-        self.count = 0
-        self.total = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one duration."""
-        micros = int(seconds * 1e6)
-        if micros < 4:
-            bucket = max(0, micros)
-        else:
-            bits = micros.bit_length()
-            # The two bits below the leading one choose the quarter.
-            bucket = bits * 4 + (micros >> (bits - 3) & 3)
-        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
-        self.count += 1
-        self.total += seconds
-
-    def quantile(self, share: float) -> float:
-        """The duration in seconds that *share* (0 to 1) of all stayed below; 0.0 without any."""
-        left = share * self.count
-        for bucket in sorted(self.buckets):
-            left -= self.buckets[bucket]
-            if left <= 0:
-                return _upper_end(bucket)
-        return 0.0
-
-
-def _upper_end(bucket: int) -> float:
-    if bucket < 4:
-        return (bucket + 1) / 1e6
-    bits, quarter = divmod(bucket, 4)
-    return ((5 + quarter) << (bits - 3)) / 1e6
 
 
 OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "died", "refused")

@@ -1,0 +1,50 @@
+"""Counts of durations, in constant space: any quantile, and the buckets that Prometheus wants."""
+
+BOUNDS = tuple((1 << bits) / 1e6 for bits in range(10, 26, 2))
+"""Seconds, from 1 ms to 17 s, each four times the one before; they lie where buckets end, so what is counted below them is exact."""
+
+
+class Histogram:
+    """Counts of durations in buckets that grow by a quarter of an octave: any quantile within 20 percent, in constant space."""
+
+    __slots__ = ("buckets", "count", "total")
+
+    def __init__(self) -> None:
+        self.buckets: dict[int, int] = {}
+        self.count = 0
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one duration."""
+        bucket = _bucket_of(int(seconds * 1e6))
+        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+        self.count += 1
+        self.total += seconds
+
+    def quantile(self, share: float) -> float:
+        """The duration in seconds that *share* (0 to 1) of all stayed below; 0.0 without any."""
+        left = share * self.count
+        for bucket in sorted(self.buckets):
+            left -= self.buckets[bucket]
+            if left <= 0:
+                return _upper_end(bucket)
+        return 0.0
+
+    def below(self, bounds: tuple[float, ...] = BOUNDS) -> tuple[int, ...]:
+        """How many durations stayed below each of *bounds*, which are seconds."""
+        return tuple(sum(count for bucket, count in self.buckets.items() if _upper_end(bucket) <= bound) for bound in bounds)
+
+
+def _bucket_of(micros: int) -> int:
+    if micros < 4:
+        return max(0, micros)
+    bits = micros.bit_length()
+    # The two bits below the leading one choose the quarter.
+    return bits * 4 + (micros >> (bits - 3) & 3)
+
+
+def _upper_end(bucket: int) -> float:
+    if bucket < 4:
+        return (bucket + 1) / 1e6
+    bits, quarter = divmod(bucket, 4)
+    return ((5 + quarter) << (bits - 3)) / 1e6

@@ -11,6 +11,7 @@ from types import FunctionType
 from typing import Any, Protocol
 
 from levelpool.errors import LaneFull, SettingsError
+from levelpool.histogram import Histogram
 
 Progress = Callable[[float, float, str], None]
 
@@ -327,76 +328,6 @@ def lane_full(lane: str, account: "Account", entrance: Entrance, variable: str) 
 
 
 # ---------------------------------------------------------------- the account
-
-
-class Histogram:
-    """Counts of durations in buckets that grow by a quarter of an octave: any quantile within 20 percent, in constant space."""
-
-    __slots__ = ("_buckets", "_count", "_fresh", "_total")
-
-    def __init__(self) -> None:
-        self._buckets: dict[int, int] = {}
-        self._count = 0
-        self._total = 0.0
-        # Sorted in by the hundred: while a call waits for its outcome, an append is all that it should pay.
-        self._fresh: list[float] = []
-
-    def add(self, seconds: float) -> None:
-        """Count one duration."""
-        self._fresh.append(seconds)
-        if len(self._fresh) >= 200:
-            self._sort_in()
-
-    def _sort_in(self) -> None:
-        fresh, self._fresh = self._fresh, []
-        for seconds in fresh:
-            bucket = _bucket(seconds)
-            self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
-        self._count += len(fresh)
-        self._total += sum(fresh)
-
-    @property
-    def buckets(self) -> Mapping[int, int]:
-        """How many durations fell into each bucket."""
-        self._sort_in()
-        return self._buckets
-
-    @property
-    def count(self) -> int:
-        """How many durations were counted."""
-        return self._count + len(self._fresh)
-
-    @property
-    def total(self) -> float:
-        """The sum of all durations, in seconds."""
-        self._sort_in()
-        return self._total
-
-    def quantile(self, share: float) -> float:
-        """The duration in seconds that *share* (0 to 1) of all stayed below; 0.0 without any."""
-        buckets = self.buckets
-        left = share * self.count
-        for bucket in sorted(buckets):
-            left -= buckets[bucket]
-            if left <= 0:
-                return _upper_end(bucket)
-        return 0.0
-
-
-def _bucket(seconds: float) -> int:
-    micros = int(seconds * 1e6)
-    if micros < 4:
-        return max(0, micros)
-    bits = micros.bit_length()
-    # The two bits below the leading one choose the quarter.
-    return bits * 4 + (micros >> (bits - 3) & 3)
-
-
-def _upper_end(bucket: int) -> float:
-    if bucket < 4:
-        return (bucket + 1) / 1e6
-    bits, quarter = divmod(bucket, 4)
-    return ((5 + quarter) << (bits - 3)) / 1e6
 
 
 OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "died", "refused")

@@ -6,7 +6,7 @@ a few dozen shapes, so what holds for its shapes is proved for all its rows.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -124,6 +124,31 @@ _CONVENTIONS = (
 def shapes_of(joined: str) -> list[str]:
     """The shapes of texts that were joined by line feeds; texts that hold a line feed themselves must not be among them."""
     return joined.translate(_TO_SHAPE).split("\n")
+
+
+class Shapes:
+    """The shapes of many texts, none of which is empty."""
+
+    def __init__(self, each: list[str]) -> None:
+        """*each* is the shape of every text, in their order."""
+        self._each = each
+        self.distinct = frozenset(each)
+        self.longest = max(self.distinct, key=len, default="")
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> "Shapes":
+        """The shapes of these texts, whatever they hold."""
+        return cls([text.translate(_TO_SHAPE) for text in texts])
+
+    @classmethod
+    def of_lines(cls, joined: str) -> "Shapes":
+        """The shapes of the lines of a text; empty lines do not count."""
+        return cls(list(filter(None, shapes_of(joined))))
+
+    def new(self, known: Container[str], texts: Sequence[str]) -> list[tuple[str, str]]:
+        """Each shape that is not known yet, with the first of *texts* that has it, in their order."""
+        places = sorted(self._each.index(shape) for shape in self.distinct if shape not in known)
+        return [(self._each[place], texts[place]) for place in places]
 
 
 def is_number_shape(shape: str) -> bool:
@@ -294,20 +319,18 @@ def has_exponent(texts: list[str]) -> bool:
     return "E" in joined or "e" in joined
 
 
-def shorten(texts: list[str]) -> list[str]:
+def shorten(texts: Iterable[str]) -> list[str]:
     """The texts of many number cells at once, see `number_text`; what is no number stays as it is."""
-    if not has_exponent(texts):
-        try:
-            short = [text if len(text) <= 16 or "." not in text else repr(float(text)) for text in texts]
-        except ValueError:
-            short = texts
-        if short is not texts and not has_exponent(short):
-            return short
-    return [_shorten(text) if len(text) > 16 else text for text in texts]
+    # Up to 15 digits are their own shortest decimal.
+    return [text if len(text) <= 16 else _shorten(text) for text in texts]
 
 
 def _shorten(text: str) -> str:
     try:
+        if "." in text:
+            short = repr(float(text))
+            if "e" not in short and "n" not in short:
+                return short
         return number_text(text)
     except ValueError:
         return text

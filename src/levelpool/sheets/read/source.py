@@ -150,7 +150,7 @@ class SheetBuilder:
     def _flush(self) -> None:
         if self._rows:
             self._meter.cells(self._pending)
-            self._meter.spooled(self._spool.write(Batch(self._rows, self._cells, self._kinds, self._sums)))
+            self._meter.spooled(self._spool.write(Batch.of_rows(self._rows, self._cells, self._kinds, self._sums)))
         self._rows, self._cells, self._kinds, self._sums = [], [], [], {}
         self._layouts.clear()
         self._pending = 0

@@ -38,7 +38,7 @@ def read(part: str | bytes, tmp_path: Path, reader: Callable, texts: SharedTexts
 
 
 def content(sheet: Sheet) -> dict[str, object]:
-    rows = [row for batch in sheet.batches() for row in zip(batch.rows, batch.cells, batch.kinds, strict=True)]
+    rows = [row for batch in sheet.batches() for row in batch.records()]
     sums = {row: columns for batch in sheet.batches() for row, columns in batch.sums.items()}
     return {
         "rows": rows,

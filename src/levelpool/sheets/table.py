@@ -46,7 +46,7 @@ class Cells:
     which is taken apart only when somebody asks for the cells one by one.
     """
 
-    __slots__ = ("_full", "_joined", "_texts", "kind", "kinds")
+    __slots__ = ("_count", "_full", "_joined", "_texts", "kind", "kinds")
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class Cells:
         self._texts = texts
         self._joined = joined
         self._full: bool | None = None
+        self._count: int | None = None
         self.kind = kind
         self.kinds = kinds
 
@@ -72,6 +73,30 @@ class Cells:
         """The cells with these texts and kinds."""
         present = set(kinds) - {None}
         return cls(texts, kinds=kinds) if len(present) > 1 else cls(texts, kind=next(iter(present), None))
+
+    @classmethod
+    def alike(cls, texts: Sequence[str | None], kind: Kind | None) -> "Cells":
+        """The cells with these texts, all of one kind where they are not blank."""
+        return cls(texts, kind=kind if any(text is not None for text in texts) else None)
+
+    @classmethod
+    def plain(cls, texts: Sequence[str | None], kind: Kind | None) -> "Cells":
+        """The same for texts of which it is known that none is empty, of several lines, or long."""
+        try:
+            lines: list[str] = texts  # type: ignore[assignment]
+            cells = cls(joined="\n".join(lines), kind=kind)
+            cells._count = len(texts)
+        except TypeError:
+            present = len(list(filter(None, texts)))
+            cells = cls(joined="\n".join([text or "" for text in texts]), kind=kind if present else None)
+            cells._count = present
+        cells._full = cells._count == len(texts)
+        return cells
+
+    @classmethod
+    def blank(cls, count: int) -> "Cells":
+        """So many blank cells."""
+        return cls([None] * count)
 
     @property
     def is_blank(self) -> bool:
@@ -117,20 +142,41 @@ class Cells:
 
     def count(self) -> int:
         """How many cells are not blank."""
+        if self._count is None:
+            self._count = self._counted()
+        return self._count
+
+    def _counted(self) -> int:
         if self.is_blank:
             return 0
-        joined = self._joined
-        if joined is not None:
-            return joined.count("\n") + 1 if self.is_full else len(list(filter(None, self.texts)))
+        if self.kinds is not None:
+            return len(self.kinds) - self.kinds.count(None)
+        if self._joined is not None:
+            return self._joined.count("\n") + 1 if self.is_full else len(list(filter(None, self.texts)))
         return len(self.texts) - self.texts.count(None)
+
+    @classmethod
+    def together(cls, parts: Sequence["Cells"]) -> "Cells":
+        """The cells of all parts, one under the other."""
+        kinds = {part.kind for part in parts} - {None}
+        if len(kinds) > 1 or any(part.kinds is not None for part in parts):
+            return cls([text for part in parts for text in part.texts], kinds=[kind for part in parts for kind in part.each_kind()])
+        kind = next(iter(kinds), None)
+        lines = [part.joined for part in parts]
+        if kind is None or None in lines or sum(len(line or "") for line in lines) > LONGEST_JOINED:
+            return cls([text for part in parts for text in part.texts], kind=kind)
+        return cls(joined="\n".join(line or "" for line in lines), kind=kind)
 
     def pick(self, places: Sequence[int]) -> "Cells":
         """Only the cells at these places."""
-        texts = [self.texts[place] for place in places]
+        texts = list(map(self.texts.__getitem__, places))
         if self.kinds is not None:
             return Cells.of(texts, [self.kinds[place] for place in places])
-        return Cells(texts, kind=self.kind if any(text is not None for text in texts) else None)
+        return Cells.alike(texts, self.kind)
 
+
+SHORT = 1000
+"""So few characters of each cell cannot make a column too long."""
 
 LONGEST_JOINED = 1 << 22
 """One giant text may stand in every cell of a column: joined, it would be as large as all of them."""
@@ -182,6 +228,21 @@ class Batch:
             if place in filled:
                 columns[place] = _column(place, texts, kinds, layouts)
         return cls(rows, columns, sums or {})
+
+    @classmethod
+    def together(cls, parts: Sequence["Batch"]) -> "Batch":
+        """The rows of all parts, one under the other."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = []
+        for place in range(max(len(part.columns) for part in parts)):
+            present = [part.columns[place] if place < len(part.columns) else Cells.blank(len(part.rows)) for part in parts]
+            columns.append(Cells.together(present))
+        return cls(
+            [row for part in parts for row in part.rows],
+            columns,
+            {row: sums for part in parts for row, sums in part.sums.items()},
+        )
 
     def record(self, place: int) -> tuple[list[str | None], list[Kind | None]]:
         """The texts and the kinds of one row, up to its last cell."""

@@ -17,10 +17,12 @@ from levelpool.sheets.clean.numbers import (
     MOST_DIGITS,
     Reading,
     Shapes,
-    has_exponent,
+    has_few_whole_digits,
     is_number_cell,
     is_number_shape,
     readings,
+    shape_of,
+    shapes_of,
     shorten,
     signed_zero,
     starts_with_zero,
@@ -178,26 +180,27 @@ class Evidence:
 
     def _add_numbers(self, some: "_Some") -> None:
         shapes = some.shapes
-        longest = len(shapes.longest)
-        if longest > LONGEST:
+        if len(shapes.longest) > LONGEST:
             self._spoil(f"{some.seen(max(some.values, key=len))} has more digits than any number needs")
             return
-        if longest > 16:
-            # Beyond 15 digits the shortest decimal of a fraction may be another text than the file's.
-            self._exponent = self._exponent or has_exponent(some.values)
-            shapes = Shapes.of_lines("\n".join(shorten(some.values))) if some.joined is not None else Shapes.of(shorten(some.values))
+        # Beyond 15 digits the shortest decimal of a fraction may be another text than the file's. It is never longer, so it tells
+        # nothing new where a text of the same shape was the shortest itself.
+        long = {shape for shape in shapes.distinct if len(shape) > 16 and not (shape in self._numbers and has_few_whole_digits(shape))}
+        if long:
+            self._exponent = self._exponent or any("e" in shape.lower() for shape in long)
+            pairs = zip(some.texts, shapes.each, strict=True)
+            shapes = Shapes([shape_of(shorten(text)) if text and shape in long else shape for text, shape in pairs])
         self._note(self._numbers, some, shapes)
 
     def _weigh_serials(self, family: str, some: "_Some") -> None:
-        distinct = set(some.values)
-        serials = _floats(distinct)
-        if family != "time" and serials and min(serials) > 61 and max(serials) < _SURELY_SERIAL:
-            whole = family == "date" and all(map(float.is_integer, serials))
-            if whole:
+        found = None if family == "time" else _sure_days(some, family)
+        if found is not None:
+            if found == "date":
                 self._days = self._days or some.first()
             else:
                 self._stamps = self._stamps or some.first()
             return
+        distinct = set(some.values)
         impossible: dict[str, Seen] = {}
         for value in distinct:
             try:
@@ -218,7 +221,8 @@ class Evidence:
             self._impossible_count += sum(map(impossible.__contains__, some.values))
 
     def _add_dates(self, some: "_Some") -> None:
-        for shape, value in some.shapes.new((), some.values):
+        for shape, place in some.shapes.new(()):
+            value = some.texts[place] or ""
             try:
                 iso_value(value)
             except ValueError:
@@ -233,8 +237,9 @@ class Evidence:
 
     def _note(self, known: dict[str, Seen], some: "_Some", shapes: Shapes) -> None:
         """Remember the first value of each new shape of number cells; what is no number is left to quarantine."""
-        for shape, value in shapes.new(known.keys(), some.values):
+        for shape, place in shapes.new(known.keys()):
             if is_number_cell(shape):
+                value = some.texts[place] or ""
                 exponent = "e" in shape.lower()
                 if exponent and isinf(float(value)):
                     continue
@@ -251,9 +256,9 @@ class Evidence:
         if len(longest) > LONGEST and longest.strip():
             self._spoil(f"{some.seen(max(some.values, key=len))} is no number, date or boolean")
             return
-        for shape, value in some.shapes.new(self._texts.keys(), some.values):
+        for shape, place in some.shapes.new(self._texts.keys()):
             if shape.strip():
-                self._add_shape(shape, some.seen(value))
+                self._add_shape(shape, some.seen(some.texts[place] or ""))
         if not self.settled and "number" in self._could:
             self._check_zeros(some)
         if not self.settled and "date" in self._could:
@@ -573,9 +578,9 @@ class _Some:
 
     @cached_property
     def shapes(self) -> Shapes:
-        """The shapes of the values."""
+        """The shapes of `texts`."""
         joined = self.joined
-        return Shapes.of(self.values) if joined is None else Shapes.of_lines(joined)
+        return Shapes.of(self.texts) if joined is None else Shapes(shapes_of(joined))
 
     def firsts(self, count: int) -> list[str]:
         """The first values."""
@@ -592,6 +597,24 @@ class _Some:
 
 
 _LINE = re.compile(r"[^\n]+")
+_DAY_SHAPE = re.compile(r"0{5}(?:\.0+)?")
+
+
+def _sure_days(some: _Some, family: str) -> str | None:
+    """What serials of a family that has a day are, "date" or "timestamp", when all of them are surely in the calendar."""
+    joined = some.joined
+    shapes = some.shapes.distinct
+    if (
+        joined is not None
+        and (family == "timestamp" or not any("." in shape for shape in shapes))
+        and all(map(_DAY_SHAPE.fullmatch, shapes))
+        and starts_with_zero(joined) is None
+    ):
+        return family  # five digits before the point, the first of which is no zero
+    serials = _floats(set(some.values))
+    if not serials or min(serials) <= 61 or max(serials) >= _SURELY_SERIAL:
+        return None
+    return "date" if family == "date" and all(map(float.is_integer, serials)) else "timestamp"
 
 
 def _by_class(rows: Sequence[int], texts: Sequence[str | None], kinds: Sequence[Kind | None]) -> dict[Kind, _Some]:

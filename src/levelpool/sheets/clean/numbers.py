@@ -6,7 +6,7 @@ a few dozen shapes, so what holds for its shapes is proved for all its rows.
 """
 
 import re
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -126,29 +126,29 @@ def shapes_of(joined: str) -> list[str]:
     return joined.translate(_TO_SHAPE).split("\n")
 
 
+def shape_of(text: str) -> str:
+    """The shape of one text, whatever it holds."""
+    return text.translate(_TO_SHAPE)
+
+
 class Shapes:
-    """The shapes of many texts, none of which is empty."""
+    """The shapes of many texts; those that are blank do not count."""
 
     def __init__(self, each: list[str]) -> None:
         """*each* is the shape of every text, in their order."""
-        self._each = each
-        self.distinct = frozenset(each)
+        self.each = each
+        self.distinct = frozenset(each) - {""}
         self.longest = max(self.distinct, key=len, default="")
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> "Shapes":
+    def of(cls, texts: Iterable[str | None]) -> "Shapes":
         """The shapes of these texts, whatever they hold."""
-        return cls([text.translate(_TO_SHAPE) for text in texts])
+        return cls([shape_of(text) if text else "" for text in texts])
 
-    @classmethod
-    def of_lines(cls, joined: str) -> "Shapes":
-        """The shapes of the lines of a text; empty lines do not count."""
-        return cls(list(filter(None, shapes_of(joined))))
-
-    def new(self, known: Container[str], texts: Sequence[str]) -> list[tuple[str, str]]:
-        """Each shape that is not known yet, with the first of *texts* that has it, in their order."""
-        places = sorted(self._each.index(shape) for shape in self.distinct if shape not in known)
-        return [(self._each[place], texts[place]) for place in places]
+    def new(self, known: Container[str]) -> list[tuple[str, int]]:
+        """Each shape that is not known yet, with the place of the first text that has it, in their order."""
+        places = sorted(self.each.index(shape) for shape in self.distinct if shape not in known)
+        return [(self.each[place], place) for place in places]
 
 
 def is_number_shape(shape: str) -> bool:
@@ -313,19 +313,16 @@ def number_text(text: str) -> str:
     return format(Decimal(shortest), "f") if "e" in shortest else shortest
 
 
-def has_exponent(texts: list[str]) -> bool:
-    """Whether one of these number cells is written with an exponent."""
-    joined = "\n".join(texts)
-    return "E" in joined or "e" in joined
+def has_few_whole_digits(shape: str) -> bool:
+    """Whether a number of this shape is a plain decimal whose shortest form has no more digits, before the point or behind it."""
+    return bool(_FEW_WHOLE_DIGITS.fullmatch(shape))
 
 
-def shorten(texts: Iterable[str]) -> list[str]:
-    """The texts of many number cells at once, see `number_text`; what is no number stays as it is."""
-    # Up to 15 digits are their own shortest decimal.
-    return [text if len(text) <= 16 else _shorten(text) for text in texts]
+_FEW_WHOLE_DIGITS = re.compile(r"-?0{1,15}\.0+")
 
 
-def _shorten(text: str) -> str:
+def shorten(text: str) -> str:
+    """The text of a number cell, see `number_text`; what is no number stays as it is."""
     try:
         if "." in text:
             short = repr(float(text))

@@ -106,6 +106,8 @@ class ColumnType(StrEnum):
 
 Value = bool | int | Decimal | float | date | datetime | time | str | None
 
+Json = bool | int | float | str | None | list["Json"] | dict[str, "Json"]
+
 
 @dataclass(frozen=True, slots=True)
 class Notation:

@@ -14,8 +14,8 @@ from levelpool.sheets.ledger.files import now
 from levelpool.sheets.ledger.tables import columns, datasets, sheets
 from levelpool.sheets.table import Column, ColumnType, StoredColumn
 
-Policy = Literal["row", "cell"]
-"""What goes to quarantine with a cell that cannot be loaded: its whole row, or the cell alone."""
+Policy = Literal["row", "cell", "error"]
+"""What goes to quarantine with a cell that cannot be loaded: its whole row, the cell alone, or the cell alone if it is an error."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from levelpool.sheets.errors import DamagedFile
@@ -28,6 +28,8 @@ class ReadOptions:
     max_rows: int | None = None  # stop after so many rows of each sheet
     encoding: str | None = None  # text formats only; None: find out
     delimiter: str | None = None  # delimited text only; None: find out
+    quote: str | None = None  # delimited text only; "": quotation marks are ordinary characters; None: find out
+    password: str | None = field(default=None, repr=False)  # opens an encrypted workbook
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: st
         else:
             dataset_id = known.id
             if plan.changes_table:
-                with _view_aside(target, known, plan.columns):
+                with view_aside(target, known, plan.columns):
                     target.alter_table(dataset, plan)
         registry.save_columns(connection, dataset_id, job.file_id, plan.columns, wanted)
 
@@ -161,7 +161,7 @@ def _with_truth(target: Target, dataset: str, column: StoredColumn) -> StoredCol
 
 
 @contextmanager
-def _view_aside(target: Target, dataset: registry.Dataset, columns: tuple[StoredColumn, ...]) -> Iterator[None]:
+def view_aside(target: Target, dataset: registry.Dataset, columns: tuple[StoredColumn, ...]) -> Iterator[None]:
     """A view on the table would keep its columns from changing, and must show the new ones afterwards."""
     if dataset.key is None:
         yield

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
 
 from levelpool.sheets.clean.beside import BESIDE, find_cut
+from levelpool.sheets.clean.evidence import SAMPLES
+from levelpool.sheets.clean.names import column_names
 from levelpool.sheets.clean.options import TableOptions, parse_box
 from levelpool.sheets.clean.reasons import Aside
-from levelpool.sheets.clean.tables import dataset_names, find_tables
+from levelpool.sheets.clean.tables import as_said, dataset_names, find_tables
 from levelpool.sheets.clean.views import Part, Span, view
-from levelpool.sheets.table import Batch, Box, Outside, Sheet, TablePlan
+from levelpool.sheets.table import Batch, Box, Column, Outside, Sheet, TablePlan
 
 _MOST_CUTS = 16  # tables that stand side by side in one sheet; a sheet of more is something else
 _ALL = Span(1, 0, 1 << 40, 1 << 40)
@@ -32,12 +35,38 @@ def plan_tables(sheets: Iterable[Sheet], dataset: str, options: TableOptions = T
 
 def plan_sheet(sheet: Sheet, options: TableOptions = TableOptions()) -> tuple[tuple[Sheet, TablePlan], ...]:  # noqa: B008  # frozen
     """The tables of one sheet, each with the view of the sheet that it is the plan of; they are numbered through."""
+    if sheet.declared:
+        return ((sheet, _as_declared(sheet, options)),)
     inside, rest = _as_asked(sheet, options)
     found = _tables_of(inside, options, _MOST_CUTS if options.side_by_side and options.box is None else 0)
     found.sort(key=lambda pair: (pair[1].box.first_row, pair[1].box.first_column))
     if rest is not None:
         found.append((rest, _left_out(rest)))
     return tuple((shown, replace(plan, position=position)) for position, (shown, plan) in enumerate(found))
+
+
+def _as_declared(sheet: Sheet, options: TableOptions) -> TablePlan:
+    """The one table of a sheet whose file says what its columns are."""
+    names = column_names(each.header for each in sheet.declared)
+    columns = tuple(
+        as_said(Column(name, each.header, place, each.type, why=each.why, digits=each.digits, scale=each.scale, samples=shown), options)
+        for place, (name, each, shown) in enumerate(zip(names, sheet.declared, _samples(sheet), strict=True))
+    )
+    box = Box(1, 0, max(sheet.row_count, 1), len(columns) - 1)
+    return TablePlan(sheet.name, 0, box, (), columns, reasons=("the file says what its columns are: every row is data",))
+
+
+def _samples(sheet: Sheet) -> list[tuple[str, ...]]:
+    """The first few texts of each column; a look at the whole sheet where a column begins with blanks."""
+    samples: list[list[str]] = [[] for _ in sheet.declared]
+    for batch in sheet.batches():
+        for place, texts in enumerate(zip_longest(*batch.cells)):
+            if len(samples[place]) < SAMPLES:
+                fresh = (text for text in dict.fromkeys(texts) if text is not None and text not in samples[place])
+                samples[place] += islice(fresh, SAMPLES - len(samples[place]))
+        if all(samples):
+            break
+    return [tuple(each[:200] for each in texts) for texts in samples]
 
 
 def _as_asked(sheet: Sheet, options: TableOptions) -> tuple[Sheet, Sheet | None]:

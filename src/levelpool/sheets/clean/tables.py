@@ -480,12 +480,18 @@ def _columns(draft: _Draft, places: list[int], headers: dict[int, str], options:
             decimal=(said.decimal if said else None) or options.decimal,
             day_first=options.day_first,
         )
-        if said is not None and said.name:
-            column = replace(column, name=said.name)
-        if said is not None and said.type and said.type is not column.type:
-            column = replace(column, type=said.type, why=f"{said.type} was given; {column.why}")
-        columns.append(column)
+        columns.append(as_said(column, options))
     return tuple(columns)
+
+
+def as_said(column: Column, options: TableOptions) -> Column:
+    """The column with the name and the type that a person gave it."""
+    said = options.column(column.header, letters_of(column.position))
+    if said is not None and said.name:
+        column = replace(column, name=said.name)
+    if said is not None and said.type and said.type is not column.type:
+        column = replace(column, type=said.type, why=f"{said.type} was given; {column.why}")
+    return column
 
 
 def _settle_totals(sheet: Sheet, draft: _Draft) -> None:

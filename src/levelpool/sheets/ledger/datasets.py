@@ -87,6 +87,11 @@ def save_key(connection: sa.Connection, dataset_id: int, key: Sequence[str]) -> 
     connection.execute(datasets.update().where(datasets.c.id == dataset_id).values(key=list(key) or None))
 
 
+def save_policy(connection: sa.Connection, dataset_id: int, policy: Policy) -> None:
+    """Remember what a cell that cannot be loaded keeps out."""
+    connection.execute(datasets.update().where(datasets.c.id == dataset_id).values(policy=policy))
+
+
 def mark_uneven(connection: sa.Connection, dataset_id: int, names: Sequence[str]) -> None:
     """Remember that the values of these NUMERIC columns differ in their digits behind the point."""
     if names:

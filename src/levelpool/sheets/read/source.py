@@ -8,7 +8,7 @@ from pathlib import Path
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.spool import SpoolWriter
-from levelpool.sheets.table import Batch, Box, Kind, Sheet
+from levelpool.sheets.table import Batch, Box, Declared, Kind, Sheet
 
 MAX_ROW = 1 << 31
 """No sheet of any program has this many rows; a number beyond it is nonsense or an attack."""
@@ -115,7 +115,7 @@ class SheetBuilder:
         self._meter.merge()
         self.merges.append(box)
 
-    def finish(self, *, hidden: bool = False, date1904: bool = False) -> Sheet:
+    def finish(self, *, hidden: bool = False, date1904: bool = False, declared: tuple[Declared, ...] = ()) -> Sheet:
         """The sheet, read to its end."""
         self._flush()
         return Sheet(
@@ -130,6 +130,7 @@ class SheetBuilder:
             merges=tuple(self.merges),
             hidden_rows=frozenset(self._hidden_rows),
             hidden_columns=frozenset(self.hidden_columns),
+            declared=declared,
             remarks=(*self._remarks, *self._disorder_remark()),
         )
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.plans import plan_sheet
 from levelpool.sheets.clean.rows import clean_rows
-from levelpool.sheets.clean.tables import find_tables
 from levelpool.sheets.table import BOOLEAN, NUMBER, TEXT, Batch, CellCounts, Sheet
 
 Cell = str | int | float | bool | tuple[str, str] | None
@@ -48,8 +49,8 @@ def make_sheet(
 def account(sheet: Sheet, **options: object) -> CellCounts:
     """The account of all tables of a sheet; every sum in it is checked on the way."""
     total = CellCounts()
-    for plan in find_tables(sheet, **options):
-        for batch in clean_rows(sheet, plan, plan.columns):
+    for shown, plan in plan_sheet(sheet, TableOptions(**options)):
+        for batch in clean_rows(shown, plan, plan.columns):
             assert batch.cells.read == batch.cells.loaded + batch.cells.quarantined + batch.cells.outside
             total += batch.cells
     assert total.read == sheet.cell_count

@@ -10,10 +10,10 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, Literal, NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -36,6 +36,31 @@ _EXTRA_OF = {
 }  # fmt: skip
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Write the answer as JSON.")
+_CORRECTIONS = (
+    click.option("--sheet", metavar="NAME", help="Only this sheet."),
+    click.option("--box", metavar="B4:F900", help="Where the table is, its header included; B:F and 4: are open ones."),
+    click.option("--header-row", type=click.IntRange(min=1), help="The (last) row of the header, as the report shows it."),
+    click.option("--no-header", is_flag=True, help="The first row is data."),
+    click.option("--one-table", is_flag=True, help="Blank rows and columns part nothing."),
+    click.option("--visible-only", is_flag=True, help="Leave hidden sheets and rows out."),
+    click.option("--blank", multiple=True, metavar="TEXT", help='A text that means "no value", such as NA; may be given again.'),
+    click.option("--policy", type=click.Choice(["row", "cell", "error"]), help="What a cell that cannot be loaded keeps out."),
+    click.option("--decimal", type=click.Choice([".", ","]), help="Which mark parts decimals, where no row decides."),
+    click.option("--day-first/--month-first", default=None, help="Which of the two comes first, where no row decides."),
+    click.option("--encoding", metavar="NAME", help="Of a text file, such as gb18030."),
+    click.option("--delimiter", metavar="CHARACTER", help='Of a text file; "tab" is one, too.'),
+    click.option("--options", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A JSON file of corrections."),
+    click.option("--password", is_flag=True, help="Ask for the password of an encrypted workbook; or set LEVELPOOL_FILE_PASSWORD."),
+)
+
+
+def corrections(command: Callable[P, T]) -> Callable[P, T]:
+    """The options by which a person corrects what would be found out."""
+    for option in reversed(_CORRECTIONS):
+        command = option(command)
+    return command
+
+
 database = click.option("--database", metavar="URL", help="The database; by default LEVELPOOL_DATABASE_URL.")
 
 
@@ -126,30 +151,35 @@ def serve(workers: int | None, host: str | None, port: int | None) -> None:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 @database
 @click.option("--dataset", metavar="NAME", help="Load everything into this dataset; by default each file's name decides.")
+@corrections
 @as_json
-def sync(paths: tuple[Path, ...], database: str | None, dataset: str | None, as_json: bool) -> None:
+def sync(paths: tuple[Path, ...], database: str | None, dataset: str | None, as_json: bool, **said: Any) -> None:
     """
     Load files, and what is new in folders, and wait until it is done.
 
     Exit status: 0 all loaded or known already, 1 some rows set aside or files failed, 2 could not run.
     """
+    from levelpool.service.corrections import read_corrections
     from levelpool.service.sync import sync_paths
 
-    sys.exit(_run(sync_paths(paths, database=_database(database), dataset=dataset, as_json=as_json)))
+    options = read_corrections(said, os.environ)
+    sys.exit(_run(sync_paths(paths, database=_database(database), dataset=dataset, options=options, as_json=as_json)))
 
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@corrections
 @as_json
-def inspect(file: Path, as_json: bool) -> None:
+def inspect(file: Path, as_json: bool, **said: Any) -> None:
     """
     Say what would be loaded from FILE and why; no database is needed.
 
     Exit status: 0 readable, 1 not readable.
     """
+    from levelpool.service.corrections import read_corrections
     from levelpool.service.sync import inspect_path
 
-    sys.exit(_run(inspect_path(file, as_json=as_json)))
+    sys.exit(_run(inspect_path(file, options=read_corrections(said, os.environ), as_json=as_json)))
 
 
 @cli.command()
@@ -172,6 +202,39 @@ def undo(file_id: int, dry_run: bool, yes: bool, database: str | None, as_json: 
     else:
         would = "would be " if dry_run else ""
         click.echo(f"{answer['rows_removed']} rows {would}taken out, {answer['rows_restored']} older ones {would}counting again")
+
+
+@cli.group()
+def dataset() -> None:
+    """Decide about a dataset: what a bad cell keeps out, and that a column takes any text."""
+
+
+@dataset.command("policy")
+@click.argument("name")
+@click.argument("policy", type=click.Choice(["row", "cell", "error"]))
+@database
+def policy_(name: str, policy: Literal["row", "cell", "error"], database: str | None) -> None:
+    """
+    Say what a cell that cannot be loaded keeps out of the dataset NAME.
+
+    row: its whole row; cell: itself alone, and it is NULL; error: itself alone if it is an error of the spreadsheet, such as #N/A.
+    """
+    from levelpool.service.sync import set_policy
+
+    _run(set_policy(name, policy, database=_database(database)))
+    click.echo(f"{name}: {policy}, for what is loaded or replayed from now on")
+
+
+@dataset.command("widen")
+@click.argument("name")
+@click.argument("column")
+@database
+def widen_(name: str, column: str, database: str | None) -> None:
+    """Make COLUMN of the dataset NAME TEXT for good, so that it takes any value; then replay what is in quarantine."""
+    from levelpool.service.sync import widen_column
+
+    _run(widen_column(name, column, database=_database(database)))
+    click.echo(f"{name}.{column} is TEXT")
 
 
 # ---------------------------------------------------------------- what there is

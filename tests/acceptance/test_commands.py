@@ -1,12 +1,16 @@
 """The command line as processes: what it prints, how it ends, and one sentence when it cannot."""
 
+import io
 import json
 import signal
 import sqlite3
 import stat
 import time
+from contextlib import closing
 
 import pytest
+import xlsxwriter
+from msoffcrypto.format.ooxml import OOXMLFile
 
 from machine import AS_ANYBODY
 from running import ADMIN_TOKEN, run_levelpool, start_service
@@ -164,6 +168,70 @@ def test_inspect_for_people_names_columns_and_reasons(var, exports):
     assert done.returncode == 0, done.stderr
     assert "order_no" in done.stdout
     assert "starts with a zero" in done.stdout
+
+
+def test_corrections_of_inspect_are_those_of_sync(var, tmp_path):
+    """What was tried with inspect is loaded with sync: by the same options, or by the record that inspect gives back."""
+    file = tmp_path / "Shop.csv"
+    file.write_text("Report\nday;note\n03/04/2026;-\n04/04/2026;x\n", encoding="utf-8")
+    tried = run_levelpool("inspect", str(file), "--day-first", "--blank=-", "--header-row", "2", "--json", data_dir=var)
+    answer = json.loads(tried.stdout)
+    assert answer["sheets"][0]["columns"][0]["type"] == "DATE"
+    assert answer["options"] == {"header": 1, "blanks": ["-"], "day_first": True}
+    (tmp_path / "shop.json").write_text(json.dumps(answer["options"]), encoding="utf-8")
+
+    done = run_levelpool("sync", str(file), "--options", str(tmp_path / "shop.json"), "--json", data_dir=var)
+
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(var / "levelpool.sqlite")) as database:
+        assert database.execute("SELECT day, note FROM shop").fetchall() == [("2026-04-03", None), ("2026-04-04", "x")]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [(("--box", "B4-F9"), "such as B4:F900"), (("--encoding", "klingon"), "klingon"), (("--options", "{file}"), "no option 'haeder'")],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_correction_that_cannot_be_is_told(var, tmp_path, options, told):
+    """One sentence, before the file is read."""
+    (tmp_path / "options.json").write_text('{"haeder": 1}', encoding="utf-8")
+    arguments = [each.format(file=tmp_path / "options.json") for each in options]
+
+    done = run_levelpool("inspect", str(tmp_path / "absent.csv"), *arguments, data_dir=var)
+
+    assert done.returncode == 2
+    assert told in sentence(done)
+
+
+def test_encrypted_workbook_is_loaded_with_the_password_of_the_environment(var, tmp_path):
+    """It stands on no command line, in no output, and in no file that is left behind."""
+    plain = io.BytesIO()
+    with xlsxwriter.Workbook(plain, {"in_memory": True}) as book:
+        book.add_worksheet("S").write_row(0, 0, ["sku", "amount"])
+        book.worksheets()[0].write_row(1, 0, ["a-1", 5])
+    with (tmp_path / "stock.xlsx").open("wb") as file:
+        OOXMLFile(plain).encrypt("open sesame", file)
+    closed = run_levelpool("sync", str(tmp_path / "stock.xlsx"), data_dir=var)
+    done = run_levelpool("sync", str(tmp_path / "stock.xlsx"), data_dir=var, LEVELPOOL_FILE_PASSWORD="open sesame")
+
+    assert closed.returncode == 1
+    assert "protected by a password" in closed.stdout
+    assert done.returncode == 0, done.stderr
+    assert "sesame" not in done.stdout + done.stderr
+    assert not [path for path in var.rglob("*") if path.is_file() and b"sesame" in path.read_bytes()]
+
+
+def test_dataset_is_widened_and_given_a_policy(var, exports):
+    """Two decisions about a dataset, each told; what is not there is told, too."""
+    run_levelpool("sync", str(exports), data_dir=var)
+    policy = run_levelpool("dataset", "policy", "orders", "cell", data_dir=var)
+    widened = run_levelpool("dataset", "widen", "orders", "placed", data_dir=var)
+    absent = run_levelpool("dataset", "widen", "orders", "colour", data_dir=var)
+
+    assert (policy.returncode, widened.returncode, absent.returncode) == (0, 0, 2)
+    assert "no column colour" in sentence(absent)
+    with closing(sqlite3.connect(var / "levelpool.sqlite")) as database:
+        assert database.execute("SELECT policy FROM levelpool_datasets WHERE name = 'orders'").fetchall() == [("cell",)]
 
 
 @pytest.mark.parametrize("content", [b"%PDF-1.7", b"", None], ids=["PDF", "empty", "absent"])

@@ -6,6 +6,7 @@ The cells are written down here by hand, not taken from a reader. A messy file t
 
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -128,6 +129,22 @@ def xls() -> bytes:
     target = io.BytesIO()
     book.save(target)
     return target.getvalue()
+
+
+def xls_with_sums() -> bytes:
+    """An old workbook with sums; xlwt writes formulas without a result, and a program would have left 3 in each."""
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("S")
+    for number, cells in enumerate([("Order", "Amount"), ("A-1", 1), ("A-2", 2)]):
+        for column, cell in enumerate(cells):
+            sheet.write(number, column, cell)
+    sheet.write(3, 0, "Total")
+    sheet.write(3, 1, xlwt.Formula("SUM(B2:B3)"))
+    sheet.write(4, 1, xlwt.Formula("B2*0+SUM(B2:B3)+0"))
+    sheet.write(5, 1, xlwt.Formula("SUBTOTAL(9,B2:B3)"))
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue().replace(b"\x03\0\0\0\0\0\xff\xff", struct.pack("<d", 3.0))
 
 
 XLS_SHEETS = [
@@ -375,6 +392,27 @@ TRAPS = [
     ),
     Trap("workbook_named.csv", "content decides, not the name: this is an .xlsx", lambda: SHORT, "xlsx", one({"A1": ("1", "n")})),
     Trap("old_workbook.xls", "true places, number formats, errors, hidden and merged cells of an old workbook", xls, "xls", XLS_SHEETS),
+    Trap(
+        "sums.xls",
+        "xlrd does not tell formulas from values: which cells are sums stands in the compiled formulas only",
+        xls_with_sums,
+        "xls",
+        one(
+            {
+                "A1": ("Order", "s"),
+                "B1": ("Amount", "s"),
+                "A2": ("A-1", "s"),
+                "B2": ("1", "n"),
+                "A3": ("A-2", "s"),
+                "B3": ("2", "n"),
+                "A4": ("Total", "s"),
+                "B4": ("3", "n"),
+                "B5": ("3", "n"),
+                "B6": ("3", "n"),
+            },
+            sums=["B4", "B6"],
+        ),
+    ),
     Trap("old_workbook_named.xlsx", "an old workbook under a new name", xls, "xls", XLS_SHEETS),
     Trap(
         "repeats_and_kinds.ods",

@@ -6,7 +6,8 @@ import os
 import pytest
 import sqlalchemy as sa
 
-from levelpool.sheets.errors import FileInUse, LimitExceeded, NameRefused, NotFound, SheetError
+from levelpool.sheets import TableOptions
+from levelpool.sheets.errors import FileInUse, LimitExceeded, NameRefused, NotFound, OptionsRefused, SheetError
 from levelpool.sheets.importer import RawDataImporter
 from levelpool.sheets.ingestion import DataIngestionService
 from levelpool.sheets.read.limits import Limits
@@ -297,3 +298,63 @@ async def test_originals_that_are_old_enough_are_removed(service, tmp_path):
     with pytest.raises(FileInUse, match="not kept here: send the file again"):
         await service.replay(old["id"])
     assert (await service.undo(old["id"]))["rows_removed"] == 2
+
+
+async def test_corrections_stay_with_a_file(service, tmp_path):
+    """What a person said holds for the import and for each replay, until something else is said."""
+    path = put(tmp_path, "shop.csv", "Report\nday,note\n03/04/2026,-\n04/04/2026,x\n")
+    record = await service.ingest_file(path, options=TableOptions(day_first=True, blanks=frozenset({"-"})))
+    assert [(row["day"], row["note"]) for row in (await service.rows("shop"))["rows"]] == [("2026-04-03", None), ("2026-04-04", "x")]
+
+    await service.replay(record["id"])
+    assert (await service.rows("shop"))["rows"][0]["day"] == "2026-04-03"
+
+    await service.replay(record["id"], options=TableOptions(day_first=False))
+    assert [(row["day"], row["note"]) for row in (await service.rows("shop"))["rows"]] == [("2026-03-04", "-"), ("2026-04-04", "x")]
+
+
+async def test_policy_of_a_dataset_says_what_a_bad_cell_keeps_out(service, tmp_path):
+    """By "cell" its row is loaded with NULL; one import may say otherwise."""
+    await service.ingest_file(put(tmp_path, "stock.csv", "sku,amount\na,1\nb,2\n"))
+    bad = put(tmp_path, "stock-2.csv", "sku,amount\nc,3\nd,four\n")
+    record = await service.ingest_file(bad)
+    assert (record["status"], record["rows_loaded"], record["rows_quarantined"]) == ("partial", 1, 1)
+
+    await service.set_policy("stock", "cell", actor="ann")
+    again = await service.replay(record["id"])
+
+    assert (again["status"], again["rows_loaded"], again["rows_quarantined"]) == ("partial", 2, 0)
+    assert (await service.rows("stock"))["rows"][-1]["amount"] is None
+    assert (await service.quarantine(record["id"]))["rows"] == [
+        {"sheet": "stock-2", "row": 3, "column": "amount", "value": "four", "reason": "not a whole number"}
+    ]
+    assert (await service.replay(record["id"], options=TableOptions(policy="row")))["rows_loaded"] == 1
+    with pytest.raises(OptionsRefused, match="row, cell, error"):
+        await service.set_policy("stock", "none")
+    with pytest.raises(NotFound):
+        await service.set_policy("nothing", "row")
+
+
+async def test_column_is_widened_to_text_and_the_file_replayed(service, tmp_path):
+    """Older rows keep what they say; the replayed file brings its cells as they stand in it."""
+    csv = "id,flag,whole,exact,real,day,at,clock\n1,true,7,1.50,1e-7,2026-11-02,2026-11-02T08:30:00,08:30\n2,false,-8,2.25,3e5,,,\n"
+    await service.ingest_file(put(tmp_path, "kinds.csv", csv))
+    await service.set_key("kinds", ["id"])
+    bad = await service.ingest_file(put(tmp_path, "kinds-2.csv", "id,flag,whole\n3,maybe,8 pcs\n4,true,5\n"))
+    assert bad["rows_loaded"] == 1
+
+    for column in ("flag", "whole", "exact", "real", "day", "at", "clock"):
+        await service.widen_column("kinds", column)
+        await service.widen_column("kinds", column)  # it is TEXT already
+    again = await service.replay(bad["id"])
+
+    assert (again["status"], again["rows_loaded"]) == ("loaded", 2)
+    first, second, third, _ = (await service.rows("kinds"))["rows"]
+    texts = [first[name] for name in ("flag", "whole", "exact", "day", "at", "clock")]
+    assert texts == ["true", "7", "1.50", "2026-11-02", "2026-11-02T08:30:00", "08:30:00"]
+    assert (float(first["real"]), float(second["real"]), second["flag"], second["day"]) == (1e-7, 3e5, "false", None)
+    assert (third["flag"], third["whole"]) == ("maybe", "8 pcs")
+    assert len(await sql(service, "SELECT * FROM kinds_current")) == 4
+    assert {column["type"] for column in (await service.datasets())["datasets"][0]["columns"]} == {"BIGINT", "TEXT"}
+    with pytest.raises(NotFound, match="no column colour: it has id, flag"):
+        await service.widen_column("kinds", "colour")

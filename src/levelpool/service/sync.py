@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 from levelpool.errors import TaskTimeout, WorkerDied
 from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.service.terminal import FileProgress, show_inspection
+from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.folder import scan
 from levelpool.sheets.ingestion import DataIngestionService
@@ -27,14 +29,14 @@ ACTOR = "command line"
 WENT_WELL = frozenset({"loaded", "duplicate"})
 
 
-async def sync_paths(paths: Sequence[Path], *, database: str, dataset: str | None, as_json: bool) -> int:
+async def sync_paths(paths: Sequence[Path], *, database: str, dataset: str | None, options: TableOptions, as_json: bool) -> int:
     """Load all files of *paths*, show how they come along, and return the exit status: 0, or 1 when one did not load whole."""
     for path in paths:
         if not path.exists():
             raise SheetError(f"{path} does not exist: check the path")
     with FileProgress(silent=as_json) as shown:
         async with _manager() as manager, DataIngestionService(database, manager, on_progress=shown.moved) as service:
-            records = await _load(service, database, paths, dataset, shown)
+            records = await _load(service, database, paths, _Asked(dataset, options), shown)
     counts = Counter(str(each["status"]) for each in records)
     if as_json:
         statuses = ("loaded", "partial", "failed", "duplicate")
@@ -44,22 +46,32 @@ async def sync_paths(paths: Sequence[Path], *, database: str, dataset: str | Non
     return ALL if set(counts) <= WENT_WELL else NOT_ALL
 
 
-async def _load(
-    service: DataIngestionService, database: str, paths: Sequence[Path], dataset: str | None, shown: FileProgress
-) -> list[Json]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What holds for all files of one command."""
+
+    dataset: str | None
+    options: TableOptions
+
+    @property
+    def anything(self) -> bool:
+        return self != _Asked(None, TableOptions())
+
+
+async def _load(service: DataIngestionService, database: str, paths: Sequence[Path], asked: _Asked, shown: FileProgress) -> list[Json]:
     records: list[Json] = []
     files = [path for path in paths if not path.is_dir()]
     for folder in (path for path in paths if path.is_dir()):
-        if dataset is None:
+        if not asked.anything:
             records += await _load_folder(service, database, folder, shown)
         else:
-            # The folder's own door lets the files' names decide; with a name for all, each file is handed in by itself.
+            # The folder's own door lets everything be found out; with a word for all, each file is handed in by itself.
             files += [folder / each.path for each in scan(folder)]
     slots = asyncio.Semaphore(service.intake.parallel)
 
     async def load(path: Path) -> Json:
         async with slots:
-            record = await service.ingest_file(path, dataset, actor=ACTOR)
+            record = await service.ingest_file(path, asked.dataset, options=asked.options, actor=ACTOR)
             shown.ended(record)
             return record
 
@@ -77,11 +89,11 @@ async def _load_folder(service: DataIngestionService, database: str, folder: Pat
     return records
 
 
-async def inspect_path(path: Path, *, as_json: bool) -> int:
+async def inspect_path(path: Path, *, options: TableOptions, as_json: bool) -> int:
     """Show what would be loaded from *path*, read in a memory-limited worker; 1 and one sentence when it cannot be read."""
     try:
         async with _manager() as manager:
-            inspection = await manager.with_options(name="inspect").run_cpu_intensive(_inspect, path)
+            inspection = await manager.with_options(name="inspect").run_cpu_intensive(_inspect, path, options)
     except (SheetError, WorkerDied, TaskTimeout) as error:
         click.echo(f"levelpool: {error}", err=True)
         return NOT_ALL
@@ -93,16 +105,28 @@ async def inspect_path(path: Path, *, as_json: bool) -> int:
     return ALL
 
 
-def _inspect(path: Path) -> Inspection:
+def _inspect(path: Path, options: TableOptions) -> Inspection:
     if not path.is_file():
         raise SheetError(f"{path} does not exist or is no file: check the path")
-    return inspect_file(path, name=path.name)
+    return inspect_file(path, name=path.name, options=options)
 
 
 async def undo_file(file_id: int, *, database: str, dry_run: bool) -> Json:
     """Take one import back, or say what that would do."""
     async with _manager() as manager, DataIngestionService(database, manager) as service:
         return await service.undo(file_id, dry_run=dry_run, actor=ACTOR)
+
+
+async def set_policy(dataset: str, policy: Policy, *, database: str) -> None:
+    """Say what a cell that cannot be loaded keeps out of a dataset."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        await service.set_policy(dataset, policy, actor=ACTOR)
+
+
+async def widen_column(dataset: str, column: str, *, database: str) -> None:
+    """Make a column of a dataset TEXT."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        await service.widen_column(dataset, column, actor=ACTOR)
 
 
 @asynccontextmanager

@@ -81,9 +81,18 @@ def _outcome(record: Json) -> str:
 def show_inspection(name: str, answer: Json) -> None:
     """Each table of a file: its columns with their types and reasons, and what would not be loaded."""
     console = Console()
+    text = f", {answer['encoding']}" if answer["encoding"] else ""
+    text += f", delimiter {answer['delimiter']!r}" if answer["delimiter"] else ""
+    console.print(f"[bold]{escape(name)}[/] · {answer['format']}{escape(text)}, read by {escape(answer['reader'])}")
+    for each in answer["remarks"]:
+        console.print(f"[dim]note        {escape(each)}[/]")
     for sheet in answer["sheets"]:
         header = "no header row" if sheet["header_row"] is None else f"header in row {sheet['header_row'] + 1}"
-        console.print(f"[bold]{escape(name)}[/] · {escape(sheet['name'])} · {sheet['rows']:,} rows, {header}")
+        hidden = ", hidden" if sheet["hidden"] else ""
+        goes = f", dataset {sheet['dataset']}" if sheet["dataset"] else ""
+        console.print(f"\n[bold]{escape(sheet['name'])}[/]{hidden} · {sheet['rows']:,} rows, {header}{escape(goes)}")
+        for each in (*sheet["reasons"], *sheet["remarks"]):
+            console.print(f"[dim]because     {escape(each)}[/]")
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for title in ("column", "type", "why", "samples"):
             table.add_column(title, overflow="fold")
@@ -99,7 +108,7 @@ def show_inspection(name: str, answer: Json) -> None:
             )
         cells = sheet["cells"]
         console.print(
-            f"cells: {cells['read']:,} read = {cells['loaded']:,} loaded + {cells['quarantined']:,} set aside + {cells['outside']:,} outside\n"
+            f"cells: {cells['read']:,} read = {cells['loaded']:,} loaded + {cells['quarantined']:,} set aside + {cells['outside']:,} outside"
         )
 
 

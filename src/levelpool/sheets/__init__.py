@@ -1,6 +1,6 @@
 """The sheets wing: from a messy spreadsheet file to a database table, without a lost cell."""
 
-from levelpool.sheets.clean.options import ColumnOptions, TableOptions
+from levelpool.sheets.clean.options import ColumnOptions, Policy, TableOptions
 from levelpool.sheets.frames import Table
 from levelpool.sheets.importer import RawDataImporter
 from levelpool.sheets.ingestion import DataIngestionService
@@ -16,6 +16,7 @@ __all__ = [
     "DataSyncService",
     "ExcelParser",
     "Inspection",
+    "Policy",
     "RawDataImporter",
     "SyncReport",
     "Table",

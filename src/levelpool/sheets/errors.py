@@ -10,6 +10,7 @@ Everything the sheets wing raises on purpose; each message is one sentence for t
         │   └── DamagedFile       truncated, or its structure is broken
         ├── LimitExceeded         it is larger than a limit allows; names limit, value and variable
         ├── NameRefused           a dataset name that is not valid, reserved, or not ours
+        ├── OptionsRefused        a correction that cannot be; names the option, its value and what is allowed
         ├── ClaimLost             another worker took over this file: this one rolled back
         ├── NotFound              no file or dataset of that name or number (also a LookupError)
         ├── TryAgain              the database was busy or went away in the middle; nothing was changed
@@ -58,6 +59,10 @@ class LimitExceeded(SheetError):
 
 class NameRefused(SheetError):
     """A dataset name that is not valid, is reserved, or belongs to a table that levelpool did not create."""
+
+
+class OptionsRefused(SheetError):
+    """A correction that cannot be; the sentence names the option, its value and what is allowed."""
 
 
 class ClaimLost(SheetError):

@@ -19,8 +19,9 @@ from sqlalchemy.exc import DBAPIError
 from levelpool.database import open_connection
 from levelpool.errors import DatabaseError, LevelpoolError
 from levelpool.lanes.progress import report_progress
+from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.plans import Planned, plan_tables
 from levelpool.sheets.clean.rows import clean_rows
-from levelpool.sheets.clean.tables import dataset_names, find_tables
 from levelpool.sheets.errors import EmptyFile, NameRefused, SheetError, TryAgain
 from levelpool.sheets.handed import read_rows
 from levelpool.sheets.ledger import contents, files
@@ -30,8 +31,8 @@ from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.load.schema import plan_schema
 from levelpool.sheets.load.target import META_COLUMNS, SheetRows, Target
 from levelpool.sheets.read.limits import Limits
-from levelpool.sheets.read.workbook import read_workbook
-from levelpool.sheets.table import CellCounts, Column, ColumnType, Sheet, StoredColumn, TablePlan, Workbook
+from levelpool.sheets.reading import read_as_asked
+from levelpool.sheets.table import CellCounts, Column, ColumnType, StoredColumn, Workbook
 
 READ_SHARE = 60.0
 """How much of the progress, in percent, is pass 1; the rest is pass 2."""
@@ -54,15 +55,7 @@ class Job:
     folder: Path  # private, for the spool; removed by the caller
     database_url: str
     limits: Limits = field(default_factory=Limits)
-
-
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """One table of a workbook and its dataset; None for a plan that holds no table, only rows outside of any."""
-
-    sheet: Sheet
-    plan: TablePlan
-    dataset: str | None
+    options: TableOptions = field(default_factory=TableOptions)
 
 
 def ingest_file(job: Job) -> files.Outcome:
@@ -93,18 +86,16 @@ def _ingest(job: Job) -> files.Outcome:
         return _load(connection, target, job, workbook, tables)
 
 
-def _read_file(job: Job) -> tuple[Workbook, list[Routed]]:
+def _read_file(job: Job) -> tuple[Workbook, list[Planned]]:
     """Pass 1: the cells of all sheets, their tables, and the types of their columns, proved over all rows."""
-    workbook = read_workbook(job.original, job.folder, name=job.name, limits=job.limits, progress=_report_reading)
-    found = [(sheet, plan) for sheet in workbook.sheets for plan in find_tables(sheet)]
-    names = iter(dataset_names(job.dataset, [plan for _, plan in found if plan.columns]))
-    return workbook, [Routed(sheet, plan, next(names) if plan.columns else None) for sheet, plan in found]
+    workbook = read_as_asked(job.original, job.folder, job.options, name=job.name, limits=job.limits, progress=_report_reading)
+    return workbook, list(plan_tables(workbook.sheets, job.dataset, job.options))
 
 
-def _read_rows(job: Job) -> tuple[Workbook, list[Routed]]:
+def _read_rows(job: Job) -> tuple[Workbook, list[Planned]]:
     """Pass 1 for rows that a program handed over: their types are known."""
     workbook, plan = read_rows(job.original, job.name)
-    return workbook, [Routed(workbook.sheets[0], plan, job.dataset if plan.columns else None)]
+    return workbook, [Planned(workbook.sheets[0], plan, job.dataset if plan.columns else None)]
 
 
 def explain(error: DBAPIError) -> LevelpoolError:
@@ -125,7 +116,7 @@ def _report_reading(fraction: float) -> None:
 # ---------------------------------------------------------------- the tables
 
 
-def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: str, tables: list[Routed]) -> None:
+def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: str, tables: list[Planned]) -> None:
     """Create or widen the table of one dataset so that the rows of *tables* can go in."""
     with connection.begin():
         files.check_claim(connection, job.file_id, job.claim)
@@ -143,7 +134,7 @@ def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: st
         else:
             dataset_id = known.id
             if plan.changes_table:
-                with _view_aside(target, known, plan.columns):
+                with view_aside(target, known, plan.columns):
                     target.alter_table(dataset, plan)
         registry.save_columns(connection, dataset_id, job.file_id, plan.columns, wanted)
 
@@ -170,7 +161,7 @@ def _with_truth(target: Target, dataset: str, column: StoredColumn) -> StoredCol
 
 
 @contextmanager
-def _view_aside(target: Target, dataset: registry.Dataset, columns: tuple[StoredColumn, ...]) -> Iterator[None]:
+def view_aside(target: Target, dataset: registry.Dataset, columns: tuple[StoredColumn, ...]) -> Iterator[None]:
     """A view on the table would keep its columns from changing, and must show the new ones afterwards."""
     if dataset.key is None:
         yield
@@ -183,7 +174,7 @@ def _view_aside(target: Target, dataset: registry.Dataset, columns: tuple[Stored
 # ---------------------------------------------------------------- the rows
 
 
-def _load(connection: sa.Connection, target: Target, job: Job, workbook: Workbook, tables: list[Routed]) -> files.Outcome:
+def _load(connection: sa.Connection, target: Target, job: Job, workbook: Workbook, tables: list[Planned]) -> files.Outcome:
     """Pass 2: everything of this file in one transaction."""
     with connection.begin():
         files.check_claim(connection, job.file_id, job.claim)
@@ -206,7 +197,7 @@ def remove_rows(connection: sa.Connection, target: Target, file_id: int) -> int:
     return removed
 
 
-def _load_table(connection: sa.Connection, target: Target, job: Job, table: Routed, progress: "_Progress") -> contents.LoadedTable:
+def _load_table(connection: sa.Connection, target: Target, job: Job, table: Planned, progress: "_Progress") -> contents.LoadedTable:
     if table.dataset is None:
         aside = sum(len(row.cells) for row in table.plan.outside)
         return contents.LoadedTable(table.plan, None, 0, 0, CellCounts(read=aside, outside=aside))
@@ -219,8 +210,9 @@ def _load_table(connection: sa.Connection, target: Target, job: Job, table: Rout
     rows_loaded = rows_quarantined = 0
     cells = CellCounts()
     uneven: set[str] = set()
-    for raw in clean_rows(table.sheet, table.plan, columns, policy=dataset.policy):
-        batch = set_aside(raw, columns, target.misfits(stored, raw.values), dataset.policy)
+    policy = job.options.policy or dataset.policy
+    for raw in clean_rows(table.sheet, table.plan, columns, policy=policy, blanks=job.options.blanks):
+        batch = set_aside(raw, columns, target.misfits(stored, raw.values), policy)
         contents.add_quarantine(connection, job.file_id, table.plan.sheet, batch)
         if batch.values:
             uneven |= target.insert(dataset.name, stored, SheetRows(job.file_id, table.plan.sheet, batch.rows, batch.values))

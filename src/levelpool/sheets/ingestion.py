@@ -10,6 +10,8 @@ from typing import Self
 
 from levelpool.errors import LaneClosed
 from levelpool.executor import ExecutorManager
+from levelpool.sheets.clean.options import Policy, TableOptions
+from levelpool.sheets.datasets import set_policy, widen_column
 from levelpool.sheets.intake import Delivery, Intake, OnProgress
 from levelpool.sheets.keys import set_key
 from levelpool.sheets.ledger import answers
@@ -72,19 +74,30 @@ class DataIngestionService:
     # ------------------------------------------------------------ taking files in
 
     async def ingest_file(
-        self, path: Path | str, dataset: str | None = None, *, name: str | None = None, actor: str = "program"
+        self,
+        path: Path | str,
+        dataset: str | None = None,
+        *,
+        name: str | None = None,
+        options: TableOptions | None = None,
+        actor: str = "program",
     ) -> answers.Json:
         """
         Take one file in, now, and return its record; the file itself stays where it is.
+
+        *options* correct what would be found out; but for a password they stay with the file, and hold for a replay, too.
 
         Raises `NameRefused` for a dataset that cannot be, `LimitExceeded` for a file that is too large, and `SheetError` when there is
         no such file. Whatever is wrong inside the file is told by the record: status "failed" and a sentence.
         """
         source = Path(path)
         kept = await self.intake.keep(source, consume=False)
-        recorded = await self.intake.record(Delivery(name=name or source.name, source="direct", actor=actor, dataset=dataset), kept)
+        options = options or TableOptions()
+        delivery = Delivery(name=name or source.name, source="direct", actor=actor, dataset=dataset, options=options)
+        recorded = await self.intake.record(delivery, kept)
         if recorded.status == "pending":
-            await self.intake.ingest([recorded.id])
+            with self.intake.password_of(recorded.id, options.password):
+                await self.intake.ingest([recorded.id])
         return await self.intake.get_file(recorded.id)
 
     async def submit(self, path: Path, *, name: str, dataset: str | None = None, actor: str) -> answers.Json:
@@ -97,14 +110,17 @@ class DataIngestionService:
         recorded = await self.intake.record(Delivery(name=name, source="upload", actor=actor, dataset=dataset), kept)
         return await self.intake.get_file(recorded.id)
 
-    async def replay(self, file_id: int, *, actor: str = "program") -> answers.Json:
+    async def replay(self, file_id: int, *, options: TableOptions | None = None, actor: str = "program") -> answers.Json:
         """
         Load the kept original of a file once more; the rows of the earlier import stay until the new ones are there.
 
+        *options* take the place of those that the file came with.
+
         Returns the record. Raises `FileInUse` for a file that is pending, running or a duplicate, `NotFound` when there is none.
         """
-        claim = await self.intake.claim_replay(file_id, actor)
-        await self.intake.run(claim)
+        claim = await self.intake.claim_replay(file_id, actor, options)
+        with self.intake.password_of(file_id, options.password if options else None):
+            await self.intake.run(claim)
         return await self.intake.get_file(file_id)
 
     async def undo(self, file_id: int, *, dry_run: bool = False, actor: str = "program") -> answers.Json:
@@ -118,6 +134,23 @@ class DataIngestionService:
         Raises `NotFound` for an unknown dataset or column, and `NameRefused` when something else is called NAME_current.
         """
         await self.intake.write(set_key, dataset, tuple(columns), actor=actor)
+
+    async def set_policy(self, dataset: str, policy: Policy, *, actor: str = "program") -> None:
+        """
+        Say what a cell that cannot be loaded keeps out of a dataset: "row" its whole row, "cell" itself alone, which is NULL then,
+        "error" itself alone if it is an error of the spreadsheet. It holds for what is loaded from now on.
+
+        Raises `NotFound` for an unknown dataset.
+        """
+        await self.intake.write(set_policy, dataset, policy, actor=actor)
+
+    async def widen_column(self, dataset: str, column: str, *, actor: str = "program") -> None:
+        """
+        Make a column TEXT for good, so that it takes any value; then replay the files whose rows are in quarantine.
+
+        Raises `NotFound` for an unknown dataset or column.
+        """
+        await self.intake.write(widen_column, dataset, column, actor=actor)
 
     # ------------------------------------------------------------ answers
 

@@ -3,25 +3,22 @@
 import tempfile
 import time as clock
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 
 from levelpool.sheets.clean.names import dataset_name
 from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.plans import Planned, plan_tables
 from levelpool.sheets.clean.rows import clean_rows
-from levelpool.sheets.clean.tables import dataset_names, find_tables
 from levelpool.sheets.read.limits import Limits
-from levelpool.sheets.read.source import ReadOptions
-from levelpool.sheets.read.workbook import read_workbook
-from levelpool.sheets.table import CellCounts, Column, Outside, Quarantined, Sheet, TablePlan, Value, Workbook
+from levelpool.sheets.reading import read_as_asked
+from levelpool.sheets.table import CellCounts, Column, Json, Outside, Quarantined, TablePlan, Value, Workbook
 
 PREVIEW_ROWS = 100
 _FIRST_ROWS = 5_000  # what is read of each sheet when there is no time for all of it
 _SAFE_INTEGER = 1 << 53
-
-Json = bool | int | float | str | None | list["Json"] | dict[str, "Json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,7 @@ class InspectedTable:
     """One table of the file: its plan, the first rows, and the account of its cells."""
 
     plan: TablePlan
-    dataset: str  # where it would go
+    dataset: str | None  # where it would go; None: rows outside of any table
     columns: tuple[Column, ...]
     first_rows: tuple[tuple[Value, ...], ...]
     rows: int  # that would be loaded
@@ -62,6 +59,7 @@ class Inspection:
     sheets: tuple[InspectedSheet, ...]
     rows_examined: int
     complete: bool  # every row of every sheet was read
+    options: TableOptions = field(default_factory=TableOptions)  # what was asked for
 
     def to_dict(self) -> dict[str, Json]:
         """The JSON of `levelpool inspect --json`; `sheets` has one entry per table, and one for a sheet without a table."""
@@ -81,6 +79,7 @@ class Inspection:
             "remarks": list(self.remarks),
             "rows_examined": self.rows_examined,
             "complete": self.complete,
+            "options": self.options.to_dict(),
         }
 
 
@@ -91,7 +90,6 @@ def inspect_file(
     limits: Limits | None = None,
     max_seconds: float | None = None,
     options: TableOptions | None = None,
-    read_options: ReadOptions | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Inspection:
     """
@@ -103,26 +101,18 @@ def inspect_file(
     shown = name or path.name
     options = options or TableOptions()
     with tempfile.TemporaryDirectory(prefix="levelpool-inspect-") as folder:
-        workbook = _read(
-            path,
-            Path(folder),
-            name=shown,
-            limits=limits,
-            options=read_options or ReadOptions(),
-            max_seconds=max_seconds,
-            progress=progress,
-        )
-        planned = [(sheet, find_tables(sheet, options)) for sheet in workbook.sheets]
-        datasets = iter(dataset_names(dataset_name(shown), [plan for _, plans in planned for plan in plans]))
+        workbook = _read(path, Path(folder), options, name=shown, limits=limits, max_seconds=max_seconds, progress=progress)
+        planned = plan_tables(workbook.sheets, dataset_name(shown), options)
+        tables = [(each.sheet, _inspect_table(each, options)) for each in planned]
         sheets = tuple(
             InspectedSheet(
                 name=sheet.name,
                 hidden=sheet.hidden,
-                tables=tuple(_inspect_table(sheet, plan, next(datasets), options) for plan in plans),
+                tables=tuple(table for shown_in, table in tables if shown_in.position == sheet.position),
                 rows_read=sheet.row_count,
                 remarks=sheet.remarks,
             )
-            for sheet, plans in planned
+            for sheet in workbook.sheets
         )
     return Inspection(
         name=shown,
@@ -134,6 +124,7 @@ def inspect_file(
         sheets=sheets,
         rows_examined=sum(sheet.row_count for sheet in workbook.sheets),
         complete=all(sheet.complete for sheet in workbook.sheets),
+        options=replace(options, password=None),
     )
 
 
@@ -144,10 +135,10 @@ class _OutOfTime(Exception):
 def _read(
     path: Path,
     folder: Path,
+    options: TableOptions,
     *,
     name: str,
     limits: Limits | None,
-    options: ReadOptions,
     max_seconds: float | None,
     progress: Callable[[float], None] | None,
 ) -> Workbook:
@@ -163,27 +154,26 @@ def _read(
     whole, first = folder / "whole", folder / "first"
     whole.mkdir()
     try:
-        return read_workbook(path, whole, name=name, limits=limits, options=options, progress=report)
+        return read_as_asked(path, whole, options, name=name, limits=limits, progress=report)
     except _OutOfTime:
         first.mkdir()
-        most = min(options.max_rows or _FIRST_ROWS, _FIRST_ROWS)
-        few = ReadOptions(sheet=options.sheet, max_rows=most, encoding=options.encoding, delimiter=options.delimiter)
-        return read_workbook(path, first, name=name, limits=limits, options=few)
+        return read_as_asked(path, first, options, name=name, limits=limits, max_rows=_FIRST_ROWS)
 
 
-def _inspect_table(sheet: Sheet, plan: TablePlan, dataset: str, options: TableOptions) -> InspectedTable:
+def _inspect_table(planned: Planned, options: TableOptions) -> InspectedTable:
     rows = quarantined_rows = 0
     first_rows: list[tuple[Value, ...]] = []
     quarantine: list[Quarantined] = []
     cells = CellCounts()
-    for batch in clean_rows(sheet, plan, plan.columns, blanks=options.blanks):
+    plan = planned.plan
+    for batch in clean_rows(planned.sheet, plan, plan.columns, policy=options.policy or "row", blanks=options.blanks):
         rows += len(batch.rows)
         quarantined_rows += len(batch.quarantined_rows)
         quarantine.extend(batch.quarantined)
         cells += batch.cells
         if len(first_rows) < PREVIEW_ROWS:
             first_rows.extend(batch.values[: PREVIEW_ROWS - len(first_rows)])
-    return InspectedTable(plan, dataset, plan.columns, tuple(first_rows), rows, tuple(quarantine), quarantined_rows, cells)
+    return InspectedTable(plan, planned.dataset, plan.columns, tuple(first_rows), rows, tuple(quarantine), quarantined_rows, cells)
 
 
 # ---------------------------------------------------------------- JSON

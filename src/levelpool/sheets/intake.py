@@ -12,8 +12,8 @@ import math
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Coroutine, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
@@ -26,6 +26,7 @@ from levelpool.errors import DatabaseError, LaneClosed, LevelpoolError, TaskTime
 from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.settings import Settings
 from levelpool.sheets.clean.names import check_dataset_name, dataset_name
+from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.errors import ClaimLost, LimitExceeded, NameRefused, SheetError, TryAgain
 from levelpool.sheets.ingest import Job, check_not_taken, explain, ingest_file
 from levelpool.sheets.ledger import answers, files
@@ -65,6 +66,7 @@ class Delivery:
     source: str  # "upload", "inbox", "direct", "import"
     actor: str
     dataset: str | None = None  # None: the file's name decides
+    options: TableOptions = field(default_factory=TableOptions)
     origin: str | None = None
     stamp: str | None = None
 
@@ -101,6 +103,7 @@ class Intake:
         self._holder = new_holder()
         self._running: dict[str, _Running] = {}
         self._tries: Counter[int] = Counter()
+        self._passwords: dict[int, str] = {}
         self._opening = asyncio.Lock()
         self._open = False
         self._renewing: asyncio.Task[None] | None = None
@@ -221,9 +224,10 @@ class Intake:
         """Claim the oldest pending file whose original is in our store."""
         return await self._claim(files.claim_next, self.claimer, among)
 
-    async def claim_replay(self, file_id: int, actor: str) -> files.Claim:
-        """Claim a file to load its kept original once more."""
-        return await self._claim(files.claim_replay, file_id, self.claimer, actor)
+    async def claim_replay(self, file_id: int, actor: str, options: TableOptions | None = None) -> files.Claim:
+        """Claim a file to load its kept original once more, with other *options* if they are given."""
+        said = None if options is None else options.to_dict()
+        return await self._claim(files.claim_replay, file_id, self.claimer, actor, said)
 
     async def _claim(self, step: Callable[..., C], *args: Any) -> C:
         """Claim something; when this is cancelled while the thread still works, what it claimed is given back."""
@@ -336,7 +340,20 @@ class Intake:
             folder=folder,
             database_url=self._url,
             limits=self.limits,
+            options=replace(TableOptions.from_dict(claim.options or {}), password=self._passwords.get(claim.file_id)),
         )
+
+    @contextlib.contextmanager
+    def password_of(self, file_id: int, password: str | None) -> Iterator[None]:
+        """Know the password of a file for so long; it is kept nowhere else, so only this process can open the file."""
+        if password is None:
+            yield
+            return
+        self._passwords[file_id] = password
+        try:
+            yield
+        finally:
+            del self._passwords[file_id]
 
     async def _remove_work(self, claim: files.Claim) -> None:
         with contextlib.suppress(LevelpoolError):
@@ -438,6 +455,7 @@ def _arrival(delivery: Delivery) -> files.Arrival:
         actor=delivery.actor,
         origin=delivery.origin,
         stamp=delivery.stamp,
+        options=delivery.options.to_dict(),
     )
 
 

@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.plans import plan_sheet
 from levelpool.sheets.clean.rows import clean_rows
-from levelpool.sheets.clean.tables import find_tables
 from levelpool.sheets.errors import EmptyFile, SheetError
 from levelpool.sheets.frames import Table
 from levelpool.sheets.read.limits import Limits
-from levelpool.sheets.read.source import ReadOptions
-from levelpool.sheets.read.workbook import read_workbook
+from levelpool.sheets.reading import read_as_asked
 from levelpool.sheets.table import Quarantined, Sheet, Value
 
 _ROOM_FOR_HEADS = 200  # rows that titles and notes may take beside the rows that were asked for
@@ -36,15 +35,17 @@ class ExcelParser:
 
         *sheet* is a name or a 0-based position (default: the first visible sheet with a cell). *header* is the 0-based row of the
         (last) header row (default: find it). *nrows* is the most rows of data that come back; types are then proved over the rows that were read.
-        *options* says more about the table. Raises `SheetError` (see `levelpool.sheets.errors`) with one sentence,
+        *options* says more about the file and its table; *sheet* and *header* win over it. Raises `SheetError` (see `levelpool.sheets.errors`) with one sentence,
         and `FileNotFoundError`. Reads in the calling process: run it in the process lane.
         """
         options = options or TableOptions()
         if header is not None:
             options = replace(options, header=header)
-        most = None if nrows is None else nrows + (header or 0) + _ROOM_FOR_HEADS
+        if sheet is not None:
+            options = replace(options, sheet=sheet)
+        most = None if nrows is None else nrows + (options.header or 0) + _ROOM_FOR_HEADS
         with tempfile.TemporaryDirectory(prefix="levelpool-read-") as folder:
-            workbook = read_workbook(Path(path), Path(folder), limits=limits, options=ReadOptions(sheet=sheet, max_rows=most))
+            workbook = read_as_asked(Path(path), Path(folder), options, limits=limits, max_rows=most)
             return _first_table(_choose(workbook.sheets, Path(path).name), options, nrows)
 
 
@@ -56,14 +57,14 @@ def _choose(sheets: tuple[Sheet, ...], name: str) -> Sheet:
 
 
 def _first_table(sheet: Sheet, options: TableOptions, nrows: int | None) -> Table:
-    plans = find_tables(sheet, options)
-    if not plans:
+    found = next(((shown, plan) for shown, plan in plan_sheet(sheet, options) if plan.columns), None)
+    if found is None:
         raise SheetError(f"sheet {sheet.name!r} has no table")
-    plan = plans[0]
+    shown, plan = found
     records: list[tuple[Value, ...]] = []
     rows: list[int] = []
     quarantined: list[Quarantined] = []
-    for batch in clean_rows(sheet, plan, plan.columns, policy="cell", blanks=options.blanks):
+    for batch in clean_rows(shown, plan, plan.columns, policy=options.policy or "cell", blanks=options.blanks):
         records.extend(batch.values)
         rows.extend(batch.rows)
         quarantined.extend(batch.quarantined)

@@ -282,6 +282,17 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Declared:
+    """What the file itself says about a column: nothing has to be found out."""
+
+    header: str
+    type: "ColumnType"
+    why: str  # the file's own name of the type
+    digits: int = 0  # most significant digits of any value; NUMERIC only
+    scale: int = 0  # digits behind the point; NUMERIC only
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """One sheet, read to its end: its cells wait in a spool and can be walked through as often as one likes."""
 
@@ -296,6 +307,7 @@ class Sheet:
     merges: tuple[Box, ...] = ()
     hidden_rows: frozenset[int] = frozenset()  # 1-based
     hidden_columns: frozenset[int] = frozenset()  # 0-based
+    declared: tuple[Declared, ...] = ()  # the columns, in a format that has types: all rows are data then
     remarks: tuple[str, ...] = ()  # what the reader noticed: "row 7 stands twice", "error cells read as blank by this route", ...
 
 
@@ -303,7 +315,7 @@ class Sheet:
 class Workbook:
     """One file, read to its end."""
 
-    format: str  # "xlsx", "xls", "xlsb", "ods", "csv", "html", "xml2003"
+    format: str  # "xlsx", "xls", "xlsb", "ods", "csv", "html", "xml2003", "parquet", "arrow"
     sheets: tuple[Sheet, ...]
     reader: str  # which route read it, for the report
     encoding: str | None = None  # text formats only
@@ -328,6 +340,8 @@ class ColumnType(StrEnum):
 
 
 Value = bool | int | Decimal | float | date | datetime | time | str | None
+
+Json = bool | int | float | str | None | list["Json"] | dict[str, "Json"]
 
 
 @dataclass(frozen=True, slots=True)

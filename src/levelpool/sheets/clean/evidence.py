@@ -361,15 +361,16 @@ class Evidence:
         comma_elsewhere: bool = False,
         date_form: str | None = None,
         decimal: str | None = None,
+        day_first: bool | None = None,
     ) -> Column:
         """
         The column, with its type and the reason.
 
-        *date_form* and *decimal* answer the questions that the values leave open.
+        *date_form*, *decimal* and *day_first* answer the questions that the values leave open.
 
         *comma_elsewhere* says that another column of the table proves a decimal comma: then "1.234" throughout is a question, too.
         """
-        verdict = self._verdict(comma_elsewhere=comma_elsewhere, date_form=date_form, decimal=decimal)
+        verdict = self._verdict(comma_elsewhere=comma_elsewhere, date_form=date_form, decimal=decimal, day_first=day_first)
         return Column(
             name=name,
             header=header,
@@ -387,7 +388,7 @@ class Evidence:
         found = self._number_readings()
         return bool(found) and all(reading.notation.decimal == "," or reading.notation.thousands == "." for reading in found)
 
-    def _verdict(self, *, comma_elsewhere: bool, date_form: str | None, decimal: str | None) -> "_Verdict":
+    def _verdict(self, *, comma_elsewhere: bool, date_form: str | None, decimal: str | None, day_first: bool | None) -> "_Verdict":
         if self.settled:
             return _text("; ".join(self._spoilers))
         if not self.values or not (
@@ -402,7 +403,7 @@ class Evidence:
             verdict = self._decide_numbers(comma_elsewhere=comma_elsewhere, decimal=decimal)
             if verdict.type is not ColumnType.TEXT or "date" not in self._could or not self._texts:
                 return verdict
-        return self._decide_date_texts(date_form)
+        return self._decide_date_texts(date_form, day_first)
 
     def _decide_dates(self) -> "_Verdict":
         if self._serials and self._impossible_count * 2 > self.values:
@@ -443,13 +444,18 @@ class Evidence:
             return _text(f"{asked} can be two numbers; no row decides: does the mark part thousands or decimals?")
         return _number_verdict(found, seen, self.values, exponent=self._exponent, texts=self._texts)
 
-    def _decide_date_texts(self, date_form: str | None) -> "_Verdict":
+    def _decide_date_texts(self, date_form: str | None, day_first: bool | None) -> "_Verdict":
         forms = (
             [date_form]
             if date_form and date_form in (self._forms or ())
             else sorted(self._forms or (), key=lambda form: ("%-" in form, form))
         )
         meanings = {_order(form) for form in forms}
+        said = ""
+        if len(meanings) > 1 and day_first is not None:
+            forms = [form for form in forms if (form.index("d") < form.index("m")) == day_first]
+            meanings = {_order(form) for form in forms}
+            said = f"; the {'day' if day_first else 'month'} comes first, as was said"
         first = next(iter(self._texts.values()))
         if len(meanings) > 1:
             return _text(f"{first} can be two dates; no row decides: does the day or the month come first?")
@@ -467,7 +473,7 @@ class Evidence:
             None,
         )
         proof = f"; {killer} shows which number is the day" if killer else ""
-        return _Verdict(kind, f"all {self.values} values are {what} in the form {form}{proof}", Notation(date_form=form))
+        return _Verdict(kind, f"all {self.values} values are {what} in the form {form}{proof}{said}", Notation(date_form=form))
 
 
 _PLAIN = Notation()

@@ -117,13 +117,22 @@ def find_head(rows: Sequence[Row], merges: "Merges") -> Head:
     return _without_header(runs)
 
 
-def given_head(rows: Sequence[Row], header_row: int, merges: "Merges") -> Head:
-    """The head when the 1-based number of the (last) header row is given."""
+def given_head(rows: Sequence[Row], header_row: int, merges: "Merges", first_row: int | None = None) -> Head:
+    """The head when the 1-based number of the (last) header row is given, and perhaps that of the first one."""
     place = next((index for index, row in enumerate(rows) if row.number == header_row), None)
     if place is None:
         above = tuple(row for row in rows if row.number < header_row)
         return Head(titles=above, why=f"row {header_row} was given as the header and is blank", length=len(above))
-    return _with_header(rows, place, 0, f"row {header_row} was given as the header", merges)
+    if first_row is None:
+        return _with_header(rows, place, 0, f"row {header_row} was given as the header", merges)
+    first = next(index for index, row in enumerate(rows) if row.number >= first_row)
+    return Head(
+        titles=tuple(rows[:first]),
+        header=tuple(rows[first : place + 1]),
+        why=f"the rows {first_row} to {header_row} were given as the header",
+        spread=frozenset(row.number for row in rows[first:place]),
+        length=place + 1,
+    )
 
 
 def _runs(rows: Sequence[Row]) -> list[list[Row]]:

@@ -49,6 +49,7 @@ class Aside(StrEnum):
     TOTAL = "total"
     FOOTER = "footer"
     EMPTY = "empty text"
+    HIDDEN = "hidden"
     LEFT_OUT = "left out"
 
     @property
@@ -65,5 +66,6 @@ _ASIDES = {
     Aside.TOTAL: "It begins with a label of the list below, and each number in it is a sum.",
     Aside.FOOTER: "It is a note behind the last row of data.",
     Aside.EMPTY: "All its texts are empty.",
+    Aside.HIDDEN: "The row is hidden, and the parameters of the import leave hidden rows out.",
     Aside.LEFT_OUT: "The parameters of the import leave it out.",
 }

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Literal
 
 from levelpool.sheets.clean.dates import serial_values
 from levelpool.sheets.clean.evidence import SERIAL, is_plain, kind_class
 from levelpool.sheets.clean.numbers import MOST_DIGITS, are_plain, cell_decimals, cell_doubles
+from levelpool.sheets.clean.options import Policy
 from levelpool.sheets.clean.reasons import Reason
 from levelpool.sheets.clean.values import Misfit, converter, is_unstorable
 from levelpool.sheets.table import (
@@ -24,7 +24,12 @@ from levelpool.sheets.table import (
     Value,
 )
 
-Policy = Literal["row", "cell"]
+_SPARED: dict[Policy, frozenset[Reason]] = {
+    "row": frozenset(),
+    "cell": frozenset(Reason),
+    "error": frozenset({Reason.ERROR, Reason.NO_VALUE}),
+}
+"""The reasons for which a cell goes to quarantine alone."""
 
 _LONG = 1000  # characters of a text that is looked at alone
 
@@ -41,7 +46,8 @@ def clean_rows(
     The rows of one planned table, batch by batch, as values for *columns*.
 
     *columns* are the target's: at the places and with the names of the plan's, in the types that the database has.
-    A cell that does not fit goes to quarantine; with it goes its whole row, or, by the policy "cell", the cell alone, which is NULL then.
+    A cell that does not fit goes to quarantine; with it goes its whole row, or, by the policy "cell", the cell alone, which is NULL then;
+    by the policy "error" so do errors of the spreadsheet, and any other misfit takes its row along.
     *blanks* are texts that mean "no value". In every batch `cells.read == loaded + quarantined + outside`; rows that belong to other
     tables of the sheet are in none.
     """
@@ -97,16 +103,15 @@ def _account(
         for place in sorted(misfits)
         for column, reason in misfits[place]
     ]
-    if work.policy == "cell":
-        bad = len(quarantined)
-        return CleanBatch(list(data.rows), records, quarantined, {}, CellCounts(read + aside, read - bad, bad, aside))
+    spared = _SPARED[work.policy]
+    gone = {place for place, found in misfits.items() if not all(reason in spared for _, reason in found)}
     out: dict[int, tuple[str, ...]] = {}
-    for place in sorted(misfits):
+    for place in sorted(gone):
         out[data.rows[place]] = out.get(data.rows[place], ()) + _texts(data, place)
-    bad = sum(map(len, out.values()))
+    bad = sum(map(len, out.values())) + sum(len(found) for place, found in misfits.items() if place not in gone)
     return CleanBatch(
-        [row for place, row in enumerate(data.rows) if place not in misfits],
-        [record for place, record in enumerate(records) if place not in misfits] if misfits else records,
+        [row for place, row in enumerate(data.rows) if place not in gone] if gone else list(data.rows),
+        [record for place, record in enumerate(records) if place not in gone] if gone else records,
         quarantined,
         out,
         CellCounts(read + aside, read - bad, bad, aside),

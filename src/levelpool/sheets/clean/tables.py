@@ -15,7 +15,7 @@ from levelpool.sheets.clean.evidence import Evidence
 from levelpool.sheets.clean.header import Head, Merges, Row, find_head, given_head, header_texts
 from levelpool.sheets.clean.labels import is_total_label
 from levelpool.sheets.clean.names import column_names, sheet_dataset_name
-from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.options import TableOptions, letters_of
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.totals import Totals, find_totals
 from levelpool.sheets.table import Batch, Box, Cells, Column, Outside, Sheet, TablePlan
@@ -236,14 +236,12 @@ class _Scan:
         self.options = options
         self.merges = Merges(sheet.merges)
         self.drafts: list[_Draft] = []
-        self.left_out: list[Row] = []
         self._current: _Draft | None = None
         self._hand: list[Row] = []
         self._last_row = 0
 
     def take(self, batch: Batch) -> None:
         """The next rows of the sheet."""
-        batch = self._within(batch)
         start = 0
         while start < len(batch.rows):
             if self._current is not None and not self._hand:
@@ -264,19 +262,7 @@ class _Scan:
             self._decide(final=True)
         if self._current is not None:
             self._current.close()
-        if self.left_out and self.drafts:
-            for row in self.left_out:
-                self.drafts[0].set_aside(row, Aside.LEFT_OUT)
         return self.drafts
-
-    def _within(self, batch: Batch) -> Batch:
-        first, last = self.options.first_row or 0, self.options.last_row
-        if not first and last is None:
-            return batch
-        keep = [place for place, row in enumerate(batch.rows) if row >= first and (last is None or row <= last)]
-        kept = set(keep)
-        self.left_out.extend(_row(batch, place) for place in range(len(batch.rows)) if place not in kept)
-        return batch.pick(keep)
 
     def _enough(self) -> bool:
         given = self.options.header if self._current is None else None
@@ -368,7 +354,8 @@ class _Scan:
         if self.options.no_header:
             return Head(why="the first row was said to be data")
         if self.options.header is not None:
-            return given_head(rows, self.options.header + 1, self.merges)
+            first = None if self.options.header_from is None else self.options.header_from + 1
+            return given_head(rows, self.options.header + 1, self.merges, first)
         return find_head(rows, self.merges)
 
     def _open(self, head: Head) -> None:
@@ -518,21 +505,28 @@ def _columns(draft: _Draft, places: list[int], headers: dict[int, str], options:
     names = column_names([headers[place] for place in places])
     columns = []
     for place, name in zip(places, names, strict=True):
-        said = options.column(headers[place])
+        said = options.column(headers[place], letters_of(place))
         column = evidence[place].decide(
             name=name,
             header=headers[place],
             position=place,
             comma_elsewhere=comma,
             date_form=said.date_form if said else None,
-            decimal=said.decimal if said else None,
+            decimal=(said.decimal if said else None) or options.decimal,
+            day_first=options.day_first,
         )
-        if said is not None and said.name:
-            column = replace(column, name=said.name)
-        if said is not None and said.type and said.type is not column.type:
-            column = replace(column, type=said.type, why=f"{said.type} was given; {column.why}")
-        columns.append(column)
+        columns.append(as_said(column, options))
     return tuple(columns)
+
+
+def as_said(column: Column, options: TableOptions) -> Column:
+    """The column with the name and the type that a person gave it."""
+    said = options.column(column.header, letters_of(column.position))
+    if said is not None and said.name:
+        column = replace(column, name=said.name)
+    if said is not None and said.type and said.type is not column.type:
+        column = replace(column, type=said.type, why=f"{said.type} was given; {column.why}")
+    return column
 
 
 def _settle_totals(sheet: Sheet, draft: _Draft) -> None:

@@ -14,8 +14,8 @@ from levelpool.sheets.ledger.files import now
 from levelpool.sheets.ledger.tables import columns, datasets, sheets
 from levelpool.sheets.table import Column, ColumnType, StoredColumn
 
-Policy = Literal["row", "cell"]
-"""What goes to quarantine with a cell that cannot be loaded: its whole row, or the cell alone."""
+Policy = Literal["row", "cell", "error"]
+"""What goes to quarantine with a cell that cannot be loaded: its whole row, the cell alone, or the cell alone if it is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,11 @@ def save_columns(
 def save_key(connection: sa.Connection, dataset_id: int, key: Sequence[str]) -> None:
     """Remember which columns name a record; none: no key."""
     connection.execute(datasets.update().where(datasets.c.id == dataset_id).values(key=list(key) or None))
+
+
+def save_policy(connection: sa.Connection, dataset_id: int, policy: Policy) -> None:
+    """Remember what a cell that cannot be loaded keeps out."""
+    connection.execute(datasets.update().where(datasets.c.id == dataset_id).values(policy=policy))
 
 
 def mark_uneven(connection: sa.Connection, dataset_id: int, names: Sequence[str]) -> None:

@@ -43,6 +43,7 @@ class Arrival:
     origin: str | None = None
     stamp: str | None = None
     error: str | None = None
+    options: dict[str, Any] | None = None  # the correction record, as JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Claim:
     sha256: str
     source: str
     dataset: str
+    options: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ def record(connection: sa.Connection, arrival: Arrival) -> Recorded:
         "dataset": arrival.dataset,
         "dataset_asked": arrival.dataset_asked,
         "error": arrival.error,
+        "options": arrival.options or None,
         "status": "pending" if arrival.error is None else "failed",
         "attempts": 0,
         "received_at": now(),
@@ -213,9 +216,9 @@ def claim_next(connection: sa.Connection, claimer: Claimer, among: Collection[in
     return _claim(connection, claimer, files.c.id == oldest.scalar_subquery(), files.c.status == "pending")
 
 
-def claim_replay(connection: sa.Connection, file_id: int, claimer: Claimer, actor: str) -> Claim:
+def claim_replay(connection: sa.Connection, file_id: int, claimer: Claimer, actor: str, options: dict[str, Any] | None = None) -> Claim:
     """
-    Claim a file to load it once more from its kept original.
+    Claim a file to load it once more from its kept original, with other *options* if they are given.
 
     Raises `FileInUse` when its state does not allow that, its original is not here, or its content is there from another file by now.
     """
@@ -229,6 +232,8 @@ def claim_replay(connection: sa.Connection, file_id: int, claimer: Claimer, acto
     other = _same_content(connection, file_id, row.sha256, row.dataset if row.dataset_asked else None)
     if other is not None and row.status in {"failed", "undone"}:
         raise FileInUse(f"file {file_id} has the same content as file {other}, which is there: undo file {other} first")
+    if options is not None:
+        connection.execute(files.update().where(files.c.id == file_id).values(options=options or None))
     claim = _claim(connection, claimer, files.c.id == file_id, files.c.status == row.status)
     if claim is None:
         raise FileInUse(f"somebody else works on file {file_id}: wait until it is done")
@@ -250,13 +255,16 @@ def _claim(connection: sa.Connection, claimer: Claimer, *where: sa.ColumnElement
         "error": None,
     }
     query = files.update().where(*where, files.c.kept).values(running)
-    row = connection.execute(query.returning(files.c.id, files.c.name, files.c.sha256, files.c.source, files.c.dataset)).one_or_none()
+    row = connection.execute(query.returning(*_CLAIMED)).one_or_none()
     if row is None:
         return None
     connection.execute(
         claims.insert(), {"token": token, "file_id": row.id, "holder": claimer.holder, "claimed_at": now(), "renewed_at": now()}
     )
-    return Claim(row.id, token, row.name, row.sha256, row.source, row.dataset)
+    return Claim(row.id, token, row.name, row.sha256, row.source, row.dataset, row.options)
+
+
+_CLAIMED = (files.c.id, files.c.name, files.c.sha256, files.c.source, files.c.dataset, files.c.options)
 
 
 def renew(connection: sa.Connection, progress: dict[str, float | None]) -> None:

@@ -70,6 +70,7 @@ files = sa.Table(
     sa.Column("received_at", Instant, nullable=False),
     sa.Column("started_at", Instant),
     sa.Column("finished_at", Instant),
+    sa.Column("options", sa.JSON(none_as_null=True)),  # the correction record, without a password
     sa.Index("levelpool_files_status", "status", "id"),
     sa.Index("levelpool_files_sha256", "sha256"),
     sa.Index("levelpool_files_origin", "origin"),
@@ -95,7 +96,7 @@ datasets = sa.Table(
     sa.Column("id", Id, primary_key=True),
     sa.Column("name", sa.Text, nullable=False, unique=True),  # of its table, too
     sa.Column("key", sa.JSON(none_as_null=True)),  # column names; None: no key
-    sa.Column("policy", sa.Text, nullable=False),  # of quarantine: "row" or "cell"
+    sa.Column("policy", sa.Text, nullable=False),  # of quarantine: "row", "cell" or "error"
     sa.Column("created_by", Id, sa.ForeignKey("levelpool_files.id")),
     sa.Column("created_at", Instant, nullable=False),
     sqlite_autoincrement=True,

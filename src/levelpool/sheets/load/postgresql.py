@@ -113,4 +113,6 @@ def _declared(column: StoredColumn) -> str:
 def _retype(before: StoredColumn, after: StoredColumn) -> str:
     name = quote(before.name)
     value = name if before.filled else "NULL"
+    if before.filled and (before.type, after.type) == (ColumnType.TIMESTAMP, ColumnType.TEXT):
+        value = f"replace({name}::text, ' ', 'T')"  # ISO 8601, as everywhere
     return f"ALTER COLUMN {name} TYPE {after.storage} USING {value}::{after.storage}"

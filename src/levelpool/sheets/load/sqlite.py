@@ -134,9 +134,14 @@ def _converted(before: StoredColumn, after: StoredColumn) -> str:
     name = quote(before.name)
     if before.type is ColumnType.DATE and after.type is ColumnType.TIMESTAMP:
         return f"{name} || 'T00:00:00'"
-    if after.storage == NUMERIC_TEXT and before.type is ColumnType.NUMERIC and before.even_scale:
+    if after.storage in {NUMERIC_TEXT, "TEXT"} and before.storage == "NUMERIC" and before.even_scale:
         return f"CASE WHEN {name} IS NOT NULL THEN printf('%.{before.scale}f', {name}) END"
-    if after.storage == NUMERIC_TEXT:
+    if after.type is ColumnType.TEXT and before.type is ColumnType.BOOLEAN:
+        return f"CASE {name} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"
+    if after.type is ColumnType.TEXT and before.type is ColumnType.DOUBLE:
+        # SQLite writes 15 digits, which may be too few to be the same number again.
+        return f"CASE WHEN CAST(CAST({name} AS TEXT) AS REAL) = {name} THEN CAST({name} AS TEXT) ELSE printf('%.17g', {name}) END"
+    if after.storage in {NUMERIC_TEXT, "TEXT"} and before.filled:
         return f"CAST({name} AS TEXT)"
     return name if before.filled else "NULL"
 

@@ -55,6 +55,58 @@ def is_compiled_sum(tokens: bytes) -> bool:
     return last[0] in _CALLS and (last[2] | last[3] << 8) & 0x7FFF in _SUMS
 
 
+_FORMULA, _SHARED, _END = 0x0006, 0x04BC, 0x000A
+_BEGINNINGS = {0x0009, 0x0209, 0x0409, 0x0809}  # of a sheet, and of a chart within one
+_RECORD = struct.Struct("<HH")
+_CELL = struct.Struct("<HH")
+_NAMES_SHARED = 0x01
+
+
+def sums_of_sheet(data: bytes, start: int) -> dict[int, set[int]]:
+    """
+    The cells of one sheet of a BIFF5 or BIFF8 stream whose formula is a sum, by 0-based row; *start* is where the sheet begins ([MS-XLS] 2.4.127).
+
+    Cells that share a formula only name the cell where it stands. What is cut off or nonsense ends the walk: it only tells sums, not values.
+    """
+    sums: dict[int, set[int]] = {}
+    shared: set[tuple[int, int]] = set()  # where a shared sum stands
+    naming: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    cell = (0, 0)
+    depth = 0
+    position, end = start, len(data)
+    while position + 4 <= end:
+        kind, size = _RECORD.unpack_from(data, position)
+        position += 4
+        if kind == _FORMULA and size > 22:
+            cell = _CELL.unpack_from(data, position)
+            tokens = _tokens(data, position, 20, size)
+            if tokens[:1] == bytes([_NAMES_SHARED]) and len(tokens) >= 5:
+                naming.append((cell, _CELL.unpack_from(tokens, 1)))
+            elif is_compiled_sum(tokens):
+                sums.setdefault(cell[0], set()).add(cell[1])
+        elif kind == _SHARED and size > 10:
+            if is_compiled_sum(_tokens(data, position, 8, size)):
+                shared.add(cell)
+        elif kind in _BEGINNINGS:
+            depth += 1
+        elif kind == _END:
+            depth -= 1
+            if depth <= 0:
+                break
+        position += size
+    for (row, column), base in naming:
+        if base in shared:
+            sums.setdefault(row, set()).add(column)
+    return sums
+
+
+def _tokens(data: bytes, position: int, offset: int, size: int) -> bytes:
+    """The compiled formula of a record: two bytes of length at *offset*, then the tokens."""
+    (length,) = struct.unpack_from("<H", data, position + offset)
+    first = position + offset + 2
+    return bytes(data[first : min(first + length, position + size)])
+
+
 def records12(blocks: Iterable[bytes], meter: Meter) -> Iterator[tuple[int, bytes]]:
     """
     The records of a part of an .xlsb workbook: number and content ([MS-XLSB] 2.1.4).

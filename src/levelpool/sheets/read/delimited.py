@@ -23,7 +23,7 @@ def read_delimited(source: Source) -> Workbook:
     delimiter = source.options.delimiter or directive or detect_delimiter(_filled_lines(source, encoding.name)).character
     with _long_fields(source.meter.limits.max_cell_characters):
         try:
-            sheet = _read_sheet(source, encoding.name, delimiter, directive=directive, quoted=True)
+            sheet = _read_sheet(source, encoding.name, delimiter, directive=directive, quoted=source.options.quote != "")
         except _UnbalancedQuotes:
             sheet = _read_sheet(source, encoding.name, delimiter, directive=directive, quoted=False)
     remarks = () if encoding.certain else (f"the file does not say its encoding; {encoding.name} fits its text best",)
@@ -44,7 +44,7 @@ def _read_sheet(source: Source, encoding: str, delimiter: str, *, directive: str
     builder = SheetBuilder(source, _sheet_name(source.name), 0)
     if directive:
         builder.remark(f"the first line only names the delimiter {directive!r}")
-    if not quoted:
+    if not quoted and source.options.quote != "":
         builder.remark('quotation marks (") do not pair up: they are read as ordinary characters')
     for number, record in enumerate(_records(source, encoding, delimiter, quoted=quoted), start=1):
         if number == 1 and directive:
@@ -101,7 +101,8 @@ def _records(source: Source, encoding: str, delimiter: str, *, quoted: bool) -> 
             # The reader asks for one more line in the midst of a record: a quoted field is still open.
             raise _UnbalancedQuotes
 
-    reader = csv.reader(watched(), delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+    mark = source.options.quote or '"'
+    reader = csv.reader(watched(), delimiter=delimiter, quotechar=mark, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
     while True:
         fed = 0
         try:

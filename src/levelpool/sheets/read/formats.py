@@ -26,6 +26,8 @@ class Format(StrEnum):
     XML2003 = "xml2003"
     HTML = "html"
     CSV = "csv"
+    PARQUET = "parquet"
+    ARROW = "arrow"  # IPC files, which Feather is
 
 
 HEAD = 1 << 16
@@ -44,12 +46,14 @@ _FOREIGN = (
     (b"BZh", "a bzip2 archive"),
     (b"\xfd7zXZ", "an xz archive"),
     (b"{\\rtf", "a rich-text document"),
-    (b"PAR1", "a Parquet file"),
-    (b"ARROW1", "an Arrow file"),
+    (b"PARE", "an encrypted Parquet file: write it without encryption"),
+    (b"FEA1", "a Feather file of the first version: write it anew"),
     (b"SQLite format 3", "a SQLite database"),
     (b"\x7fELF", "a program"),
     (b"MZ", "a program"),
 )
+
+_COLUMNAR = ((b"PAR1", Format.PARQUET), (b"ARROW1\0\0", Format.ARROW))
 
 _BIFF_BEGINNINGS = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00", b"\x09\x08\x10\x00", b"\x09\x08\x08\x00")
 
@@ -71,6 +75,9 @@ def detect_format(path: Path, meter: Meter) -> Format:
         return _compound(path, name)
     if head.startswith(_BIFF_BEGINNINGS):
         return Format.XLS
+    for beginning, format_ in _COLUMNAR:
+        if head.startswith(beginning):
+            return format_
     for beginning, kind in _FOREIGN:
         if head.startswith(beginning):
             raise NotASpreadsheet(f"{name} is not a spreadsheet: it is {kind}")

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.spool import SpoolWriter
-from levelpool.sheets.table import Batch, Box, Kind, Sheet
+from levelpool.sheets.table import Batch, Box, Declared, Kind, Sheet
 
 MAX_ROW = 1 << 31
 """No sheet of any program has this many rows; a number beyond it is nonsense or an attack."""
@@ -28,6 +28,8 @@ class ReadOptions:
     max_rows: int | None = None  # stop after so many rows of each sheet
     encoding: str | None = None  # text formats only; None: find out
     delimiter: str | None = None  # delimited text only; None: find out
+    quote: str | None = None  # delimited text only; "": quotation marks are ordinary characters; None: find out
+    password: str | None = field(default=None, repr=False)  # opens an encrypted workbook
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class SheetBuilder:
         self._meter.merge()
         self.merges.append(box)
 
-    def finish(self, *, hidden: bool = False, date1904: bool = False) -> Sheet:
+    def finish(self, *, hidden: bool = False, date1904: bool = False, declared: tuple[Declared, ...] = ()) -> Sheet:
         """The sheet, read to its end."""
         self._flush()
         return Sheet(
@@ -156,6 +158,7 @@ class SheetBuilder:
             merges=tuple(self.merges),
             hidden_rows=frozenset(self._hidden_rows),
             hidden_columns=frozenset(self.hidden_columns),
+            declared=declared,
             remarks=(*self._remarks, *self._disorder_remark()),
         )
 

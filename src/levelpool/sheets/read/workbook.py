@@ -5,11 +5,14 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from xml.parsers.expat import ExpatError
 
-from levelpool.sheets.errors import DamagedFile, EmptyFile, SheetError
+from levelpool.sheets.errors import DamagedFile, EmptyFile, EncryptedFile, SheetError
+from levelpool.sheets.read.columnar import read_arrow, read_parquet
 from levelpool.sheets.read.delimited import read_delimited
+from levelpool.sheets.read.encrypted import open_encrypted
 from levelpool.sheets.read.formats import Format, detect_format
 from levelpool.sheets.read.html import read_html
 from levelpool.sheets.read.limits import Limits, Meter
@@ -30,6 +33,8 @@ _READERS: dict[Format, Callable[[Source], Workbook]] = {
     Format.XML2003: read_xml2003,
     Format.HTML: read_html,
     Format.CSV: read_delimited,
+    Format.PARQUET: read_parquet,
+    Format.ARROW: read_arrow,
 }
 
 _BROKEN = (
@@ -68,12 +73,37 @@ def read_workbook(
     with ExitStack() as opened:
         source = Source(path, shown, folder, meter, options or ReadOptions(), progress or _ignore, opened)
         try:
-            workbook = _READERS[detect_format(path, meter)](source)
+            workbook = _read(source)
+        except EncryptedFile as error:
+            workbook = _read_encrypted(source, error)
         except _BROKEN as error:
-            raise DamagedFile(f"{shown} is damaged ({_reason(error)}): export it again") from error
+            raise _damaged(shown, error) from error
     _refuse_empty(workbook, source)
     source.progress(1.0)
     return workbook
+
+
+def _read(source: Source) -> Workbook:
+    return _READERS[detect_format(source.path, source.meter)](source)
+
+
+def _read_encrypted(source: Source, found: EncryptedFile) -> Workbook:
+    """Open the file beside its spool, where nobody else can look, and read what comes out."""
+    if zipfile.is_zipfile(source.path):
+        # OpenDocument encrypts its parts one by one, and nothing here opens them.
+        raise found
+    opened = source.folder / "opened"
+    remark = open_encrypted(source.path, opened, name=source.name, password=source.options.password)
+    try:
+        source.meter.file(opened.stat().st_size)
+        workbook = _read(replace(source, path=opened))
+    except _BROKEN as error:
+        raise _damaged(source.name, error) from error
+    return replace(workbook, remarks=(remark, *workbook.remarks))
+
+
+def _damaged(name: str, error: BaseException) -> DamagedFile:
+    return DamagedFile(f"{name} is damaged ({_reason(error)}): export it again")
 
 
 def _refuse_empty(workbook: Workbook, source: Source) -> None:

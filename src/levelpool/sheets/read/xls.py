@@ -1,10 +1,12 @@
 """Old binary workbooks (.xls) through xlrd, its only door; calamine helps out where xlrd does not get through."""
 
 import io
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from levelpool.sheets.errors import EncryptedFile, SheetError
+from levelpool.sheets.read.biff import sums_of_sheet
 from levelpool.sheets.read.calamine import read_with_calamine
 from levelpool.sheets.read.number_formats import GENERAL, number_text
 from levelpool.sheets.read.source import SheetBuilder, Source
@@ -31,7 +33,7 @@ def read_xls(source: Source) -> Workbook:
     """
     Read every sheet to its end: kinds, shortest exact numbers, number formats, merged areas, hidden rows, columns and sheets.
 
-    xlrd holds a sheet in memory and does not tell formulas from values, so no sum is flagged.
+    xlrd holds a sheet in memory and does not tell formulas from values: which cells are sums is read from its stream once more.
     """
     try:
         import xlrd  # noqa: PLC0415  (an optional library, behind its door)
@@ -66,8 +68,8 @@ def _read(xlrd: Any, source: Source, way: _Way) -> Workbook:
                 sheets.append(_read_sheet(book, position, source))
             book.unload_sheet(position)
             source.progress((position + 1) / book.nsheets)
-    remarks = ("sums are not told from other numbers by this route",)
-    return Workbook(format="xls", sheets=tuple(sheets), reader="xlrd", remarks=(*remarks, way.remark) if way.remark else remarks)
+    remarks = [_NO_SUMS] if book.biff_version not in _WITH_SUMS else []
+    return Workbook(format="xls", sheets=tuple(sheets), reader="xlrd", remarks=(*remarks, *([way.remark] if way.remark else [])))
 
 
 def _read_sheet(book: Any, position: int, source: Source) -> Sheet:
@@ -77,11 +79,22 @@ def _read_sheet(book: Any, position: int, source: Source) -> Sheet:
         builder.merge(Box(top + 1, left, bottom, right - 1))
     builder.hidden_columns.update(column for column, info in sheet.colinfo_map.items() if info.hidden)
     formats = _number_kinds(book)
+    sums = _sums(book, position)
     for row in range(sheet.nrows):
-        _add_row(builder, sheet, row, formats)
+        _add_row(builder, sheet, row, formats, sums.get(row, ()))
         if not builder.complete:
             break
     return builder.finish(hidden=sheet.visibility != 0, date1904=bool(book.datemode))
+
+
+_WITH_SUMS = {50, 70, 80}
+_NO_SUMS = "sums are not told from other numbers in a workbook of this age"
+
+
+def _sums(book: Any, position: int) -> Mapping[int, Collection[int]]:
+    """The columns of sums by 0-based row."""
+    # xlrd knows where a sheet begins, and keeps it to itself.
+    return sums_of_sheet(book.mem, book._sh_abs_posn[position]) if book.biff_version in _WITH_SUMS else {}  # noqa: SLF001
 
 
 def _number_kinds(book: Any) -> list[Kind]:
@@ -92,7 +105,7 @@ def _number_kinds(book: Any) -> list[Kind]:
     return [NUMBER if code in {GENERAL, ""} else NUMBER + code for code in codes]
 
 
-def _add_row(builder: SheetBuilder, sheet: Any, row: int, formats: list[Kind]) -> None:
+def _add_row(builder: SheetBuilder, sheet: Any, row: int, formats: list[Kind], sums: Collection[int]) -> None:
     cells: list[str | None] = []
     kinds: list[Kind | None] = []
     for column, (type_, value) in enumerate(zip(sheet.row_types(row), sheet.row_values(row), strict=True)):
@@ -106,7 +119,7 @@ def _add_row(builder: SheetBuilder, sheet: Any, row: int, formats: list[Kind]) -
         cells.append(text)
         kinds.append(kind)
     info = sheet.rowinfo_map.get(row)
-    builder.add(row + 1, cells, kinds, hidden=info is not None and bool(info.hidden))
+    builder.add(row + 1, cells, kinds, sums, hidden=info is not None and bool(info.hidden))
 
 
 _TEXT, _NUMBER, _DATE, _BOOLEAN, _ERROR = 1, 2, 3, 4, 5

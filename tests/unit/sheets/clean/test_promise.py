@@ -1,5 +1,6 @@
 """The promise, held against tables that nobody thought of: each cell is a value that renders back, in quarantine, or outside."""
 
+from collections import Counter
 from datetime import date, datetime, time
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from handmade import account, make_sheet
 from levelpool.sheets.clean.dates import render_date, serial_family, serial_of, serial_text
 from levelpool.sheets.clean.numbers import render_number
+from levelpool.sheets.clean.plans import plan_sheet
 from levelpool.sheets.clean.rows import clean_rows
 from levelpool.sheets.clean.tables import find_tables
 from levelpool.sheets.clean.values import number_text_or_raw
@@ -61,10 +63,27 @@ def _instant(value):
 
 def keep_the_promise(sheet):
     """Check every cell of the sheet; returns the account."""
+    total = CellCounts()
+    planned = plan_sheet(sheet)
+    views = {id(shown): (shown, [plan for of, plan in planned if of is shown]) for shown, _ in planned}
+    for shown, plans in views.values():
+        total += _keep_the_promise(shown, plans)
+    assert total.read == sheet.cell_count
+    assert Counter(_cells_of(sheet)) == sum((Counter(_cells_of(shown)) for shown, _ in views.values()), Counter())
+    return total
+
+
+def _cells_of(sheet):
+    for batch in sheet.batches():
+        for row, cells, kinds in batch.records():
+            yield from ((row, place, text) for place, (text, kind) in enumerate(zip(cells, kinds, strict=True)) if kind is not None)
+
+
+def _keep_the_promise(sheet, plans):
     grid = {row: (cells, kinds) for batch in sheet.batches() for row, cells, kinds in batch.records()}
     open_rows = set(grid)
     total = CellCounts()
-    for plan in find_tables(sheet):
+    for plan in plans:
         outside = {each.row for each in plan.outside}
         assert outside <= open_rows
         open_rows -= outside
@@ -79,7 +98,6 @@ def keep_the_promise(sheet):
             assert batch.cells.read == batch.cells.loaded + batch.cells.quarantined + batch.cells.outside
             total += batch.cells
     assert not open_rows
-    assert total.read == sheet.cell_count
     return total
 
 
@@ -277,3 +295,50 @@ def test_two_tables_in_one_sheet_are_found_again(one, two):
     plans = find_tables(sheet)
 
     assert [plan.box.last_row for plan in plans] == [one[2], len(one[0]) + 1 + two[2]]
+
+
+@st.composite
+def shapes(draw, names):
+    """A plain table of its own: rows of a header and records."""
+    headers = draw(st.lists(st.sampled_from(names), min_size=3, max_size=4, unique=True))
+    if not set(headers) & {"Quantity", "Amount", "Price"}:
+        headers[-1] = "Quantity"
+    count = draw(st.integers(3, 9))
+    return [headers, *([draw(COLUMNS[header]) for header in headers] for _ in range(count))]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), st.lists(shapes(sorted(COLUMNS)), min_size=2, max_size=4), st.integers(1, 9))
+def test_tables_beside_each_other_are_found_again(data, tables, size):
+    """Up to four tables side by side, each with a title of its own or lower than the one before: each is found where it was put."""
+    grid = {}
+    boxes = []
+    left = data.draw(st.integers(0, 2))
+    tops = data.draw(st.lists(st.integers(2, 6), min_size=len(tables), max_size=len(tables), unique=True))
+    for table, top in zip(tables, tops, strict=True):
+        grid.update({(top + number, left + place): cell for number, row in enumerate(table) for place, cell in enumerate(row)})
+        boxes.append((top, left, top + len(table) - 1, left + len(table[0]) - 1))
+        left += len(table[0]) + data.draw(st.integers(1, 3))
+    rows = [[grid.get((row, column)) for column in range(left)] for row in range(1, max(box[2] for box in boxes) + 1)]
+    sheet = make_sheet(rows, batch_rows=size)
+
+    found = [plan for _, plan in plan_sheet(sheet) if plan.columns]
+
+    shown = [(plan.box.first_row, plan.box.first_column, plan.box.last_row, plan.box.last_column) for plan in found]
+    assert sorted(shown) == sorted(boxes)
+    assert all("side by side" in plan.reasons[0] for plan in found)
+    keep_the_promise(sheet)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), shapes(["Order No", "Quantity", "Price", "Amount", "Date", "City", "Active"]), st.integers(1, 9))
+def test_an_empty_column_parts_no_table(data, table, size):
+    """A table in which a column is empty, or in which cells are missing here and there, stays one."""
+    place = data.draw(st.integers(1, len(table[0]) - 1))
+    holes = data.draw(st.sets(st.tuples(st.integers(1, len(table) - 1), st.integers(1, len(table[0]) - 1)), max_size=3))
+    records = [[None if (number, column) in holes else cell for column, cell in enumerate(row)] for number, row in enumerate(table)]
+    sheet = make_sheet([[*row[:place], None, *row[place:]] for row in records], batch_rows=size)
+
+    (found,) = [plan for _, plan in plan_sheet(sheet) if plan.columns]
+
+    assert (found.box.first_row, found.box.last_row) == (1, len(table))

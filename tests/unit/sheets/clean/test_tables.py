@@ -4,6 +4,7 @@ import pytest
 
 from handmade import account, make_sheet
 from levelpool.sheets.clean.options import ColumnOptions, TableOptions
+from levelpool.sheets.clean.plans import plan_sheet
 from levelpool.sheets.clean.rows import clean_rows
 from levelpool.sheets.clean.tables import dataset_names, find_tables
 from levelpool.sheets.table import Box, ColumnType
@@ -285,15 +286,107 @@ def test_a_person_may_name_and_type_a_column():
     assert plan.columns[2].type == ColumnType.TEXT
 
 
-def test_rows_that_are_said_to_be_left_out_stand_outside():
-    """Rows outside of the given rows are accounted for."""
-    sheet = make_sheet([["x", "y"], *ORDERS, ["z", "z", "z"]])
-    options = TableOptions(first_row=2, last_row=5)
+def test_what_lies_beside_the_box_is_left_out():
+    """Cells outside of the given box are accounted for, also those in the rows of the table."""
+    sheet = make_sheet([["x", "y"], *([*row, "note"] for row in ORDERS), ["z", "z", "z"]])
 
-    (plan,) = find_tables(sheet, options)
+    (_, plan), (rest, aside) = plan_sheet(sheet, TableOptions(box="A2:C5"))
 
-    assert reasons(plan) == {1: "left out", 2: "header", 6: "left out"}
-    assert account(sheet, options=options).loaded == 9
+    assert reasons(plan) == {2: "header"}
+    assert [column.header for column in plan.columns] == ["Order", "City", "Amount"]
+    assert rest.cell_count == 9
+    assert {each.reason for each in aside.outside} == {"left out"}
+    assert account(sheet, box="A2:C5").loaded == 9
+    assert account(sheet, box="B:B").outside == 15
+
+
+def test_hidden_rows_are_left_out_on_request():
+    """They are data unless somebody says otherwise, and then they stand outside with their own reason."""
+    sheet = make_sheet(ORDERS, hidden_rows=frozenset({3}))
+
+    assert account(sheet).loaded == 9
+    (_, plan), (_, aside) = plan_sheet(sheet, TableOptions(hidden_rows=False))
+    assert (plan.box.last_row, [each.reason for each in aside.outside]) == (4, ["hidden"])
+    assert account(sheet, hidden_rows=False).loaded == 6
+
+
+def test_several_given_header_rows_are_joined():
+    """A person may say where the header begins and where it ends."""
+    sheet = make_sheet([["Shop"], ["2024", None, "2025"], ["Q1", "Q2", "Q1"], [1, 2, 3], [4, 5, 6]])
+
+    (plan,) = find_tables(sheet, TableOptions(header_from=1, header=2))
+
+    assert [column.header for column in plan.columns] == ["2024 / Q1", "2024 / Q2", "2025 / Q1"]
+
+
+def test_what_no_row_decides_a_person_may_say_for_all_columns():
+    """Day first and a decimal comma hold where the values leave it open, and nowhere else."""
+    sheet = make_sheet([["id", "when", "sum", "made"], *([n, "03/04/2026", "1,234", "04/27/2026"] for n in range(3))])
+
+    (plan,) = find_tables(sheet, TableOptions(day_first=True, decimal=","))
+
+    assert [column.notation.date_form for column in plan.columns] == ["", "%d/%m/%Y", "", "%m/%d/%Y"]
+    assert "as was said" in plan.columns[1].why
+    assert (plan.columns[2].type, plan.columns[2].notation.decimal) == (ColumnType.NUMERIC, ",")
+
+
+def test_a_column_is_named_by_its_letter_too():
+    """Where a header is empty or long, the letter of the sheet says which column is meant."""
+    (plan,) = find_tables(make_sheet(ORDERS), TableOptions(columns=(ColumnOptions(header="B", name="town"),)))
+
+    assert [column.name for column in plan.columns] == ["order", "town", "amount"]
+
+
+SIDE_BY_SIDE = [
+    ["Name", "Score", None, "Name", "Score"],
+    ["Anna", 3, None, "Bob", 5],
+    ["Cleo", 4, None, "Dan", 1],
+]
+
+
+def test_tables_side_by_side_are_told_apart_with_a_reason():
+    """The same names on both sides, other header rows, or another end: each says that these are two tables."""
+    (_, left), (_, right) = plan_sheet(make_sheet(SIDE_BY_SIDE))
+
+    assert [column.position for column in left.columns] == [0, 1]
+    assert [column.position for column in right.columns] == [3, 4]
+    assert left.reasons[0] == "tables stand side by side, parted by the blank column C: both have a column 'Name'"
+    assert dataset_names("scores", [left, right]) == ("scores", "scores")
+
+    longer = [["Item", "Price", None, "Region", "Sales"], *([f"i{n}", n, None, f"r{n}", n] for n in range(3)), ["i9", 9], ["i8", 8]]
+    assert [plan.box.last_row for _, plan in plan_sheet(make_sheet(longer))] == [6, 4]
+    assert "goes on to row 6" in plan_sheet(make_sheet(longer))[0][1].reasons[0]
+
+
+def test_tables_beside_each_other_below_a_wide_one():
+    """Only the rows in which the column is blank are cut."""
+    wide = [["Order", "City", "Net", "Tax", "Gross"], ["A-1", "Graz", 1, 2, 3], ["A-2", "Cork", 4, 5, 9]]
+    found = plan_sheet(make_sheet([*wide, None, *SIDE_BY_SIDE]))
+
+    assert [(plan.box.first_row, plan.box.first_column, plan.box.last_column) for _, plan in found] == [(1, 0, 4), (5, 0, 1), (5, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["Item", "Qty", None, "Price", "Sum"], ["a", 1, None, 2, 2], ["b", 2, None, 2, 4]],
+        [["Item", "Qty", None, "Price", "Sum"], ["a", 1, None, 2, 2], ["b", 2], ["c", 3, None, 4, 12]],
+        [["Item", "Qty", None, "Price", "Sum"], ["a", 1, None, 2, 2], ["b", 2, None, 2, 4], ["Printed by the office"], ["Page 1 of 1"]],
+    ],
+    ids=["empty column", "holes", "notes"],
+)
+def test_a_table_with_an_empty_column_stays_one(rows):
+    """A blank column alone parts nothing."""
+    (found,) = plan_sheet(make_sheet(rows))
+
+    assert len(found[1].columns) == 4
+
+
+def test_blank_columns_part_nothing_on_request():
+    """A person may say that it is one table after all."""
+    (found,) = plan_sheet(make_sheet(SIDE_BY_SIDE), TableOptions(side_by_side=False))
+
+    assert [column.header for column in found[1].columns] == ["Name", "Score", "Name", "Score"]
 
 
 def test_a_sheet_without_a_cell_has_no_table():

@@ -1,0 +1,60 @@
+"""The correction record, as the command line says it: options of a command, a JSON file, and a password that stands on no command line."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.errors import OptionsRefused
+
+PASSWORD_VARIABLE = "LEVELPOOL_FILE_PASSWORD"  # noqa: S105  # the name of the variable, not its value
+
+_TAB = {"tab", "\\t"}
+
+
+def read_corrections(said: Mapping[str, Any], environ: Mapping[str, str]) -> TableOptions:
+    """
+    What was said: the JSON file first, then each option of its own over it.
+
+    The password comes from the environment, or, when it is asked for, from the terminal: a command line is seen by every user of a machine.
+    """
+    options = _of_file(said["options"]) if said["options"] else TableOptions()
+    sheet = said["sheet"]
+    given: dict[str, Any] = {
+        "sheet": sheet,
+        "box": said["box"],
+        "header": None if said["header_row"] is None else said["header_row"] - 1,
+        "no_header": said["no_header"] or None,
+        "one_table": said["one_table"] or None,
+        "side_by_side": False if said["one_table"] else None,
+        "hidden_rows": False if said["visible_only"] else None,
+        "hidden_sheets": False if said["visible_only"] else None,
+        "blanks": frozenset(said["blank"]) or None,
+        "policy": said["policy"],
+        "decimal": said["decimal"],
+        "day_first": said["day_first"],
+        "encoding": said["encoding"],
+        "delimiter": "\t" if said["delimiter"] in _TAB else said["delimiter"],
+        "password": _password(environ, asked=said["password"]),
+    }
+    return replace(options, **{name: value for name, value in given.items() if value is not None})
+
+
+def _of_file(path: Path) -> TableOptions:
+    try:
+        return TableOptions.from_json(path.read_text(encoding="utf-8"))
+    except OptionsRefused as error:
+        raise OptionsRefused(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise OptionsRefused(f"{path} is not UTF-8 text: give a JSON file, such as the `options` of levelpool inspect --json") from error
+
+
+def _password(environ: Mapping[str, str], *, asked: bool) -> str | None:
+    found = environ.get(PASSWORD_VARIABLE)
+    if found or not asked:
+        return found or None
+    answer: str = click.prompt("Password of the workbook", hide_input=True, err=True)
+    return answer

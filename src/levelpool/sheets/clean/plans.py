@@ -1,0 +1,111 @@
+"""All tables of a workbook: where each stands, what its columns are, and which dataset it goes to."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from levelpool.sheets.clean.beside import BESIDE, find_cut
+from levelpool.sheets.clean.evidence import SAMPLES
+from levelpool.sheets.clean.header import Row
+from levelpool.sheets.clean.names import column_names
+from levelpool.sheets.clean.options import TableOptions, parse_box
+from levelpool.sheets.clean.reasons import Aside
+from levelpool.sheets.clean.tables import as_said, dataset_names, find_tables
+from levelpool.sheets.clean.views import Part, Span, view
+from levelpool.sheets.table import Box, Column, Outside, Sheet, TablePlan
+
+_MOST_CUTS = 16  # tables that stand side by side in one sheet; a sheet of more is something else
+_ALL = Span(1, 0, 1 << 40, 1 << 40)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One table, the cells it is among, and its dataset; None for a plan that holds no table, only rows outside of any."""
+
+    sheet: Sheet  # perhaps a view: exactly the cells that the plan accounts for, alone or with other plans of the same view
+    plan: TablePlan
+    dataset: str | None
+
+
+def plan_tables(sheets: Iterable[Sheet], dataset: str, options: TableOptions = TableOptions()) -> tuple[Planned, ...]:  # noqa: B008  # frozen
+    """The tables of all these sheets, in order; every non-blank cell is data, header or outside of exactly one of them."""
+    found = [pair for sheet in sheets for pair in plan_sheet(sheet, options)]
+    names = iter(dataset_names(dataset, [plan for _, plan in found if plan.columns]))
+    return tuple(Planned(sheet, plan, next(names) if plan.columns else None) for sheet, plan in found)
+
+
+def plan_sheet(sheet: Sheet, options: TableOptions = TableOptions()) -> tuple[tuple[Sheet, TablePlan], ...]:  # noqa: B008  # frozen
+    """The tables of one sheet, each with the view of the sheet that it is the plan of; they are numbered through."""
+    if sheet.declared:
+        return ((sheet, _as_declared(sheet, options)),)
+    inside, rest = _as_asked(sheet, options)
+    found = _tables_of(inside, options, _MOST_CUTS if options.side_by_side and options.box is None else 0)
+    found.sort(key=lambda pair: (pair[1].box.first_row, pair[1].box.first_column))
+    if rest is not None:
+        found.append((rest, _left_out(rest)))
+    return tuple((shown, replace(plan, position=position)) for position, (shown, plan) in enumerate(found))
+
+
+def _as_declared(sheet: Sheet, options: TableOptions) -> TablePlan:
+    """The one table of a sheet whose file says what its columns are."""
+    names = column_names(each.header for each in sheet.declared)
+    columns = tuple(
+        as_said(Column(name, each.header, place, each.type, why=each.why, digits=each.digits, scale=each.scale, samples=shown), options)
+        for place, (name, each, shown) in enumerate(zip(names, sheet.declared, _samples(sheet), strict=True))
+    )
+    box = Box(1, 0, max(sheet.row_count, 1), len(columns) - 1)
+    return TablePlan(sheet.name, 0, box, (), columns, reasons=("the file says what its columns are: every row is data",))
+
+
+def _samples(sheet: Sheet) -> list[tuple[str, ...]]:
+    """The first few texts of each column; a look at the whole sheet where a column begins with blanks."""
+    samples: list[list[str]] = [[] for _ in sheet.declared]
+    for batch in sheet.batches():
+        for place, cells in enumerate(batch.columns):
+            if len(samples[place]) < SAMPLES:
+                fresh = (text for text in dict.fromkeys(cells.texts) if text is not None and text not in samples[place])
+                samples[place] += islice(fresh, SAMPLES - len(samples[place]))
+        if all(samples):
+            break
+    return [tuple(each[:200] for each in texts) for texts in samples]
+
+
+def _as_asked(sheet: Sheet, options: TableOptions) -> tuple[Sheet, Sheet | None]:
+    """What a person wants of the sheet, and the rest of it."""
+    without = frozenset() if options.hidden_rows else sheet.hidden_rows
+    if options.box is None and not without:
+        return sheet, None
+    part = Part(parse_box(options.box) if options.box else _ALL, without)
+    rest = view(sheet, replace(part, rest=True))
+    return view(sheet, part), rest if rest.cell_count else None
+
+
+def _left_out(rest: Sheet) -> TablePlan:
+    """A plan that sets everything aside."""
+    outside = tuple(
+        Outside(row, (Aside.HIDDEN if row in rest.hidden_rows else Aside.LEFT_OUT).value, Row(row, texts, kinds).texts())
+        for batch in rest.batches()
+        for row, texts, kinds in batch.records()
+    )
+    reason = f"{rest.cell_count} cells in {rest.row_count} rows are left out, as asked"
+    return TablePlan(rest.name, 0, Box(0, 0, 0, 0), (), (), outside, rest.hidden, (reason,))
+
+
+def _tables_of(sheet: Sheet, options: TableOptions, cuts: int) -> list[tuple[Sheet, TablePlan]]:
+    """The tables below each other, and, where a blank column parts two tables, those of each part."""
+    plans = find_tables(sheet, options)
+    cut = find_cut(sheet, plans) if cuts else None
+    if cut is None:
+        return [(sheet, plan) for plan in plans]
+    found: list[tuple[Sheet, TablePlan]] = []
+    for number, span in enumerate(cut.spans()):
+        part = view(sheet, Part(span))
+        if part.cell_count:
+            beside = number in {1, 2}
+            found += [(shown, _because(plan, cut.why) if beside else plan) for shown, plan in _tables_of(part, options, cuts - 1)]
+    return found
+
+
+def _because(plan: TablePlan, why: str) -> TablePlan:
+    known = any(reason.startswith(BESIDE) for reason in plan.reasons)
+    return plan if known or not plan.columns else replace(plan, reasons=(why, *plan.reasons))

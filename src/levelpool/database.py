@@ -9,6 +9,8 @@ PostgreSQL: psycopg 3, a connect timeout, a statement timeout, an application na
 """
 
 import re
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -271,10 +273,24 @@ def _prepare_sqlite(connection: Any, _entry: object) -> None:
     cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _switch_to_wal(cursor)
     cursor.close()
     # The driver's own BEGIN comes late and is deferred: we begin ourselves.
     connection.isolation_level = None
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    # For the switch a new file must belong to one connection alone, and for that SQLite does not wait, whatever its busy timeout is.
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _begin_sqlite(

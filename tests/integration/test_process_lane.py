@@ -5,9 +5,12 @@ import contextlib
 import gc
 import logging
 import os
+import threading
+from pathlib import Path
 
 import pytest
 
+import imported_late
 import lane_tasks
 from levelpool import (
     ExecutorManager,
@@ -17,6 +20,7 @@ from levelpool import (
     ResultNotPicklable,
     ResultTooLarge,
     TaskNotPicklable,
+    TaskRefused,
     TaskTimeout,
     WorkerDied,
 )
@@ -27,6 +31,12 @@ from processes import descriptors, is_gone, running_pid, until
 async def manager():
     async with ExecutorManager(cpu_workers=2, io_workers=2) as made:
         yield made
+
+
+def large_mappings():
+    """How many memory files of more than a page are mapped here."""
+    spans = [line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines() if "memfd:levelpool" in line]
+    return sum(int(end, 16) - int(start, 16) > 4096 for start, end in spans)
 
 
 async def test_call_brings_its_result(manager):
@@ -165,6 +175,56 @@ async def test_progress_reaches_the_caller(manager):
     await manager.with_options(on_progress=lambda *report: seen.append(report)).run_cpu_intensive(lane_tasks.report, 100)
 
     assert seen[-1] == (100, 100, "step")
+
+
+async def test_context_variable_waits_for_its_module(manager):
+    """A variable of a module that the call itself imports has the caller's value, once; the next call has its own."""
+    token = imported_late.TENANT.set("acme")
+    try:
+        assert await manager.run_cpu_intensive(lane_tasks.read_late_module) == "acme"
+    finally:
+        imported_late.TENANT.reset(token)
+
+    assert await manager.run_cpu_intensive(lane_tasks.read_late_module) == "nobody"
+
+
+async def test_kernel_would_pick_the_worker_first(manager):
+    """When the machine runs out of memory, a worker is the likelier victim than this process."""
+    ours = lane_tasks.read_text("/proc/self/oom_score_adj")
+
+    assert int(await manager.run_cpu_intensive(lane_tasks.read_text, "/proc/self/oom_score_adj")) > int(ours)
+
+
+async def test_call_that_kills_one_worker_after_another_is_refused(tmp_path):
+    """After two deaths the same call with the same arguments is refused, with the time to wait; other arguments are not."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, max_kills=2) as manager:
+        for _ in range(2):
+            with pytest.raises(WorkerDied):
+                await manager.run_cpu_intensive(lane_tasks.die_if_told, str(tmp_path / "absent"))
+        with pytest.raises(TaskRefused, match="has killed 2 workers in a row") as refused:
+            await manager.run_cpu_intensive(lane_tasks.die_if_told, str(tmp_path / "absent"))
+
+        assert 55 < refused.value.retry_after <= 60
+        assert await manager.run_cpu_intensive(lane_tasks.die_if_told, str(tmp_path)) == "survived"
+        assert manager.stats().cpu.refused == 1
+
+
+async def test_dropping_a_large_array_frees_its_memory_elsewhere(manager):
+    """The last user of a large result may be the loop: the memory is given back by a helper thread, and it is given back."""
+    array = await manager.run_cpu_intensive(lane_tasks.return_array, 64 << 20)
+    array += 1
+    view = array
+    while not isinstance(view, memoryview):
+        view = view.base
+    memory, freed_in = view.obj, []
+    free = memory.free
+    memory.free = lambda unmap: free(lambda: (unmap(), freed_in.append(threading.current_thread().name)))
+    assert large_mappings() == 1
+    del array, view, memory
+
+    await until(lambda: freed_in)
+    assert freed_in[0].startswith("levelpool-cpu-chores")
+    assert large_mappings() == 0
 
 
 async def test_context_variable_travels_in_and_not_back(manager):

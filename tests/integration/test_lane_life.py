@@ -142,6 +142,38 @@ def test_owner_loop_closes_under_a_thread(tmp_path):
     assert run(tmp_path, program) == ("slept\n5\n", "", 0)
 
 
+def test_many_loops_and_threads_at_once(tmp_path):
+    """Four threads with loops of their own, four without, and one manager: each gets its own answers, and stopping works in each."""
+    program = """
+    manager = ExecutorManager(cpu_workers=2, io_workers=2)
+    answers = []
+
+    async def call(number):
+        results = await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.add, number, i) for i in range(100)])
+        try:
+            async with asyncio.timeout(0.2):
+                await manager.run_cpu_intensive(lane_tasks.sleep, 60)
+        except TimeoutError:
+            results.append(number)
+        return results
+
+    def with_a_loop(number):
+        answers.append(asyncio.run(call(number)) == [number + i for i in range(100)] + [number])
+
+    def without(number):
+        answers.append(list(manager.cpu_executor.map(lane_tasks.add, [number] * 100, range(100))) == [number + i for i in range(100)])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4) for work in (with_a_loop, without)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(answers == [True] * 8, manager.stats().cpu.cancelled)
+    manager.shutdown()
+    """
+    assert run(tmp_path, program) == ("True 4\n", "", 0)
+
+
 def test_second_run_after_calls_were_left_behind(tmp_path):
     """`asyncio.run` ends with calls under way: they are cancelled, their workers are gone, and the next run finds a whole lane."""
     program = """

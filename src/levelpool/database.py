@@ -35,12 +35,13 @@ from levelpool.connections import (
 from levelpool.errors import DatabaseError
 from levelpool.pools import PoolAccount, PoolStats, pool_stats
 from levelpool.settings import Settings
-from levelpool.sizing import Sizes, size
+from levelpool.sizing import Sizes, share_connections, size
 
 __all__ = [
     "PoolStats",
     "ServerConnections",
     "check_connection",
+    "check_room",
     "create_async_engine",
     "create_engine",
     "open_connection",
@@ -168,6 +169,13 @@ def read_server_connections(connection: sa.Connection) -> ServerConnections | No
         return None
     ours = budget_of(connection.engine.url).names
     return count_server_connections(connection.exec_driver_sql(SERVER_CONNECTIONS).fetchall(), ours)
+
+
+def check_room(connection: sa.Connection, sizes: Sizes) -> None:
+    """Raise `DatabaseError`, with the sum, when the server of *connection* has not one connection for each web worker of *sizes*."""
+    server = read_server_connections(connection)
+    if server is not None:
+        share_connections(sizes, server.limits())
 
 
 # ---------------------------------------------------------------- how a URL becomes arguments

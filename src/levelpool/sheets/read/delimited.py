@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,15 +47,33 @@ def _read_sheet(source: Source, encoding: str, delimiter: str, *, directive: str
         builder.remark(f"the first line only names the delimiter {directive!r}")
     if not quoted and source.options.quote != "":
         builder.remark('quotation marks (") do not pair up: they are read as ordinary characters')
-    for number, record in enumerate(_records(source, encoding, delimiter, quoted=quoted), start=1):
+    as_text = 0
+    for number, (record, has_formula) in enumerate(_records(source, encoding, delimiter, quoted=quoted), start=1):
         if number == 1 and directive:
             continue
+        if has_formula:
+            as_text += _without_formulas(record)
         if builder.full:
             builder.complete = False
             break
         kinds: list[Kind | None] = [TEXT if field else None for field in record]
         builder.add(number, [field or None for field in record], kinds)
+    if as_text:
+        builder.remark(f'{as_text} cells are written as ="…", which keeps digits from becoming a number: the text between counts')
     return builder.finish()
+
+
+def _without_formulas(record: list[str]) -> int:
+    """Replace each field ="0123", as marketplaces write a text of digits, by the text that every spreadsheet program shows; returns how many."""
+    count = 0
+    for place, field in enumerate(record):
+        if found := _TEXT_FORMULA.fullmatch(field):
+            record[place] = found[1].replace('""', '"')
+            count += 1
+    return count
+
+
+_TEXT_FORMULA = re.compile('="((?:[^"]|"")*)"')
 
 
 def _sheet_name(file_name: str) -> str:
@@ -88,14 +107,17 @@ def _directive(source: Source, encoding: str) -> str | None:
     return first[4:] if first[:4].lower() == "sep=" and first[4:] in DELIMITERS else None
 
 
-def _records(source: Source, encoding: str, delimiter: str, *, quoted: bool) -> Iterator[list[str]]:
-    """The records of the file; raises `_UnbalancedQuotes` when *quoted* and a quoted field does not end."""
+def _records(source: Source, encoding: str, delimiter: str, *, quoted: bool) -> Iterator[tuple[list[str], bool]]:
+    """The records of the file, each with whether a field may be a formula; raises `_UnbalancedQuotes` when *quoted* and a quoted field does not end."""
     fed = 0
+    has_formula = False
 
     def watched() -> Iterator[str]:
-        nonlocal fed
+        nonlocal fed, has_formula
         for line in _lines(source, encoding):
             fed += 1
+            if '="' in line:
+                has_formula = True
             yield line
         if quoted and fed:
             # The reader asks for one more line in the midst of a record: a quoted field is still open.
@@ -105,8 +127,10 @@ def _records(source: Source, encoding: str, delimiter: str, *, quoted: bool) -> 
     reader = csv.reader(watched(), delimiter=delimiter, quotechar=mark, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
     while True:
         fed = 0
+        has_formula = False
         try:
-            yield next(reader)
+            record = next(reader)
+            yield record, has_formula
         except StopIteration:
             return
         except csv.Error:

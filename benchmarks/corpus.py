@@ -134,7 +134,9 @@ def _read_ours(path: Path) -> dict[str, object]:
         except SheetError as error:
             return {"end": "refused", "sentence": str(error)}
         # Empty texts do not count, because no peer tells them from blanks.
-        cells = sum(1 for sheet in workbook.sheets for batch in sheet.batches() for row in batch.cells for text in row if text)
+        cells = sum(
+            1 for sheet in workbook.sheets for batch in sheet.batches() for column in batch.columns for text in column.texts if text
+        )
     return {"end": "read", "cells": cells}
 
 

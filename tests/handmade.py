@@ -38,7 +38,7 @@ def make_sheet(
             kinds.append([kind for _, kind in pairs])
     formulas = {row: frozenset(columns) for row, columns in (sums or {}).items()}
     batches = [
-        Batch(numbers[at : at + batch_rows], cells[at : at + batch_rows], kinds[at : at + batch_rows], formulas)
+        Batch.of_rows(numbers[at : at + batch_rows], cells[at : at + batch_rows], kinds[at : at + batch_rows], formulas)
         for at in range(0, len(numbers), batch_rows)
     ]
     count = sum(len(row) - row.count(None) for row in kinds)

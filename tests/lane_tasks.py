@@ -45,8 +45,10 @@ def sleep(seconds, value=None):
     return value
 
 
-def spin_in_c():
-    """One C call that never gives the interpreter lock away."""
+def spin_in_c(path=None):
+    """One C call that never gives the interpreter lock away; *path* is made when it begins."""
+    if path:
+        Path(path).touch()
     return sum(range(10**10))
 
 
@@ -66,6 +68,16 @@ def leave(code):
 
 def kill_self(number):
     os.kill(os.getpid(), number)
+
+
+def crash_in_c():
+    """A real segmentation fault."""
+    ctypes.string_at(0)
+
+
+def abort():
+    """What C++ and Rust libraries do when they find themselves in an impossible state."""
+    os.abort()
 
 
 def overflow_the_stack():
@@ -101,6 +113,13 @@ def raise_panic():
     raise Panic("not an Exception")
 
 
+def panic_in_rust():
+    """A real panic of a Rust library, which is no Exception."""
+    import polars as pl
+
+    return pl.Series([2**30]).cast(pl.Date).to_list()
+
+
 def raise_exit():
     sys.exit(4)
 
@@ -111,6 +130,12 @@ def return_lambda():
 
 def return_bytes(size):
     return b"x" * size
+
+
+def return_array(size):
+    import numpy as np
+
+    return np.zeros(size, dtype=np.uint8)
 
 
 def return_dicts(count):
@@ -128,6 +153,28 @@ def report(steps):
 
 def read_request():
     return REQUEST.get(), CARRIED.get()
+
+
+def read_late_module():
+    """What the variable of a module has that this call is the first to import."""
+    import imported_late
+
+    return imported_late.TENANT.get()
+
+
+def has_module(name):
+    return name in sys.modules
+
+
+def read_text(path):
+    return Path(path).read_text(encoding="ascii").strip()
+
+
+def die_if_told(path):
+    """Kill the worker unless the file is there."""
+    if not Path(path).exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "survived"
 
 
 def set_request():
@@ -150,6 +197,53 @@ def mark(path, seconds=0.0):
     time.sleep(seconds)
 
 
+def tick(number, path=None, fatal=None):
+    """A call of some microseconds: it leaves its number in *path*, and ends the worker if that number is *fatal*."""
+    if path:
+        with Path(path).open("a") as file:
+            file.write(f"{number}\n")
+    if number == fatal:
+        os._exit(9)
+    return number
+
+
+def meet(folder, number, seconds=10.0):
+    """Wait in *folder* until *number* calls are there at the same time, each in a process of its own; returns its own."""
+    folder = Path(folder)
+    (folder / str(os.getpid())).touch()
+    deadline = time.monotonic() + seconds
+    while len(list(folder.iterdir())) < number:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"only {len(list(folder.iterdir()))} of {number} came")
+        time.sleep(0.005)
+    return os.getpid()
+
+
+def wait_for(path, seconds=30.0):
+    """Leave PATH.PID to say that it has begun, and run until somebody makes *path*."""
+    Path(f"{path}.{os.getpid()}").touch()
+    deadline = time.monotonic() + seconds
+    while not Path(path).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nobody made {path}")
+        time.sleep(0.005)
+    return os.getpid()
+
+
+def has_imported(module):
+    """Whether the worker had the module before this call."""
+    return module in sys.modules
+
+
+kept = []
+
+
+def keep(size):
+    """Leak memory: it stays with the worker after the call."""
+    kept.append(b"x" * size)
+    return os.getpid()
+
+
 def count(steps, path=None):
     for step in range(steps):
         if path:
@@ -160,6 +254,18 @@ def count(steps, path=None):
 def count_and_fail(steps):
     yield from range(steps)
     raise CustomError(9, "in the middle")
+
+
+def count_and_leave(steps):
+    """Some items, and then the worker ends."""
+    yield from range(steps)
+    os._exit(4)
+
+
+def count_and_stick(steps):
+    """Some items, and then a C call that never ends."""
+    yield from range(steps)
+    spin_in_c()
 
 
 def dict_batches(batches, size):

@@ -75,10 +75,6 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
     return {**clean, "LEVELPOOL_DATA_DIR": str(data_dir), "LEVELPOOL_PORT": "0", "PYTHONUNBUFFERED": "1", **settings}
 
 
-AS_ANYBODY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
-"""Before a command: even as root, the rights of files hold for it."""
-
-
 def run_levelpool(
     *arguments: str, data_dir: Path, timeout: float = 50, prefix: tuple[str, ...] = (), **settings: str
 ) -> subprocess.CompletedProcess[str]:

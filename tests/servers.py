@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -75,6 +76,31 @@ class PostgresServer:
         with self._as_owner() as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
+    def log(self) -> str:
+        """What the server has said so far."""
+        return (self.folder / "log").read_text(encoding="utf-8")
+
+    @contextlib.contextmanager
+    def count_connections(self):
+        """Yields a list that grows while the context lasts: how many connections of ordinary roles were open, some hundred times a second."""
+        counted: list[int] = []
+        ended = threading.Event()
+
+        def count() -> None:
+            # The name begins with ours: whoever counts foreign programs does not count this one.
+            with self._as_owner(application_name="levelpool test") as connection:
+                while not ended.wait(0.003):
+                    found = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = 'levelpool'").fetchone()
+                    counted.append(found[0])
+
+        thread = threading.Thread(target=count)
+        thread.start()
+        try:
+            yield counted
+        finally:
+            ended.set()
+            thread.join()
+
     def _start(self) -> None:
         # PostgreSQL refuses to run as root.
         user = NOBODY if os.geteuid() == 0 else None
@@ -110,12 +136,12 @@ class PostgresServer:
         return copy / installed.name / "bin"
 
     @contextlib.contextmanager
-    def _as_owner(self):
+    def _as_owner(self, **options: str):
         """A connection of the superuser, waiting for a server that is just starting."""
         deadline = time.monotonic() + 30
         while True:
             try:
-                connection = psycopg.connect(f"host={self.folder} user=postgres dbname=postgres", autocommit=True)
+                connection = psycopg.connect(f"host={self.folder} user=postgres dbname=postgres", autocommit=True, **options)
                 break
             except psycopg.OperationalError:
                 if time.monotonic() > deadline or self._watcher.poll() is not None:

@@ -9,13 +9,16 @@ from levelpool.errors import (
     ResultNotPicklable,
     ResultTooLarge,
     TaskNotPicklable,
+    TaskRefused,
     TaskTimeout,
     WorkerDied,
 )
 from levelpool.executor import ExecutorManager, ExecutorStats, get_executor_manager
+from levelpool.lanes.lane import Bulkhead
 from levelpool.lanes.progress import report_progress
 
 __all__ = [
+    "Bulkhead",
     "ExecutorManager",
     "ExecutorStats",
     "LaneClosed",
@@ -25,6 +28,7 @@ __all__ = [
     "ResultNotPicklable",
     "ResultTooLarge",
     "TaskNotPicklable",
+    "TaskRefused",
     "TaskTimeout",
     "WorkerDied",
     "__version__",

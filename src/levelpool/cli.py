@@ -248,12 +248,17 @@ def capacity(as_json: bool) -> None:
     from levelpool.runtime import size_for
 
     found = detect_capacity()
-    sizes = size_for(Settings.read(), found)
+    settings = Settings.read()
+    sizes = size_for(settings, found)
     answer = {
         "cpus": found.cpus,
         "cpu_source": found.cpu_source,
+        "cpu_limits": [limit._asdict() for limit in found.cpu_limits],
         "memory": found.memory,
         "memory_source": found.memory_source,
+        "memory_limits": [limit._asdict() for limit in found.memory_limits],
+        "memory_high": found.memory_high,
+        "memory_high_source": found.memory_high_source,
         "web_concurrency": sizes.web_concurrency,
         "cpu_workers": sizes.cpu_workers,
         "io_workers": sizes.io_workers,
@@ -267,11 +272,15 @@ def capacity(as_json: bool) -> None:
         return
     click.echo(f"CPUs             {found.cpus:g}  ({found.cpu_source})")
     click.echo(f"memory           {found.memory / 2**20:,.0f} MiB  ({found.memory_source})")
+    if found.memory_high is not None:
+        click.echo(f"slowed down from {found.memory_high / 2**20:,.0f} MiB on  ({found.memory_high_source})")
     click.echo("")
-    click.echo(f"for each of {sizes.web_concurrency} web worker(s):")
-    click.echo(f"worker processes {sizes.cpu_workers}  for the whole host, each with at most {sizes.worker_memory_limit / 2**20:,.0f} MiB")
-    click.echo(f"threads          {sizes.io_workers}")
-    click.echo(f"DB connections   {sizes.db_pool_size}, and {sizes.db_max_overflow} more for a burst")
+    click.echo(f"LEVELPOOL_ENV={settings.environment}, for each of {sizes.web_concurrency} web worker(s):")
+    click.echo(f"worker processes {sizes.cpu_workers}  for the whole host  ({settings.why('cpu_executor_workers')})")
+    click.echo(f"memory of each   {sizes.worker_memory_limit / 2**20:,.0f} MiB  ({settings.why('worker_memory_limit')})")
+    click.echo(f"threads          {sizes.io_workers}  ({settings.why('io_executor_workers')})")
+    click.echo(f"DB connections   {sizes.db_pool_size}  ({settings.why('db_pool_size')})")
+    click.echo(f"more for a burst {sizes.db_max_overflow}  ({settings.why('db_max_overflow')})")
     for note in found.notes:
         click.echo(f"note: {note}")
 

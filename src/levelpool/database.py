@@ -8,13 +8,9 @@ as "database is locked" when somebody else wrote in between.
 PostgreSQL: psycopg 3, a connect timeout, a statement timeout, an application name, and a ping before each use.
 """
 
-import asyncio
-import logging
 import re
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,17 +18,22 @@ from urllib.parse import quote, quote_plus
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext import asyncio as sa_async
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool, Pool, QueuePool, StaticPool
-from sqlalchemy.util import await_only
-from sqlalchemy.util.queue import AsyncAdaptedQueue, Queue
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, Pool, StaticPool
 
 from levelpool.capacity.detect import detect_capacity
-from levelpool.errors import DatabaseError, PoolExhausted
+from levelpool.connections import (
+    SERVER_CONNECTIONS,
+    ServerConnections,
+    WatchedAsyncPool,
+    WatchedPool,
+    budget_of,
+    count_server_connections,
+)
+from levelpool.errors import DatabaseError
 from levelpool.pools import PoolAccount, PoolStats, pool_stats
 from levelpool.settings import Settings
-from levelpool.sizing import Sizes, share_connections, size
+from levelpool.sizing import Sizes, size
 
 __all__ = [
     "PoolStats",
@@ -45,8 +46,6 @@ __all__ = [
     "pool_stats",
     "read_server_connections",
 ]
-
-logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to reach a database server."""
@@ -82,17 +81,18 @@ def create_engine(
 
     None for *pool_size* and *max_overflow* takes `DB_POOL_SIZE` and `DB_MAX_OVERFLOW`, else what the container allows.
     On PostgreSQL the first connection reads what the server allows, and cuts the pool so that those of all web workers
-    (*web_concurrency*, None: `WEB_CONCURRENCY`) and the loading workers fit into it; the log shows the sum.
+    (*web_concurrency*, None: `WEB_CONCURRENCY`), with all their engines, and the loading workers fit into it; the log shows the sum.
     *statement_timeout* (seconds) holds on PostgreSQL only. *options* go to `sqlalchemy.create_engine`.
     Raises `DatabaseError` for a URL that cannot be used; a connection raises it when the database is out of reach,
     and `PoolExhausted` when none became free within *pool_timeout* seconds. No message shows the password.
     """
     plan = _Plan.of(url, driver="sync", application_name=application_name, statement_timeout=statement_timeout)
     sizes = _sizes(pool_size, max_overflow, web_concurrency)
-    pool = plan.pool_options(_WatchedPool, sizes, pool_timeout)
+    pool = plan.pool_options(WatchedPool, sizes, pool_timeout)
     with _clear_errors(plan.url):
         engine = sa.create_engine(plan.url, connect_args=plan.connect_args, **pool, **options)
-    _prepare(engine, name, sizes)
+    _prepare(engine, name)
+    _fit_into_server(engine, sizes, plan.program)
     return engine
 
 
@@ -111,10 +111,11 @@ def create_async_engine(
     """The same as `create_engine`, for `await`: psycopg 3 for PostgreSQL, aiosqlite for SQLite."""
     plan = _Plan.of(url, driver="async", application_name=application_name, statement_timeout=statement_timeout)
     sizes = _sizes(pool_size, max_overflow, web_concurrency)
-    pool = plan.pool_options(_WatchedAsyncPool, sizes, pool_timeout)
+    pool = plan.pool_options(WatchedAsyncPool, sizes, pool_timeout)
     with _clear_errors(plan.url):
         engine = sa_async.create_async_engine(plan.url, connect_args=plan.connect_args, **pool, **options)
-    _prepare(engine.sync_engine, name, sizes)
+    _prepare(engine.sync_engine, name)
+    _fit_into_server(engine.sync_engine, sizes, plan.program)
     return engine
 
 
@@ -159,34 +160,12 @@ def parse_url(url: str | sa.URL) -> sa.URL:
 # ---------------------------------------------------------------- what the server allows
 
 
-@dataclass(frozen=True, slots=True)
-class ServerConnections:
-    """What a PostgreSQL server allows, and how much of it is in use by everybody."""
-
-    max_connections: int
-    reserved: int
-    """Slots that ordinary roles cannot take."""
-    in_use: int
-    others: int
-    """Of these, what programs other than levelpool have open, as far as this role may see it."""
-
-
-# An ordinary role sees a row for every backend of the server, without the details of those that belong to other roles;
-# background processes take no slot.
-_SERVER_CONNECTIONS = """
-    SELECT current_setting('max_connections')::int,
-           current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0),
-           count(*),
-           count(*) FILTER (WHERE left(coalesce(application_name, ''), 9) <> 'levelpool')
-    FROM pg_stat_activity WHERE backend_type = 'client backend' OR (backend_type IS NULL AND datid IS NOT NULL)
-"""
-
-
 def read_server_connections(connection: sa.Connection) -> ServerConnections | None:
     """What the server of *connection* allows and has in use; None on SQLite, which has no such limit."""
     if connection.dialect.name != "postgresql":
         return None
-    return ServerConnections(*connection.exec_driver_sql(_SERVER_CONNECTIONS).one())
+    ours = budget_of(connection.engine.url).names
+    return count_server_connections(connection.exec_driver_sql(SERVER_CONNECTIONS).fetchall(), ours)
 
 
 # ---------------------------------------------------------------- how a URL becomes arguments
@@ -208,6 +187,11 @@ class _Plan:
         if parsed.drivername == "postgresql+psycopg":
             return cls(parsed, _psycopg_args(parsed, application_name, statement_timeout))
         return cls(parsed, {})
+
+    @property
+    def program(self) -> str:
+        """What we call ourselves at the server."""
+        return str(self.url.query.get("application_name") or self.connect_args.get("application_name", ""))
 
     def pool_options(self, watched: type[Pool], sizes: Sizes, pool_timeout: float) -> dict[str, Any]:
         if self.url.get_backend_name() == "sqlite" and _in_memory(self.url):
@@ -252,43 +236,34 @@ def _sizes(pool_size: int | None, max_overflow: int | None, web_concurrency: int
 # ---------------------------------------------------------------- what every engine of ours does
 
 
-def _prepare(engine: sa.Engine, name: str, sizes: Sizes | None = None) -> None:
-    if isinstance(engine.pool, _WatchedPool | _WatchedAsyncPool):
-        engine.pool.account = PoolAccount(name)
-        _account_for_holders(engine)
-        if engine.dialect.name == "postgresql" and sizes is not None:
-            _fit_into_server(engine, name, sizes)
+def _prepare(engine: sa.Engine, name: str) -> None:
+    if isinstance(engine.pool, WatchedPool):
+        engine.pool.account = account = PoolAccount(name)
+        _account_for_holders(engine, account)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "before_cursor_execute", _begin_sqlite)
     _raise_clear_errors(engine)
 
 
-def _account_for_holders(engine: sa.Engine) -> None:
+def _account_for_holders(engine: sa.Engine, account: PoolAccount) -> None:
     def taken(_dbapi: object, entry: ConnectionPoolEntry, _proxy: object) -> None:
-        engine.pool.account.begin_hold(id(entry))  # type: ignore[attr-defined] # only watched pools get here
+        account.begin_hold(id(entry))
 
     def returned(_dbapi: object, entry: ConnectionPoolEntry) -> None:
-        engine.pool.account.end_hold(id(entry))  # type: ignore[attr-defined] # likewise
+        account.end_hold(id(entry))
 
     sa.event.listen(engine, "checkout", taken)
     sa.event.listen(engine, "checkin", returned)
 
 
-def _fit_into_server(engine: sa.Engine, name: str, sizes: Sizes) -> None:
-    def read_and_cut(connection: Any, _entry: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute(_SERVER_CONNECTIONS)
-        server = ServerConnections(*cursor.fetchone())
-        cursor.close()
-        connection.rollback()
-        share = share_connections(sizes, max_connections=server.max_connections, reserved=server.reserved, others=server.others)
-        engine.pool.cut(share.pool_size, share.max_overflow)  # type: ignore[attr-defined] # only watched pools get here
-        cut = "" if share.pool_size + share.max_overflow == sizes.db_pool_size + sizes.db_max_overflow else ", cut to fit the server"
-        logger.info("pool %r: %d connections and %d more%s: %s", name, share.pool_size, share.max_overflow, cut, share.arithmetic)
-
-    engine.pool.open_first_alone()  # type: ignore[attr-defined] # likewise
-    sa.event.listen(engine, "first_connect", read_and_cut)
+def _fit_into_server(engine: sa.Engine, sizes: Sizes, program: str) -> None:
+    pool = engine.pool
+    if engine.dialect.name != "postgresql" or not isinstance(pool, WatchedPool):
+        return
+    budget = budget_of(engine.url)
+    budget.names.add(program)
+    pool.keep_to(budget, sizes)
 
 
 def _prepare_sqlite(connection: Any, _entry: object) -> None:
@@ -312,127 +287,6 @@ def _begin_sqlite(
         return
     reads = not options.get("levelpool_write") and _READS.match(statement) and not _WRITES_INSIDE.search(statement)
     cursor.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-# ---------------------------------------------------------------- pools that keep an account
-
-
-class _WatchedQueueMixin:
-    """Counts who waits for a connection, and how long."""
-
-    account: PoolAccount
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        if not block:
-            self.account.taken_at_once()
-            return super().get(block, timeout)  # type: ignore[misc] # of the queue it is mixed into
-        self.account.begin_wait()
-        started = time.monotonic()
-        try:
-            return super().get(block, timeout)  # type: ignore[misc] # likewise
-        finally:
-            self.account.end_wait(time.monotonic() - started)
-
-
-class _WatchedQueue(_WatchedQueueMixin, Queue[Any]): ...
-
-
-class _WatchedAsyncQueue(_WatchedQueueMixin, AsyncAdaptedQueue[Any]): ...
-
-
-class _NoRoom(Exception):
-    """The pool was cut while this call waited to open a connection."""
-
-
-class _WatchedPoolMixin:
-    """Says who holds the connections when none is left; opens the first connection alone, for it may cut the pool."""
-
-    _pool: Any
-    _overflow: int
-    _overflow_lock: Any
-    _max_overflow: int
-    _first: AbstractContextManager[object] | None = None
-    """Held while the first connection is opened; None where no connection cuts the pool, or when it has been done."""
-
-    @property
-    def account(self) -> PoolAccount:
-        account: PoolAccount = self._pool.account
-        return account
-
-    @account.setter
-    def account(self, account: PoolAccount) -> None:
-        self._pool.account = account
-
-    def _do_get(self) -> ConnectionPoolEntry:
-        while True:
-            try:
-                entry: ConnectionPoolEntry = super()._do_get()  # type: ignore[misc] # of the pool it is mixed into
-            except _NoRoom:
-                continue
-            except PoolTimeout:
-                raise PoolExhausted(_exhausted(self)) from None
-            return entry
-
-    def _create_connection(self) -> ConnectionPoolEntry:
-        if self._first is None:
-            return super()._create_connection()  # type: ignore[misc,no-any-return] # likewise
-        with self._first:
-            if self._overflow > self._max_overflow:
-                raise _NoRoom
-            entry: ConnectionPoolEntry = super()._create_connection()  # type: ignore[misc] # likewise
-            self._first = None
-            return entry
-
-    def open_first_alone(self) -> None:
-        """Let nobody open a connection before the first one is there."""
-        self._first = threading.Lock()
-
-    def cut(self, pool_size: int, max_overflow: int) -> None:
-        """Keep and open fewer connections from now on."""
-        with self._overflow_lock:
-            self._overflow += self._pool.maxsize - pool_size  # it counts from -size
-            self._pool.maxsize = pool_size
-            self._max_overflow = max_overflow
-
-    def recreate(self) -> Any:
-        fresh = super().recreate()  # type: ignore[misc] # likewise
-        fresh.account = self.account
-        return fresh
-
-
-class _WatchedPool(_WatchedPoolMixin, QueuePool):
-    _queue_class = _WatchedQueue
-
-
-class _WatchedAsyncPool(_WatchedPoolMixin, AsyncAdaptedQueuePool):
-    _queue_class = _WatchedAsyncQueue
-
-    def open_first_alone(self) -> None:
-        self._first = _AwaitedLock()
-
-
-class _AwaitedLock:
-    """An asyncio lock for code that SQLAlchemy runs in a greenlet."""
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-
-    def __enter__(self) -> None:
-        await_only(self._lock.acquire())
-
-    def __exit__(self, *_exception: object) -> None:
-        self._lock.release()
-
-
-def _exhausted(pool: Any) -> str:
-    account: PoolAccount = pool.account
-    holders = account.holders()
-    longest = ", ".join(f"{holder.name} for {holder.seconds:.1f} s" for holder in holders[:3])
-    return (
-        f"no connection of pool {account.name!r} became free within {pool.timeout():g} s: {len(holders)} are in use"
-        f" (held longest by {longest or 'nobody'}), {account.waiting} more calls wait."
-        " Hold connections for a shorter time, or raise DB_POOL_SIZE or DB_MAX_OVERFLOW"
-    )
 
 
 # ---------------------------------------------------------------- errors without secrets

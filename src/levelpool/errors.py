@@ -7,6 +7,7 @@ Everything that levelpool raises on purpose.
     ├── LaneClosed                the lane drains or is closed
     ├── TaskTimeout               (also a TimeoutError) the call did not end within its limit
     ├── WorkerDied                the worker process died under the call
+    ├── TaskRefused               the call killed too many workers with these arguments: come back after `retry_after`
     ├── TaskNotPicklable          function or arguments cannot travel to a worker
     ├── ResultNotPicklable        the result cannot travel back
     ├── ResultTooLarge            the result is over `max_result_bytes`
@@ -79,6 +80,14 @@ class WorkerDied(LevelpoolError):
         self.signal = signal
         self.task = task
         self.rss = rss
+
+
+class TaskRefused(LevelpoolError):
+    """The call has killed so many workers with these arguments that it is not run for a while; try again after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class TaskNotPicklable(LevelpoolError):

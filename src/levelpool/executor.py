@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from levelpool.errors import LaneClosed, SettingsError
-from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, LaneStats, Progress, StreamingLane, TaskStats, now
+from levelpool.lanes.lane import DEFAULT_OPTIONS, Bulkhead, CallOptions, Lane, LaneStats, Progress, StreamingLane, TaskStats, now
 from levelpool.lanes.process.pool import ProcessLane, ProcessLimits
 from levelpool.lanes.process.schedule import Gate
 from levelpool.lanes.thread import ThreadLane
@@ -125,6 +125,9 @@ class ExecutorManager(_Calls):
         worker_idle_timeout: float = 30.0,
         worker_max_tasks: int | None = None,
         max_result_bytes: int | None = None,
+        max_kills: int | None = None,
+        cpu_bulkheads: Mapping[str, Bulkhead] | None = None,
+        io_bulkheads: Mapping[str, Bulkhead] | None = None,
         carry: Sequence[contextvars.ContextVar[Any]] = (),
         preload: Sequence[str] = (),
         worker_environment: Mapping[str, str] | None = None,
@@ -136,7 +139,9 @@ class ExecutorManager(_Calls):
 
         At most *cpu_queue_limit* (*io_queue_limit*) calls wait beside those that run. A worker whose resident memory goes over *worker_memory_limit*
         bytes is killed with its call; by default there is no limit. It ends after *worker_idle_timeout* seconds without work, and is replaced after
-        *worker_max_tasks* calls. A result over *max_result_bytes* is refused. *carry* names context variables whose values travel pickled.
+        *worker_max_tasks* calls. A result over *max_result_bytes* is refused.
+        A call that has killed *max_kills* workers in a row with the same arguments is refused with `TaskRefused` for a minute; by default never.
+        *cpu_bulkheads* and *io_bulkheads* name groups of calls with limits of their own, see `with_options`. *carry* names context variables whose values travel pickled.
         *preload* names modules that are imported once and shared by all workers; they must not start threads. *worker_environment* is what
         workers find in `os.environ`; by default a copy of ours without what looks like a secret. *gate* is shared with managers of other processes:
         together they have no more workers at work than it allows (see `levelpool.neighbours.CpuShare`). *lanes* replaces both lanes, for tests.
@@ -155,10 +160,13 @@ class ExecutorManager(_Calls):
                 carry=carry,
                 preload=preload,
                 environment=worker_environment,
+                max_kills=max_kills,
+                bulkheads=cpu_bulkheads or {},
                 gate=gate,
             )
             cpu: StreamingLane = ProcessLane("cpu", cpu_workers or (sizes.cpu_workers if sizes else 1), limits)
-            io: Lane = ThreadLane("io", io_workers or (sizes.io_workers if sizes else 2), queue_limit=io_queue_limit)
+            threads = io_workers or (sizes.io_workers if sizes else 2)
+            io: Lane = ThreadLane("io", threads, queue_limit=io_queue_limit, bulkheads=io_bulkheads)
         else:
             cpu, io = lanes
         self._cpu, self._io = cpu, io
@@ -180,6 +188,7 @@ class ExecutorManager(_Calls):
         admission_timeout: float | None = None,
         priority: int = 0,
         name: str | None = None,
+        bulkhead: str | None = None,
         on_progress: Progress | None = None,
     ) -> ExecutorView:
         """
@@ -187,9 +196,16 @@ class ExecutorManager(_Calls):
 
         *timeout* seconds run from the call to its result, waiting included. *admission_timeout* is the longest wait in seconds for a place in the
         queue: None waits, 0 refuses at once. A larger *priority* runs first. *name* stands in statistics, logs and errors.
-        *on_progress(done, total, message)* is called in the caller's loop.
+        *bulkhead* names the group (of `cpu_bulkheads` or `io_bulkheads`) whose limits hold for these calls. *on_progress(done, total, message)* is called in the caller's loop.
         """
-        options = CallOptions(timeout=timeout, admission_timeout=admission_timeout, priority=priority, name=name, on_progress=on_progress)
+        options = CallOptions(
+            timeout=timeout,
+            admission_timeout=admission_timeout,
+            priority=priority,
+            name=name,
+            bulkhead=bulkhead,
+            on_progress=on_progress,
+        )
         return ExecutorView(self._cpu, self._io, options, self)
 
     @property

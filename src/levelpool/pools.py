@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
+from levelpool.histogram import BOUNDS, Histogram
+
 connection_holder: ContextVar[str] = ContextVar("levelpool_connection_holder", default="")
 """Who will hold the connections that are taken in this context, in words for an operator: a route, a task, a file."""
 
@@ -25,6 +27,27 @@ class Holder:
 
     name: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long everybody who asked for a connection waited for it, since the pool was made."""
+
+    count: int = 0
+    seconds: float = 0.0
+    """All waits together."""
+    below: tuple[int, ...] = (0,) * len(BOUNDS)
+    """How many were shorter than each of `levelpool.histogram.BOUNDS`."""
+
+    @classmethod
+    def of(cls, histogram: Histogram) -> "Waits":
+        """What *histogram* has counted so far."""
+        return cls(histogram.count, histogram.total, histogram.below())
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as plain values, for JSON; the buckets hold all shorter waits too, as in Prometheus."""
+        buckets = [{"le": bound, "count": count} for bound, count in zip(BOUNDS, self.below, strict=True)]
+        return {"count": self.count, "sum": self.seconds, "buckets": buckets}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +68,13 @@ class PoolStats:
     """Seconds; over the last 1000 times somebody asked for a connection."""
     holders: tuple[Holder, ...] = ()
     """The one who has held a connection longest comes first."""
+    waits: Waits = Waits()
 
     def to_dict(self) -> dict[str, object]:
         """The same as plain values, for JSON."""
-        return {**asdict(self), "holders": [asdict(holder) for holder in self.holders]}
+        numbers = asdict(self)
+        del numbers["waits"]
+        return {**numbers, "holders": [asdict(holder) for holder in self.holders], "wait_histogram": self.waits.to_dict()}
 
 
 class PoolAccount:
@@ -58,7 +84,8 @@ class PoolAccount:
         self.name = name
         self._lock = threading.Lock()
         self._waiting = 0
-        self._waits: deque[float] = deque(maxlen=_REMEMBERED_WAITS)
+        self._recent_waits: deque[float] = deque(maxlen=_REMEMBERED_WAITS)
+        self._all_waits = Histogram()
         self._held: dict[int, tuple[str, float]] = {}
 
     def begin_wait(self) -> None:
@@ -68,11 +95,15 @@ class PoolAccount:
     def end_wait(self, seconds: float) -> None:
         with self._lock:
             self._waiting -= 1
-            self._waits.append(seconds)
+            self._count(seconds)
 
     def taken_at_once(self) -> None:
         with self._lock:
-            self._waits.append(0.0)
+            self._count(0.0)
+
+    def _count(self, seconds: float) -> None:
+        self._recent_waits.append(seconds)
+        self._all_waits.add(seconds)
 
     def begin_hold(self, connection: int) -> None:
         with self._lock:
@@ -88,8 +119,12 @@ class PoolAccount:
 
     def wait_p99(self) -> float:
         with self._lock:
-            waits = sorted(self._waits)
+            waits = sorted(self._recent_waits)
         return waits[math.ceil(len(waits) * 0.99) - 1] if waits else 0.0
+
+    def waits(self) -> Waits:
+        with self._lock:
+            return Waits.of(self._all_waits)
 
     def holders(self) -> tuple[Holder, ...]:
         """Everybody who holds a connection, the longest first."""
@@ -126,6 +161,7 @@ def pool_stats(engine: HasPool, name: str | None = None) -> PoolStats:
         waiting=account.waiting,
         wait_p99=account.wait_p99(),
         holders=account.holders(),
+        waits=account.waits(),
     )
 
 

@@ -165,6 +165,7 @@ class Runtime:
         """Watch the connection pool of *engine*, a sync or async SQLAlchemy engine, under *name*."""
         self._engines[name] = engine
         self.monitor.add_pool(name, lambda: pool_stats(engine, name))
+        self._fit_pools()
 
     def add_collector(self, name: str, collect: Callable[[], object]) -> None:
         """Put what *collect* says into each snapshot; it is called in the monitor's thread and must be quick."""
@@ -174,6 +175,14 @@ class Runtime:
         """The numbers of every watched pool now."""
         return tuple(pool_stats(engine, name) for name, engine in self._engines.items())
 
+    def _fit_pools(self) -> None:
+        """Each worker process may open a connection of its own: the pools leave room for them."""
+        if self._engines:
+            # Whoever has an engine has SQLAlchemy; without a database the runtime works without it.
+            from levelpool.connections import follow_workers  # noqa: PLC0415
+
+            follow_workers(self.sizes.cpu_workers)
+
     async def server_connections(self) -> dict[str, int] | None:
         """What the database server allows and has in use (`max_connections`, `reserved`, `in_use`); None on SQLite and without a pool."""
         for engine in self._engines.values():
@@ -182,8 +191,7 @@ class Runtime:
         return None
 
     async def _ask_server(self, engine: "Engine") -> dict[str, int] | None:
-        # Whoever has an engine has SQLAlchemy; without a database the runtime works without it.
-        from levelpool.database import ServerConnections, read_server_connections  # noqa: PLC0415
+        from levelpool.database import ServerConnections, read_server_connections  # noqa: PLC0415 - as above
 
         def ask() -> ServerConnections | None:
             with engine.connect() as connection:
@@ -206,9 +214,12 @@ class Runtime:
         sizes = size_for(self.settings, capacity)
         if (sizes.cpu_workers, sizes.io_workers) != (self.sizes.cpu_workers, self.sizes.io_workers):
             self.manager.resize(cpu_workers=sizes.cpu_workers, io_workers=sizes.io_workers)
-        # Pools and the memory limit of workers stay as they were made.
+        # The memory limit of workers, and what pools wish for, stay as they were made.
         self.sizes = replace(self.sizes, cpu_workers=sizes.cpu_workers, io_workers=sizes.io_workers)
-        logger.warning(
+        self._fit_pools()
+        # One of the web workers says it, and not all of them.
+        logger.log(
+            logging.WARNING if self.leads else logging.DEBUG,
             "the container now allows %g CPUs (%s; before: %g) and %d MiB (%s; before: %d): %d worker processes and %d threads",
             capacity.cpus,
             capacity.cpu_source,

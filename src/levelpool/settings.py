@@ -247,6 +247,12 @@ class Settings:
         """The watched folder."""
         return self.inbox or self.data_dir / "inbox"
 
+    def why(self, name: str) -> str:
+        """What decides the setting *name*: the variable that is set, or the rule where it is not."""
+        each = next(each for each in fields(self) if each.name == name)
+        rule: str = each.metadata["shown"] or _show(each.default)
+        return rule if getattr(self, name) == each.default else f"set by {each.metadata['variable']}"
+
     @classmethod
     def variables(cls) -> tuple[Variable, ...]:
         """All variables, in the order of this page, for the reference and for `levelpool serve --help`."""

@@ -4,6 +4,7 @@ How many of everything: pure arithmetic on one page, each rule with its reason.
 Nothing is read here; what the container allows and what the user set come in as arguments.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
 from typing import NamedTuple
@@ -88,32 +89,58 @@ def worker_memory_limit_for(memory: int, workers: int) -> int:
     return max(LEAST_WORKER_MEMORY, memory // 2 // workers)
 
 
-class ConnectionShare(NamedTuple):
-    """What one web worker may take of a database server, and the sum that says so."""
+class ConnectionLimit(NamedTuple):
+    """One limit of a database server on our connections."""
 
-    pool_size: int
-    max_overflow: int
+    source: str
+    """What sets it, with its figures."""
+    allowed: int
+    others: int
+    """Connections of other programs that use it up."""
+
+
+class ConnectionShare(NamedTuple):
+    """How many connections the pools of one web worker may have open together, and the sum that says so."""
+
+    connections: int
     arithmetic: str
 
 
-def share_connections(sizes: Sizes, *, max_connections: int, reserved: int, others: int = 0) -> ConnectionShare:
+def share_connections(sizes: Sizes, limits: Sequence[ConnectionLimit], *, pools: int = 1) -> ConnectionShare:
     """
-    The pool of one web worker, cut so that all pools and the loading workers' own connections fit into the server.
+    What one web worker may have open, so that all of them and the loading workers' own connections fit into the tightest of *limits*.
 
-    *max_connections* and *reserved* (slots for superusers and the like) are what the server says, *others* are connections
-    that other programs have open. Raises `DatabaseError` when not even one connection for each web worker is left.
+    Raises `DatabaseError` when that is not even one connection for each of its *pools*.
     """
-    free = max_connections - reserved - others - CONNECTION_RESERVE - sizes.cpu_workers
+    tightest = min(limits, key=lambda limit: limit.allowed - limit.others)
+    free = tightest.allowed - tightest.others - CONNECTION_RESERVE - sizes.cpu_workers
     share = free // sizes.web_concurrency
     arithmetic = (
-        f"max_connections {max_connections} - reserved {reserved} - other programs {others} - reserve {CONNECTION_RESERVE}"
-        f" - loading workers {sizes.cpu_workers} = {free}, for {sizes.web_concurrency} web worker{'s' if sizes.web_concurrency > 1 else ''}:"
-        f" {share} each"
+        f"{tightest.source} - other programs {tightest.others} - reserve {CONNECTION_RESERVE}"
+        f" - loading workers {sizes.cpu_workers} = {free}, for {_count(sizes.web_concurrency, 'web worker')}: {share} each"
+        + (f", for {pools} pools together" if pools > 1 else "")
     )
-    if share < 1:
+    if share < pools:
         raise DatabaseError(
             f"the database server does not allow enough connections: {arithmetic}. "
             "Raise max_connections on the server, or lower WEB_CONCURRENCY or CPU_EXECUTOR_WORKERS"
         )
-    pool_size = min(sizes.db_pool_size, share)
-    return ConnectionShare(pool_size, min(sizes.db_max_overflow, share - pool_size), arithmetic)
+    return ConnectionShare(share, arithmetic)
+
+
+def divide_connections(connections: int, wishes: Sequence[int]) -> list[int]:
+    """
+    So many connections divided among pools that would like *wishes*: at least one for each, in proportion, and none gets more than it wishes.
+
+    *connections* must be enough for one each.
+    """
+    parts = [1] * len(wishes)
+    # One after the other goes to whoever has the smallest part of its wish (the method of D'Hondt).
+    for _ in range(min(connections, sum(wishes)) - len(wishes)):
+        neediest = min((at for at in range(len(wishes)) if parts[at] < wishes[at]), key=lambda at: (parts[at] + 1) / wishes[at])
+        parts[neediest] += 1
+    return parts
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("s" if number > 1 else "")

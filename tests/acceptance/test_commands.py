@@ -12,7 +12,8 @@ import pytest
 import xlsxwriter
 from msoffcrypto.format.ooxml import OOXMLFile
 
-from running import ADMIN_TOKEN, AS_ANYBODY, run_levelpool, start_service
+from machine import AS_ANYBODY
+from running import ADMIN_TOKEN, run_levelpool, start_service
 
 ORDERS = b"Order No,Placed,Amount\n000184,2026-11-01,12.50\n000185,2026-11-02,7.25\n"
 

@@ -1,9 +1,12 @@
 """The whole service on PostgreSQL, as in production: several web workers, one inbox."""
 
+import re
+import threading
 import time
 
 import pytest
 
+from levelpool.database import POOL_TIMEOUT
 from running import start_service
 
 pytestmark = pytest.mark.postgres
@@ -33,3 +36,66 @@ def test_two_web_workers_on_postgresql_load_the_inbox_once(postgres_url, tmp_pat
     assert pools["server"]["in_use"] < pools["server"]["max_connections"]
     assert service.stop() == 0
     assert "Traceback" not in service.log.read_text()
+
+
+def ask_again_and_again(service, path, until, answers):
+    """Write down the status and the duration of every answer, until the moment *until*."""
+    client = service.client()
+    while time.monotonic() < until:
+        asked = time.monotonic()
+        answer = client.get(path)
+        answers.append((answer.status_code, time.monotonic() - asked, answer.text[:200]))
+
+
+@pytest.mark.timeout(150)
+def test_four_web_workers_under_load_never_ask_a_small_server_for_too_much(start_postgres, tmp_path):
+    """
+    PostgreSQL with 20 connections, an ordinary role, four web workers, files that are loaded, and a crowd that asks.
+
+    Never more connections than the server allows less its reserved slots and 3; every request is answered, in time; every file is loaded.
+    """
+    server = start_postgres(max_connections="20")
+    service = start_service(
+        tmp_path / "var",
+        "--workers",
+        "4",
+        LEVELPOOL_DATABASE_URL=server.create_database(),
+        LEVELPOOL_ENV="production",
+        CPU_EXECUTOR_WORKERS="2",
+    )
+    rows = b"".join(b"%d,2026-11-01,%d.50\n" % (number, number) for number in range(500))
+    answers: list[tuple[int, float, str]] = []
+    with server.count_connections() as counted:
+        for number in range(4):
+            (service.inbox / f"part_{number}.csv").write_bytes(b"Part,Made,Price\n%d,2026-11-02,1.00\n" % number + rows)
+        until = time.monotonic() + 2
+        paths = ["/api/files", "/api/datasets", "/api/system/db-pool-stats", "/api/files"] * 3
+        crowd = [threading.Thread(target=ask_again_and_again, args=(service, path, until, answers)) for path in paths]
+        for each in crowd:
+            each.start()
+        for each in crowd:
+            each.join()
+        files = wait_for_files(service.client(), 4)
+
+    assert {status for status, _, _ in answers} == {200}
+    assert len(answers) > 50
+    assert max(seconds for _, seconds, _ in answers) < POOL_TIMEOUT
+    assert {file["status"] for file in files} == {"loaded"}
+    assert max(counted) <= 20 - 3 - 3
+    assert service.stop() == 0
+    assert not re.search("too many|connection slots", server.log())
+    assert (
+        "max_connections 20 - reserved 3 - other programs 0 - reserve 3 - loading workers 2 = 12, for 4 web workers: 3 each"
+        in service.log.read_text()
+    )
+
+
+def wait_for_files(client, count):
+    """The records of *count* files once all of them have ended."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        files = client.get("/api/files").raise_for_status().json()["files"]
+        if len(files) == count and all(file["status"] not in {"pending", "running"} for file in files):
+            return files
+        time.sleep(0.1)
+    raise AssertionError(f"not all {count} files have ended: {files}")

@@ -4,10 +4,18 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from levelpool.executor import ExecutorManager
 from levelpool.sheets.ingestion import DataIngestionService
 from levelpool.sheets.sync import DataSyncService
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """A file that names several `LOOPS` is run on each; the others on asyncio's own."""
+    return {name: LOOPS[name] for name in getattr(item.module, "LOOPS", ["asyncio"])}
 
 
 @pytest.fixture

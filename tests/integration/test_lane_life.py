@@ -2,65 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import time
-from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
-
-PROLOGUE = """
-import asyncio, os, signal, sys, threading, time
-import concurrent.futures
-import lane_tasks
-from levelpool import *
-
-async def workers(manager, number):
-    while len(manager.worker_pids()) < number:
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.2)
-"""
-
-
-def start(tmp_path, program, **popen):
-    path = tmp_path / "program.py"
-    path.write_text(PROLOGUE + textwrap.dedent(program))
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", str(path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
-        **popen,
-    )
-
-
-def run(tmp_path, program, seconds=30):
-    """Output and errors of a program that must end by itself."""
-    with start(tmp_path, program) as process:
-        try:
-            out, err = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-    return out, err, process.returncode
-
-
-def is_gone(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-def wait_until_gone(pids, seconds):
-    deadline = time.monotonic() + seconds
-    while not all(is_gone(pid) for pid in pids):
-        assert time.monotonic() < deadline, f"still there: {[pid for pid in pids if not is_gone(pid)]}"
-        time.sleep(0.002)
+from processes import parent, run, start, wait_until_gone
 
 
 @pytest.mark.parametrize("fork", ["", "os.fork() or (time.sleep(8), os._exit(0))"], ids=["alone", "with a fork of it alive"])
@@ -79,11 +25,13 @@ def test_no_orphans_after_a_kill(tmp_path, fork):
     """
     with start(tmp_path, program) as process:
         pids = [int(word) for word in process.stdout.readline().split()]
+        fork_server = parent(pids[0])
         process.kill()
         process.wait()
-        wait_until_gone(pids, 2.0)
+        wait_until_gone([fork_server, *pids], 2.0)
 
     assert len(pids) == 2
+    assert fork_server != process.pid
 
 
 def test_interrupt_ends_cleanly(tmp_path):

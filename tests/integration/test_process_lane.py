@@ -5,12 +5,12 @@ import contextlib
 import gc
 import logging
 import os
-import signal
-import time
+import threading
 from pathlib import Path
 
 import pytest
 
+import imported_late
 import lane_tasks
 from levelpool import (
     ExecutorManager,
@@ -20,9 +20,10 @@ from levelpool import (
     ResultNotPicklable,
     ResultTooLarge,
     TaskNotPicklable,
-    TaskTimeout,
+    TaskRefused,
     WorkerDied,
 )
+from processes import descriptors, is_gone, running_pid, until
 
 
 @pytest.fixture
@@ -31,111 +32,16 @@ async def manager():
         yield made
 
 
-def is_gone(pid):
-    """Absent, or a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-def descriptors():
-    return set(Path("/proc/self/fd").iterdir())
-
-
-async def until(condition, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not become true in time"
-        await asyncio.sleep(0.005)
-
-
-async def running_pid(manager):
-    await until(lambda: manager.stats().cpu.busy and manager.worker_pids())
-    return manager.worker_pids()[0]
+def large_mappings():
+    """How many memory files of more than a page are mapped here."""
+    spans = [line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines() if "memfd:levelpool" in line]
+    return sum(int(end, 16) - int(start, 16) > 4096 for start, end in spans)
 
 
 async def test_call_brings_its_result(manager):
     """Arguments and keyword arguments go to the function, in another process, and the result comes back."""
     assert await manager.run_cpu_intensive(lane_tasks.add, 1, b=2) == 3
     assert await manager.run_cpu_intensive(lane_tasks.pid) != os.getpid()
-
-
-@pytest.mark.parametrize(
-    ("task", "args", "cause"),
-    [
-        (lane_tasks.leave, (3,), "exit"),
-        (lane_tasks.kill_self, (signal.SIGKILL,), "signal"),
-        (lane_tasks.kill_self, (signal.SIGSEGV,), "signal"),
-        (lane_tasks.kill_self, (signal.SIGABRT,), "signal"),
-        (lane_tasks.overflow_the_stack, (), "signal"),
-    ],
-)
-async def test_death_costs_one_call(manager, task, args, cause):
-    """The call of a worker that dies fails with its cause; the calls beside and behind it end well."""
-    beside = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep, 0.02, i)) for i in range(6)]
-
-    with pytest.raises(WorkerDied) as died:
-        await manager.run_cpu_intensive(task, *args)
-
-    assert died.value.cause == cause
-    assert died.value.exit_code == (args[0] if cause == "exit" else None)
-    assert await asyncio.gather(*beside) == list(range(6))
-    assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
-
-
-async def test_memory_limit_kills_with_figures():
-    """A call that takes too much memory is killed, and the error says how much it used and what it may use."""
-    async with ExecutorManager(cpu_workers=1, io_workers=1, worker_memory_limit=200 << 20) as manager:
-        with pytest.raises(WorkerDied, match="the limit is 200 MiB") as died:
-            await manager.run_cpu_intensive(lane_tasks.hog)
-
-        assert died.value.cause == "memory"
-        assert died.value.rss > 200 << 20
-        assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
-
-
-@pytest.mark.parametrize(
-    ("task", "args"),
-    [(lane_tasks.sleep, (60,)), (lane_tasks.spin_in_c, ()), (lane_tasks.sleep_in_c, (60,)), (lane_tasks.ignore_sigterm, (60,))],
-)
-async def test_cancel_ends_the_process(manager, task, args):
-    """Whoever cancels the await gets the core back within half a second, whatever the task is stuck in."""
-    call = asyncio.create_task(manager.run_cpu_intensive(task, *args))
-    pid = await running_pid(manager)
-    await asyncio.sleep(0.1)
-
-    call.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await call
-
-    await until(lambda: is_gone(pid), 0.5)
-    assert manager.stats().cpu.cancelled == 1
-
-
-async def test_timeout_ends_the_process(manager):
-    """A call over its time fails with TaskTimeout, whose cause is the death of the worker."""
-    with pytest.raises(TaskTimeout) as late:
-        await manager.with_options(timeout=0.3).run_cpu_intensive(lane_tasks.spin_in_c)
-
-    assert isinstance(late.value, TimeoutError)
-    assert isinstance(late.value.__cause__, WorkerDied)
-    assert late.value.__cause__.cause == "deadline"
-    await until(lambda: not manager.worker_pids(), 0.5)
-
-
-async def test_waiting_call_leaves_without_starting(tmp_path):
-    """A call that is cancelled while it waits never begins."""
-    async with ExecutorManager(cpu_workers=1, io_workers=1) as manager:
-        first = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep, 0.3))
-        second = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.mark, str(tmp_path / "begun")))
-        await running_pid(manager)
-
-        second.cancel()
-        await first
-
-        assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
-        assert not (tmp_path / "begun").exists()
 
 
 @pytest.mark.parametrize("patience", [0, 0.05])
@@ -255,6 +161,56 @@ async def test_progress_reaches_the_caller(manager):
     assert seen[-1] == (100, 100, "step")
 
 
+async def test_context_variable_waits_for_its_module(manager):
+    """A variable of a module that the call itself imports has the caller's value, once; the next call has its own."""
+    token = imported_late.TENANT.set("acme")
+    try:
+        assert await manager.run_cpu_intensive(lane_tasks.read_late_module) == "acme"
+    finally:
+        imported_late.TENANT.reset(token)
+
+    assert await manager.run_cpu_intensive(lane_tasks.read_late_module) == "nobody"
+
+
+async def test_kernel_would_pick_the_worker_first(manager):
+    """When the machine runs out of memory, a worker is the likelier victim than this process."""
+    ours = lane_tasks.read_text("/proc/self/oom_score_adj")
+
+    assert int(await manager.run_cpu_intensive(lane_tasks.read_text, "/proc/self/oom_score_adj")) > int(ours)
+
+
+async def test_call_that_kills_one_worker_after_another_is_refused(tmp_path):
+    """After two deaths the same call with the same arguments is refused, with the time to wait; other arguments are not."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, max_kills=2) as manager:
+        for _ in range(2):
+            with pytest.raises(WorkerDied):
+                await manager.run_cpu_intensive(lane_tasks.die_if_told, str(tmp_path / "absent"))
+        with pytest.raises(TaskRefused, match="has killed 2 workers in a row") as refused:
+            await manager.run_cpu_intensive(lane_tasks.die_if_told, str(tmp_path / "absent"))
+
+        assert 55 < refused.value.retry_after <= 60
+        assert await manager.run_cpu_intensive(lane_tasks.die_if_told, str(tmp_path)) == "survived"
+        assert manager.stats().cpu.refused == 1
+
+
+async def test_dropping_a_large_array_frees_its_memory_elsewhere(manager):
+    """The last user of a large result may be the loop: the memory is given back by a helper thread, and it is given back."""
+    array = await manager.run_cpu_intensive(lane_tasks.return_array, 64 << 20)
+    array += 1
+    view = array
+    while not isinstance(view, memoryview):
+        view = view.base
+    memory, freed_in = view.obj, []
+    free = memory.free
+    memory.free = lambda unmap: free(lambda: (unmap(), freed_in.append(threading.current_thread().name)))
+    assert large_mappings() == 1
+    del array, view, memory
+
+    await until(lambda: freed_in)
+    assert freed_in[0].startswith("levelpool-cpu-chores")
+    assert large_mappings() == 0
+
+
 async def test_context_variable_travels_in_and_not_back(manager):
     """A plain value of a module's ContextVar is seen by the task; what the task sets stays in the worker, for that call only."""
     token = lane_tasks.REQUEST.set("r-1")
@@ -285,36 +241,6 @@ async def test_log_record_of_a_worker_reaches_our_logging(manager, caplog):
     (record,) = [record for record in caplog.records if record.name == "lane_tasks"]
     assert record.getMessage() == "said hello"
     assert record.levelpool_task == "talker"
-
-
-async def test_worker_sees_no_secret(monkeypatch):
-    """Variables whose names say that they hold a secret stay out of the workers; the others are there."""
-    monkeypatch.setenv("LEVELPOOL_DATABASE_URL", "postgresql://user:secret@host/db")
-    monkeypatch.setenv("MY_TOKEN", "secret")
-    monkeypatch.setenv("MY_COLOUR", "green")
-    async with ExecutorManager(cpu_workers=1, io_workers=1) as manager:
-        seen = [
-            await manager.run_cpu_intensive(lane_tasks.environment, name) for name in ("LEVELPOOL_DATABASE_URL", "MY_TOKEN", "MY_COLOUR")
-        ]
-
-    assert seen == [None, None, "green"]
-
-
-async def test_idle_workers_go():
-    """After the idle time there is no worker left, and the next call starts one."""
-    async with ExecutorManager(cpu_workers=2, io_workers=1, worker_idle_timeout=0.1) as manager:
-        await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.sleep, 0.05) for _ in range(2)])
-        await until(lambda: manager.stats().cpu.workers == 0)
-
-        assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
-
-
-async def test_worn_worker_is_replaced():
-    """A worker ends after its share of calls, and no call is lost."""
-    async with ExecutorManager(cpu_workers=1, io_workers=1, worker_max_tasks=3) as manager:
-        pids = [await manager.run_cpu_intensive(lane_tasks.pid) for _ in range(7)]
-
-    assert len(set(pids)) == 3
 
 
 async def test_drain_lets_running_calls_finish(manager):
@@ -359,7 +285,7 @@ async def test_nothing_is_left_behind():
     gc.collect()
 
     assert all(is_gone(pid) for pid in pids)
-    assert len(descriptors() - before) <= 1
+    assert len(descriptors().keys() - before.keys()) <= 1
 
 
 async def test_stats_are_the_json_of_the_endpoint(manager):
@@ -383,45 +309,6 @@ def test_plain_thread_and_many_loops(tmp_path):
     assert asyncio.run(manager.run_cpu_intensive(lane_tasks.add, 2)) == 2
     assert manager.cpu_executor.submit(lane_tasks.add, 3).result(5) == 3
     manager.shutdown()
-
-
-async def test_stream_brings_items_in_order(manager):
-    """Every item arrives, in order, small and large ones."""
-    assert [step async for step in manager.stream_cpu_intensive(lane_tasks.count, 50)] == list(range(50))
-    assert [len(batch) async for batch in manager.stream_cpu_intensive(lane_tasks.dict_batches, 5, 20_000)] == [20_000] * 5
-
-
-async def test_slow_reader_pauses_the_worker(manager, tmp_path):
-    """The worker is never more than a few items ahead of its reader."""
-    path = tmp_path / "at"
-    async for step in manager.stream_cpu_intensive(lane_tasks.count, 30, str(path)):
-        await asyncio.sleep(0.005)
-        assert int(path.read_text() or 0) <= step + 6
-
-
-async def test_exception_arrives_after_the_items_before_it(manager):
-    """What the generator raises in the middle comes in its place."""
-    seen = []
-
-    async def read():
-        async for step in manager.stream_cpu_intensive(lane_tasks.count_and_fail, 10):
-            seen.append(step)  # noqa: PERF401 - what came before the error counts
-
-    with pytest.raises(lane_tasks.CustomError, match="in the middle"):
-        await read()
-
-    assert seen == list(range(10))
-
-
-async def test_leaving_a_stream_ends_its_worker(manager):
-    """Whoever leaves the loop early gets the core back within half a second."""
-    async for step in manager.stream_cpu_intensive(lane_tasks.count, 10**9):
-        if step == 3:
-            break
-    (pid,) = manager.worker_pids()
-
-    await until(lambda: is_gone(pid), 0.5)
-    assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
 
 
 async def test_pickling_code_that_exits_hurts_nobody_else(manager):
@@ -451,18 +338,6 @@ async def test_log_filter_that_fails_costs_no_call(manager, caplog):
         logging.getLogger("lane_tasks").removeFilter(refuse)
 
     assert "a callback of lane 'cpu' failed" in caplog.text
-
-
-async def test_preload_that_hangs_does_not_hang_the_end():
-    """While the fork server is stuck in a preloaded module, a call can time out and the manager can close."""
-    manager = ExecutorManager(cpu_workers=1, io_workers=1, preload=["slow_to_import"])
-    with pytest.raises(TaskTimeout):
-        await manager.with_options(timeout=0.2).run_cpu_intensive(lane_tasks.add, 1)
-    began = time.monotonic()
-
-    await manager.aclose(timeout=0.1)
-
-    assert time.monotonic() - began < 5
 
 
 def test_manager_closes_in_another_loop_than_its_own():

@@ -25,7 +25,7 @@ DOORS = {
     "pandas": {"sheets/frames.py"},
     "polars": {"sheets/frames.py"},
     "prometheus_client": {"monitoring/metrics.py"},
-    "psutil": {"capacity/host.py", "monitoring/resources.py"},
+    "psutil": {"monitoring/resources.py"},
     "psycopg": {"database.py", "sheets/load/postgresql.py"},
     "pyarrow": {"sheets/frames.py", "sheets/read/columnar.py"},  # what we give out, and files
     "python_calamine": {"sheets/read"},

@@ -80,8 +80,12 @@ def test_what_keeps_the_service_from_starting_is_one_sentence(run_levelpool, var
 def test_capacity_names_the_numbers_and_their_sources(run_levelpool, var):
     """For programs and for people."""
     answer = json.loads(run_levelpool("capacity", "--json", data_dir=var, CPU_EXECUTOR_WORKERS="3").stdout)
-    shown = run_levelpool("capacity", data_dir=var)
+    shown = run_levelpool("capacity", data_dir=var, CPU_EXECUTOR_WORKERS="3")
 
+    assert "worker processes 3  for the whole host  (set by CPU_EXECUTOR_WORKERS)" in shown.stdout
+    assert "(min(floor(cpus * 5), 20), at least 2)" in shown.stdout
+    assert answer["cpu_limits"][0] == {"value": answer["cpus"], "source": answer["cpu_source"]}
+    assert answer["memory_limits"][0] == {"value": answer["memory"], "source": answer["memory_source"]}
     assert answer["cpu_workers"] == 3
     assert answer["cpus"] > 0
     assert answer["cpu_source"] in shown.stdout

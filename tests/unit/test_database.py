@@ -135,8 +135,13 @@ def test_pool_stats_count_who_waits(engine):
         got.wait(5)
         thread.join(5)
 
-    assert pool_stats(engine).waiting == 0
-    assert pool_stats(engine).wait_p99 > 0
+    stats = pool_stats(engine)
+    histogram = stats.to_dict()["wait_histogram"]
+
+    assert stats.waiting == 0
+    assert 0 < stats.wait_p99 <= histogram["sum"]
+    assert histogram["count"] == 4
+    assert histogram["buckets"][-1] == {"le": 16.777216, "count": 4}
 
 
 def test_exhausted_pool_names_who_holds(engine):

@@ -1,10 +1,21 @@
 """The arithmetic of sizes, held against the table of the reference."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from levelpool.capacity.detect import Capacity
 from levelpool.errors import DatabaseError
-from levelpool.sizing import MIB, db_max_overflow_for, db_pool_size_for, io_workers_for, share_connections, size
+from levelpool.sizing import (
+    MIB,
+    ConnectionLimit,
+    db_max_overflow_for,
+    db_pool_size_for,
+    divide_connections,
+    io_workers_for,
+    share_connections,
+    size,
+)
 
 GIB = 1 << 30
 
@@ -69,22 +80,20 @@ def test_worker_memory_is_never_too_little_to_start():
     assert size(capacity(4, 128 * MIB)).worker_memory_limit == 64 * MIB
 
 
-def test_server_with_room_leaves_the_pool_alone():
-    """The pool shrinks only where the server demands it."""
-    share = share_connections(size(capacity(4), environment="production"), max_connections=100, reserved=3)
-
-    assert (share.pool_size, share.max_overflow) == (6, 8)
+def server(max_connections, reserved=3, others=0):
+    """What a server with no other limits says."""
+    return (ConnectionLimit(f"max_connections {max_connections} - reserved {reserved}", max_connections - reserved, others),)
 
 
 @pytest.mark.parametrize("web_concurrency", [1, 2, 3, 4])
 @pytest.mark.parametrize("cpus", [1, 2, 4])
 def test_all_connections_together_fit_into_a_small_server(cpus, web_concurrency):
-    """Pools, loading workers and the reserve never exceed what an ordinary role may open."""
+    """Pools, loading workers and the reserve never exceed what an ordinary role may open, and waste no share."""
     sizes = size(capacity(cpus), environment="production", web_concurrency=web_concurrency)
-    share = share_connections(sizes, max_connections=20, reserved=3)
+    share = share_connections(sizes, server(20))
 
-    assert (share.pool_size + share.max_overflow) * web_concurrency + sizes.cpu_workers + 3 <= 20 - 3
-    assert share.pool_size >= 1
+    together = share.connections * web_concurrency + sizes.cpu_workers + 3
+    assert 20 - 3 - web_concurrency < together <= 20 - 3
 
 
 def test_server_without_room_is_refused_with_the_sum():
@@ -92,11 +101,35 @@ def test_server_without_room_is_refused_with_the_sum():
     with pytest.raises(
         DatabaseError, match=r"max_connections 8 - reserved 3 - other programs 0 .* = 1, for 4 web workers: 0 each.*Raise max_connections"
     ):
-        share_connections(size(capacity(2), web_concurrency=4), max_connections=8, reserved=3)
+        share_connections(size(capacity(2), web_concurrency=4), server(8))
+
+
+def test_pools_that_cannot_have_one_each_are_refused():
+    """A share of two is not enough for three engines."""
+    with pytest.raises(DatabaseError, match=r"for 1 web worker: 2 each, for 3 pools together"):
+        share_connections(size(capacity(2)), server(9), pools=3)
 
 
 def test_connections_of_other_programs_are_not_ours():
     """What a backup and a dashboard hold on the same server is taken off before we share the rest."""
-    share = share_connections(size(capacity(2), web_concurrency=2), max_connections=20, reserved=3, others=5)
+    assert share_connections(size(capacity(2), web_concurrency=2), server(20, others=5)).connections == (20 - 3 - 5 - 3 - 1) // 2
 
-    assert share.pool_size + share.max_overflow == (20 - 3 - 5 - 3 - 1) // 2
+
+def test_tightest_limit_of_the_server_decides():
+    """A role that may have eight connections, two of them in use by somebody else, has six, whatever the server would allow."""
+    limits = (*server(100, others=50), ConnectionLimit("connection limit of the role 8", 8, 2))
+    share = share_connections(size(capacity(2)), limits)
+
+    assert share.connections == 8 - 2 - 3 - 1
+    assert share.arithmetic.startswith("connection limit of the role 8 - other programs 2 - reserve 3 - loading workers 1 = 2")
+
+
+@given(st.integers(1, 60), st.lists(st.integers(1, 50), min_size=1, max_size=8))
+def test_connections_are_divided_in_proportion(connections, wishes):
+    """All that is there is given out, nobody gets nothing or more than it wished, and a larger wish gets no less than a smaller one."""
+    connections = max(connections, len(wishes))
+    parts = divide_connections(connections, wishes)
+
+    assert sum(parts) == min(connections, sum(wishes))
+    assert all(1 <= part <= wish for part, wish in zip(parts, wishes, strict=True))
+    assert [part for _, part in sorted(zip(wishes, parts, strict=True))] == sorted(parts)

@@ -92,7 +92,7 @@ class _Reader:
         best: dict[tuple[int, frozenset[str]], Hierarchy] = {}
         for mount in self._mounts():
             path = self._membership_of(mount, memberships)
-            if path is None:
+            if path is None and memberships:
                 continue
             found = Hierarchy(mount.version, mount.controllers, self._groups(mount, path))
             key = (mount.version, mount.controllers)
@@ -131,7 +131,7 @@ class _Reader:
         for line in text.splitlines():
             left, dash, right = line.partition(" - ")
             before, after = left.split(), right.split()
-            if not dash or len(before) < 5 or not after:
+            if not dash or len(before) < 5 or not before[4].startswith("/") or not after:
                 continue
             root, point = PurePosixPath(_unescape(before[3])), PurePosixPath(_unescape(before[4]))
             if after[0] == "cgroup2":
@@ -144,18 +144,19 @@ class _Reader:
         base = PurePosixPath("/sys/fs/cgroup")
         top = PurePosixPath("/")
         for point in (base, base / "unified"):
-            if (self._at(point) / "cgroup.controllers").exists():
+            if _is_there(self._at(point) / "cgroup.controllers"):
                 yield _Mount(2, frozenset(), top, point)
         for names in (("cpu", "cpuacct"), ("cpuset",), ("memory",)):
             for folder in (",".join(names), *names):
-                if self._at(base / folder).is_dir():
+                if _is_there(self._at(base / folder)):
                     yield _Mount(1, frozenset(folder.split(",")), top, base / folder)
 
-    def _groups(self, mount: _Mount, path: str) -> tuple[Path, ...]:
+    def _groups(self, mount: _Mount, path: str | None) -> tuple[Path, ...]:
         point = self._at(mount.point)
-        own = self._own_group(mount, path, point)
+        own = self._own_group(mount, path, point) if path is not None else None
         if own is None:
-            self._notes.append(f"{mount.point}: our own group {path} is not visible here; only the mount point's limits are known")
+            ours = f"our own group {path} is not visible here" if path is not None else "/proc/self/cgroup does not tell our own group"
+            self._notes.append(f"{mount.point}: {ours}; only the mount point's limits are known")
             own = point
         groups = [own]
         while groups[-1] != point:
@@ -168,7 +169,7 @@ class _Reader:
                 own = point / PurePosixPath(path).relative_to(mount.root)
             except ValueError:
                 return None
-            return own if own.is_dir() else None
+            return own if _is_there(own) else None
         # The mount reaches above our cgroup namespace: the kernel shows the way up only as "..", without the names.
         return _group_with_process(point, str(os.getpid()))
 
@@ -194,7 +195,7 @@ class _Reader:
         text = self._read_file(file)
         if text is None:
             return []
-        quota, _, period = text.partition(" ")
+        quota, _, period = " ".join(text.split()).partition(" ")
         if quota == "max":
             return []
         return self._quota(file, quota, period or "100000", text)
@@ -226,7 +227,7 @@ class _Reader:
 
     def _cpuset_v1(self, group: Path) -> list[Limit]:
         effective = group / "cpuset.effective_cpus"
-        return self._cpuset(effective if effective.exists() else group / "cpuset.cpus")
+        return self._cpuset(effective if _is_there(effective) else group / "cpuset.cpus")
 
     def _bytes(self, file: Path) -> list[Limit]:
         text = self._read_file(file)
@@ -266,6 +267,14 @@ class _Reader:
             reason = error.strerror if isinstance(error, OSError) else "not text"
             self._notes.append(f"{self._shown(file)}: cannot be read ({reason})")
             return None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:
+        return False  # also where a folder above it does not let us in
+    return True
 
 
 def count_cpus(text: str) -> int:

@@ -26,12 +26,11 @@ def read_host(root: Path = Path("/")) -> Host:
 
 def _memory(root: Path) -> tuple[int, str]:
     try:
-        match = re.search(r"^MemTotal:\s+(\d+) kB$", (root / "proc/meminfo").read_text(encoding="ascii"), re.MULTILINE)
+        text = (root / "proc/meminfo").read_text(encoding="ascii", errors="replace")
     except OSError:
-        match = None
+        text = ""
+    match = re.search(r"^MemTotal:\s+([1-9][0-9]*) kB$", text, re.MULTILINE)
     if match:
         return int(match[1]) * 1024, "/proc/meminfo (MemTotal)"
-    # Not Linux: psutil knows every other system, and is loaded only there.
-    import psutil  # noqa: PLC0415
-
-    return int(psutil.virtual_memory().total), "psutil.virtual_memory"
+    # Not Linux, or a container that hides it.
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "sysconf(SC_PHYS_PAGES)"

@@ -127,7 +127,7 @@ def _cpuacct(files: _Files, group: Path, hierarchies: tuple[Hierarchy, ...]) -> 
 
 def _host_cpu_seconds(files: _Files) -> tuple[float | None, str | None]:
     """Busy time of the processors that this process may run on, whoever used it."""
-    lines = re.findall(r"^cpu(\d+) (.+)$", files.text(files.root / "proc/stat") or "", re.MULTILINE)
+    lines = re.findall(r"^cpu(\d+)((?: +\d+)+)$", files.text(files.root / "proc/stat") or "", re.MULTILINE)
     ours = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     busy = 0
     for number, rest in lines:
@@ -191,7 +191,7 @@ def _pressure(files: _Files, hierarchies: tuple[Hierarchy, ...]) -> dict[str, Pr
     found = {}
     for resource in ("cpu", "memory", "io"):
         text = (files.text(own / f"{resource}.pressure") if own else None) or files.text(files.root / "proc/pressure" / resource)
-        shares = dict(re.findall(r"^(some|full) avg10=([\d.]+)", text or "", re.MULTILINE))
+        shares = dict(re.findall(r"^(some|full) avg10=(\d+(?:\.\d+)?)", text or "", re.MULTILINE))
         if shares:
             found[resource] = Pressure(float(shares.get("some", 0)), float(shares.get("full", 0)))
     return found

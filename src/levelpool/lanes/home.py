@@ -1,10 +1,88 @@
-"""Where a lane lives: the caller's event loop, or a private loop in a thread of its own."""
+"""Where a lane lives: the caller's event loop, or a private loop in a thread of its own; and how it watches sockets there."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 
 from levelpool.lanes.lane import running_loop
+
+
+class Home:
+    """
+    The loop that a lane lives on. Its lane calls it under the lane's lock, from any thread.
+
+    The first loop that uses the lane becomes its home. The lane moves once and for good, to a private loop, as soon as anybody else uses it.
+    """
+
+    __slots__ = ("_name", "is_private", "loop")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.is_private = False
+
+    def settle(self, user: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop | None:
+        """Be where *user* (None: somebody without a loop) can use the lane; the loop that was left for it, if any."""
+        if self.loop is user and user is not None:
+            return None
+        if self.loop is None:
+            self.loop, self.is_private = user or private_loop(self._name), user is None
+            return None
+        if self.is_private:
+            return None
+        left, self.loop, self.is_private = self.loop, private_loop(self._name), True
+        return left
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this thread runs the home's loop now."""
+        return self.loop is not None and running_loop() is self.loop
+
+    def call(self, func: Callable[..., object], *args: object) -> None:
+        """Call *func* in the loop: now if we are in it, else soon."""
+        if self.loop is not None:
+            call_on(self.loop, func, *args)
+
+    def later(self, delay: float, func: Callable[..., object], *args: object) -> None:
+        """Call *func* in the loop after *delay* seconds."""
+        if self.loop is not None:
+            call_on(self.loop, self.loop.call_later, delay, func, *args)
+
+    def watch(self, sock: socket.socket, func: Callable[..., object], *args: object) -> None:
+        """Call *func* whenever *sock* has something to read."""
+        if self.loop is not None:
+            call_on(self.loop, _watch, self.loop.add_reader, sock, func, *args)
+
+    def watch_writing(self, sock: socket.socket, func: Callable[..., object], *args: object) -> None:
+        """Call *func* whenever *sock* takes something, until it is told not to."""
+        if self.loop is not None:
+            call_on(self.loop, _watch, self.loop.add_writer, sock, func, *args)
+
+    def close(self, sock: socket.socket) -> None:
+        """Close a socket that the loop watches."""
+        close_on(self.loop, sock)
+
+
+def _watch(add: Callable[..., object], sock: socket.socket, func: Callable[..., object], *args: object) -> None:
+    # It may have been closed before the loop came to this.
+    if sock.fileno() >= 0:
+        add(sock.fileno(), func, *args)
+
+
+def close_on(loop: asyncio.AbstractEventLoop | None, sock: socket.socket) -> None:
+    """Close a socket that *loop* watches; a loop must let go of a descriptor before it is closed."""
+    if loop is None or loop.is_closed():
+        sock.close()
+    else:
+        call_on(loop, _close_watched, loop, sock)
+
+
+def _close_watched(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    if sock.fileno() >= 0:
+        loop.remove_reader(sock.fileno())
+        loop.remove_writer(sock.fileno())
+        sock.close()
 
 
 def private_loop(name: str) -> asyncio.AbstractEventLoop:

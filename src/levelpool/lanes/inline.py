@@ -58,6 +58,7 @@ class InlineLane:
             submitted=self._account.submitted,
             oldest_wait=0.0,
             deaths={},
+            bulkheads={},
             **self._account.outcomes,
         )
 
@@ -103,5 +104,6 @@ class InlineLane:
         finally:
             self._busy -= 1
             progress.reports_to(before)
-            self._account.ran(name, wait=0.0, run=now() - began)
-            self._account.ended(name, outcome)
+            task = self._account.of(name)
+            self._account.ran(task, wait=0.0, run=now() - began)
+            self._account.ended(task, outcome)

@@ -5,11 +5,13 @@ import concurrent.futures
 import functools
 import heapq
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any, Protocol
 
-from levelpool.errors import LaneFull
+from levelpool.errors import LaneFull, SettingsError
+from levelpool.histogram import Histogram
 
 Progress = Callable[[float, float, str], None]
 
@@ -32,11 +34,29 @@ class CallOptions:
     """A larger one runs first."""
     name: str | None = None
     """Name of the task in statistics, logs and errors; by default the function's."""
+    bulkhead: str | None = None
+    """Name of the group whose limits hold for the call; by default those of the whole lane."""
     on_progress: Progress | None = None
     """Called with (done, total, message) in the caller's loop."""
 
 
 DEFAULT_OPTIONS = CallOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulkhead:
+    """A group of calls with limits of its own inside a lane: however many come, the other calls have the rest of the lane for themselves."""
+
+    workers: int
+    """Most workers (or threads) that run calls of this group at the same time."""
+    queue_limit: int = 1000
+    """Most calls of this group that wait beside those that run; they take no place in the lane's own queue."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.queue_limit < 0:
+            raise SettingsError(
+                f"a bulkhead with {self.workers} workers and a queue of {self.queue_limit}: it needs 1 worker at least, and no negative queue"
+            )
 
 
 class Lane(Protocol):
@@ -95,6 +115,8 @@ def _function_name(module: str | None, qualname: str) -> str:
 
 def task_name(func: Callable[..., Any]) -> str:
     """The name of *func* in statistics: module and qualified name; a partial is named like what it wraps."""
+    if type(func) is FunctionType:
+        return _function_name(func.__module__, func.__qualname__)
     while isinstance(func, functools.partial):
         func = func.func
     named = func if hasattr(func, "__qualname__") else type(func)
@@ -135,7 +157,8 @@ class LoopTicket:
 
     def succeed(self, value: object) -> None:
         if running_loop() is self.loop:
-            self._set_result(value)
+            if not self.future.done():
+                self.future.set_result(value)
         else:
             self.call(self._set_result, value)
 
@@ -264,6 +287,36 @@ class Entrance:
         return len(self._outside)
 
 
+class Entrances:
+    """The waiting rooms of a lane: the common one, and one for each bulkhead."""
+
+    def __init__(self, lane: str, limit: int, seats: int, bulkheads: Mapping[str, Bulkhead]) -> None:
+        self._lane = lane
+        self.common = Entrance(limit, seats)
+        self.of_bulkheads = {name: Entrance(each.queue_limit, each.workers) for name, each in bulkheads.items()}
+
+    def of(self, bulkhead: str | None) -> Entrance:
+        """The waiting room for calls of *bulkhead*; raises `SettingsError` for an unknown name."""
+        if bulkhead is None:
+            return self.common
+        try:
+            return self.of_bulkheads[bulkhead]
+        except KeyError:
+            known = ", ".join(sorted(self.of_bulkheads)) or "none"
+            raise SettingsError(f"lane {self._lane!r} has no bulkhead {bulkhead!r}: there are {known}") from None
+
+    def bulkhead_stats(self) -> dict[str, "BulkheadStats"]:
+        """The numbers of each bulkhead now."""
+        return {
+            name: BulkheadStats(workers=each.seats, inside=each.inside, queue_limit=each.limit, outside=each.outside)
+            for name, each in self.of_bulkheads.items()
+        }
+
+    def __iter__(self) -> Iterator[Entrance]:
+        yield self.common
+        yield from self.of_bulkheads.values()
+
+
 def lane_full(lane: str, account: "Account", entrance: Entrance, variable: str) -> LaneFull:
     """The refusal, with a `retry_after` from the pace at which calls leave the lane."""
     waiting = max(0, entrance.inside - entrance.seats)
@@ -277,51 +330,11 @@ def lane_full(lane: str, account: "Account", entrance: Entrance, variable: str) 
 # ---------------------------------------------------------------- the account
 
 
-class Histogram:
-    """Counts of durations in buckets that grow by a quarter of an octave: any quantile within 20 percent, in constant space."""
-
-    __slots__ = ("buckets", "count", "total")
-
-    def __init__(self) -> None:
-        self.buckets: dict[int, int] = {}
-        self.count = 0
-        self.total = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one duration."""
-        micros = int(seconds * 1e6)
-        if micros < 4:
-            bucket = max(0, micros)
-        else:
-            bits = micros.bit_length()
-            # The two bits below the leading one choose the quarter.
-            bucket = bits * 4 + (micros >> (bits - 3) & 3)
-        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
-        self.count += 1
-        self.total += seconds
-
-    def quantile(self, share: float) -> float:
-        """The duration in seconds that *share* (0 to 1) of all stayed below; 0.0 without any."""
-        left = share * self.count
-        for bucket in sorted(self.buckets):
-            left -= self.buckets[bucket]
-            if left <= 0:
-                return _upper_end(bucket)
-        return 0.0
-
-
-def _upper_end(bucket: int) -> float:
-    if bucket < 4:
-        return (bucket + 1) / 1e6
-    bits, quarter = divmod(bucket, 4)
-    return ((5 + quarter) << (bits - 3)) / 1e6
-
-
 OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "died", "refused")
 
 
-class _TaskAccount:
-    """The books of one task name."""
+class TaskAccount:
+    """The books of one task name in one lane."""
 
     __slots__ = ("cpu_seconds", "decode", "outcomes", "payload_bytes", "peak_rss", "result_bytes", "run", "usual_run", "wait")
 
@@ -348,25 +361,24 @@ class Account:
         self.recycled = 0
         self.skipped_context = 0
         self.mean_run = 0.1
-        self._tasks: dict[str, _TaskAccount] = {}
+        self._tasks: dict[str, TaskAccount] = {}
 
-    def of(self, name: str) -> _TaskAccount:
+    def of(self, name: str) -> TaskAccount:
         """The account of one task name."""
         task = self._tasks.get(name)
         if task is None:
             if len(self._tasks) >= MOST_NAMES:
                 name = "(other)"
-            task = self._tasks.setdefault(name, _TaskAccount())
+            task = self._tasks.setdefault(name, TaskAccount())
         return task
 
-    def ended(self, name: str, outcome: str) -> None:
-        """Count how a call ended."""
+    def ended(self, task: TaskAccount, outcome: str) -> None:
+        """Count how a call of *task* ended."""
         self.outcomes[outcome] += 1
-        self.of(name).outcomes[outcome] += 1
+        task.outcomes[outcome] += 1
 
-    def ran(self, name: str, *, wait: float, run: float, cpu: float = 0.0, peak_rss: int = 0) -> None:
-        """Count what a call that ran to its end took."""
-        task = self.of(name)
+    def ran(self, task: TaskAccount, *, wait: float, run: float, cpu: float = 0.0, peak_rss: int = 0) -> None:
+        """Count what a call of *task* that ran to its end took."""
         task.wait.add(wait)
         task.run.add(run)
         task.cpu_seconds += cpu
@@ -422,6 +434,19 @@ class LaneStats:
     recycled: int = 0
     skipped_context: int = 0
     deaths: Mapping[str, int] = field(default_factory=dict)
+    bulkheads: Mapping[str, "BulkheadStats"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkheadStats:
+    """The numbers of one bulkhead at one moment."""
+
+    workers: int
+    inside: int
+    """Calls that run or wait in its queue."""
+    queue_limit: int
+    outside: int
+    """Calls that wait for a place in the queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

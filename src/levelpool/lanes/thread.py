@@ -17,12 +17,16 @@ from typing import Any
 
 from levelpool.errors import LaneClosed, TaskTimeout
 from levelpool.lanes import progress
+from levelpool.lanes.bulkheads import Bulkheads
 from levelpool.lanes.lane import (
     Account,
+    Bulkhead,
     CallOptions,
     Entrance,
+    Entrances,
     LaneStats,
     LoopTicket,
+    TaskAccount,
     TaskStats,
     ThreadTicket,
     lane_full,
@@ -51,8 +55,11 @@ class _Call:
 
     __slots__ = (
         "__weakref__",
+        "account",
         "context",
         "created",
+        "entrance",
+        "has_place",
         "is_over",
         "kwargs",
         "name",
@@ -64,12 +71,26 @@ class _Call:
         "work",
     )
 
-    def __init__(self, number: int, ticket: LoopTicket | ThreadTicket, work: Callable[[], Any], name: str, options: CallOptions) -> None:
+    def __init__(
+        self,
+        number: int,
+        ticket: LoopTicket | ThreadTicket,
+        work: Callable[[], Any],
+        *,
+        name: str,
+        options: CallOptions,
+        account: TaskAccount,
+        entrance: Entrance,
+    ) -> None:
         self.number = number
         self.ticket = ticket
         self.work: Callable[[], Any] | None = work
         self.name = name
         self.options = options
+        self.account = account
+        self.entrance = entrance
+        # Behind its bulkhead, until its thread is done with it.
+        self.has_place = False
         self.context = contextvars.copy_context()
         self.created = now()
         self.started = 0.0
@@ -83,16 +104,19 @@ _lanes: "weakref.WeakSet[ThreadLane]" = weakref.WeakSet()
 class ThreadLane:
     """Runs calls in threads that come when they are needed and go when they are not."""
 
-    def __init__(self, name: str, workers: int, *, queue_limit: int = 10_000) -> None:
+    def __init__(self, name: str, workers: int, *, queue_limit: int = 10_000, bulkheads: Mapping[str, Bulkhead] | None = None) -> None:
         self.name = name
         self._wanted = workers
         self._queue_limit = queue_limit
+        self._limits = bulkheads or {}
         self._reset()
         _lanes.add(self)
 
     def _reset(self) -> None:
         self._changed = threading.Condition(threading.RLock())
-        self._entrance = Entrance(self._queue_limit, self._wanted)
+        self._entrances = Entrances(self.name, self._queue_limit, self._wanted, self._limits)
+        self._bulkheads = Bulkheads({name: each.workers for name, each in self._limits.items()})
+        self._held: dict[int, _Call] = {}
         self._account = Account(self.name)
         self._calls: dict[int, _Call] = {}
         self._queue: list[tuple[int, int, _Call]] = []
@@ -146,14 +170,15 @@ class ThreadLane:
             waiting = [call.created for call in self._calls.values() if not call.is_over and not call.started]
             return LaneStats(
                 workers=self._threads,
-                max_workers=self._entrance.seats,
+                max_workers=self._entrances.common.seats,
                 busy=len(self._running),
                 queued=len(waiting),
-                queue_limit=self._entrance.limit,
+                queue_limit=self._entrances.common.limit,
                 submitted=self._account.submitted,
                 oldest_wait=now() - min(waiting) if waiting else 0.0,
-                outside=self._entrance.outside,
+                outside=sum(each.outside for each in self._entrances),
                 deaths={},
+                bulkheads=self._entrances.bulkhead_stats(),
                 **self._account.outcomes,
             )
 
@@ -183,7 +208,7 @@ class ThreadLane:
     def resize(self, workers: int) -> None:
         """Allow this many threads from now on; those that are too many end with their present call."""
         with self._changed:
-            self._wanted = self._entrance.seats = workers
+            self._wanted = self._entrances.common.seats = workers
             self._admit()
             self._man()
             self._changed.notify_all()
@@ -194,7 +219,7 @@ class ThreadLane:
             if self._closed is None:
                 self._closed = concurrent.futures.Future()
                 self._closed.set_running_or_notify_cancel()
-                for call in self._entrance.send_away():
+                for call in [call for each in self._entrances for call in each.send_away()]:
                     self._end(call, "refused")
                     call.ticket.fail(LaneClosed(f"lane {self.name!r} is closed"))
             closed = self._closed
@@ -236,31 +261,53 @@ class ThreadLane:
         with self._changed:
             if self._closed is not None:
                 raise LaneClosed(f"lane {self.name!r} is closed and takes no new calls")
+            entrance = self._entrances.of(options.bulkhead)
             self._numbers += 1
             name = options.name or task_name(func)
-            call = _Call(self._numbers, ticket, functools.partial(func, *args, **kwargs), name, options)
+            account = self._account.of(name)
+            work = functools.partial(func, *args, **kwargs)
+            call = _Call(self._numbers, ticket, work, name=name, options=options, account=account, entrance=entrance)
             self._account.submitted += 1
-            if self._entrance.has_place(options.priority):
+            if entrance.has_place(options.priority):
                 self._calls[call.number] = call
-                self._entrance.inside += 1
+                entrance.inside += 1
                 self._enqueue(call)
             elif options.admission_timeout == 0 or not waits:
-                self._account.ended(call.name, "refused")
-                raise lane_full(self.name, self._account, self._entrance, "io_queue_limit")
+                self._account.ended(account, "refused")
+                raise lane_full(self.name, self._account, entrance, "io_queue_limit")
             else:
                 self._calls[call.number] = call
-                self._entrance.wait_outside(call, options.priority)
+                entrance.wait_outside(call, options.priority)
         return call
 
     def _enqueue(self, call: _Call) -> None:
-        heapq.heappush(self._queue, (-call.options.priority, call.number, call))
+        bulkhead, order = call.options.bulkhead, (-call.options.priority, call.number)
+        if bulkhead is not None and not self._bulkheads.take(bulkhead, order, call.number):
+            self._held[call.number] = call
+            return
+        call.has_place = bulkhead is not None
+        heapq.heappush(self._queue, (*order, call))
         self._man()
         self._changed.notify()
+
+    def _give_place_back(self, call: _Call) -> None:
+        """The call needs its place behind the bulkhead no more: the next one of its group may run."""
+        if call.has_place and call.options.bulkhead is not None:
+            call.has_place = False
+            follower = self._bulkheads.give_back(call.options.bulkhead, self._held)
+            if follower is not None:
+                next_call = self._held.pop(follower)
+                next_call.has_place = True
+                heapq.heappush(self._queue, (-next_call.options.priority, next_call.number, next_call))
+                self._man()
+                self._changed.notify()
 
     def _man(self) -> None:
         """Start the threads that are missing."""
         while (
-            self._threads < self._entrance.seats and self._idle < len(self._queue) and self._threads - len(self._running) < len(self._queue)
+            self._threads < self._entrances.common.seats
+            and self._idle < len(self._queue)
+            and self._threads - len(self._running) < len(self._queue)
         ):
             self._threads += 1
             self._thread_numbers += 1
@@ -277,7 +324,7 @@ class ThreadLane:
             deadline = now() + IDLE
             try:
                 while True:
-                    if self._threads > self._entrance.seats:
+                    if self._threads > self._entrances.common.seats:
                         break
                     while self._queue:
                         call = heapq.heappop(self._queue)[2]
@@ -308,9 +355,10 @@ class ThreadLane:
         cpu = time.thread_time() - cpu
         with self._changed:
             self._running.pop(call.number, None)
+            self._give_place_back(call)
             wanted = not call.is_over
             if wanted:
-                self._account.ran(call.name, wait=call.started - call.created, run=now() - call.started, cpu=cpu)
+                self._account.ran(call.account, wait=call.started - call.created, run=now() - call.started, cpu=cpu)
                 self._leave(call, outcome)
             self._finish_closing()
         if wanted and error is not None:
@@ -330,24 +378,28 @@ class ThreadLane:
         call.is_over = True
         call.work = None
         self._calls.pop(call.number, None)
-        self._account.ended(call.name, outcome)
+        self._account.ended(call.account, outcome)
+        self._held.pop(call.number, None)
+        if not call.started:
+            self._give_place_back(call)
 
     def _leave(self, call: _Call, outcome: str) -> None:
         self._end(call, outcome)
-        self._entrance.inside -= 1
+        call.entrance.inside -= 1
         self._admit()
         self._finish_closing()
 
     def _admit(self) -> None:
-        while (call := self._entrance.next_in()) is not None:
-            self._entrance.inside += 1
-            self._enqueue(call)
+        for entrance in self._entrances:
+            while (call := entrance.next_in()) is not None:
+                entrance.inside += 1
+                self._enqueue(call)
 
     def _refuse(self, call: _Call) -> None:
         with self._changed:
-            if call.is_over or not self._entrance.leave_outside(call):
+            if call.is_over or not call.entrance.leave_outside(call):
                 return
-            error = lane_full(self.name, self._account, self._entrance, "io_queue_limit")
+            error = lane_full(self.name, self._account, call.entrance, "io_queue_limit")
             self._end(call, "refused")
         call.ticket.fail(error)
 
@@ -360,7 +412,7 @@ class ThreadLane:
         with self._changed:
             if call.is_over:
                 return False
-            if self._entrance.leave_outside(call):
+            if call.entrance.leave_outside(call):
                 self._end(call, outcome)
             else:
                 self._leave(call, outcome)

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from levelpool.histogram import BOUNDS
 from levelpool.monitoring.snapshot import Snapshot
+from levelpool.pools import Waits
 
 Samples = dict[str, list[tuple[Sequence[str], float]]]
 """Metric name to its samples: the values of its labels, and the number; plain enough for JSON."""
@@ -20,7 +22,7 @@ class Metric:
 
     name: str
     kind: str
-    """gauge or counter; a counter is shown with the suffix `_total`."""
+    """gauge, counter or histogram; a counter is shown with the suffix `_total`."""
     sentence: str
     labels: tuple[str, ...] = ()
 
@@ -64,7 +66,8 @@ METRICS = {
         Metric("levelpool_pool_max_overflow", "gauge", "Connections that it may open beyond that.", ("pool",)),
         Metric("levelpool_pool_checked_out", "gauge", "Connections in use.", ("pool",)),
         Metric("levelpool_pool_waiting", "gauge", "Calls that wait for a connection.", ("pool",)),
-        Metric("levelpool_pool_wait_p99_seconds", "gauge", "99 of 100 connections came faster.", ("pool",)),
+        Metric("levelpool_pool_wait_p99_seconds", "gauge", "99 of 100 came faster, of the last 1000 connections.", ("pool",)),
+        Metric("levelpool_pool_wait_seconds", "histogram", "Waits for a connection since the pool was made.", ("pool",)),
     )
 }
 
@@ -79,17 +82,18 @@ def render_metrics(workers: Mapping[int, Samples]) -> tuple[bytes, str]:
     Raises `ModuleNotFoundError` without the extra `prometheus`.
     """
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest  # noqa: PLC0415 - the door
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415 - the door
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily  # noqa: PLC0415 - the door
+
+    families = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
 
     class OneMoment:
         def collect(self) -> Iterator[Any]:
             for metric in METRICS.values():
-                family = (CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily)(
-                    metric.name, metric.sentence, labels=("web_worker", *metric.labels)
-                )
+                family = families[metric.kind](metric.name, metric.sentence, labels=("web_worker", *metric.labels))
                 for seat, samples in workers.items():
-                    for labels, value in samples.get(metric.name, ()):
-                        family.add_metric((str(seat), *labels), value)
+                    rows = samples.get(metric.name, ())
+                    for labels, *value in _histograms(rows) if metric.kind == "histogram" else rows:
+                        family.add_metric((str(seat), *labels), *value)
                 yield family
 
     registry = CollectorRegistry(auto_describe=False)
@@ -103,6 +107,19 @@ def metric_samples(snapshot: Snapshot) -> Samples:
     for name, labels, value in (*_of_resources(snapshot), *_of_lanes(snapshot), *_of_tasks(snapshot), *_of_pools(snapshot)):
         samples.setdefault(f"levelpool_{name}", []).append((labels, float(value)))
     return samples
+
+
+_SUM = "sum"
+
+
+def _histograms(rows: Sequence[tuple[Sequence[str], float]]) -> Iterator[tuple[Sequence[str], list[tuple[str, float]], float]]:
+    """Labels, buckets and sum of each histogram of *rows*, whose last label is the bound of a bucket, or `sum`."""
+    found: dict[tuple[str, ...], dict[str, float]] = {}
+    for (*labels, bound), value in rows:
+        found.setdefault(tuple(labels), {})[bound] = value
+    for whose, values in found.items():
+        total = values.pop(_SUM)
+        yield whose, list(values.items()), total
 
 
 _Rows = Iterator[tuple[str, tuple[str, ...], float]]
@@ -158,3 +175,11 @@ def _of_pools(snapshot: Snapshot) -> _Rows:
         yield "pool_checked_out", (pool.name,), pool.checked_out
         yield "pool_waiting", (pool.name,), pool.waiting
         yield "pool_wait_p99_seconds", (pool.name,), pool.wait_p99
+        yield from _of_waits(pool.name, pool.waits)
+
+
+def _of_waits(pool: str, waits: Waits) -> _Rows:
+    for bound, count in zip(BOUNDS, waits.below, strict=True):
+        yield "pool_wait_seconds", (pool, str(bound)), count
+    yield "pool_wait_seconds", (pool, "+Inf"), waits.count
+    yield "pool_wait_seconds", (pool, _SUM), waits.seconds

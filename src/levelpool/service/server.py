@@ -44,7 +44,8 @@ def serve(settings: Settings) -> None:
 def set_up_logging() -> None:
     """Log to stderr, one line each, without the chatter of libraries."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
-    for chatty in ("alembic", "levelpool.database"):
+    # SQLAlchemy names the logger of a pool after its class; what a pool may have is said by levelpool.database.
+    for chatty in ("alembic", "levelpool.connections"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

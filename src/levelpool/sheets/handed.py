@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -193,16 +194,10 @@ def _headers(path: Path) -> list[str]:
 
 
 def _batches(path: Path) -> Iterator[Batch]:
-    layouts: dict[tuple[Kind | None, ...], list[Kind | None]] = {}
-    batch = Batch([], [], [])
-    for row, line in enumerate(_lines(path), 1):
-        kinds = tuple(None if cell is None else _KINDS[cell[0]] for cell in line)
-        batch.rows.append(row)
-        batch.cells.append([None if cell is None else cell[1:] for cell in line])
+    lines = enumerate(_lines(path), 1)
+    layouts: dict[tuple[Kind | None, ...], tuple[Kind | None, ...]] = {}
+    while some := list(islice(lines, BATCH_ROWS)):
+        cells = [[None if cell is None else cell[1:] for cell in line] for _, line in some]
+        kinds = [tuple(None if cell is None else _KINDS[cell[0]] for cell in line) for _, line in some]
         # Rows of the same kinds share one list: whoever walks them need not look at each.
-        batch.kinds.append(layouts.setdefault(kinds, list(kinds)))
-        if len(batch.rows) == BATCH_ROWS:
-            yield batch
-            batch = Batch([], [], [])
-    if batch.rows:
-        yield batch
+        yield Batch.of_rows([row for row, _ in some], cells, [layouts.setdefault(each, each) for each in kinds])

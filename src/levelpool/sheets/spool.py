@@ -1,20 +1,20 @@
 """
 The spool: the cells of one sheet on disk, written once batch by batch and read back as often as one likes.
 
-A spool is private to the process that wrote it and lives as long as its folder; its form is marshal, which reads cells
-back several times faster than any other way of the standard library and writes a text that repeats within a batch only once.
+A spool is private to the process that wrote it and lives as long as its folder. Most columns of a batch are one text each, with a line
+for each cell, so that they come back in no time; the others are lists. Its form is marshal, the fastest way of the standard library.
 marshal must never be fed a stranger's bytes: the folder must be private.
 """
 
 import marshal
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from levelpool.sheets.table import Batch
+from levelpool.sheets.table import Batch, Cells, Kind
 
 _LENGTH = struct.Struct("<Q")
 
@@ -29,8 +29,9 @@ class SpooledBatches:
         with self.path.open("rb") as file:
             while head := file.read(_LENGTH.size):
                 blob = file.read(_LENGTH.unpack(head)[0])
-                rows, cells, kinds, sums = marshal.loads(blob)  # noqa: S302  (written by SpoolWriter, in a private folder)
-                yield Batch(rows, cells, kinds, sums)
+                rows, columns, sums = marshal.loads(blob)  # noqa: S302  (written by SpoolWriter, in a private folder)
+                rows = _unpack_rows(rows)
+                yield Batch(rows, [_unpack(column, len(rows)) for column in columns], sums)
 
 
 class SpoolWriter:
@@ -42,7 +43,7 @@ class SpoolWriter:
 
     def write(self, batch: Batch) -> int:
         """Append *batch*; returns the bytes it took."""
-        blob = marshal.dumps((batch.rows, batch.cells, batch.kinds, batch.sums))
+        blob = marshal.dumps((_pack_rows(batch.rows), [_pack(cells) for cells in batch.columns], batch.sums))
         self._file.write(_LENGTH.pack(len(blob)))
         self._file.write(blob)
         return len(blob)
@@ -57,3 +58,37 @@ class SpoolWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._file.close()
+
+
+_PackedRows = list[int] | tuple[int, int]
+_PackedCells = tuple[Kind | Sequence[Kind | None], str | Sequence[str | None]] | None
+
+
+def _pack_rows(rows: list[int]) -> _PackedRows:
+    """Rows that follow one another are the first and how many there are."""
+    first, count = rows[0], len(rows)
+    return (first, count) if rows[-1] - first == count - 1 and rows == list(range(first, first + count)) else rows
+
+
+def _unpack_rows(packed: _PackedRows) -> list[int]:
+    if isinstance(packed, list):
+        return packed
+    first, count = packed
+    return list(range(first, first + count))
+
+
+def _pack(cells: Cells) -> _PackedCells:
+    if cells.kinds is not None:
+        return cells.kinds, cells.texts
+    if cells.kind is None:
+        return None
+    return cells.kind, cells.texts if cells.joined is None else cells.joined
+
+
+def _unpack(packed: _PackedCells, count: int) -> Cells:
+    if packed is None:
+        return Cells([None] * count)
+    kinds, texts = packed
+    if isinstance(texts, str):
+        return Cells(joined=texts, kind=kinds if isinstance(kinds, str) else None)
+    return Cells(texts, kind=kinds) if isinstance(kinds, str) else Cells(texts, kinds=kinds)

@@ -8,11 +8,12 @@ What flows through the halls of the sheets wing: cells with their kind, batches 
 The rooms know each other only through these records.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
+from itertools import zip_longest
 
 # ---------------------------------------------------------------- cells, as they stand in the file
 
@@ -37,15 +38,237 @@ A blank cell has neither text nor kind (None, None). An empty text cell is ("", 
 """
 
 
+class Cells:
+    """
+    The cells of one column of a batch, from the top.
+
+    Mostly all of them have one kind, and are looked at as a whole: so they may come as one text with a line for each cell,
+    which is taken apart only when somebody asks for the cells one by one.
+    """
+
+    __slots__ = ("_count", "_full", "_joined", "_texts", "kind", "kinds")
+
+    def __init__(
+        self,
+        texts: Sequence[str | None] | None = None,
+        *,
+        joined: str | None = None,
+        kind: Kind | None = None,
+        kinds: Sequence[Kind | None] | None = None,
+    ) -> None:
+        """
+        Either *texts*, or all of them as one text *joined*, see `joined`.
+
+        *kind* is what all cells have that are not blank (None: all are), *kinds* has one for each cell when they differ.
+        """
+        self._texts = texts
+        self._joined = joined
+        self._full: bool | None = None
+        self._count: int | None = None
+        self.kind = kind
+        self.kinds = kinds
+
+    @classmethod
+    def of(cls, texts: Sequence[str | None], kinds: Sequence[Kind | None]) -> "Cells":
+        """The cells with these texts and kinds."""
+        present = set(kinds) - {None}
+        return cls(texts, kinds=kinds) if len(present) > 1 else cls(texts, kind=next(iter(present), None))
+
+    @classmethod
+    def alike(cls, texts: Sequence[str | None], kind: Kind | None) -> "Cells":
+        """The cells with these texts, all of one kind where they are not blank."""
+        return cls(texts, kind=kind if any(text is not None for text in texts) else None)
+
+    @classmethod
+    def plain(cls, texts: Sequence[str | None], kind: Kind | None) -> "Cells":
+        """The same for texts of which it is known that none is empty, of several lines, or long."""
+        try:
+            lines: list[str] = texts  # type: ignore[assignment]
+            cells = cls(joined="\n".join(lines), kind=kind)
+            cells._count = len(texts)
+        except TypeError:
+            present = len(list(filter(None, texts)))
+            cells = cls(joined="\n".join([text or "" for text in texts]), kind=kind if present else None)
+            cells._count = present
+        cells._full = cells._count == len(texts)
+        return cells
+
+    @classmethod
+    def blank(cls, count: int) -> "Cells":
+        """So many blank cells."""
+        return cls([None] * count)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether every cell is blank."""
+        return self.kind is None and self.kinds is None
+
+    @property
+    def texts(self) -> Sequence[str | None]:
+        """The text of each cell, None for a blank one."""
+        if self._texts is None:
+            lines: list[str] = (self._joined or "").split("\n")
+            self._texts = lines if self.is_full else [line or None for line in lines]
+        return self._texts
+
+    @property
+    def joined(self) -> str | None:
+        """
+        The texts as one, a line for each cell, empty for a blank one.
+
+        None when that would not tell them apart, because a text is empty or has a line feed, and when it would be very long.
+        """
+        if self._joined is None and self._texts is not None:
+            self._joined = join_texts(self._texts)
+        return self._joined
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is plain at a glance that no cell is blank and no text empty."""
+        if self._full is None:
+            joined = self.joined
+            self._full = joined is not None and not self.is_blank and _is_full(joined)
+        return self._full
+
+    def kind_at(self, place: int) -> Kind | None:
+        """The kind of one cell."""
+        if self.kinds is not None:
+            return self.kinds[place]
+        return None if self.texts[place] is None else self.kind
+
+    def each_kind(self) -> Sequence[Kind | None]:
+        """The kind of each cell."""
+        return self.kinds if self.kinds is not None else [None if text is None else self.kind for text in self.texts]
+
+    def count(self) -> int:
+        """How many cells are not blank."""
+        if self._count is None:
+            self._count = self._counted()
+        return self._count
+
+    def _counted(self) -> int:
+        if self.is_blank:
+            return 0
+        if self.kinds is not None:
+            return len(self.kinds) - self.kinds.count(None)
+        if self._joined is not None:
+            return self._joined.count("\n") + 1 if self.is_full else len(list(filter(None, self.texts)))
+        return len(self.texts) - self.texts.count(None)
+
+    @classmethod
+    def together(cls, parts: Sequence["Cells"]) -> "Cells":
+        """The cells of all parts, one under the other."""
+        kinds = {part.kind for part in parts} - {None}
+        if len(kinds) > 1 or any(part.kinds is not None for part in parts):
+            return cls([text for part in parts for text in part.texts], kinds=[kind for part in parts for kind in part.each_kind()])
+        kind = next(iter(kinds), None)
+        lines = [part.joined for part in parts]
+        if kind is None or None in lines or sum(len(line or "") for line in lines) > LONGEST_JOINED:
+            return cls([text for part in parts for text in part.texts], kind=kind)
+        return cls(joined="\n".join(line or "" for line in lines), kind=kind)
+
+    def pick(self, places: Sequence[int]) -> "Cells":
+        """Only the cells at these places."""
+        texts = list(map(self.texts.__getitem__, places))
+        if self.kinds is not None:
+            return Cells.of(texts, [self.kinds[place] for place in places])
+        return Cells.alike(texts, self.kind)
+
+
+SHORT = 1000
+"""So few characters of each cell cannot make a column too long."""
+
+LONGEST_JOINED = 1 << 22
+"""One giant text may stand in every cell of a column: joined, it would be as large as all of them."""
+
+
+def join_texts(texts: Sequence[str | None]) -> str | None:
+    """The texts as `Cells.joined` has them; None when that would not tell them apart."""
+    try:
+        lines: list[str] = texts  # type: ignore[assignment]
+        size = sum(map(len, lines))
+    except TypeError:
+        lines = [text or "" for text in texts]
+        size = sum(map(len, lines))
+    if size > LONGEST_JOINED:
+        return None
+    joined = "\n".join(lines)
+    if joined.count("\n") != len(lines) - 1 or (not _is_full(joined) and "" in texts):
+        return None
+    return joined
+
+
+def _is_full(joined: str) -> bool:
+    return not (joined == "" or joined[0] == "\n" or joined[-1] == "\n" or "\n\n" in joined)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Some rows of one sheet, nothing converted yet; the rows of a sheet come in the order of the file."""
 
     rows: list[int]  # 1-based row numbers of the sheet
-    cells: list[list[str | None]]  # one list per row, from column A on; rows may differ in length
-    kinds: list[list[Kind | None]]  # as `cells`
+    columns: list[Cells]  # from column A on, each as long as `rows`
     sums: dict[int, frozenset[int]] = field(default_factory=dict)
     # row number -> 0-based columns whose formula is a SUM or SUBTOTAL
+
+    @classmethod
+    def of_rows(
+        cls,
+        rows: list[int],
+        cells: Sequence[Sequence[str | None]],
+        kinds: Sequence[Sequence[Kind | None]],
+        sums: dict[int, frozenset[int]] | None = None,
+    ) -> "Batch":
+        """The batch with these rows, each from column A on; they may differ in length, and rows that look alike may share a list of kinds."""
+        layouts = list({id(layout): layout for layout in kinds}.values())
+        # A lone cell in the last column must not cost as much as a full row.
+        filled = {place for layout in layouts for place, kind in enumerate(layout) if kind is not None}
+        columns = [Cells([None] * len(rows))] * max(map(len, cells), default=0)
+        for place, texts in enumerate(zip_longest(*cells)):
+            if place in filled:
+                columns[place] = _column(place, texts, kinds, layouts)
+        return cls(rows, columns, sums or {})
+
+    @classmethod
+    def together(cls, parts: Sequence["Batch"]) -> "Batch":
+        """The rows of all parts, one under the other."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = []
+        for place in range(max(len(part.columns) for part in parts)):
+            present = [part.columns[place] if place < len(part.columns) else Cells.blank(len(part.rows)) for part in parts]
+            columns.append(Cells.together(present))
+        return cls(
+            [row for part in parts for row in part.rows],
+            columns,
+            {row: sums for part in parts for row, sums in part.sums.items()},
+        )
+
+    def record(self, place: int) -> tuple[list[str | None], list[Kind | None]]:
+        """The texts and the kinds of one row, up to its last cell."""
+        texts = [column.texts[place] for column in self.columns]
+        kinds = [column.kind_at(place) for column in self.columns]
+        while kinds and kinds[-1] is None:
+            kinds.pop()
+        return texts[: len(kinds)], kinds
+
+    def records(self) -> Iterator[tuple[int, list[str | None], list[Kind | None]]]:
+        """Number, texts and kinds of each row."""
+        for place, row in enumerate(self.rows):
+            yield row, *self.record(place)
+
+    def pick(self, places: Sequence[int]) -> "Batch":
+        """Only the rows at these places."""
+        return Batch([self.rows[place] for place in places], [column.pick(places) for column in self.columns], self.sums)
+
+
+def _column(
+    place: int, texts: Sequence[str | None], kinds: Sequence[Sequence[Kind | None]], layouts: Sequence[Sequence[Kind | None]]
+) -> Cells:
+    present = {layout[place] for layout in layouts if place < len(layout)} - {None}
+    if len(present) > 1:
+        return Cells(texts, kinds=[layout[place] if place < len(layout) else None for layout in kinds])
+    return Cells(texts, kind=next(iter(present), None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
 """What a process may use, for many ways in which a container can say so."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
 from levelpool.capacity.cgroup import count_cpus
 from levelpool.capacity.detect import detect_capacity
 from levelpool.capacity.host import Host, read_host
+from machine import AS_ANYBODY
 
 HOST = Host(cores=16, affinity=16, memory=64 << 30, memory_source="the host")
 GIB = 1 << 30
@@ -122,6 +125,120 @@ def test_tightest_of_quota_cpuset_and_memory_wins_on_every_level(tree, kind, lev
     if capacity.cpus < 16:
         assert f"/{group}/" in capacity.cpu_source
     assert capacity.notes == ()
+
+
+def files_of(kind, group):
+    """The files that set a quota of *group* in this kind of hierarchy: their names, and how they say so many cpus."""
+    if kind == "v2":
+        return f"sys/fs/cgroup/{group}/cpu.max", lambda cpus: f"{int(cpus * 100000)} 100000"
+    return f"sys/fs/cgroup/cpu/{group}/cpu.cfs_quota_us", lambda cpus: str(int(cpus * 100000))
+
+
+def mount(tree, kind, own):
+    """A hierarchy of this kind, with our process in the group *own*."""
+    if kind != "v2":
+        tree.mount_v1("cpu", f"/{own}")
+    if kind != "v1":
+        tree.mount_v2(f"/{own}", point="/sys/fs/cgroup/unified" if kind == "hybrid" else "/sys/fs/cgroup")
+
+
+@pytest.mark.parametrize("spoil", ["missing", "unreadable", "rubbish", "not text"])
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("kind", ["v2", "v1", "hybrid"])
+def test_spoilt_file_on_one_level_leaves_the_others(tree, kind, level, spoil):
+    """Whatever is wrong with the quota of one group, the quotas of the others hold; all but a missing file is named."""
+    mount(tree, kind, LEVELS["own"])
+    for cpus, each in enumerate(LEVELS.values(), start=2):
+        name, say = files_of(kind, each)
+        tree.write(name, say(cpus))
+    spoilt = tree.root / files_of(kind, LEVELS[level])[0]
+    spoilt.unlink()
+    if spoil == "unreadable":
+        spoilt.mkdir()
+    elif spoil != "missing":
+        spoilt.write_bytes(b"1.5 cpus" if spoil == "rubbish" else b"\xff\xfe")
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert capacity.cpus == (3 if level == "own" else 2)
+    assert [spoilt.name in note for note in capacity.notes] == ([] if spoil == "missing" else [True])
+
+
+@pytest.mark.parametrize("kind", ["v2", "v1", "hybrid"])
+def test_moved_process_gets_the_limits_of_its_new_group(tree, kind):
+    """From a pod with two cpus into one with half a cpu on an ancestor; nothing of the old one stays."""
+    mount(tree, kind, "old/app")
+    for group, cpus in (("old", 2), ("new", 0.5)):
+        name, say = files_of(kind, group)
+        tree.write(name, say(cpus))
+    before = detect_capacity(tree.root, host=HOST).cpus
+    tree.write(files_of(kind, "new/app")[0], "-1" if kind != "v2" else "max 100000")
+    tree.write("proc/self/cgroup", (tree.root / "proc/self/cgroup").read_text().replace("/old/", "/new/"))
+    (tree.root / "sys/fs/cgroup/unified/new/app").mkdir(parents=True)
+
+    assert (before, detect_capacity(tree.root, host=HOST).cpus) == (2, 0.5)
+
+
+def test_hierarchy_that_is_mounted_twice_is_read_where_more_is_seen(tree):
+    """Beside the container's own mount, the host's tree with the pod's path: the quota of the pod is only there."""
+    tree.mount_v2("/kubepods/pod1/box", root="/kubepods/pod1/box")
+    tree.mount_v2("/kubepods/pod1/box", point="/host/cgroup")
+    tree.write("sys/fs/cgroup/cpu.max", "max 100000")
+    tree.write("host/cgroup/kubepods/pod1/cpu.max", "250000 100000")
+    tree.write("proc/self/cgroup", "0::/kubepods/pod1/box")
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert (capacity.cpus, capacity.cpu_source, capacity.notes) == (2.5, "/host/cgroup/kubepods/pod1/cpu.max", ())
+
+
+def test_unreadable_membership_leaves_the_mount_points_and_says_so(tree):
+    """Without /proc/self/cgroup we do not know our group; what is mounted is usually the container's own."""
+    tree.mount_v2("/")
+    tree.write("sys/fs/cgroup/cpu.max", "150000 100000")
+    (tree.root / "proc/self/cgroup").unlink()
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert capacity.cpus == 1.5
+    assert capacity.notes == ("/sys/fs/cgroup: /proc/self/cgroup does not tell our own group; only the mount point's limits are known",)
+
+
+@pytest.mark.parametrize(
+    "line", ["x", "a b c d e - cgroup2 x rw", "31 23 0:28 / /sys - ", "31 23 0:28 nowhere /sys/fs/cgroup rw - cgroup2 x rw"]
+)
+def test_rubbish_in_the_list_of_mounts_is_passed_over(tree, line):
+    """Nothing raises, and the good line beside it still counts."""
+    tree.write("proc/self/cgroup", "0::/\nrubbish\n7:\n")
+    tree.write("proc/self/mountinfo", f"{line}\n31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw")
+    tree.write("sys/fs/cgroup/cpu.max", "150000\t100000")
+
+    capacity = detect_capacity(tree.root, host=HOST)
+
+    assert capacity.cpus == 1.5
+    assert "cannot read the line 'rubbish'" in capacity.notes[0]
+
+
+ENTER_NOTHING = """
+import sys
+from pathlib import Path
+from levelpool.capacity.detect import detect_capacity
+found = detect_capacity(Path(sys.argv[1]))
+print(found.notes)
+"""
+
+
+def test_group_that_does_not_let_us_in_is_said(tree):
+    """Even looking whether it is there may be forbidden; that is no reason to fail."""
+    tree.mount_v2("/pod/app")
+    closed = tree.root / "sys/fs/cgroup/pod"
+    closed.chmod(0)
+    command = [*AS_ANYBODY, sys.executable, "-c", ENTER_NOTHING, str(tree.root)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    closed.chmod(0o700)
+
+    assert said.stderr == ""
+    assert "our own group /pod/app is not visible here" in said.stdout
 
 
 def test_affinity_smaller_than_everything_wins(tree):
@@ -277,9 +394,13 @@ def test_this_machine_has_cpus_and_memory_from_somewhere():
     assert capacity.memory_source
 
 
-def test_host_memory_without_proc_comes_from_psutil(tmp_path):
-    """Other systems have no /proc/meminfo."""
+@pytest.mark.parametrize("text", [None, "MemTotal: 0 kB\n", "MemTotal: much\n", b"MemTotal: \xff kB\n", ""])
+def test_host_memory_without_meminfo_comes_from_the_system(tmp_path, text):
+    """Other systems have no /proc/meminfo, and what is written there may be nonsense."""
+    (tmp_path / "proc").mkdir()
+    if text is not None:
+        (tmp_path / "proc/meminfo").write_bytes(text if isinstance(text, bytes) else text.encode())
     host = read_host(tmp_path)
 
-    assert host.memory_source == "psutil.virtual_memory"
+    assert host.memory_source == "sysconf(SC_PHYS_PAGES)"
     assert abs(host.memory - read_host().memory) < 64 << 20

@@ -23,8 +23,8 @@ def test_gate_holds_up_births_and_calls_until_there_is_room():
     """Two calls and room for two workers, but the gate allows one: the second call waits for the first worker."""
     gate = OneAtATime()
     schedule = Schedule(2, gate=gate)
-    schedule.arrive(1)
-    schedule.arrive(2)
+    schedule.arrive(1, 0.0)
+    schedule.arrive(2, 0.0)
 
     births = list(schedule.decide(0.0))
     held_up = schedule.held_up
@@ -42,8 +42,8 @@ def test_gate_holds_up_births_and_calls_until_there_is_room():
 def test_lane_without_a_gate_is_alone():
     """Nothing is held up."""
     schedule = Schedule(2)
-    schedule.arrive(1)
-    schedule.arrive(2)
+    schedule.arrive(1, 0.0)
+    schedule.arrive(2, 0.0)
 
     assert list(schedule.decide(0.0)) == [Start(1), Start(2)]
     assert not schedule.held_up

@@ -11,8 +11,10 @@ PATIENCE = 0.005
 class World:
     """Workers that obey the schedule, a clock, and the account of every call."""
 
-    def __init__(self, workers, max_tasks):
-        self.schedule = Schedule(workers, max_tasks=max_tasks, idle_timeout=1.0)
+    def __init__(self, workers, max_tasks, bulkheads=()):
+        self.bulkheads = dict(bulkheads)
+        self.groups = {}
+        self.schedule = Schedule(workers, max_tasks=max_tasks, idle_timeout=1.0, bulkheads=self.bulkheads)
         self.clock = 0.0
         self.unborn = set()
         self.inbox = {}
@@ -30,21 +32,31 @@ class World:
                     self.unborn.add(worker)
                     self.inbox[worker] = []
                     self.taken[worker] = set()
-                case Send(worker, call):
-                    assert worker not in self.unborn | self.doomed | self.retiring
-                    assert call not in self.ends
-                    self.inbox[worker].append(call)
-                    assert len(self.inbox[worker]) <= AHEAD
+                case Send():
+                    self.deliver(action)
                 case Retire(worker):
                     assert not self.inbox[worker]
                     self.retiring.add(worker)
         self.check()
+
+    def deliver(self, send):
+        assert send.worker not in self.unborn | self.doomed | self.retiring
+        assert send.call not in self.ends
+        self.inbox[send.worker].append(send.call)
+        assert len(self.inbox[send.worker]) <= AHEAD
 
     def check(self):
         assert sum(1 for calls in self.inbox.values() if calls) <= max(self.most, self.schedule.max_workers)
         idle = [w for w, calls in self.inbox.items() if not calls and w not in self.unborn | self.doomed | self.retiring]
         busy = len([1 for calls in self.inbox.values() if calls])
         assert not (idle and self.schedule.waiting and busy < self.schedule.max_workers), "a call waits while a worker is idle"
+        for name, limit in self.bulkheads.items():
+            sent = {call for calls in self.inbox.values() for call in calls if self.groups[call] == name}
+            assert len(sent) <= limit, "a bulkhead leaks"
+            held = [call for call, group in self.groups.items() if group == name and call not in self.ends and call not in sent]
+            assert not (idle and held and len(sent) < limit and busy < self.schedule.max_workers), (
+                "a call waits though its bulkhead has room"
+            )
 
     most = 0
 
@@ -54,9 +66,12 @@ class World:
 
     # -- what can happen
 
-    def arrive(self, priority, quick):
+    def arrive(self, priority, quick, bulkhead=None):
         self.calls += 1
-        self.schedule.arrive(self.calls, priority=priority, quick=quick)
+        self.groups[self.calls] = bulkhead
+        send = self.schedule.arrive(self.calls, self.clock, priority=priority, quick=quick, bulkhead=bulkhead)
+        if send is not None:
+            self.deliver(send)
 
     def birth(self, pick):
         if self.unborn:
@@ -79,14 +94,15 @@ class World:
                     self.end(call, "done")
                 self.schedule.ended(worker, call, self.clock)
 
-    def die(self, pick):
+    def die(self, pick, has_begun=True):
         if self.inbox:
             worker = sorted(self.inbox)[pick % len(self.inbox)]
             calls = self.inbox.pop(worker)
             running = next(iter(calls), None)
-            if running in self.taken[worker]:
+            if running in self.taken[worker] or not has_begun:
                 running = None
             casualties = self.schedule.died(worker, running=running)
+            assert all(self.ends[call] == "cancelled" for call in casualties.dropped)
             for group in (self.unborn, self.doomed, self.retiring):
                 group.discard(worker)
             if casualties.lost is not None and casualties.lost not in self.ends:
@@ -127,7 +143,7 @@ class World:
             for worker in sorted(self.doomed | self.retiring):
                 self.die(sorted(self.inbox).index(worker))
                 self.act()
-            if not self.schedule.workers and not self.schedule.waiting:
+            if not self.schedule.workers and not self.schedule.unstarted:
                 return
             self.birth(0)
             self.act()
@@ -141,17 +157,19 @@ class World:
 EVENTS = st.one_of(
     st.tuples(st.just("arrive"), st.integers(0, 2), st.booleans()),
     st.tuples(st.just("arrive"), st.just(0), st.just(True)),
+    st.tuples(st.just("arrive"), st.integers(0, 2), st.booleans(), st.sampled_from(["one", "two"])),
     st.tuples(st.sampled_from(["birth", "finish", "finish", "die", "cancel"]), st.integers(0, 30)),
+    st.tuples(st.just("die"), st.integers(0, 30), st.booleans()),
     st.tuples(st.just("tick")),
     st.tuples(st.just("resize"), st.integers(1, 4)),
 )
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(workers=st.integers(1, 4), max_tasks=st.sampled_from([None, None, 1, 3]), events=st.lists(EVENTS, max_size=80))
 def test_every_call_ends_exactly_once(workers, max_tasks, events):
     """Whatever arrives, dies, is cancelled or resized, and in whatever order: each call ends once, nothing waits beside an idle worker, the drain ends."""
-    world = World(workers, max_tasks)
+    world = World(workers, max_tasks, {"one": 1, "two": 2})
     world.most = workers
     for name, *arguments in events:
         if name == "resize":
@@ -170,7 +188,7 @@ def test_larger_priority_runs_first():
     """Calls run by priority, and in order of arrival within one."""
     schedule = Schedule(1)
     for call, priority in ((1, 0), (2, 5), (3, 5), (4, 0)):
-        schedule.arrive(call, priority=priority)
+        schedule.arrive(call, 0.0, priority=priority)
     order = []
     list(schedule.decide(0.0))
     schedule.born(1, 0.0)
@@ -186,7 +204,7 @@ def test_only_quick_calls_are_sent_ahead():
     """A call of unknown or long duration waits for a worker of its own."""
     schedule = Schedule(1)
     for call, quick in ((1, True), (2, True), (3, False)):
-        schedule.arrive(call, quick=quick)
+        schedule.arrive(call, 0.0, quick=quick)
     list(schedule.decide(0.0))
     schedule.born(1, 0.0)
 
@@ -197,7 +215,7 @@ def test_slow_call_does_not_hold_what_was_sent_ahead():
     """What sits behind a call that turned out slow is taken back as soon as somebody else could run it."""
     schedule = Schedule(2)
     for call in (1, 2, 3):
-        schedule.arrive(call, quick=True)
+        schedule.arrive(call, 0.0, quick=True)
     list(schedule.decide(0.0))
     schedule.born(1, 0.0)
     list(schedule.decide(0.0))
@@ -209,9 +227,36 @@ def test_slow_call_does_not_hold_what_was_sent_ahead():
 def test_births_that_fail_end_in_an_answer():
     """When no worker can be born, the waiting calls are given up instead of waiting for ever."""
     schedule = Schedule(1)
-    schedule.arrive(1)
+    schedule.arrive(1, 0.0)
     for _ in range(3):
         (start,) = schedule.decide(0.0)
         schedule.died(start.worker, running=None)
 
     assert schedule.hopeless() == (1,)
+
+
+def test_cancelled_call_does_not_come_back_when_its_worker_dies_before_it_began():
+    """A call that nobody wants is dropped with its worker, also if the worker had not begun it."""
+    schedule = Schedule(1)
+    schedule.arrive(1, 0.0)
+    (start,) = schedule.decide(0.0)
+    schedule.born(start.worker, 0.0)
+    (send,) = schedule.decide(0.0)
+
+    assert isinstance(schedule.withdraw(send.call), Kill)
+    assert schedule.died(start.worker, running=None).dropped == (send.call,)
+    assert list(schedule.decide(0.0)) == []
+
+
+def test_full_bulkhead_leaves_the_other_workers_alone():
+    """Two of three calls of a group of one wait, and start no worker; the third worker is for the others."""
+    schedule = Schedule(3, bulkheads={"reports": 1})
+    for call in (1, 2, 3):
+        schedule.arrive(call, 0.0, bulkhead="reports")
+
+    assert list(schedule.decide(0.0)) == [Start(1)]
+    schedule.born(1, 0.0)
+    assert list(schedule.decide(0.0)) == [Send(1, 1)]
+    assert schedule.held == 2
+    schedule.ended(1, 1, 0.0)
+    assert list(schedule.decide(0.0)) == [Send(1, 2)]

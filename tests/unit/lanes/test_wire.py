@@ -9,23 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levelpool.errors import ResultTooLarge
-from levelpool.lanes.process.wire import (
+from levelpool.lanes.process.parcel import (
     SMALL,
-    Framer,
     MissingModuleError,
     Parcel,
     decode_large,
     decode_small,
     encode,
     encode_small,
-    pack,
-    receive,
     refuse_missing_module,
 )
+from levelpool.lanes.process.wire import Framer, pack, receive
 
 
 @given(
-    frames=st.lists(st.tuples(st.integers(1, 17), st.integers(0, 2**63), st.binary(max_size=50), st.binary(max_size=300))),
+    frames=st.lists(
+        st.tuples(st.integers(1, 17), st.integers(0, 2**63), st.binary(max_size=50), st.binary(max_size=300), st.binary(max_size=90))
+    ),
     cut=st.integers(1, 97),
 )
 def test_frames_survive_any_cut(frames, cut):
@@ -35,7 +35,7 @@ def test_frames_survive_any_cut(frames, cut):
 
     out = [frame for at in range(0, len(stream), cut) for frame in framer.feed(stream[at : at + cut], [])]
 
-    assert [(frame.kind, frame.call, frame.meta, frame.body) for frame in out] == frames
+    assert [(frame.kind, frame.call, frame.meta, frame.body, frame.reference) for frame in out] == frames
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 """What Prometheus scrapes."""
 
+import json
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from levelpool.monitoring.metrics import METRICS, metric_samples, render_metrics
-from levelpool.pools import PoolStats
+from levelpool.pools import PoolStats, Waits
 
 TASK = {"name": "parse", "lane": "cpu", "count": 7, "wait_p50": 0.1, "wait_p99": 0.2, "run_p50": 1.0, "run_p99": 2.0, "peak_rss": 9}
 
 
 def full(snapshot, lane):
-    pools = (PoolStats('odd "name"\n', 5, 6, 1, 0, 2, 0.5),)
+    pools = (PoolStats('odd "name"\n', 5, 6, 1, 0, 2, 0.5, waits=Waits(9, 4.5, (3, 3, 3, 5, 5, 8, 8, 8))),)
     return snapshot(cpu=42.0, lanes={"cpu": lane(queued=3, died=1), "io": lane()}, tasks=(TASK,), pools=pools)
 
 
@@ -28,6 +30,20 @@ def test_text_is_what_prometheus_reads(snapshot, lane):
     assert samples["levelpool_lane_ended_total", ("lane", "cpu"), ("outcome", "died"), one] == 1
     assert samples["levelpool_task_run_seconds", ("lane", "cpu"), ("quantile", "0.99"), ("task", "parse"), one] == 2.0
     assert samples["levelpool_pool_waiting", ("pool", 'odd "name"\n'), one] == 2
+
+
+def test_waits_for_a_connection_are_a_histogram(snapshot, lane):
+    """Buckets that hold all shorter waits, their sum and their count, also after a journey as JSON from another web worker."""
+    samples = json.loads(json.dumps(metric_samples(full(snapshot, lane))))
+    text, _ = render_metrics({1: samples})
+    (family,) = [each for each in text_string_to_metric_families(text.decode()) if each.name == "levelpool_pool_wait_seconds"]
+    buckets = {sample.labels["le"]: sample.value for sample in family.samples if sample.name.endswith("_bucket")}
+    rest = {sample.name: sample.value for sample in family.samples if not sample.name.endswith("_bucket")}
+
+    assert family.type == "histogram"
+    assert (buckets["0.001024"], buckets["0.065536"], buckets["+Inf"]) == (3, 5, 9)
+    assert rest == {"levelpool_pool_wait_seconds_sum": 4.5, "levelpool_pool_wait_seconds_count": 9}
+    assert {(sample.labels["pool"], sample.labels["web_worker"]) for sample in family.samples} == {('odd "name"\n', "1")}
 
 
 def test_every_metric_is_described_and_every_description_is_used(snapshot, lane):

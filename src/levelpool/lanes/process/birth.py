@@ -75,6 +75,7 @@ class Cradle:
         preparation = json.dumps(_preparation(preload, max_result_bytes)).encode()
         self.control.sendall(LENGTH.pack(len(preparation)) + preparation)
         self.control.setblocking(False)
+        self.is_open = True
         self._buffer = b""
 
     def bear(self, number: int, fds: Sequence[int]) -> None:
@@ -108,6 +109,7 @@ class Cradle:
 
     def close_line(self) -> None:
         """Close its life-line: the kernel kills it. What it would still do, it has done: no worker of it is left."""
+        self.is_open = False
         self._line.close()
 
     def wait(self, timeout: float = 5.0) -> None:

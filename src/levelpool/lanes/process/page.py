@@ -3,7 +3,7 @@
 import mmap
 import struct
 
-from levelpool.lanes.process.wire import memory_file
+from levelpool.lanes.process.parcel import memory_file
 
 SIZE = 4096
 _WORD = struct.Struct("<Q")

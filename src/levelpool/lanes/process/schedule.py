@@ -6,8 +6,10 @@ to do (start a worker, send a call to it, take a call back, kill or retire a wor
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
+
+from levelpool.lanes.bulkheads import Bulkheads
 
 AHEAD = 16
 """Most calls that are with one worker at the same time."""
@@ -58,12 +60,13 @@ Action = Start | Send | TakeBack | Retire | Kill
 class _Waiting:
     """One call as the schedule knows it."""
 
-    __slots__ = ("call", "order", "quick", "tries", "wanted")
+    __slots__ = ("bulkhead", "call", "order", "quick", "tries", "wanted")
 
-    def __init__(self, call: int, order: tuple[int, int], quick: bool) -> None:
+    def __init__(self, call: int, order: tuple[int, int], quick: bool, bulkhead: str | None) -> None:
         self.call = call
         self.order = order
         self.quick = quick
+        self.bulkhead = bulkhead
         self.tries = 0
         self.wanted = True
 
@@ -123,8 +126,18 @@ class Gate(Protocol):
 class Schedule:
     """The state of the lane's decisions; every method that may lead to actions is followed by `decide`."""
 
-    def __init__(self, max_workers: int, *, max_tasks: int | None = None, idle_timeout: float = 30.0, gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        max_workers: int,
+        *,
+        max_tasks: int | None = None,
+        idle_timeout: float = 30.0,
+        gate: Gate | None = None,
+        bulkheads: Mapping[str, int] | None = None,
+    ) -> None:
+        """*bulkheads* names groups of calls, and how many workers each may occupy."""
         self.gate = gate
+        self._bulkheads = Bulkheads(bulkheads or {})
         self._call_ended = False
         self.held_up = False
         """Whether the gate kept a call from beginning when `decide` was last asked: it is to be asked again soon."""
@@ -135,29 +148,33 @@ class Schedule:
         self._seats: dict[int, _Seat] = {}
         self._idle: list[int] = []
         self._parting: list[int] = []
+        # Calls that may be sent as soon as a worker is free; `_held` are those whose bulkhead is full.
         self._heap: list[tuple[tuple[int, int], int]] = []
         self._waiting: dict[int, _Waiting] = {}
+        self._held: dict[int, _Waiting] = {}
         self._where: dict[int, int] = {}
         self._arrivals = 0
         self._numbers = 0
         self._births_failed = 0
+        self.busy = 0
+        """Workers that run a call."""
 
     # ------------------------------------------------------------ what can be asked
 
     @property
     def waiting(self) -> int:
-        """Calls that are with no worker."""
+        """Calls that are with no worker, and could be."""
         return len(self._waiting)
+
+    @property
+    def held(self) -> int:
+        """Calls that wait because their bulkhead is full."""
+        return len(self._held)
 
     @property
     def workers(self) -> int:
         """Workers that live or are being born."""
         return len(self._seats)
-
-    @property
-    def busy(self) -> int:
-        """Workers that run a call."""
-        return sum(1 for seat in self._seats.values() if seat.calls)
 
     @property
     def at_work(self) -> int:
@@ -167,7 +184,7 @@ class Schedule:
     @property
     def unstarted(self) -> int:
         """Calls that run nowhere yet: those that wait, and those that were sent ahead."""
-        return len(self._waiting) + sum(max(0, len(seat.calls) - 1) for seat in self._seats.values())
+        return len(self._waiting) + len(self._held) + sum(max(0, len(seat.calls) - 1) for seat in self._seats.values())
 
     def runs(self, worker: int) -> int | None:
         """The call at the head of a worker's list."""
@@ -180,10 +197,18 @@ class Schedule:
 
     # ------------------------------------------------------------ what happens
 
-    def arrive(self, call: int, *, priority: int = 0, quick: bool = False) -> None:
-        """A call is ready to run. *quick*: calls of its name usually take well under a millisecond, so it may be sent ahead."""
+    def arrive(self, call: int, now: float, *, priority: int = 0, quick: bool = False, bulkhead: str | None = None) -> Send | None:
+        """
+        A call is ready to run; where to send it, if a worker is idle and nobody else wants it.
+
+        *quick*: calls of its name usually take well under a millisecond, so it may be sent ahead.
+        """
         self._arrivals += 1
-        self._wait(_Waiting(call, (-priority, self._arrivals), quick and priority == 0))
+        waiting = _Waiting(call, (-priority, self._arrivals), quick and priority == 0, bulkhead)
+        if bulkhead is None and self.gate is None and self._idle and not self._waiting and self.busy < self.max_workers:
+            return self._give(waiting, self._idle.pop(), now)
+        self._wait(waiting)
+        return None
 
     def born(self, worker: int, now: float) -> None:
         """A worker is ready."""
@@ -198,7 +223,9 @@ class Schedule:
         self._call_ended = True
         seat = self._seats[worker]
         seat.passing.discard(call)
-        self._remove(seat, call)
+        waiting = self._remove(seat, call)
+        if waiting is not None and waiting.bulkhead is not None:
+            self._drop(waiting)
         seat.done += 1
         seat.since = now
         worn = self.max_tasks is not None and seat.done >= self.max_tasks and not seat.leaving
@@ -214,9 +241,12 @@ class Schedule:
         if not seat.calls:
             seat.since = now
         self._rest(seat)
-        if waiting is None or not waiting.wanted:
+        if waiting is None:
             return False
-        self._wait(waiting)
+        if not waiting.wanted:
+            self._drop(waiting)
+            return False
+        self._wait_again(waiting)
         return True
 
     def died(self, worker: int, *, running: int | None) -> Casualties:
@@ -227,18 +257,23 @@ class Schedule:
                 numbers.remove(worker)
         if not seat.ready:
             self._births_failed += 1
+        if seat.calls:
+            self.busy -= 1
         given_up, dropped = [], []
         for waiting in seat.calls:
             del self._where[waiting.call]
             if waiting.call == running:
+                self._drop(waiting)
                 continue
             waiting.tries += 1
             if not waiting.wanted:
                 dropped.append(waiting.call)
+                self._drop(waiting)
             elif waiting.tries >= TRIES:
                 given_up.append(waiting.call)
+                self._drop(waiting)
             else:
-                self._wait(waiting)
+                self._wait_again(waiting)
         lost = running if any(waiting.call == running for waiting in seat.calls) else None
         return Casualties(lost, tuple(given_up), tuple(dropped))
 
@@ -247,25 +282,26 @@ class Schedule:
         if self._births_failed < BIRTHS or any(seat.ready for seat in self._seats.values()):
             return ()
         self._births_failed = 0
-        calls = tuple(self._waiting)
-        self._waiting.clear()
-        self._heap.clear()
+        calls = (*self._waiting, *self._held)
+        for call in calls:
+            self._forget(call)
         return calls
 
     def withdraw(self, call: int) -> Action | None:
         """Nobody wants *call* any more; None when that was all there was to do."""
-        if self._waiting.pop(call, None) is not None:
+        if self._forget(call):
             return None
         worker = self._where.get(call)
         if worker is None:
             return None
         seat = self._seats[worker]
+        for waiting in seat.calls:
+            if waiting.call == call:
+                # Also of the first one: the worker may die before it has begun it.
+                waiting.wanted = False
         if seat.calls[0].call == call:
             self.condemn(worker)
             return Kill(worker, call)
-        for waiting in seat.calls:
-            if waiting.call == call:
-                waiting.wanted = False
         seat.passing.add(call)
         return TakeBack(worker, call)
 
@@ -308,10 +344,11 @@ class Schedule:
             worker = self._free_worker()
             if worker is None:
                 break
-            yield self._send(worker, now)
-        yield from self._start_workers()
+            yield self._give(self._next(), worker, now)
+        if self._waiting:
+            yield from self._start_workers()
         while (worker := self._worker_to_send_ahead_to()) is not None:
-            yield self._send(worker, now)
+            yield self._give(self._next(), worker, now)
 
     def retire_idle(self, now: float) -> Iterator[Retire]:
         """Let workers go that had nothing to do for the idle time."""
@@ -343,8 +380,12 @@ class Schedule:
         """A call that was taken back in time, and that its worker is known not to have begun, waits for another worker."""
         seat = self._seats[worker]
         waiting = self._remove(seat, call)
-        if waiting is not None and waiting.wanted:
-            self._wait(waiting)
+        if waiting is None:
+            return
+        if waiting.wanted:
+            self._wait_again(waiting)
+        else:
+            self._drop(waiting)
 
     def begun(self, worker: int, call: int) -> None:
         """A call was taken back too late: its worker had begun it."""
@@ -357,13 +398,40 @@ class Schedule:
     # ------------------------------------------------------------ inside
 
     def _wait(self, waiting: _Waiting) -> None:
+        if waiting.bulkhead is not None and not self._bulkheads.take(waiting.bulkhead, waiting.order, waiting.call):
+            self._held[waiting.call] = waiting
+        else:
+            self._wait_again(waiting)
+
+    def _wait_again(self, waiting: _Waiting) -> None:
+        """Wait for a worker; the call has a place behind its bulkhead."""
         self._waiting[waiting.call] = waiting
         heapq.heappush(self._heap, (waiting.order, waiting.call))
 
+    def _forget(self, call: int) -> bool:
+        """Let go of a call that waits; whether it did."""
+        if self._held.pop(call, None) is not None:
+            return True
+        waiting = self._waiting.pop(call, None)
+        if waiting is None:
+            return False
+        if not self._waiting:
+            self._heap.clear()
+        self._drop(waiting)
+        return True
+
+    def _drop(self, waiting: _Waiting) -> None:
+        """The call is over for the schedule: the next one may have its place behind the bulkhead."""
+        if waiting.bulkhead is not None:
+            follower = self._bulkheads.give_back(waiting.bulkhead, self._held)
+            if follower is not None:
+                self._wait_again(self._held.pop(follower))
+
     def _rest(self, seat: _Seat) -> None:
         """A worker without calls is idle, or goes."""
-        known = seat.number in self._idle or seat.number in self._parting
-        if seat.ready and not seat.calls and not seat.passing and not seat.condemned and not known:
+        if seat.calls or not seat.ready or seat.passing or seat.condemned:
+            return
+        if seat.number not in self._idle and seat.number not in self._parting:
             (self._parting if seat.leaving else self._idle).append(seat.number)
 
     def _remove(self, seat: _Seat, call: int) -> _Waiting | None:
@@ -371,6 +439,8 @@ class Schedule:
             if waiting.call == call:
                 del seat.calls[at]
                 del self._where[call]
+                if not seat.calls:
+                    self.busy -= 1
                 return waiting
         return None
 
@@ -392,11 +462,11 @@ class Schedule:
         self.held_up = self.gate is not None and not self.gate.allow(self.at_work + 1)
         return not self.held_up
 
-    def _send(self, worker: int, now: float) -> Send:
-        waiting = self._next()
+    def _give(self, waiting: _Waiting, worker: int, now: float) -> Send:
         seat = self._seats[worker]
         if not seat.calls:
             seat.since = now
+            self.busy += 1
         seat.calls.append(waiting)
         self._where[waiting.call] = worker
         return Send(worker, waiting.call)

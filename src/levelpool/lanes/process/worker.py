@@ -7,6 +7,7 @@ import os
 import pickle
 import resource
 import runpy
+import select
 import socket
 import sys
 import threading
@@ -18,9 +19,11 @@ from types import ModuleType
 from typing import Any
 
 from levelpool.errors import LevelpoolError, ResultNotPicklable, TaskNotPicklable
-from levelpool.lanes import progress
+from levelpool.lanes import progress, spans
 from levelpool.lanes.process.failures import blame, pack_failure
 from levelpool.lanes.process.page import Page
+from levelpool.lanes.process.parcel import Parcel, decode_large, decode_small, encode
+from levelpool.lanes.process.variables import Variables
 from levelpool.lanes.process.wire import (
     CREDIT,
     DONE,
@@ -35,15 +38,15 @@ from levelpool.lanes.process.wire import (
     TASK,
     Frame,
     Framer,
-    Parcel,
-    decode_large,
-    decode_small,
-    encode,
     pack,
     receive,
 )
 
 _MAIN = "__mp_main__"
+_MOST_FUNCTIONS = 1024
+
+AWAKE = 0.0003
+"""Seconds for which a worker that expects the next call at once stays awake for it."""
 _REPORT_EVERY = 0.05
 
 
@@ -93,9 +96,13 @@ class Worker:
         self._preparation = preparation
         self._limit: int | None = preparation["max_result_bytes"]
         self._framer = Framer()
+        self._pause = Pause(talk)
         self._frames: deque[Frame] = deque()
         self._sending = threading.Lock()
+        self._functions: dict[bytes, Callable[..., Any]] = {}
+        self._variables = Variables()
         self._main_is_loaded = False
+        self._cpu = _cpu_seconds(resource.getrusage(resource.RUSAGE_SELF))
         self.call = 0
 
     def serve(self) -> None:
@@ -104,6 +111,7 @@ class Worker:
         while True:
             frame = self._next()
             if frame.kind == STOP:
+                spans.flush()
                 return
             if frame.kind == TASK:
                 self._take(frame)
@@ -120,6 +128,8 @@ class Worker:
                 self._talk.sendall(data)
 
     def _next(self) -> Frame:
+        if not self._frames:
+            self._pause.wait()
         while not self._frames:
             data, fds = receive(self._talk)
             if not data:
@@ -142,16 +152,20 @@ class Worker:
         self._page.started = 0
 
     def _run(self, frame: Frame) -> None:
-        started, cpu = time.monotonic(), time.process_time()
+        started = time.monotonic()
         kind, body = self._outcome(frame)
-        ended = time.monotonic()
+        run = time.monotonic() - started
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        before, self._cpu = self._cpu, _cpu_seconds(usage)
         size = body.length if isinstance(body, Parcel) else len(body)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        self.send(kind, frame.call, REPORT.pack(started, ended - started, time.process_time() - cpu, peak, size), body)
+        self.send(kind, frame.call, REPORT.pack(started, run, self._cpu - before, usage.ru_maxrss * 1024, size), body)
 
     def _outcome(self, frame: Frame) -> tuple[int, bytes | Parcel]:
+        window = 0
         try:
-            func, args, kwargs, window = self._unpack(frame)
+            if frame.meta:
+                window = self._heed(pickle.loads(frame.meta), frame.call)  # noqa: S301 - from our own lane
+            func, args, kwargs = self._unpack(frame)
             result = func(*args, **kwargs)
             del args, kwargs
             if window:
@@ -162,23 +176,46 @@ class Worker:
             _forget_frames(error)
             return FAILED, encode(pack_failure(error))
         finally:
-            progress.process_reports_to(None)
+            if frame.meta:
+                progress.process_reports_to(None)
+                self._variables.forget()
 
-    def _unpack(self, frame: Frame) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], int]:
+    def _heed(self, wishes: dict[str, Any], call: int) -> int:
+        """Do what the lane wishes beside the call; the window of a stream, 0 for anything else."""
+        if wishes["progress"]:
+            progress.process_reports_to(_ProgressSender(self, call))
+        if wishes["trace"]:
+            spans.join(wishes["trace"])
+        self._variables.set(wishes["context"])
+        if wishes["carried"]:
+            self._variables.set(pickle.loads(wishes["carried"]))  # noqa: S301 - from our own lane
+        return int(wishes["window"])
+
+    def _unpack(self, frame: Frame) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         try:
-            wishes = pickle.loads(frame.meta) if frame.meta else {}  # noqa: S301 - from our own lane
-            if wishes.get("progress"):
-                progress.process_reports_to(_ProgressSender(self, frame.call))
-            parcel = frame.parcel()
-            if parcel:
-                call = decode_large(parcel, self._found)
-            else:
-                call = decode_small(frame.body, self._found if b"__main__" in frame.body else None)
+            if not frame.reference:
+                args, kwargs, func = self._contents(frame)
+                return func, args, kwargs
+            func = self._functions.get(frame.reference) or self._find(frame.reference)
+            args, kwargs = self._contents(frame)
         except Exception as error:
             raise TaskNotPicklable(_why_not_unpacked(error)) from error
-        func, args, kwargs = call
-        _set_context(wishes.get("context", ()), wishes.get("carried"))
-        return func, args, kwargs, wishes.get("window", 0)
+        return func, args, kwargs
+
+    def _find(self, reference: bytes) -> Callable[..., Any]:
+        func: Callable[..., Any] = decode_small(reference, self._found)
+        if len(self._functions) >= _MOST_FUNCTIONS:
+            self._functions.clear()
+        self._functions[reference] = func
+        return func
+
+    def _contents(self, frame: Frame) -> Any:
+        parcel = frame.parcel()
+        if parcel:
+            return decode_large(parcel, self._found)
+        if not frame.body:
+            return (), {}
+        return decode_small(frame.body, self._found if b"__main__" in frame.body else None)
 
     def _stream(self, func: Callable[..., Any], call: int, items: Iterable[object], window: int) -> None:
         """Send item after item, and rest while the reader is *window* items behind."""
@@ -204,6 +241,31 @@ class Worker:
             where, what = blame([("the result", result)])
             name = getattr(func, "__qualname__", repr(func))
             raise ResultNotPicklable(f"{where} of {name} cannot travel back from the worker process: {what} ({error})") from error
+
+
+class Pause:
+    """
+    The pause between two calls of a worker that is called again at once.
+
+    To wake a processor that sleeps takes as long as a whole small call. So after a short pause a worker expects another short one and stays awake for it,
+    a moment at most, leaving its processor to whoever else wants it. After a long pause it goes to sleep at once.
+    """
+
+    def __init__(self, talk: socket.socket) -> None:
+        self._ready = select.poll()
+        self._ready.register(talk, select.POLLIN)
+        self._expects_more = False
+
+    def wait(self) -> None:
+        """Wait until there is something to read; or, to sleep on, until it takes too long."""
+        began = time.monotonic()
+        end = began + AWAKE if self._expects_more else began
+        while not self._ready.poll(0):
+            if time.monotonic() >= end:
+                self._ready.poll()
+                break
+            os.sched_yield()
+        self._expects_more = time.monotonic() - began < AWAKE
 
 
 def _why_not_unpacked(error: Exception) -> str:
@@ -237,13 +299,8 @@ def load_main(preparation: dict[str, Any]) -> None:
     sys.modules["__main__"] = sys.modules[_MAIN] = main
 
 
-def _set_context(context: tuple[tuple[str, str, object], ...], carried: bytes | None) -> None:
-    """Give context variables their values; a variable whose module nobody here has imported is one that nobody here can read."""
-    values = [*context, *(pickle.loads(carried) if carried else ())]  # noqa: S301 - from our own lane
-    for module, name, value in values:
-        variable = getattr(sys.modules.get(module), name, None)
-        if isinstance(variable, contextvars.ContextVar):
-            variable.set(value)
+def _cpu_seconds(usage: resource.struct_rusage) -> float:
+    return usage.ru_utime + usage.ru_stime
 
 
 class _ProgressSender:

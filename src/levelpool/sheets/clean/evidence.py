@@ -5,26 +5,30 @@ Evidence is gathered batch by batch and stays small: of a million numbers only t
 A type is given only when every value reads back to its text; otherwise the column is TEXT and says which values decided.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import islice
 from math import isinf
 
 from levelpool.sheets.clean.dates import date_parser, forms_for, iso_value, serial_family, serial_text, serial_value
 from levelpool.sheets.clean.numbers import (
     MOST_DIGITS,
     Reading,
-    has_exponent,
+    Shapes,
+    has_few_whole_digits,
     is_number_cell,
     is_number_shape,
     readings,
+    shape_of,
     shapes_of,
     shorten,
     signed_zero,
     starts_with_zero,
     zero_before,
 )
-from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Column, ColumnType, Kind, Notation
+from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Cells, Column, ColumnType, Kind, Notation
 
 SAMPLES = 3
 _SAMPLE = 200  # most characters of one
@@ -126,115 +130,104 @@ class Evidence:
             return "number"
         return next((what for what in ("boolean", "number", "date") if what in self._could), "text") if self._texts else ""
 
-    def add(self, rows: Sequence[int], texts: Sequence[str | None], kinds: Sequence[Kind | None]) -> None:
+    def add(self, rows: Sequence[int], cells: Cells) -> None:
         """Take in the cells of some rows."""
-        self._take(rows, texts, kinds, _group(texts, kinds))
-
-    def add_alike(self, rows: Sequence[int], texts: Sequence[str | None], kind: Kind | None) -> None:
-        """Take in cells that all have the same kind, where they are not blank."""
-        if self.settled and len(self.samples) >= SAMPLES and kind not in {ERROR, NO_VALUE} and not self._asks_for_more:
-            return
-        only = kind_class(kind)
-        values = list(filter(None, texts))
-        if only is not None and kind is not None and values:
-            self._take(rows, texts, kind, {only: values})
-
-    def _take(
-        self, rows: Sequence[int], texts: Sequence[str | None], kinds: Sequence[Kind | None] | Kind, groups: dict[Kind, list[str]]
-    ) -> None:
-        for kind, values in groups.items():
-            if kind in {ERROR, NO_VALUE}:
-                self.errors += len(values)
-                continue
-            self.values += len(values)
-            if len(self.samples) < SAMPLES:
-                self._sample(values[:50], _first_kind(kinds, kind))
-            if self.settled and not (kind == TEXT and self._asks_for_more):
-                continue
-            if kind == TEXT:
-                self._add_texts(rows, texts, values)
-            elif kind == NUMBER:
-                self._add_numbers(rows, texts, values)
-            elif kind == SERIAL:
-                self._add_serials(rows, texts, kinds)
-            elif kind == DATE:
-                self._add_dates(rows, texts, values)
-            else:
-                self._booleans = self._booleans or _seen(rows, texts, values[0])
+        if cells.kinds is None:
+            only = kind_class(cells.kind)
+            if only is None or (
+                self.settled and len(self.samples) >= SAMPLES and only not in {ERROR, NO_VALUE} and not self._asks_for_more
+            ):
+                return
+            self._take(only, _Some(rows, cells))
+        else:
+            for kind, some in _by_class(rows, cells.texts, cells.kinds).items():
+                self._take(kind_class(kind) or kind, some)
         self._settle_mixture()
 
-    def _sample(self, values: list[str], kind: Kind) -> None:
-        for value in values:
+    def _take(self, kind: Kind, some: "_Some") -> None:
+        """Take in cells of one class of kinds."""
+        count = some.count
+        if not count:
+            return
+        if kind in {ERROR, NO_VALUE}:
+            self.errors += count
+            return
+        self.values += count
+        if len(self.samples) < SAMPLES:
+            self._sample(some)
+        if self.settled and not (kind == TEXT and self._asks_for_more):
+            return
+        if kind == TEXT:
+            self._add_texts(some)
+        elif kind == NUMBER:
+            self._add_numbers(some)
+        elif kind == SERIAL:
+            self._note(self._serials, some, some.shapes)
+            self._weigh_serials(serial_family(some.kind), some)
+        elif kind == DATE:
+            self._add_dates(some)
+        else:
+            self._booleans = self._booleans or some.first()
+
+    def _sample(self, some: "_Some") -> None:
+        for value in some.firsts(50):
             # Nobody knows a day by its serial.
-            shown = serial_text(value, kind, date1904=self.date1904) if serial_family(kind) else value
+            shown = serial_text(value, some.kind, date1904=self.date1904) if serial_family(some.kind) else value
             if shown not in self.samples and len(self.samples) < SAMPLES:
                 self.samples.append(shown if len(shown) <= _SAMPLE else f"{shown[: _SAMPLE - 1]}…")
 
     # ------------------------------------------------------------ kinds of cells
 
-    def _add_numbers(self, rows: Sequence[int], texts: Sequence[str | None], values: list[str]) -> None:
-        shortened = values
-        longest = max(map(len, values))
-        if longest > LONGEST:
-            self._spoil(f"{_seen(rows, texts, max(values, key=len))} has more digits than any number needs")
+    def _add_numbers(self, some: "_Some") -> None:
+        shapes = some.shapes
+        if len(shapes.longest) > LONGEST:
+            self._spoil(f"{some.seen(max(some.values, key=len))} has more digits than any number needs")
             return
-        if longest > 16:
-            # Beyond 15 digits the shortest decimal of a fraction may be another text than the file's.
-            shortened = shorten(values)
-            self._exponent = self._exponent or has_exponent(values)
-        self._note(self._numbers, rows, texts, values, shapes_of("\n".join(shortened)))
+        # Beyond 15 digits the shortest decimal of a fraction may be another text than the file's. It is never longer, so it tells
+        # nothing new where a text of the same shape was the shortest itself.
+        long = {shape for shape in shapes.distinct if len(shape) > 16 and not (shape in self._numbers and has_few_whole_digits(shape))}
+        if long:
+            self._exponent = self._exponent or any("e" in shape.lower() for shape in long)
+            pairs = zip(some.texts, shapes.each, strict=True)
+            shapes = Shapes([shape_of(shorten(text)) if text and shape in long else shape for text, shape in pairs])
+        self._note(self._numbers, some, shapes)
 
-    def _add_serials(self, rows: Sequence[int], texts: Sequence[str | None], kinds: Sequence[Kind | None] | Kind) -> None:
-        if isinstance(kinds, str):
-            values = list(filter(None, texts))
-            self._note(self._serials, rows, texts, values, shapes_of("\n".join(values)))
-            self._weigh_serials(serial_family(kinds), rows, texts, values)
-            return
-        for kind in set(kinds):
-            if kind_class(kind) != SERIAL or kind is None:
-                continue
-            values = [text for text, other in zip(texts, kinds, strict=True) if other == kind and text is not None]
-            self._note(self._serials, rows, texts, values, shapes_of("\n".join(values)))
-            self._weigh_serials(serial_family(kind), rows, texts, values)
-
-    def _weigh_serials(self, family: str, rows: Sequence[int], texts: Sequence[str | None], values: list[str]) -> None:
-        distinct = set(values)
-        serials = _floats(distinct)
-        if family != "time" and serials and min(serials) > 61 and max(serials) < _SURELY_SERIAL:
-            whole = family == "date" and all(map(float.is_integer, serials))
-            if whole:
-                self._days = self._days or _seen(rows, texts, values[0])
+    def _weigh_serials(self, family: str, some: "_Some") -> None:
+        found = None if family == "time" else _sure_days(some, family)
+        if found is not None:
+            if found == "date":
+                self._days = self._days or some.first()
             else:
-                self._stamps = self._stamps or _seen(rows, texts, values[0])
+                self._stamps = self._stamps or some.first()
             return
+        distinct = set(some.values)
         impossible: dict[str, Seen] = {}
         for value in distinct:
             try:
                 serial = float(value)
                 if family == "time" and 0 <= serial < 1:
-                    self._clocks = self._clocks or _seen(rows, texts, value)
+                    self._clocks = self._clocks or some.seen(value)
                     continue
                 serial_value(value, date1904=self.date1904)
             except ValueError:
-                impossible[value] = _seen(rows, texts, value)
+                impossible[value] = some.seen(value)
                 continue
             if family == "date" and serial.is_integer():
-                self._days = self._days or _seen(rows, texts, value)
+                self._days = self._days or some.seen(value)
             else:
-                self._stamps = self._stamps or _seen(rows, texts, value)
+                self._stamps = self._stamps or some.seen(value)
         if impossible:
             self._impossible = self._impossible or min(impossible.values(), key=lambda seen: seen.row)
-            self._impossible_count += sum(map(impossible.__contains__, values))
+            self._impossible_count += sum(map(impossible.__contains__, some.values))
 
-    def _add_dates(self, rows: Sequence[int], texts: Sequence[str | None], values: list[str]) -> None:
-        shapes = shapes_of("\n".join(values))
-        for shape in set(shapes):
-            value = values[shapes.index(shape)]
+    def _add_dates(self, some: "_Some") -> None:
+        for shape, place in some.shapes.new(()):
+            value = some.texts[place] or ""
             try:
                 iso_value(value)
             except ValueError:
                 continue  # a cell of its own, for quarantine
-            seen = _seen(rows, texts, value)
+            seen = some.seen(value)
             if "T" in shape or " " in shape:
                 self._stamps = self._stamps or seen
             elif ":" in shape:
@@ -242,43 +235,47 @@ class Evidence:
             else:
                 self._days = self._days or seen
 
-    def _note(
-        self, shapes_seen: dict[str, Seen], rows: Sequence[int], texts: Sequence[str | None], values: list[str], shapes: list[str]
-    ) -> None:
+    def _note(self, known: dict[str, Seen], some: "_Some", shapes: Shapes) -> None:
         """Remember the first value of each new shape of number cells; what is no number is left to quarantine."""
-        for shape in _new(shapes, shapes_seen):
-            value = values[shapes.index(shape)]
+        for shape, place in shapes.new(known.keys()):
             if is_number_cell(shape):
+                value = some.texts[place] or ""
                 exponent = "e" in shape.lower()
                 if exponent and isinf(float(value)):
                     continue
                 self._exponent = self._exponent or exponent
-                shapes_seen[shape] = _seen(rows, texts, value)
+                known[shape] = some.seen(value)
 
-    def _add_texts(self, rows: Sequence[int], texts: Sequence[str | None], values: list[str]) -> None:
-        longest = max(values, key=len)
-        if len(longest) > LONGEST and longest.strip():
-            # Joined, one giant text that stands in every cell would be as large as all of them.
-            self._spoil(f"{_seen(rows, texts, longest)} is no number, date or boolean")
-            return
-        joined = "\n".join(values)
-        shapes = shapes_of(joined)
-        if len(shapes) != len(values):
-            broken = next(value for value in values if "\n" in value)
-            if broken.strip():
-                self._spoil(f"{_seen(rows, texts, broken)} is a text of several lines")
+    def _add_texts(self, some: "_Some") -> None:
+        if some.joined is None:
+            plain = self._without_odd_texts(some)
+            if plain is None:
                 return
-            values = [value for value in values if value.strip()]
-            if values:
-                self._add_texts(rows, texts, values)
+            some = plain
+        longest = some.shapes.longest
+        if len(longest) > LONGEST and longest.strip():
+            self._spoil(f"{some.seen(max(some.values, key=len))} is no number, date or boolean")
             return
-        for shape in _new(shapes, self._texts):
+        for shape, place in some.shapes.new(self._texts.keys()):
             if shape.strip():
-                self._add_shape(shape, _seen(rows, texts, values[shapes.index(shape)]))
+                self._add_shape(shape, some.seen(some.texts[place] or ""))
         if not self.settled and "number" in self._could:
-            self._check_zeros(rows, texts, joined)
+            self._check_zeros(some)
         if not self.settled and "date" in self._could:
-            self._check_forms(rows, texts, values)
+            self._check_forms(some)
+
+    def _without_odd_texts(self, some: "_Some") -> "_Some | None":
+        """The texts of one line that are not empty; None when another one has made the column TEXT, or when nothing else is there."""
+        longest = max(some.values, key=len)
+        if len(longest) > LONGEST and longest.strip():
+            self._spoil(f"{some.seen(longest)} is no number, date or boolean")
+            return None
+        broken = next((value for value in some.values if "\n" in value and value.strip()), None)
+        if broken is not None:
+            self._spoil(f"{some.seen(broken)} is a text of several lines")
+            return None
+        plain = _Some(some.rows, Cells([text if text and text.strip() else None for text in some.texts], kind=TEXT))
+        return plain if plain.values else None
 
     def _add_shape(self, shape: str, seen: Seen) -> None:
         earlier = next(iter(self._texts.values()), None)
@@ -301,24 +298,25 @@ class Evidence:
                 self._spoil(f"no one notation fits both {earlier} and {seen}")
         self._could &= can
 
-    def _check_zeros(self, rows: Sequence[int], texts: Sequence[str | None], joined: str) -> None:
+    def _check_zeros(self, some: "_Some") -> None:
+        joined = some.joined or ""
         found = starts_with_zero(joined)
         if found is not None:
-            self._rule_out("number", f"{_seen(rows, texts, found)} starts with a zero, which a number would lose")
+            self._rule_out("number", f"{some.seen(found)} starts with a zero, which a number would lose")
             return
         found = signed_zero(joined)
         if found is not None:
-            self._rule_out("number", f"{_seen(rows, texts, found)} is a signed zero, which a number would lose")
+            self._rule_out("number", f"{some.seen(found)} is a signed zero, which a number would lose")
             return
         self._marks |= zero_before(joined)
 
-    def _check_forms(self, rows: Sequence[int], texts: Sequence[str | None], values: list[str]) -> None:
-        distinct = {value for value in values if value.strip()}
+    def _check_forms(self, some: "_Some") -> None:
+        distinct = {value for value in set(some.values) if value.strip()}
         for form in sorted(self._forms or ()):
             killer = _first_not_in(form, distinct)
             if killer is not None and self._forms is not None:
                 self._forms.discard(form)
-                self._killers[form] = _seen(rows, texts, killer)
+                self._killers[form] = some.seen(killer)
         if not self._forms:
             seen = max(self._killers.values(), key=lambda each: each.row, default=None)
             self._rule_out("date", f"{seen} is no day or time in the form of the others" if seen else "no form of a date fits all values")
@@ -556,34 +554,84 @@ def _order(form: str) -> str:
     return form.replace("%-", "%")
 
 
-def _group(texts: Sequence[str | None], kinds: Sequence[Kind | None]) -> dict[Kind, list[str]]:
-    """The non-blank texts by class of kind; empty texts do not count."""
-    classes = {kind: kind_class(kind) for kind in set(kinds)}
-    present = [each for each in dict.fromkeys(map(classes.__getitem__, dict.fromkeys(kinds))) if each is not None]
-    if len(present) == 1:
-        only = present.pop()
-        values = list(filter(None, texts))
-        return {only: values} if values else {}
-    groups: dict[Kind, list[str]] = {}
-    for wanted in present:
-        values = [text for text, kind in zip(texts, kinds, strict=True) if text and classes[kind] == wanted]
-        if values:
-            groups[wanted] = values
+class _Some:
+    """The cells of one kind in one column of a batch; empty texts do not count."""
+
+    def __init__(self, rows: Sequence[int], cells: Cells) -> None:
+        self.rows = rows
+        self.kind = cells.kind or ""
+        self._cells = cells
+
+    @property
+    def texts(self) -> Sequence[str | None]:
+        """The text of each row, None for a blank one."""
+        return self._cells.texts
+
+    @property
+    def joined(self) -> str | None:
+        """See `Cells.joined`."""
+        return self._cells.joined
+
+    @cached_property
+    def values(self) -> list[str]:
+        """The texts that are not empty."""
+        return list(filter(None, self._cells.texts))
+
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return self._cells.count() if self._cells.joined is not None else len(self.values)
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """The shapes of `texts`."""
+        joined = self.joined
+        return Shapes.of(self.texts) if joined is None else Shapes(shapes_of(joined))
+
+    def firsts(self, count: int) -> list[str]:
+        """The first values."""
+        joined = self.joined
+        return self.values[:count] if joined is None else [line[0] for line in islice(_LINE.finditer(joined), count)]
+
+    def first(self) -> Seen:
+        """The first value and its row."""
+        return self.seen(self.firsts(1)[0])
+
+    def seen(self, value: str) -> Seen:
+        """The value and the first row that has it."""
+        return Seen(self.rows[self.texts.index(value)], value)
+
+
+_LINE = re.compile(r"[^\n]+")
+_DAY_SHAPE = re.compile(r"0{5}(?:\.0+)?")
+
+
+def _sure_days(some: _Some, family: str) -> str | None:
+    """What serials of a family that has a day are, "date" or "timestamp", when all of them are surely in the calendar."""
+    joined = some.joined
+    shapes = some.shapes.distinct
+    if (
+        joined is not None
+        and (family == "timestamp" or not any("." in shape for shape in shapes))
+        and all(map(_DAY_SHAPE.fullmatch, shapes))
+        and starts_with_zero(joined) is None
+    ):
+        return family  # five digits before the point, the first of which is no zero
+    serials = _floats(set(some.values))
+    if not serials or min(serials) <= 61 or max(serials) >= _SURELY_SERIAL:
+        return None
+    return "date" if family == "date" and all(map(float.is_integer, serials)) else "timestamp"
+
+
+def _by_class(rows: Sequence[int], texts: Sequence[str | None], kinds: Sequence[Kind | None]) -> dict[Kind, _Some]:
+    """The cells by class of kind, in the order of their first appearance; date serials by kind, because each shows something else."""
+    classes = {kind: kind if kind_class(kind) == SERIAL else kind_class(kind) for kind in dict.fromkeys(kinds)}
+    groups: dict[Kind, _Some] = {}
+    for wanted in dict.fromkeys(classes.values()):
+        if wanted is not None:
+            found = [text if classes[kind] == wanted else None for text, kind in zip(texts, kinds, strict=True)]
+            groups[wanted] = _Some(rows, Cells(found, kind=wanted))
     return groups
-
-
-def _first_kind(kinds: Sequence[Kind | None] | Kind, wanted: Kind) -> Kind:
-    """The first kind with its number format whose class is *wanted*."""
-    return kinds if isinstance(kinds, str) else next(kind for kind in kinds if kind is not None and kind_class(kind) == wanted)
-
-
-def _seen(rows: Sequence[int], texts: Sequence[str | None], value: str) -> Seen:
-    return Seen(rows[texts.index(value)], value)
-
-
-def _new(shapes: list[str], known: dict[str, Seen]) -> list[str]:
-    """The shapes that are not known yet, in the order of the file."""
-    return sorted(set(shapes) - known.keys(), key=shapes.index)
 
 
 def _floats(texts: Iterable[str]) -> list[float]:

@@ -6,7 +6,7 @@ a few dozen shapes, so what holds for its shapes is proved for all its rows.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -124,6 +124,31 @@ _CONVENTIONS = (
 def shapes_of(joined: str) -> list[str]:
     """The shapes of texts that were joined by line feeds; texts that hold a line feed themselves must not be among them."""
     return joined.translate(_TO_SHAPE).split("\n")
+
+
+def shape_of(text: str) -> str:
+    """The shape of one text, whatever it holds."""
+    return text.translate(_TO_SHAPE)
+
+
+class Shapes:
+    """The shapes of many texts; those that are blank do not count."""
+
+    def __init__(self, each: list[str]) -> None:
+        """*each* is the shape of every text, in their order."""
+        self.each = each
+        self.distinct = frozenset(each) - {""}
+        self.longest = max(self.distinct, key=len, default="")
+
+    @classmethod
+    def of(cls, texts: Iterable[str | None]) -> "Shapes":
+        """The shapes of these texts, whatever they hold."""
+        return cls([shape_of(text) if text else "" for text in texts])
+
+    def new(self, known: Container[str]) -> list[tuple[str, int]]:
+        """Each shape that is not known yet, with the place of the first text that has it, in their order."""
+        places = sorted(self.each.index(shape) for shape in self.distinct if shape not in known)
+        return [(self.each[place], place) for place in places]
 
 
 def is_number_shape(shape: str) -> bool:
@@ -288,26 +313,21 @@ def number_text(text: str) -> str:
     return format(Decimal(shortest), "f") if "e" in shortest else shortest
 
 
-def has_exponent(texts: list[str]) -> bool:
-    """Whether one of these number cells is written with an exponent."""
-    joined = "\n".join(texts)
-    return "E" in joined or "e" in joined
+def has_few_whole_digits(shape: str) -> bool:
+    """Whether a number of this shape is a plain decimal whose shortest form has no more digits, before the point or behind it."""
+    return bool(_FEW_WHOLE_DIGITS.fullmatch(shape))
 
 
-def shorten(texts: list[str]) -> list[str]:
-    """The texts of many number cells at once, see `number_text`; what is no number stays as it is."""
-    if not has_exponent(texts):
-        try:
-            short = [text if len(text) <= 16 or "." not in text else repr(float(text)) for text in texts]
-        except ValueError:
-            short = texts
-        if short is not texts and not has_exponent(short):
-            return short
-    return [_shorten(text) if len(text) > 16 else text for text in texts]
+_FEW_WHOLE_DIGITS = re.compile(r"-?0{1,15}\.0+")
 
 
-def _shorten(text: str) -> str:
+def shorten(text: str) -> str:
+    """The text of a number cell, see `number_text`; what is no number stays as it is."""
     try:
+        if "." in text:
+            short = repr(float(text))
+            if "e" not in short and "n" not in short:
+                return short
         return number_text(text)
     except ValueError:
         return text

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import islice, zip_longest
+from itertools import islice
 
 from levelpool.sheets.clean.beside import BESIDE, find_cut
 from levelpool.sheets.clean.evidence import SAMPLES
@@ -11,7 +11,7 @@ from levelpool.sheets.clean.options import TableOptions, parse_box
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.tables import as_said, dataset_names, find_tables
 from levelpool.sheets.clean.views import Part, Span, view
-from levelpool.sheets.table import Batch, Box, Column, Outside, Sheet, TablePlan
+from levelpool.sheets.table import Box, Column, Kind, Outside, Sheet, TablePlan
 
 _MOST_CUTS = 16  # tables that stand side by side in one sheet; a sheet of more is something else
 _ALL = Span(1, 0, 1 << 40, 1 << 40)
@@ -60,9 +60,9 @@ def _samples(sheet: Sheet) -> list[tuple[str, ...]]:
     """The first few texts of each column; a look at the whole sheet where a column begins with blanks."""
     samples: list[list[str]] = [[] for _ in sheet.declared]
     for batch in sheet.batches():
-        for place, texts in enumerate(zip_longest(*batch.cells)):
+        for place, cells in enumerate(batch.columns):
             if len(samples[place]) < SAMPLES:
-                fresh = (text for text in dict.fromkeys(texts) if text is not None and text not in samples[place])
+                fresh = (text for text in dict.fromkeys(cells.texts) if text is not None and text not in samples[place])
                 samples[place] += islice(fresh, SAMPLES - len(samples[place]))
         if all(samples):
             break
@@ -82,16 +82,16 @@ def _as_asked(sheet: Sheet, options: TableOptions) -> tuple[Sheet, Sheet | None]
 def _left_out(rest: Sheet) -> TablePlan:
     """A plan that sets everything aside."""
     outside = tuple(
-        Outside(row, (Aside.HIDDEN if row in rest.hidden_rows else Aside.LEFT_OUT).value, _texts(batch, place))
+        Outside(row, (Aside.HIDDEN if row in rest.hidden_rows else Aside.LEFT_OUT).value, _texts(texts, kinds))
         for batch in rest.batches()
-        for place, row in enumerate(batch.rows)
+        for row, texts, kinds in batch.records()
     )
     reason = f"{rest.cell_count} cells in {rest.row_count} rows are left out, as asked"
     return TablePlan(rest.name, 0, Box(0, 0, 0, 0), (), (), outside, rest.hidden, (reason,))
 
 
-def _texts(batch: Batch, place: int) -> tuple[str, ...]:
-    return tuple(text or "" for text, kind in zip(batch.cells[place], batch.kinds[place], strict=True) if kind is not None)
+def _texts(texts: list[str | None], kinds: list[Kind | None]) -> tuple[str, ...]:
+    return tuple(text or "" for text, kind in zip(texts, kinds, strict=True) if kind is not None)
 
 
 def _tables_of(sheet: Sheet, options: TableOptions, cuts: int) -> list[tuple[Sheet, TablePlan]]:

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import zip_longest
 
-from levelpool.sheets.clean.batches import pick
 from levelpool.sheets.clean.dates import serial_values
 from levelpool.sheets.clean.evidence import SERIAL, is_plain, kind_class
 from levelpool.sheets.clean.numbers import MOST_DIGITS, are_plain, cell_decimals, cell_doubles
@@ -77,21 +75,20 @@ class _Work:
 
 
 def _clean_batch(work: _Work, batch: Batch) -> CleanBatch | None:
-    filled = {id(layout): len(layout) - layout.count(None) for layout in batch.kinds}
     aside = 0
-    places: Sequence[int] = range(len(batch.rows))
+    data = batch
     if not work.outside.keys().isdisjoint(batch.rows) or min(batch.rows) < work.first or max(batch.rows) > work.last:
         chosen = []
         for place, row in enumerate(batch.rows):
             # A damaged sheet may hold another row with the number of one that was set aside.
-            if row in work.outside and _texts(batch, place) in work.outside[row]:
-                aside += filled[id(batch.kinds[place])]
+            texts = _texts(batch, place) if row in work.outside else None
+            if texts is not None and texts in work.outside[row]:
+                aside += len(texts)
             elif work.first <= row <= work.last:
                 chosen.append(place)
-        places = chosen
-    if not places and not aside:
-        return None
-    data = batch if len(places) == len(batch.rows) else pick(batch, places)
+        if not chosen and not aside:
+            return None
+        data = batch.pick(chosen)
     values, misfits = _convert(work, data)
     return _account(work, data, values, misfits, aside)
 
@@ -99,10 +96,10 @@ def _clean_batch(work: _Work, batch: Batch) -> CleanBatch | None:
 def _account(
     work: _Work, data: Batch, values: list[list[Value]], misfits: dict[int, list[tuple[Column, Reason]]], aside: int
 ) -> CleanBatch:
-    read = sum(len(layout) - layout.count(None) for layout in data.kinds)
+    read = sum(cells.count() for cells in data.columns)
     records: list[tuple[Value, ...]] = list(zip(*values, strict=True)) if values else [()] * len(data.rows)
     quarantined = [
-        Quarantined(data.rows[place], column.name, data.cells[place][column.position] or "", reason.value)
+        Quarantined(data.rows[place], column.name, data.columns[column.position].texts[place] or "", reason.value)
         for place in sorted(misfits)
         for column, reason in misfits[place]
     ]
@@ -123,7 +120,7 @@ def _account(
 
 def _texts(batch: Batch, place: int) -> tuple[str, ...]:
     """The cells of a row that are not blank."""
-    return tuple(text or "" for text, kind in zip(batch.cells[place], batch.kinds[place], strict=True) if kind is not None)
+    return tuple(text for cells in batch.columns if (text := cells.texts[place]) is not None)
 
 
 # ---------------------------------------------------------------- columns of values
@@ -131,37 +128,30 @@ def _texts(batch: Batch, place: int) -> tuple[str, ...]:
 
 def _convert(work: _Work, data: Batch) -> tuple[list[list[Value]], dict[int, list[tuple[Column, Reason]]]]:
     """The values of each column, and by place in the batch the cells that do not fit."""
-    cells, kinds = data.cells, data.kinds
-    layouts = list({id(layout): layout for layout in kinds}.values())
-    even = len({len(layout) for layout in layouts}) <= 1
-    table = list(zip(*cells, strict=True) if even else zip_longest(*cells))
-    _refuse_strays(work, layouts)
+    _refuse_strays(work, data)
     values: list[list[Value]] = []
     misfits: dict[int, list[tuple[Column, Reason]]] = {}
     for column in work.columns:
-        place = column.position
-        if place >= len(table):
-            values.append([None] * len(cells))
+        cells = data.columns[column.position] if column.position < len(data.columns) else None
+        if cells is None or cells.is_blank:
+            values.append([None] * len(data.rows))
             continue
-        texts: Sequence[str | None] = table[place]
+        texts = cells.texts
         if work.blanks:
             texts = [None if text in work.blanks else text for text in texts]
-        present = {layout[place] if place < len(layout) else None for layout in layouts}
-        if len(present - {None}) <= 1:
-            kind = next(iter(present - {None}), None)
-            converted, bad = _convert_alike(column, texts, kind, work.sheet.date1904)
+        if cells.kinds is None:
+            converted, bad = _convert_alike(column, texts, cells.kind, work.sheet.date1904)
         else:
-            mixed = [layout[place] if place < len(layout) else None for layout in kinds]
-            converted, bad = _convert_mixed(column, texts, mixed, work.sheet.date1904)
+            converted, bad = _convert_mixed(column, texts, cells.kinds, work.sheet.date1904)
         values.append(converted)
         for index, reason in bad:
             misfits.setdefault(index, []).append((column, reason))
     return values, misfits
 
 
-def _refuse_strays(work: _Work, layouts: list[list[Kind | None]]) -> None:
+def _refuse_strays(work: _Work, data: Batch) -> None:
     """A cell beside the columns of the plan would be lost without a word: that must not be."""
-    stray = {place for layout in layouts for place, kind in enumerate(layout) if kind is not None} - work.places
+    stray = {place for place, cells in enumerate(data.columns) if not cells.is_blank} - work.places
     if stray:
         raise RuntimeError(f"sheet {work.sheet.name!r} has cells in column {min(stray) + 1}, which the plan of the table does not know")
 

@@ -9,9 +9,8 @@ them at once. Rows that may be totals or notes are set apart until the end of th
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise, zip_longest
+from itertools import islice, pairwise
 
-from levelpool.sheets.clean.batches import pick
 from levelpool.sheets.clean.evidence import Evidence
 from levelpool.sheets.clean.header import Head, Merges, Row, find_head, given_head, header_texts
 from levelpool.sheets.clean.labels import is_total_label
@@ -19,7 +18,7 @@ from levelpool.sheets.clean.names import column_names, sheet_dataset_name
 from levelpool.sheets.clean.options import TableOptions, letters_of
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.totals import Totals, find_totals
-from levelpool.sheets.table import Batch, Box, Column, Kind, Outside, Sheet, TablePlan
+from levelpool.sheets.table import Batch, Box, Cells, Column, Outside, Sheet, TablePlan
 
 _HEAD = 80  # rows that are held in the hand until the beginning of a table is decided
 _GAPS = 50  # a table with so many blank rows inside has blank rows as a habit
@@ -140,62 +139,44 @@ class _Draft:
 
     def take(self, batch: Batch) -> None:
         """Rows without a blank row between them, all part of this table."""
-        special = self._special(batch.cells, batch.kinds)
+        special = self._special(batch)
         held = set(special)
         plain = [place for place in range(len(batch.rows)) if place not in held] if special else range(len(batch.rows))
         if plain:
             self._flush_sparse()
             self.blank_before_sparse = False
-            self.add(pick(batch, plain) if special else batch)
+            self.add(batch.pick(plain) if special else batch)
         if special:
             self._sort(special, plain[-1] if plain else -1, batch)
 
     def add(self, batch: Batch) -> None:
         """Rows of data."""
-        rows, cells, kinds = batch.rows, batch.cells, batch.kinds
-        first, last = min(rows), max(rows)
+        first, last = min(batch.rows), max(batch.rows)
         self.first_row = first if self.first_row is None else min(self.first_row, first)
         self.last_row = max(self.last_row, last)
-        self.data_rows += len(rows)
-        layouts = list({id(layout): layout for layout in kinds}.values())
-        even = len({len(layout) for layout in layouts}) == 1
-        columns = zip(*cells, strict=True) if even else zip_longest(*cells)
+        self.data_rows += len(batch.rows)
         blanks = self.options.blanks
-        for column, texts in enumerate(columns):
-            present = {layout[column] if column < len(layout) else None for layout in layouts}
-            if present == {None}:
+        for place, cells in enumerate(batch.columns):
+            if cells.is_blank:
                 continue
-            evidence = self.evidence.get(column)
+            evidence = self.evidence.get(place)
             if evidence is None:
-                evidence = self.evidence[column] = Evidence(date1904=self.sheet.date1904)
-            if blanks:
-                texts = tuple(None if text in blanks else text for text in texts)  # noqa: PLW2901
-            if len(present) == 1:
-                evidence.add_alike(rows, texts, next(iter(present)))
-            else:
-                evidence.add(rows, texts, [layout[column] if column < len(layout) else None for layout in kinds])
+                evidence = self.evidence[place] = Evidence(date1904=self.sheet.date1904)
+            evidence.add(batch.rows, _without(blanks, cells) if blanks else cells)
 
-    def _special(self, cells: list[list[str | None]], kinds: list[list[Kind | None]]) -> list[int]:
+    def _special(self, batch: Batch) -> list[int]:
         """The places of rows that may not be data."""
-        places: set[int] = set()
-        if not all(map(any, cells)):
-            places.update(place for place, row in enumerate(cells) if not any(row))
-        firsts = [row[0] or next(filter(None, row), "") for row in cells]
-        labels = {first for first in set(firsts) if is_total_label(first) or first in self._title_texts}
+        firsts, empty = _firsts(batch)
+        places = set(empty)
+        labels = {first for first in _worded(batch, firsts) if is_total_label(first)} | self._title_texts.intersection(firsts)
         if labels:
             places.update(place for place, first in enumerate(firsts) if first in labels)
         for column, text in self._marks:
-            texts = [row[column] if column < len(row) else None for row in cells]
-            if text in texts:
-                places.update(place for place, other in enumerate(texts) if other == text)
-        if not self.sparse_is_data and self._is_wide(kinds):
-            lonely = {id(layout) for layout in kinds if len(layout) - layout.count(None) <= 1}
-            if lonely:
-                places.update(place for place, layout in enumerate(kinds) if id(layout) in lonely)
+            if column < len(batch.columns) and _may_hold(batch.columns[column], text):
+                places.update(place for place, other in enumerate(batch.columns[column].texts) if other == text)
+        if not self.sparse_is_data and (len(self.evidence) >= 3 or _has_wide_row(batch)):
+            places.update(_lonely(batch))
         return sorted(places)
-
-    def _is_wide(self, kinds: list[list[Kind | None]]) -> bool:
-        return len(self.evidence) >= 3 or any(len(layout) - layout.count(None) >= 3 for layout in kinds)
 
     def _sort(self, places: list[int], last_plain: int, batch: Batch) -> None:
         """Put each special row where it belongs; what turns out to be plain data is taken in."""
@@ -305,7 +286,7 @@ class _Scan:
             if (first, last) == (0, end):
                 draft.take(batch)
             else:
-                draft.take(Batch(batch.rows[first:last], batch.cells[first:last], batch.kinds[first:last], batch.sums))
+                draft.take(batch.pick(range(first, last)))
         return end
 
     def _takes_all(self, draft: _Draft) -> bool:
@@ -384,16 +365,70 @@ class _Scan:
 
 def _row(batch: Batch, place: int) -> Row:
     number = batch.rows[place]
-    return Row(number, batch.cells[place], batch.kinds[place], batch.sums.get(number, frozenset()))
+    return Row(number, *batch.record(place), batch.sums.get(number, frozenset()))
 
 
 def _batch(rows: list[Row]) -> Batch:
-    return Batch(
+    return Batch.of_rows(
         [row.number for row in rows],
         [row.cells for row in rows],
         [row.kinds for row in rows],
         {row.number: row.sums for row in rows if row.sums},
     )
+
+
+def _firsts(batch: Batch) -> tuple[Sequence[str], list[int]]:
+    """The first text of each row, "" where there is none, and the places of those."""
+    if batch.columns and batch.columns[0].is_full:
+        return [text or "" for text in batch.columns[0].texts], []
+    firsts = [""] * len(batch.rows)
+    empty = list(range(len(batch.rows)))
+    for cells in batch.columns:
+        if not empty:
+            break
+        texts = cells.texts
+        for place in empty:
+            firsts[place] = texts[place] or ""
+        empty = [place for place in empty if not firsts[place]]
+    return firsts, empty
+
+
+def _worded(batch: Batch, firsts: Sequence[str]) -> set[str]:
+    """The distinct texts among the first of each row; none when all of them are plainly numbers and the like."""
+    joined = batch.columns[0].joined if batch.columns and batch.columns[0].is_full else None
+    return set() if joined and joined.isascii() and joined.lower() == joined.upper() else set(firsts)
+
+
+def _may_hold(cells: Cells, text: str) -> bool:
+    """Whether the text may stand in one of the cells."""
+    return cells.joined is None or text in cells.joined
+
+
+def _has_wide_row(batch: Batch) -> bool:
+    """Whether a row has three cells or more."""
+    return sum(cells.is_full for cells in batch.columns) >= 3 or max(_counts(batch), default=0) >= 3
+
+
+def _lonely(batch: Batch) -> list[int]:
+    """The places of rows with a single cell."""
+    if len(list(islice((cells for cells in batch.columns if cells.is_full), 2))) == 2:
+        return []
+    return [place for place, count in enumerate(_counts(batch)) if count <= 1]
+
+
+def _counts(batch: Batch) -> list[int]:
+    """How many cells of each row are not blank."""
+    counts = [0] * len(batch.rows)
+    for cells in batch.columns:
+        if not cells.is_blank:
+            counts = [count + (text is not None) for count, text in zip(counts, cells.texts, strict=True)]
+    return counts
+
+
+def _without(blanks: frozenset[str], cells: Cells) -> Cells:
+    """The cells without the texts that mean "no value"."""
+    texts = [None if text in blanks else text for text in cells.texts]
+    return Cells(texts, kind=cells.kind) if cells.kinds is None else Cells(texts, kinds=cells.kinds)
 
 
 def _segments(rows: list[int], start: int) -> list[tuple[int, int]]:

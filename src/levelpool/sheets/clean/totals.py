@@ -107,10 +107,10 @@ def _add_batch(batch: Batch, question: Totals, sums: dict[int, _Sums], wanted: s
                 each.at.setdefault(number, each.total)
         if number in wanted or number in question.apart or not question.first_row <= number <= question.last_row:
             continue
-        cells, kinds = batch.cells[place], batch.kinds[place]
         for column, each in sums.items():
-            if column < len(cells):
-                each.add(cells[column], kinds[column])
+            if column < len(batch.columns):
+                cells = batch.columns[column]
+                each.add(cells.texts[place], cells.kind_at(place))
 
 
 def _choose(question: Totals, candidates: dict[int, dict[int, Decimal]], sums: dict[int, _Sums]) -> frozenset[int]:

@@ -3,9 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from levelpool.sheets.table import Batch, Kind, Sheet
-
-Layout = list[Kind | None]
+from levelpool.sheets.table import Batch, Cells, Sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +24,6 @@ class Part:
     without_rows: frozenset[int] = frozenset()
     rest: bool = False
 
-    def columns(self, row: int, width: int) -> tuple[range, ...]:
-        """The columns of this row that are shown, of *width* in all."""
-        span = self.span
-        inside = span.first_row <= row <= span.last_row and row not in self.without_rows
-        if not self.rest:
-            return (range(span.first_column, min(span.last_column + 1, width)),) if inside else ()
-        return (range(span.first_column), range(span.last_column + 1, width)) if inside else (range(width),)
-
 
 def view(sheet: Sheet, part: Part) -> Sheet:
     """The sheet with the cells of *part* only; it walks the batches of *sheet* and keeps nothing."""
@@ -46,7 +36,7 @@ def view(sheet: Sheet, part: Part) -> Sheet:
     rows = cells = 0
     for batch in shown.batches():
         rows += len(batch.rows)
-        cells += sum(len(layout) - layout.count(None) for layout in batch.kinds)
+        cells += sum(column.count() for column in batch.columns)
     return replace(shown, row_count=rows, cell_count=cells)
 
 
@@ -60,37 +50,57 @@ class _Walk:
     def __call__(self) -> Iterator[Batch]:
         for batch in self.batches():
             cut = _cut(batch, self.part)
-            if cut.rows:
+            if cut is not None:
                 yield cut
 
 
-def _cut(batch: Batch, part: Part) -> Batch:
-    cut = Batch([], [], [], {})
-    known: dict[tuple[int, tuple[range, ...]], Layout] = {}  # rows of one layout keep sharing it
-    for row, cells, kinds in zip(batch.rows, batch.cells, batch.kinds, strict=True):
-        columns = part.columns(row, len(kinds))
-        layout = known.get((id(kinds), columns))
-        if layout is None:
-            layout = known[id(kinds), columns] = _only(kinds, columns)
-        if not layout:
-            continue
-        cut.rows.append(row)
-        cut.cells.append(_only(cells, columns)[: len(layout)])
-        cut.kinds.append(layout)
-        if row in batch.sums:
-            cut.sums[row] = frozenset(each for each in batch.sums[row] if any(each in some for some in columns))
-    # A cell without a kind has no text, so both lists end at the same place.
-    return cut
+def _cut(batch: Batch, part: Part) -> Batch | None:
+    """The cells of the part in this batch; None when there is none, and rows without one are left out."""
+    span = part.span
+    within = [span.first_row <= row <= span.last_row and row not in part.without_rows for row in batch.rows]
+    if all(within):
+        return _with_columns(batch, part, part.rest)
+    inside = [place for place, is_within in enumerate(within) if is_within]
+    if not part.rest:
+        return _with_columns(batch.pick(inside), part, rest=False) if inside else None
+    # The rest takes whole rows beside the box, and of the others what lies left and right of it.
+    columns = [_blank_at(cells, set(inside)) if _is_inside(place, part) else cells for place, cells in enumerate(batch.columns)]
+    return _filled(Batch(batch.rows, columns, batch.sums))
 
 
-def _only(values: list[str | None], columns: tuple[range, ...]) -> list[str | None]:
-    """The values of these columns at their places, without blanks at the end."""
-    shown: list[str | None] = []
-    for some in columns:
-        if some.start >= len(values):
-            break
-        shown.extend([None] * (some.start - len(shown)))
-        shown.extend(values[some.start : some.stop])
-    while shown and shown[-1] is None:
-        shown.pop()
-    return shown
+def _with_columns(batch: Batch, part: Part, rest: bool) -> Batch | None:
+    """The batch with the columns of the part alone, or with the others."""
+    blank = Cells.blank(len(batch.rows))
+    columns = [cells if _is_inside(place, part) != rest else blank for place, cells in enumerate(batch.columns)]
+    return _filled(Batch(batch.rows, columns, batch.sums))
+
+
+def _is_inside(column: int, part: Part) -> bool:
+    return part.span.first_column <= column <= part.span.last_column
+
+
+def _blank_at(cells: Cells, places: set[int]) -> Cells:
+    kinds = [None if place in places else kind for place, kind in enumerate(cells.each_kind())]
+    return Cells.of([None if place in places else text for place, text in enumerate(cells.texts)], kinds)
+
+
+def _filled(batch: Batch) -> Batch | None:
+    """The rows that have a cell, with their sums."""
+    columns = list(batch.columns)
+    while columns and columns[-1].is_blank:
+        columns.pop()
+    if not columns:
+        return None
+    sums = {row: there for row, found in batch.sums.items() if (there := frozenset(each for each in found if _has(columns, each)))}
+    if any(column.is_full for column in columns):
+        return Batch(batch.rows, columns, sums)
+    has_cell = [False] * len(batch.rows)
+    for column in columns:
+        if not column.is_blank:
+            has_cell = [known or kind is not None for known, kind in zip(has_cell, column.each_kind(), strict=True)]
+    places = [place for place, filled in enumerate(has_cell) if filled]
+    return Batch(batch.rows, columns, sums).pick(places) if len(places) < len(batch.rows) else Batch(batch.rows, columns, sums)
+
+
+def _has(columns: list[Cells], place: int) -> bool:
+    return place < len(columns) and not columns[place].is_blank

@@ -4,28 +4,38 @@ import re
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import overload
 
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.read.markup import Feeder, create_parser, local, plain_text, resolve_entities, unescape
 from levelpool.sheets.read.runs import Runs
+from levelpool.sheets.table import SHORT
 
 PACKED_FROM = 400_000
 """So many texts as Python strings take some 30 MB; beyond it they are kept as one block of bytes."""
 
 
+WINDOW = 4096
+"""So many texts are unpacked at once: rows that stand together point to texts that stand together."""
+
+
 class PackedTexts(Sequence[str]):
-    """Texts in one block of UTF-8 with their ends beside it: a quarter of the memory of a list, at a third of its speed."""
+    """Texts in one block of UTF-8 with their ends beside it: a quarter of the memory of a list."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
         self._ends = array("Q", [0])
+        self._window: list[str] = []
+        self._window_start = 0
 
-    def append(self, text: str) -> None:
-        """One more text."""
+    def extend(self, texts: Sequence[str]) -> None:
+        """More texts."""
         # A lone half of a character is no valid UTF-8, but it is what the file says.
-        self._bytes += text.encode("utf-8", "surrogatepass")
-        self._ends.append(len(self._bytes))
+        packed = [text.encode("utf-8", "surrogatepass") for text in texts]
+        start = len(self._bytes)
+        self._bytes += b"".join(packed)
+        self._ends.extend(start + length for length in accumulate(map(len, packed)))
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -39,6 +49,29 @@ class PackedTexts(Sequence[str]):
             return [self[each] for each in range(*number.indices(len(self)))]
         return self._bytes[self._ends[number] : self._ends[number + 1]].decode("utf-8", "surrogatepass")
 
+    def many(self, numbers: Sequence[int]) -> list[str]:
+        """The texts with these numbers; raises `IndexError` when one of them is not there."""
+        low, high = min(numbers, default=0), max(numbers, default=0)
+        if high >= len(self) and numbers:
+            raise IndexError(high)
+        if high - low >= WINDOW:
+            return list(map(self.__getitem__, numbers))
+        start, window = self._window_start, self._window
+        if not start <= low <= high < start + len(window):
+            start, window = self._move_window(low)
+        return [window[number - start] for number in numbers]
+
+    def _move_window(self, low: int) -> tuple[int, list[str]]:
+        ends = self._ends[low : low + 2 * WINDOW + 1]
+        packed = self._bytes[ends[0] : ends[-1]]
+        if packed.isascii():
+            text, base = packed.decode(), ends[0]
+            self._window = [text[start - base : end - base] for start, end in pairwise(ends)]
+        else:
+            self._window = [self[number] for number in range(low, low + len(ends) - 1)]
+        self._window_start = low
+        return low, self._window
+
 
 DIRECT = 1 << 16
 """So few texts can be looked up by their number as it is written, which saves turning it into a number."""
@@ -50,35 +83,51 @@ class SharedTexts:
 
     by_number: Sequence[str] = ()
     by_word: dict[str, str] | None = None  # by the number as it is written; None when they are many
+    are_plain: bool = False  # none is empty, of several lines, or long
+
+    def look_up(self, words: Sequence[str]) -> list[str]:
+        """The texts with these numbers, as they are written; raises `LookupError` when one of them is no number of a text."""
+        if self.by_word is not None:
+            return list(map(self.by_word.__getitem__, words))
+        joined = "".join(words)
+        if words and not (joined.isascii() and joined.isdecimal()):
+            raise LookupError("a number that is none")
+        numbers = list(map(int, words))
+        texts = self.by_number
+        return texts.many(numbers) if isinstance(texts, PackedTexts) else list(map(texts.__getitem__, numbers))
 
 
 class TextCollector:
-    """Takes texts one by one: a list at first, packed when they become many."""
+    """Takes texts: a list at first, packed when they become many."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._list: list[str] = []
         self._packed: PackedTexts | None = None
+        self._are_plain = True
 
-    def add(self, text: str) -> None:
-        """One more text."""
-        self._meter.strings(len(text))
-        if self._packed is None:
-            self._list.append(text)
-            if len(self._list) > PACKED_FROM:
-                self._packed = PackedTexts()
-                for each in self._list:
-                    self._packed.append(each)
-                self._list.clear()
-        else:
-            self._packed.append(text)
+    def extend(self, texts: Sequence[str]) -> None:
+        """More texts."""
+        longest = max(map(len, texts), default=0)
+        self._meter.text(longest, "one shared text")
+        self._are_plain = self._are_plain and longest <= SHORT and all(texts) and "\n" not in "".join(texts)
+        self._meter.strings(sum(map(len, texts)))
+        if self._packed is not None:
+            self._packed.extend(texts)
+            return
+        self._list.extend(texts)
+        if len(self._list) > PACKED_FROM:
+            self._packed = PackedTexts()
+            self._packed.extend(self._list)
+            self._list.clear()
 
     def texts(self) -> SharedTexts:
         """All texts, in order."""
         if self._packed is not None:
-            return SharedTexts(self._packed)
+            return SharedTexts(self._packed, are_plain=self._are_plain)
         few = len(self._list) <= DIRECT
-        return SharedTexts(self._list, {str(number): text for number, text in enumerate(self._list)} if few else None)
+        by_word = {str(number): text for number, text in enumerate(self._list)} if few else None
+        return SharedTexts(self._list, by_word, are_plain=self._are_plain)
 
 
 def read_shared_texts(blocks: Iterable[bytes], meter: Meter) -> SharedTexts:
@@ -93,9 +142,7 @@ def read_shared_texts(blocks: Iterable[bytes], meter: Meter) -> SharedTexts:
                 runs.give_up()
             parser.feeder.feed(piece)
         else:
-            for text in texts:
-                meter.text(len(text), "one shared text")
-                collector.add(text)
+            collector.extend(texts)
     parser.feeder.close()
     return collector.texts()
 
@@ -142,7 +189,7 @@ class _TextParser:
         if tag == "t":
             self._parser.CharacterDataHandler = None
         elif tag == "si":
-            self._collector.add(unescape("".join(self._pieces)))
+            self._collector.extend([unescape("".join(self._pieces))])
         elif tag == "rPh":
             self._phonetic = False
 

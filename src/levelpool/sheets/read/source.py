@@ -50,6 +50,14 @@ class Source:
         return asked is None or asked in {name, position}
 
 
+def _without_blank_rows(rows: Batch) -> Batch:
+    if any(cells.is_full for cells in rows.columns):
+        return rows
+    texts = zip(*(cells.texts for cells in rows.columns), strict=True)
+    filled = [place for place, row in enumerate(texts) if any(text is not None for text in row)]
+    return rows if len(filled) == len(rows.rows) else rows.pick(filled)
+
+
 class SheetBuilder:
     """Takes the rows of one sheet in the order of the file, keeps the account and writes the spool."""
 
@@ -69,7 +77,9 @@ class SheetBuilder:
         self._cells: list[list[str | None]] = []
         self._kinds: list[list[Kind | None]] = []
         self._sums: dict[int, frozenset[int]] = {}
-        self._pending = 0
+        self._pieces: list[Batch] = []  # what comes before these rows in the batch
+        self._piece_rows = 0
+        self._width = 0
         self._row_count = 0
         self._cell_count = 0
         self._last_row = 0
@@ -90,7 +100,8 @@ class SheetBuilder:
             self.complete = False
             return
         del cells[len(kinds) :]
-        self._note_place(row, len(kinds))
+        self._note_row(row)
+        self._make_room(1, len(kinds))
         kinds, filled = self._layout(kinds)
         self._rows.append(row)
         self._cells.append(cells)
@@ -101,9 +112,26 @@ class SheetBuilder:
             self._sums[row] = frozenset(sums)
         self._row_count += 1
         self._cell_count += filled
-        self._pending += len(kinds)
-        if self._pending >= BATCH_CELLS or len(self._rows) >= BATCH_ROWS:
-            self._flush()
+        self._meter.cells(len(kinds))
+
+    def add_columns(self, rows: Batch, hidden: Iterable[int] = ()) -> None:
+        """Many rows at once, column by column, with the numbers of those that are hidden. A row without a cell is not delivered."""
+        rows = _without_blank_rows(rows)
+        if self._max_rows is not None and self._row_count + len(rows.rows) > self._max_rows:
+            rows = rows.pick(range(self._max_rows - self._row_count))
+            self.complete = False
+        if not rows.rows:
+            return
+        for row in rows.rows:
+            self._note_row(row)
+        self._make_room(len(rows.rows), len(rows.columns))
+        self._close_rows()
+        self._pieces.append(rows)
+        self._piece_rows += len(rows.rows)
+        self._hidden_rows.update(hidden)
+        self._row_count += len(rows.rows)
+        self._cell_count += sum(cells.count() for cells in rows.columns)
+        self._meter.cells(len(rows.rows) * len(rows.columns))
 
     def remark(self, sentence: str) -> None:
         """Something the reader noticed; the first twenty are kept."""
@@ -134,13 +162,21 @@ class SheetBuilder:
             remarks=(*self._remarks, *self._disorder_remark()),
         )
 
-    def _note_place(self, row: int, width: int) -> None:
+    def _note_row(self, row: int) -> None:
         if row <= self._last_row:
             self._disorder.append(row)
         elif row > MAX_ROW:
             raise DamagedFile(f"{self._meter.name} is damaged: sheet {self.name!r} has a row with the number {row}")
-        self._last_row = max(row, self._last_row)
+        else:
+            self._last_row = row
+
+    def _make_room(self, rows: int, width: int) -> None:
+        """End the batch where these rows would make it too large: its memory is that of all its columns, blank or not."""
         self._meter.columns(width)
+        more = len(self._rows) + self._piece_rows + rows
+        if more > BATCH_ROWS or more * max(width, self._width) > BATCH_CELLS:
+            self._flush()
+        self._width = max(width, self._width)
 
     def _layout(self, kinds: list[Kind | None]) -> tuple[list[Kind | None], int]:
         # Most rows of a sheet look alike: they share one list of kinds, in memory and in the spool.
@@ -150,13 +186,20 @@ class SheetBuilder:
             known = self._layouts[key] = kinds, len(kinds) - kinds.count(None)
         return known
 
-    def _flush(self) -> None:
+    def _close_rows(self) -> None:
+        """The rows that came one by one become a piece of the batch."""
         if self._rows:
-            self._meter.cells(self._pending)
-            self._meter.spooled(self._spool.write(Batch(self._rows, self._cells, self._kinds, self._sums)))
-        self._rows, self._cells, self._kinds, self._sums = [], [], [], {}
+            self._pieces.append(Batch.of_rows(self._rows, self._cells, self._kinds, self._sums))
+            self._piece_rows += len(self._rows)
+            self._rows, self._cells, self._kinds, self._sums = [], [], [], {}
         self._layouts.clear()
-        self._pending = 0
+
+    def _flush(self) -> None:
+        self._close_rows()
+        if self._pieces:
+            self._meter.spooled(self._spool.write(Batch.together(self._pieces)))
+        self._pieces = []
+        self._piece_rows = self._width = 0
 
     def _disorder_remark(self) -> tuple[str, ...]:
         if not self._disorder:

@@ -71,7 +71,7 @@ def _shared_texts(package: Package, relations: tuple[Relation, ...], meter: Mete
     collector = TextCollector(meter)
     for number, data in records12(package.stream(part), meter):
         if number == _SHARED_TEXT_ITEM:
-            collector.add(_wide_text(data, 1)[0])
+            collector.extend([_wide_text(data, 1)[0]])
     return collector.texts()
 
 

@@ -75,14 +75,12 @@ def keep_the_promise(sheet):
 
 def _cells_of(sheet):
     for batch in sheet.batches():
-        for row, cells, kinds in zip(batch.rows, batch.cells, batch.kinds, strict=True):
+        for row, cells, kinds in batch.records():
             yield from ((row, place, text) for place, (text, kind) in enumerate(zip(cells, kinds, strict=True)) if kind is not None)
 
 
 def _keep_the_promise(sheet, plans):
-    grid = {
-        row: (cells, kinds) for batch in sheet.batches() for row, cells, kinds in zip(batch.rows, batch.cells, batch.kinds, strict=True)
-    }
+    grid = {row: (cells, kinds) for batch in sheet.batches() for row, cells, kinds in batch.records()}
     open_rows = set(grid)
     total = CellCounts()
     for plan in plans:
@@ -220,7 +218,7 @@ def test_rows_out_of_order_keep_the_account(rows, size):
     cells = [[cell[0] if cell else None for cell in row] for _, row in rows]
     kinds = [[cell[1] if cell else None for cell in row] for _, row in rows]
     numbers = [number for number, _ in rows]
-    batches = [Batch(numbers[at : at + size], cells[at : at + size], kinds[at : at + size]) for at in range(0, len(rows), size)]
+    batches = [Batch.of_rows(numbers[at : at + size], cells[at : at + size], kinds[at : at + size]) for at in range(0, len(rows), size)]
     sheet = Sheet("Sheet1", 0, lambda: iter(batches), cell_count=sum(len(row) - row.count(None) for row in kinds))
 
     account(sheet)

@@ -29,7 +29,7 @@ def area(box: Box) -> str:
 def describe(sheet: Sheet) -> dict[str, object]:
     cells, sums = {}, []
     for batch in sheet.batches():
-        for row, texts, kinds in zip(batch.rows, batch.cells, batch.kinds, strict=True):
+        for row, texts, kinds in batch.records():
             found = {place(row, column): [text, kind] for column, (text, kind) in enumerate(zip(texts, kinds, strict=True)) if kind}
             assert not found.keys() & cells.keys()
             cells |= found

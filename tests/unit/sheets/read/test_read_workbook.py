@@ -25,7 +25,7 @@ def read(path: Path, tmp_path: Path, **options) -> Workbook:
 
 
 def rows(sheet: Sheet) -> list[tuple[int, list[str | None], list[str | None]]]:
-    return [row for batch in sheet.batches() for row in zip(batch.rows, batch.cells, batch.kinds, strict=True)]
+    return [row for batch in sheet.batches() for row in batch.records()]
 
 
 def test_xlsx_keeps_kind_place_format_and_exact_text(tmp_path):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.read.limits import Limits, Meter
+from levelpool.sheets.read.row_pattern import RowPattern
 from levelpool.sheets.read.shared_texts import SharedTexts, read_shared_texts, read_shared_texts_slowly
 from levelpool.sheets.read.source import ReadOptions, SheetBuilder, Source
 from levelpool.sheets.read.xlsx_fast import PlainRows, read_rows
@@ -38,7 +39,7 @@ def read(part: str | bytes, tmp_path: Path, reader: Callable, texts: SharedTexts
 
 
 def content(sheet: Sheet) -> dict[str, object]:
-    rows = [row for batch in sheet.batches() for row in zip(batch.rows, batch.cells, batch.kinds, strict=True)]
+    rows = [row for batch in sheet.batches() for row in batch.records()]
     sums = {row: columns for batch in sheet.batches() for row, columns in batch.sums.items()}
     return {
         "rows": rows,
@@ -193,6 +194,52 @@ def test_both_readers_agree_on_any_sheet(tmp_path, rows, block, texts):
     part = worksheet(write_rows(rows))
 
     assert read(part, tmp_path, read_rows, texts, block) == read(part, tmp_path, read_rows_slowly, texts)
+
+
+def repeat(rows: list, order: list[tuple[int, int]]) -> str:
+    """The rows of *rows* again and again, so that they have a pattern; *order* says which, and how far it stands from the one before."""
+    return write_rows([(step, *rows[which % len(rows)][1:]) for which, step in order])
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(sheet_rows.filter(bool).map(lambda rows: rows[0]), min_size=1, max_size=4),
+    order=st.lists(st.tuples(st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3]), st.sampled_from([1, 1, 1, 1, 2, 0])), min_size=40, max_size=80),
+    block=st.sampled_from([700, 3000, 1 << 18]),
+    texts=st.sampled_from([TEXTS, MANY]),
+)
+def test_both_readers_agree_on_rows_that_look_alike(tmp_path, rows, order, block, texts):
+    """What the pattern of the first rows makes of the later ones, whatever stands between them, is what the parser makes of them."""
+    part = worksheet(repeat(rows, order))
+
+    assert read(part, tmp_path, read_rows, texts, block) == read(part, tmp_path, read_rows_slowly, texts)
+
+
+EXPORT = (
+    '<row r="{0}" spans="1:9"><c r="A{0}"><v>{0}</v></c><c r="B{0}" t="s"><v>{1}</v></c>{2}<c r="D{0}" s="{3}"><v>4632{1}.5</v></c>'
+    '<c r="E{0}" t="b"><v>1</v></c><c r="F{0}" s="1"/><c r="G{0}" t="str"><f>SUM(A1:A{0})</f><v>a &amp; _x0041_</v></c>'
+    '<c r="I{0}" t="inlineStr"><is><t xml:space="preserve"> x </t></is></c></row>'
+)
+
+
+@pytest.mark.parametrize("texts", [TEXTS, MANY], ids=["few texts", "many texts"])
+def test_rows_of_an_export_are_taken_by_their_pattern(tmp_path, monkeypatch, texts):
+    """Once some rows were read, those like them are read as a whole: missing cells, several styles, formulas and hidden rows included."""
+    matched = []
+    real = RowPattern.split
+    monkeypatch.setattr(RowPattern, "split", lambda self, run: matched.append(real(self, run)) or matched[-1])
+    rows = [EXPORT.format(n, n % 3, f'<c r="C{n}" t="e"><v>#N/A</v></c>' if n % 4 else "", n % 2) for n in range(1, 400)]
+    rows[300] = rows[300].replace('spans="1:9"', 'hidden="1"')
+    rows[310] = '<row r="311"/>'
+    rows[320] = '<row r="321"><c r="Z321"><v>1</v></c></row>'
+    part = worksheet("".join(rows))
+
+    found = read(part, tmp_path, read_rows, texts, block=20_000)
+
+    assert found == read(part, tmp_path, read_rows_slowly, texts)
+    assert found["hidden"][0] == {301}
+    assert found["sums"][399] == {6}
+    assert sum(each.count for each in matched) > 330
 
 
 items = st.sampled_from(

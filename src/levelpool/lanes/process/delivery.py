@@ -1,0 +1,113 @@
+"""How what a worker sent back reaches its caller: small things are unpacked in the loop, large ones beside it, in small steps."""
+
+import asyncio
+import contextlib
+import logging
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+from levelpool.errors import ResultNotPicklable
+from levelpool.lanes.crew import Crew
+from levelpool.lanes.lane import LoopTicket, ThreadTicket, now
+from levelpool.lanes.process.call import Call
+from levelpool.lanes.process.failures import unpack_failure
+from levelpool.lanes.process.parcel import PAUSE, SMALL, MissingModuleError, Parcel, decode_large, decode_small, refuse_missing_module
+from levelpool.lanes.process.wire import DONE, Frame
+
+Book = Callable[[Call, float], None]
+
+
+class Delivery:
+    """Unpacks outcomes and items, never under the lane's lock: unpickling runs foreign code."""
+
+    def __init__(self, crew: Crew, *, book: Book) -> None:
+        """*book* is told how many seconds the unpacking of a large outcome took."""
+        self._crew = crew
+        self._book = book
+
+    def outcome(self, call: Call, frame: Frame) -> None:
+        """Hand the outcome of *call* over: now if it is small, else by the crew."""
+        parcel = frame.parcel()
+        if parcel is not None and parcel.pickle_length > SMALL:
+            self._crew.do(lambda: self._outcome_apart(call, frame, parcel))
+            return
+        try:
+            value = self._read(frame, parcel)
+        except MissingModuleError:
+            self._crew.do(lambda: self._outcome_apart(call, frame, parcel))
+            return
+        except BaseException as error:  # noqa: BLE001 - unpickling runs the user's code, which may raise anything, SystemExit too
+            call.ticket.fail(_cannot_unpack(call, error))
+        else:
+            _give(call, frame, value)
+        if parcel is not None:
+            parcel.close()
+
+    def _read(self, frame: Frame, parcel: Parcel | None) -> Any:
+        if parcel is None:
+            return decode_small(frame.body, refuse_missing_module)
+        # It is read once more, in another thread, if it names a module that is not here yet.
+        return decode_large(parcel.twin(), refuse_missing_module, free=self._crew.do)
+
+    def _read_apart(self, frame: Frame, parcel: Parcel | None) -> Any:
+        return decode_large(parcel, pause=PAUSE, free=self._crew.do) if parcel else decode_small(frame.body)
+
+    def _outcome_apart(self, call: Call, frame: Frame, parcel: Parcel | None) -> None:
+        began = now()
+        try:
+            value = self._read_apart(frame, parcel)
+        except BaseException as error:  # noqa: BLE001 - as above
+            call.ticket.fail(_cannot_unpack(call, error))
+            return
+        self._book(call, now() - began)
+        _give(call, frame, value)
+
+    async def item(self, frame: Frame) -> Any:
+        """What a generator yielded."""
+        parcel = frame.parcel()
+        if parcel is None:
+            with contextlib.suppress(MissingModuleError):
+                return decode_small(frame.body, refuse_missing_module)
+        ticket = LoopTicket(asyncio.get_running_loop())
+
+        def unpack() -> None:
+            try:
+                ticket.succeed(self._read_apart(frame, parcel))
+            except BaseException as error:  # noqa: BLE001 - as above
+                ticket.fail(error)
+
+        self._crew.do(unpack)
+        return await ticket.future
+
+
+def _give(call: Call, frame: Frame, value: Any) -> None:
+    if frame.kind == DONE:
+        call.ticket.succeed(value)
+    else:
+        call.ticket.fail(unpack_failure(value))
+
+
+def _cannot_unpack(call: Call, error: BaseException) -> ResultNotPicklable:
+    refusal = ResultNotPicklable(f"the result of {call.name} cannot be unpacked here ({type(error).__name__}: {error})")
+    refusal.__cause__ = error
+    return refusal
+
+
+def pass_progress(ticket: LoopTicket | ThreadTicket, report: Callable[[float, float, str], None], body: bytes) -> None:
+    """Call the caller's `on_progress`."""
+    ticket.call(report, *pickle.loads(body))  # noqa: S301 - from our own worker
+
+
+def pass_record(call: Call | None, frame: Frame) -> None:
+    """Put a worker's log record where this process's logging puts its own, in the context of the call."""
+    parcel = frame.parcel()
+    fields = decode_large(parcel) if parcel else decode_small(frame.body)
+    record = logging.makeLogRecord(fields)
+    record.levelpool_task = call.name if call else ""
+    logger = logging.getLogger(record.name)
+    if logger.isEnabledFor(record.levelno):
+        if call is None:
+            logger.handle(record)
+        else:
+            call.context.copy().run(logger.handle, record)

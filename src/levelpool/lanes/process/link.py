@@ -1,0 +1,214 @@
+"""The lane's end of one worker process: its socket, its life-line, the page that both see, and what is on the way to it."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from levelpool.lanes.home import Home, close_on
+from levelpool.lanes.process.birth import Cradle
+from levelpool.lanes.process.call import Call
+from levelpool.lanes.process.page import Page
+from levelpool.lanes.process.parcel import SMALL
+from levelpool.lanes.process.wire import Frame, Framer, receive
+
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+
+Listener = Callable[["Link", socket.socket], None]
+
+
+class Link:
+    """One worker, as its lane knows it. Its lane calls it under the lane's lock."""
+
+    __slots__ = (
+        "_framer",
+        "_home",
+        "_listener",
+        "_lock",
+        "_outgoing",
+        "cause",
+        "cradle",
+        "line",
+        "number",
+        "page",
+        "pid",
+        "rss",
+        "sent",
+        "status",
+        "taken",
+        "talk",
+    )
+
+    def __init__(self, number: int, cradle: Cradle, *, lock: threading.RLock, home: Home, listener: Listener) -> None:
+        """Ask *cradle* for the worker; *listener* is called in the home's loop when it has said something. Raises OSError if it cannot be asked."""
+        self.number = number
+        self.cradle = cradle
+        self._lock = lock
+        self._home = home
+        self._listener = listener
+        self._framer = Framer()
+        self._outgoing: deque[tuple[bytes, int]] = deque()
+        self.sent: dict[int, Call] = {}
+        """What was sent to it and has not ended."""
+        self.taken: dict[int, float] = {}
+        """What was taken back from it, and when; until it is known whether it had begun."""
+        self.pid = 0
+        self.status: int | None = None
+        self.cause: str | None = None
+        """Why the lane killed it, if it did."""
+        self.rss = 0
+        self.talk: socket.socket | None = None
+        talk, their_talk = socket.socketpair()
+        self.line, their_line = socket.socketpair()
+        page_file = Page.file()
+        try:
+            with their_talk, their_line:
+                cradle.bear(number, (their_talk.fileno(), their_line.fileno(), page_file))
+            self.page = Page(page_file)
+        except OSError:
+            talk.close()
+            self.line.close()
+            raise
+        finally:
+            os.close(page_file)
+        talk.setblocking(False)
+        self._listen(talk)
+
+    def _listen(self, talk: socket.socket) -> None:
+        self.talk = talk
+        self._home.watch(talk, self._listener, self, talk)
+
+    # ------------------------------------------------------------ to the worker
+
+    def send(self, data: bytes, fd: int = -1) -> None:
+        """Send a frame, and a memory file beside it; what the socket does not take now goes out as soon as it does."""
+        talk = self.talk
+        if talk is None:
+            return
+        if not self._outgoing:
+            sent = _send_some(talk, data, fd)
+            if sent == len(data):
+                return
+            data, fd = data[sent:], -1 if sent else fd
+            self._home.watch_writing(talk, self._on_writable, talk)
+        self._outgoing.append((data, os.dup(fd) if fd >= 0 else -1))
+
+    def send_soon(self, data: bytes) -> None:
+        """Send with whatever else comes in this turn of the loop: the worker is busy anyway, and a system call costs more than a no-op."""
+        talk, loop = self.talk, self._home.loop
+        if not self._outgoing and loop is not None and talk is not None:
+            if not self._home.is_here:
+                self.send(data)
+                return
+            loop.call_soon(self._on_writable, talk)
+        self._outgoing.append((data, -1))
+
+    def _on_writable(self, talk: socket.socket) -> None:
+        with self._lock:
+            if self.talk is not talk:
+                return
+            while self._outgoing:
+                data, fd = self._outgoing.popleft()
+                while fd < 0 and self._outgoing and self._outgoing[0][1] < 0 and len(data) < SMALL:
+                    data += self._outgoing.popleft()[0]
+                sent = _send_some(talk, data, fd)
+                if fd >= 0 and sent:
+                    os.close(fd)
+                    fd = -1
+                if sent < len(data):
+                    self._outgoing.appendleft((data[sent:], fd))
+                    self._home.watch_writing(talk, self._on_writable, talk)
+                    return
+            if self._home.loop is not None:
+                self._home.loop.remove_writer(talk.fileno())
+
+    # ------------------------------------------------------------ from the worker
+
+    def hear(self) -> list[Frame] | None:
+        """What came since the last time; None when the worker has closed its end."""
+        if self.talk is None:
+            return None
+        try:
+            data, fds = receive(self.talk)
+        except BlockingIOError:
+            return []
+        except ConnectionError:
+            return None
+        return self._framer.feed(data, fds) if data else None
+
+    def has_word(self) -> bool:
+        """Whether there is something to hear."""
+        if self.talk is None:
+            return False
+        try:
+            return bool(self.talk.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    def read_rss(self) -> int:
+        """Its resident bytes now, or as last seen."""
+        if self.pid:
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                self.rss = int(Path(f"/proc/{self.pid}/statm").read_bytes().split()[1]) * _PAGE_SIZE
+        return self.rss
+
+    # ------------------------------------------------------------ moves and ends
+
+    def move(self, left: asyncio.AbstractEventLoop) -> None:
+        """Follow the home, which has left the loop *left*: the socket gets a new descriptor, for the old loop lets go of the old one when it comes to it."""
+        if self.talk is not None:
+            old, new = self.talk, self.talk.dup()
+            new.setblocking(False)
+            close_on(left, old)
+            self._listen(new)
+            if self._outgoing:
+                self._home.watch_writing(new, self._on_writable, new)
+
+    def kill(self, cause: str) -> None:
+        """Kill it: the kernel does when the life-line is closed; the fork server is asked too, where there is no such line."""
+        self.cause = self.cause or cause
+        self.read_rss()
+        self.line.close()
+        if self.cradle.is_open:
+            self.cradle.kill(self.number)
+        elif self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, 9)
+
+    def hang_up(self) -> None:
+        """Close the socket; what was on the way is lost."""
+        talk, self.talk = self.talk, None
+        if talk is not None:
+            self._home.close(talk)
+
+    def close(self) -> None:
+        """Release everything; the worker is gone."""
+        self.hang_up()
+        self.line.close()
+        self.page.close()
+        self._framer.close()
+        while self._outgoing:
+            fd = self._outgoing.popleft()[1]
+            if fd >= 0:
+                os.close(fd)
+
+    def forget(self) -> None:
+        """Let go in a forked child, without a word to anybody."""
+        self.line.close()
+        if self.talk is not None:
+            self.talk.close()
+        self.page.close()
+
+
+def _send_some(talk: socket.socket, data: bytes, fd: int) -> int:
+    """How many bytes the socket took; all of them if the other side is gone, whose death is noticed elsewhere."""
+    try:
+        return socket.send_fds(talk, [data], [fd]) if fd >= 0 else talk.send(data)
+    except BlockingIOError:
+        return 0
+    except ConnectionError:
+        return len(data)

@@ -1,0 +1,322 @@
+"""
+Objects as bytes, and back: small ones as a pickle, large ones as a parcel.
+
+A parcel is a memory file (memfd): the pickle first, then the buffers that pickle protocol 5 keeps out of band, each aligned, so that the other side
+can map them.
+"""
+
+import io
+import mmap
+import os
+import pickle
+import struct
+import sys
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from levelpool.errors import ResultTooLarge
+
+SMALL = 64 * 1024
+"""Objects whose pickle is longer than this travel in a memory file."""
+
+STEP = 16 * 1024
+PAUSE = 0.00005
+"""Seconds that the helper threads of a lane rest between two steps, so that an event loop in the same process is never kept waiting."""
+
+HEAVY = 1 << 20
+"""Bytes from which on it is felt when a memory file is given back."""
+
+Apart = Callable[[Callable[[], None]], None]
+"""Runs a function in another thread."""
+
+_LENGTH = struct.Struct("<Q")
+_ATOMS = frozenset({int, float, bool, type(None), complex})
+_TEXTS = frozenset({str, bytes})
+_BOXES = frozenset({tuple, dict})
+_ALIGN = 64
+
+
+class _OverSmallError(Exception):
+    pass
+
+
+@dataclass(slots=True)
+class Parcel:
+    """A large object in a memory file; whoever holds it closes it."""
+
+    fd: int
+    pickle_length: int
+    length: int
+
+    def close(self) -> None:
+        """Give the memory back once the other side has let go too."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def twin(self) -> "Parcel":
+        """A second one on the same memory, to be closed by itself."""
+        return Parcel(os.dup(self.fd), self.pickle_length, self.length)
+
+
+# ---------------------------------------------------------------- objects to bytes
+
+
+def encode(thing: object, limit: int | None = None) -> bytes | Parcel:
+    """
+    *thing* as bytes if it is small, else as a parcel.
+
+    Raises what pickle raises, and `ResultTooLarge` when it takes more than *limit* bytes.
+    """
+    small = encode_small(thing)
+    if small is None:
+        return encode_large(thing, limit)
+    if limit is not None and len(small) > limit:
+        raise too_large(limit)
+    return small
+
+
+def encode_small(thing: object) -> bytes | None:
+    """The pickle of *thing*, or None as soon as it turns out to be large."""
+    if _is_tiny(thing):
+        return pickle.dumps(thing, 5)
+    out = _SmallOutput()
+    try:
+        pickle.Pickler(out, 5, buffer_callback=out.keep_in_band).dump(thing)
+    except _OverSmallError:
+        return None
+    return b"".join(out.parts)
+
+
+def _is_tiny(thing: object, depth: int = 2) -> bool:
+    """Whether *thing* cannot be large: a few plain values, perhaps in a tuple or a dict."""
+    if type(thing) in _ATOMS:
+        return True
+    if isinstance(thing, str | bytes):
+        return len(thing) < 1024 and type(thing) in _TEXTS
+    if not depth or type(thing) not in _BOXES:
+        return False
+    parts: Collection[object] = thing.values() if isinstance(thing, dict) else thing  # type: ignore[assignment]
+    return len(parts) <= 8 and all(_is_tiny(part, depth - 1) for part in parts)
+
+
+class _SmallOutput:
+    """Where a pickle goes that must stay small: gives up early, so that a large one costs the loop one frame only."""
+
+    __slots__ = ("parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        length = memoryview(data).nbytes
+        self._count(length)
+        self.parts.append(bytes(data))
+        return length
+
+    def keep_in_band(self, buffer: pickle.PickleBuffer) -> bool:
+        self._count(buffer.raw().nbytes)
+        return True
+
+    def _count(self, more: int) -> None:
+        self.size += more
+        if self.size > SMALL:
+            raise _OverSmallError
+
+
+def memory_file(length: int = 0) -> int:
+    """A descriptor of memory that two processes can share; nothing of it is ever visible in a folder."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("levelpool", os.MFD_CLOEXEC)
+    else:
+        path = Path(f"/tmp/levelpool-{os.getpid()}-{time.monotonic_ns()}")  # noqa: S108 - made for us alone, and gone in two lines
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        path.unlink()
+    if length:
+        os.ftruncate(fd, length)
+    return fd
+
+
+def encode_large(thing: object, limit: int | None = None, *, pause: float = 0.0) -> Parcel:
+    """
+    *thing* in a memory file.
+
+    With *pause* (seconds) it rests between small steps, so that an event loop in the same process is never kept waiting.
+    """
+    fd = memory_file()
+    try:
+        out = _FileOutput(fd, limit, pause)
+        pickle.Pickler(out, 5, buffer_callback=out.keep_aside).dump(thing)
+        pickle_length = out.length
+        views = [buffer.raw() for buffer in out.aside]
+        out.write(_LENGTH.pack(len(views)) + b"".join(_LENGTH.pack(view.nbytes) for view in views))
+        for view in views:
+            out.length = -(-out.length // _ALIGN) * _ALIGN
+            out.write(view)
+        os.ftruncate(fd, out.length)
+    except BaseException:
+        os.close(fd)
+        raise
+    return Parcel(fd, pickle_length, out.length)
+
+
+class _FileOutput:
+    """
+    A memory file as the target of a pickle.
+
+    Its `write` is Python on purpose: there the pickler, which otherwise keeps the interpreter lock from the first to the last byte, gives it away.
+    """
+
+    __slots__ = ("_aside_size", "_fd", "_limit", "_pause", "aside", "length")
+
+    def __init__(self, fd: int, limit: int | None, pause: float) -> None:
+        self._fd = fd
+        self._limit = limit
+        self._pause = pause
+        self._aside_size = 0
+        self.aside: list[pickle.PickleBuffer] = []
+        self.length = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        view = memoryview(data).cast("B")
+        written = 0
+        self._check(view.nbytes)
+        while written < view.nbytes:
+            written += os.pwrite(self._fd, view[written : written + (64 << 20)], self.length + written)
+        self.length += written
+        if self._pause:
+            time.sleep(self._pause)
+        return written
+
+    def keep_aside(self, buffer: pickle.PickleBuffer) -> bool:
+        self.aside.append(buffer)
+        self._aside_size += buffer.raw().nbytes
+        self._check(0)
+        return False
+
+    def _check(self, more: int) -> None:
+        if self._limit is not None and max(self.length + more, self._aside_size) > self._limit:
+            raise too_large(self._limit)
+
+
+def too_large(limit: int) -> ResultTooLarge:
+    """The refusal of a result over the limit."""
+    return ResultTooLarge(
+        f"the result is over {limit} bytes (max_result_bytes): return less, stream it, or write it to a file and return the path"
+    )
+
+
+# ---------------------------------------------------------------- bytes to objects
+
+
+class MissingModuleError(Exception):
+    """Reading this pickle would import a module, which takes too long for an event loop."""
+
+
+class _Unpickler(pickle.Unpickler):
+    """An unpickler that asks *found* before it resolves a global."""
+
+    def __init__(self, file: Any, found: Callable[[str], None] | None, buffers: list[memoryview] | None = None) -> None:
+        super().__init__(file, buffers=buffers)
+        self._found = found
+
+    def find_class(self, module: str, name: str) -> Any:
+        if self._found is not None:
+            self._found(module)
+        return super().find_class(module, name)
+
+
+def refuse_missing_module(module: str) -> None:
+    """For reading on an event loop: nothing is imported there."""
+    if module not in sys.modules:
+        raise MissingModuleError(module)
+
+
+def decode_small(data: bytes, found: Callable[[str], None] | None = None) -> Any:
+    """The object of a small pickle; *found* is asked for each module that it names."""
+    # Without this opcode a pickle of protocol 5 names no global, so nothing can be imported.
+    if b"\x93" not in data or found is None:
+        return pickle.loads(data)  # noqa: S301 - from our own worker
+    return _Unpickler(io.BytesIO(data), found).load()
+
+
+def decode_large(parcel: Parcel, found: Callable[[str], None] | None = None, *, pause: float = 0.0, free: Apart | None = None) -> Any:
+    """
+    The object of a parcel, whose buffers stay mapped and are writable; closes it.
+
+    With *free*, heavy buffers are given back in another thread when the last user has let go of them.
+    """
+    try:
+        buffers = _map_buffers(parcel, free)
+        return _Unpickler(_Steps(parcel, pause), found, buffers).load()
+    finally:
+        parcel.close()
+
+
+class _Memory(mmap.mmap):
+    """A mapped memory file. To unmap 100 MB takes tens of milliseconds, and whoever drops the last array on it may be an event loop."""
+
+    free: Apart | None = None
+
+    def __del__(self) -> None:
+        free, self.free = self.free, None
+        if free is not None and not sys.is_finalizing():
+            free(self.close)
+
+
+def _map_buffers(parcel: Parcel, free: Apart | None) -> list[memoryview]:
+    if parcel.length <= parcel.pickle_length + _LENGTH.size:
+        return []
+    memory = _Memory(parcel.fd, parcel.length, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    if parcel.length >= HEAVY:
+        memory.free = free
+    mapped = memoryview(memory)
+    at = parcel.pickle_length
+    count = _LENGTH.unpack_from(mapped, at)[0]
+    lengths = [_LENGTH.unpack_from(mapped, at + _LENGTH.size * (1 + i))[0] for i in range(count)]
+    at += _LENGTH.size * (1 + count)
+    buffers = []
+    for length in lengths:
+        at = -(-at // _ALIGN) * _ALIGN
+        buffers.append(mapped[at : at + length])
+        at += length
+    return buffers
+
+
+class _Steps:
+    """The pickle of a parcel as a file whose methods are Python: between two frames another thread may have the interpreter lock."""
+
+    __slots__ = ("_at", "_end", "_fd", "_pause")
+
+    def __init__(self, parcel: Parcel, pause: float) -> None:
+        self._fd = parcel.fd
+        self._end = parcel.pickle_length
+        self._at = 0
+        self._pause = pause
+
+    def read(self, count: int) -> bytes:
+        self._rest(count)
+        data = os.pread(self._fd, min(count, self._end - self._at), self._at)
+        self._at += len(data)
+        return data
+
+    def readinto(self, target: Any) -> int:
+        self._rest(STEP)
+        view = memoryview(target)
+        got = os.preadv(self._fd, [view[: self._end - self._at]], self._at)
+        self._at += got
+        return got
+
+    def readline(self) -> bytes:
+        window = os.pread(self._fd, min(4096, self._end - self._at), self._at)
+        line = window[: window.find(b"\n") + 1] or window
+        self._at += len(line)
+        return line
+
+    def _rest(self, count: int) -> None:
+        if self._pause and count >= STEP:
+            time.sleep(self._pause)

@@ -1,0 +1,82 @@
+"""The context variables of a call in its worker: set when the call begins, or as soon as somebody imports the module that a variable lives in."""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
+from types import ModuleType
+
+Value = tuple[str, str, object]
+"""Module, name, and value of a variable."""
+
+
+class Variables(importlib.abc.MetaPathFinder):
+    """
+    Gives context variables their values, by module and name.
+
+    A module that is not imported yet is not imported for this: it may be the whole program. But the call may import it later, and must find the value then.
+    """
+
+    def __init__(self) -> None:
+        self._awaited: dict[str, list[Value]] = {}
+
+    def set(self, values: Iterable[Value]) -> None:
+        """Set what can be set, and wait for the other modules."""
+        for value in values:
+            module = sys.modules.get(value[0])
+            if module is not None:
+                _set(module, value)
+            else:
+                self._awaited.setdefault(value[0], []).append(value)
+        if self._awaited and self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+
+    def forget(self) -> None:
+        """The call is over."""
+        if self._awaited:
+            self._awaited.clear()
+            sys.meta_path.remove(self)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find an awaited module where everybody else would, and set its variables once it is loaded."""
+        values = self._awaited.pop(fullname, None)
+        if values is None:
+            return None
+        for finder in sys.meta_path:
+            if finder is not self:
+                spec = finder.find_spec(fullname, path, target)
+                if spec is not None:
+                    if spec.loader is not None:
+                        spec.loader = _Setting(spec.loader, values)
+                    return spec
+        return None
+
+
+class _Setting(importlib.abc.Loader):
+    """A loader that sets variables after the real one has done its work."""
+
+    def __init__(self, loader: importlib.abc.Loader, values: Sequence[Value]) -> None:
+        self._loader = loader
+        self._values = values
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        # The module keeps its real loader, which its resources may be asked for.
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        for value in self._values:
+            _set(module, value)
+
+
+def _set(module: ModuleType, value: Value) -> None:
+    variable = getattr(module, value[1], None)
+    if isinstance(variable, ContextVar):
+        variable.set(value[2])

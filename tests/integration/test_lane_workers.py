@@ -1,0 +1,145 @@
+"""Workers come when there is work, wear out, are more or fewer as one likes, and go; and what they are born with."""
+
+import asyncio
+import os
+import time
+
+import pytest
+
+import lane_tasks
+from levelpool import ExecutorManager, TaskTimeout, WorkerDied
+from processes import children, is_gone, parent, until
+
+
+async def test_nobody_is_there_before_the_first_call():
+    """A manager that nobody uses has no process and no thread."""
+    before = children(os.getpid())
+    async with ExecutorManager(cpu_workers=4, io_workers=4) as manager:
+        stats = manager.stats()
+
+        assert (stats.cpu.workers, stats.io.workers) == (0, 0)
+        assert children(os.getpid()) == before
+
+
+async def test_one_call_needs_one_worker():
+    """Workers come one by one, when a call would wait otherwise."""
+    async with ExecutorManager(cpu_workers=4, io_workers=1) as manager:
+        pids = [await manager.run_cpu_intensive(lane_tasks.pid) for _ in range(10)]
+
+        assert len(set(pids)) == 1
+        assert manager.stats().cpu.workers == 1
+
+
+async def test_idle_workers_go():
+    """After the idle time no worker is left, nor the process that they came from; the next call starts anew."""
+    before = set(children(os.getpid()))
+    async with ExecutorManager(cpu_workers=2, io_workers=1, worker_idle_timeout=0.1) as manager:
+        await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.sleep, 0.05) for _ in range(2)])
+        await until(lambda: manager.stats().cpu.workers == 0)
+        await until(lambda: set(children(os.getpid())) <= before)
+
+        assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
+
+
+async def test_worn_worker_is_replaced():
+    """A worker ends after its share of calls, and no call is lost."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, worker_max_tasks=3) as manager:
+        pids = [await manager.run_cpu_intensive(lane_tasks.pid) for _ in range(7)]
+
+        assert len(set(pids)) == 3
+        assert manager.stats().cpu.recycled == 2
+
+
+async def test_worker_that_has_grown_is_replaced():
+    """A task that leaks costs a worker now and then, and no call: whoever keeps much of the memory limit is let go while idle."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, worker_memory_limit=300 << 20) as manager:
+        first = await manager.run_cpu_intensive(lane_tasks.keep, 210 << 20)
+        await until(lambda: is_gone(first))
+
+        assert await manager.run_cpu_intensive(lane_tasks.pid) != first
+        assert manager.stats().cpu.recycled == 1
+        assert manager.stats().cpu.died == 0
+
+
+async def test_more_workers_at_once(tmp_path):
+    """After a resize the calls that wait run beside the one that runs."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1) as manager:
+        calls = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.meet, str(tmp_path), 3)) for _ in range(3)]
+        await until(lambda: len(list(tmp_path.iterdir())) == 1)
+
+        manager.resize(cpu_workers=3)
+
+        assert len(set(await asyncio.gather(*calls))) == 3
+        assert manager.stats().cpu.max_workers == 3
+
+
+async def test_fewer_workers_without_harm(tmp_path):
+    """After a resize to one, calls that run end well, and then one worker does it all."""
+    async with ExecutorManager(cpu_workers=3, io_workers=1) as manager:
+        calls = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.wait_for, str(tmp_path / "go"))) for _ in range(3)]
+        await until(lambda: len(list(tmp_path.iterdir())) == 3)
+
+        manager.resize(cpu_workers=1)
+        (tmp_path / "go").touch()
+
+        assert len(set(await asyncio.gather(*calls))) == 3
+        await until(lambda: manager.stats().cpu.workers == 1)
+        assert len({await manager.run_cpu_intensive(lane_tasks.pid) for _ in range(5)}) == 1
+
+
+async def test_preloaded_module_is_there_from_the_start():
+    """What is preloaded is imported once, in the process that workers are forked from; the rest only where it is used."""
+    async with ExecutorManager(cpu_workers=2, io_workers=1, preload=["wave"]) as manager:
+        assert await manager.run_cpu_intensive(lane_tasks.has_imported, "wave")
+        assert not await manager.run_cpu_intensive(lane_tasks.has_imported, "sunau")
+
+
+async def test_preload_that_fails_costs_nothing(capfd):
+    """A module that cannot be preloaded is named, and calls run all the same."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, preload=["there_is_no_such_module"]) as manager:
+        assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
+
+    assert "cannot preload there_is_no_such_module" in capfd.readouterr().err
+
+
+async def test_preload_that_hangs_does_not_hang_the_end():
+    """While the fork server is stuck in a preloaded module, a call can time out and the manager can close."""
+    manager = ExecutorManager(cpu_workers=1, io_workers=1, preload=["slow_to_import"])
+    with pytest.raises(TaskTimeout):
+        await manager.with_options(timeout=0.2).run_cpu_intensive(lane_tasks.add, 1)
+    began = time.monotonic()
+
+    await manager.aclose(timeout=0.1)
+
+    assert time.monotonic() - began < 5
+
+
+async def test_worker_that_cannot_be_born_is_an_error_not_a_hang():
+    """When no worker process gets ready, the calls are told why."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, preload=["dies_on_import"]) as manager:
+        with pytest.raises(WorkerDied, match="was not run"):
+            async with asyncio.timeout(20):
+                await manager.run_cpu_intensive(lane_tasks.add, 1)
+
+
+async def test_workers_of_two_managers_are_apart():
+    """Two managers share nothing: each has workers and a fork server of its own."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1) as one, ExecutorManager(cpu_workers=1, io_workers=1) as two:
+        pids = [await manager.run_cpu_intensive(lane_tasks.pid) for manager in (one, two)]
+        fork_servers = [parent(pid) for pid in pids]
+
+    assert len({*pids, *fork_servers, os.getpid()}) == 5
+    await until(lambda: all(is_gone(pid) for pid in [*pids, *fork_servers]), 1.0)
+
+
+async def test_worker_sees_no_secret(monkeypatch):
+    """Variables whose names say that they hold a secret stay out of the workers; the others are there."""
+    monkeypatch.setenv("LEVELPOOL_DATABASE_URL", "postgresql://user:secret@host/db")
+    monkeypatch.setenv("MY_TOKEN", "secret")
+    monkeypatch.setenv("MY_COLOUR", "green")
+    async with ExecutorManager(cpu_workers=1, io_workers=1) as manager:
+        seen = [
+            await manager.run_cpu_intensive(lane_tasks.environment, name) for name in ("LEVELPOOL_DATABASE_URL", "MY_TOKEN", "MY_COLOUR")
+        ]
+
+    assert seen == [None, None, "green"]

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VENDOR := src/levelpool/service/static/vendor
 
-.PHONY: run test check bench docs assets clean system
+.PHONY: run test check bench fuzz docs assets clean system
 
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
@@ -23,6 +23,9 @@ check: $(STAMP)  ## lint, format, types, architecture
 
 bench: $(STAMP)  ## the benchmarks, ours and the peers' interleaved; ratios are printed
 	$(BIN)/python -m benchmarks
+
+fuzz: $(STAMP)  ## spoilt files for ten minutes, elsewhere each time; SECONDS=3600 SEED=7 say how long and where
+	FUZZ_SECONDS=$(or $(SECONDS),300) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest -q -s --no-cov -o timeout=0 tests/unit/sheets/read/test_fuzz.py
 
 docs: $(STAMP)  ## the documentation site, in site/
 	$(BIN)/mkdocs build --strict --quiet

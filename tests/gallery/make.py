@@ -555,6 +555,16 @@ TRAPS = [
         one(text(A1="item", B1="size", A2="screen", B2='"15 inch', A3="phone", B3="6"), name="stray_quote"),
     ),
     Trap(
+        "texts_as_formulas.csv",
+        'marketplaces write ="0123" so that a spreadsheet program shows the digits; other readers keep the formula',
+        lambda: '订单编号,金额\r\n="1234567890123456789",128.50\r\n"=""0012""",=1+1\r\n="",x="1"\r\n'.encode("gb18030"),
+        "csv",
+        one(
+            text(A1="订单编号", B1="金额", A2="1234567890123456789", B2="128.50", A3="0012", B3="=1+1", B4='x="1"'),
+            name="texts_as_formulas",
+        ),
+    ),
+    Trap(
         "long_ids.csv",
         "readers that guess types drop leading zeros and turn a 22-digit id into a float",
         lambda: b"\xef\xbb\xbfid,code\r\n1234567890123456789012,007\r\n1E5,1.10\r\n",

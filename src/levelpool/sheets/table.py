@@ -351,6 +351,7 @@ class Notation:
     decimal: str = "."  # "." or ","
     thousands: str = ""  # "", ",", ".", "'", " ", or a no-break space
     percent: bool = False  # "12.5%" is 0.125
+    percent_gap: str = ""  # what stands before the percent sign: "" or a blank
     currency: str = ""  # the mark, as it stands before or behind the number
     currency_after: bool = False
     parentheses: bool = False  # "(12.00)" is -12.00

@@ -13,7 +13,7 @@ from itertools import pairwise
 from levelpool.sheets.clean.header import Head, Merges, Row, find_head
 from levelpool.sheets.clean.options import letters_of
 from levelpool.sheets.clean.views import Span
-from levelpool.sheets.table import Sheet, TablePlan
+from levelpool.sheets.table import Kind, Sheet, TablePlan
 
 BESIDE = "tables stand side by side"
 
@@ -152,17 +152,16 @@ def _rows(sheet: Sheet, left: range, right: range) -> Iterator[tuple[int, Row | 
     """Each row: its number, what stands on both sides of the gutter, and whether something stands in it."""
     for batch in sheet.batches():
         for number, texts, kinds in batch.records():
-            row = Row(number, texts, kinds)
             crosses = any(kind is not None for kind in kinds[left.stop : right.start])
-            yield number, _side(row, left), _side(row, right), crosses
+            yield number, _side(number, texts, kinds, left), _side(number, texts, kinds, right), crosses
 
 
-def _side(row: Row, columns: range) -> Row | None:
-    kinds = row.kinds[columns.start : columns.stop]
-    if not any(kinds):
+def _side(number: int, texts: list[str | None], kinds: list[Kind | None], columns: range) -> Row | None:
+    shown = kinds[columns.start : columns.stop]
+    if not any(shown):
         return None
     blank: list[None] = [None] * columns.start  # merged areas are told by true columns
-    return Row(row.number, [*blank, *row.cells[columns.start : columns.stop]], [*blank, *kinds])
+    return Row(number, [*blank, *texts[columns.start : columns.stop]], [*blank, *shown])
 
 
 def _is_certain(head: Head, side: _Side) -> bool:

@@ -329,7 +329,7 @@ class Evidence:
             return
         firsts = {
             "a number": next(iter(self._numbers.values()), None),
-            "a date": self._days or self._stamps,
+            "a date": self._days or self._stamps or self._impossible,
             "a time": self._clocks,
             "a boolean": self._booleans,
         }
@@ -400,7 +400,10 @@ class Evidence:
 
     def _decide_dates(self) -> "_Verdict":
         if self._serials and self._impossible_count * 2 > self.values:
-            verdict = _number_verdict(readings(self._serials), self._serials.values(), self.values, exponent=self._exponent)
+            found = readings(self._serials)
+            if not found:
+                return _text(f"{self._impossible} has a date format but is no date")
+            verdict = _number_verdict(found, self._serials.values(), self.values, exponent=self._exponent)
             return replace(verdict, why=f"{self._impossible} has a date format but is no date; {verdict.why}")
         notation = Notation(date_form=SERIAL if self._serials else "", date1904=self.date1904)
         if self._stamps:

@@ -14,6 +14,7 @@ from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Box, Kind
 _LOOK = 30  # rows of a block that may be the header
 _BENEATH = 50  # rows under it that are looked at
 _MOSTLY = 0.8
+_MOST_WORDS = 5  # of the name of a column
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,8 @@ def _certain_among_texts(row: Row, named: list[int], beneath: _Beneath) -> str |
         return f"row {row.number} holds names of columns, such as {next(filter(is_header_word, texts.values()))!r}"
     for column, text in texts.items():
         under = beneath.texts(column)
+        if len(text.split()) > _MOST_WORDS:
+            continue  # a sentence names no column
         if len(under) >= 2 and not _has_digit(text) and sum(map(_has_digit, under)) >= _MOSTLY * len(under):
             return f"row {row.number} has no digit in {text!r}, and the texts under it do"
     if len(beneath.rows) >= 6 and len(set(texts.values())) == len(texts):

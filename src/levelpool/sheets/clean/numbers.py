@@ -95,7 +95,7 @@ _MARK = "|".join(map(re.escape, _CURRENCIES))
 _WRITTEN = re.compile(
     rf"(?P<open>\()?(?P<before>-)?(?P<mark>(?:{_MARK})[ \u00a0]?)?(?P<inside>-)?"
     r"(?P<core>0(?:[0.,'’ \u00a0\u202f]*0)?)"
-    rf"(?P<percent>%)?(?P<tail>[ \u00a0]?(?:{_MARK}))?(?P<after>-)?(?P<close>\))?"
+    rf"(?P<percent>[ \u00a0\u202f]?%)?(?P<tail>[ \u00a0]?(?:{_MARK}))?(?P<after>-)?(?P<close>\))?"
 )
 _FRACTION = re.compile(r"[.eE]")
 _NUMBER_CELL = re.compile(r"-?0+(?:\.0+)?(?:[eE][+-]?0+)?")
@@ -315,6 +315,7 @@ def _affixes(parts: list[re.Match[str]]) -> Notation | None:
     style = styles.pop() if styles else "before"
     return Notation(
         percent=bool(percent),
+        percent_gap=percent[:-1],
         currency=mark or tail,
         currency_after=bool(tail),
         parentheses=style == "open",
@@ -424,7 +425,7 @@ def _value_pattern(notation: Notation) -> str:
     whole = grouped if notation.thousands else "(?:0|[1-9][0-9]*)"
     core = rf"(?P<core>{whole}(?:{re.escape(notation.decimal)}[0-9]+)?)"
     mark = re.escape(notation.currency)
-    percent = "%" if notation.percent else ""
+    percent = re.escape(f"{notation.percent_gap}%") if notation.percent else ""
     before, after = ("", mark) if notation.currency_after else (mark, "")
     if notation.parentheses:
         return rf"(?P<minus>\()?{before}{core}{percent}{after}(?(minus)\))"
@@ -442,7 +443,7 @@ def render_number(value: Decimal | int, notation: Notation) -> str:
     if notation.thousands:
         whole = f"{int(whole):,}".replace(",", notation.thousands)
     text = f"{whole}{notation.decimal}{fraction}" if fraction else whole
-    text += "%" if notation.percent else ""
+    text += f"{notation.percent_gap}%" if notation.percent else ""
     negative = bool(sign)
     if notation.minus == "inside" and negative:
         text = f"-{text}"

@@ -563,12 +563,13 @@ def _reasons(sheet: Sheet, draft: _Draft) -> tuple[str, ...]:
     for outside in draft.outside:
         counts[outside.reason] = counts.get(outside.reason, 0) + 1
     if counts:
-        reasons.append("set aside: " + ", ".join(f"{count} {reason}" for reason, count in counts.items()))
+        reasons.append("rows outside of the data: " + ", ".join(f"{count} {reason}" for reason, count in counts.items()))
     if draft.gaps:
-        reasons.append(f"{len(draft.gaps)} times the data goes on behind a blank row, first at row {draft.gaps[0]}")
+        times = "" if len(draft.gaps) == 1 else f", and {len(draft.gaps) - 1} times more"
+        reasons.append(f"the data goes on behind a blank row at row {draft.gaps[0]}{times}")
     hidden = sum(1 for row in sheet.hidden_rows if (draft.first_row or 0) <= row <= draft.last_row)
     if hidden:
-        reasons.append(f"{hidden} hidden rows are among the data")
+        reasons.append(f"{hidden} hidden {'row is' if hidden == 1 else 'rows are'} among the data")
     if sheet.hidden:
         reasons.append("the sheet is hidden")
     return tuple(reasons)

@@ -24,14 +24,6 @@ class Part:
     without_rows: frozenset[int] = frozenset()
     rest: bool = False
 
-    def has_row(self, row: int) -> bool:
-        """Whether the span has this row, and it is not left out."""
-        return self.span.first_row <= row <= self.span.last_row and row not in self.without_rows
-
-    def has_column(self, column: int) -> bool:
-        """Whether the span has this column."""
-        return self.span.first_column <= column <= self.span.last_column
-
 
 def view(sheet: Sheet, part: Part) -> Sheet:
     """The sheet with the cells of *part* only; it walks the batches of *sheet* and keeps nothing."""
@@ -58,48 +50,57 @@ class _Walk:
     def __call__(self) -> Iterator[Batch]:
         for batch in self.batches():
             cut = _cut(batch, self.part)
-            if cut.rows:
+            if cut is not None:
                 yield cut
 
 
-def _cut(batch: Batch, part: Part) -> Batch:
-    inside = [place for place, row in enumerate(batch.rows) if part.has_row(row)]
-    cut = _without_part(batch, part, inside) if part.rest else _only_part(batch, part, inside)
-    while cut.columns and cut.columns[-1].is_blank:
-        cut.columns.pop()
-    filled = _filled(cut)
-    return cut if len(filled) == len(cut.rows) else cut.pick(filled)
+def _cut(batch: Batch, part: Part) -> Batch | None:
+    """The cells of the part in this batch; None when there is none, and rows without one are left out."""
+    span = part.span
+    within = [span.first_row <= row <= span.last_row and row not in part.without_rows for row in batch.rows]
+    if all(within):
+        return _with_columns(batch, part, part.rest)
+    inside = [place for place, is_within in enumerate(within) if is_within]
+    if not part.rest:
+        return _with_columns(batch.pick(inside), part, rest=False) if inside else None
+    # The rest takes whole rows beside the box, and of the others what lies left and right of it.
+    columns = [_blank_at(cells, set(inside)) if _is_inside(place, part) else cells for place, cells in enumerate(batch.columns)]
+    return _filled(Batch(batch.rows, columns, batch.sums))
 
 
-def _only_part(batch: Batch, part: Part, inside: list[int]) -> Batch:
-    picked = batch if len(inside) == len(batch.rows) else batch.pick(inside)
-    columns = [cells if part.has_column(place) else Cells.blank(len(inside)) for place, cells in enumerate(picked.columns)]
-    sums = {row: frozenset(filter(part.has_column, batch.sums[row])) for row in picked.rows if row in batch.sums}
-    return Batch(picked.rows, columns, sums)
+def _with_columns(batch: Batch, part: Part, rest: bool) -> Batch | None:
+    """The batch with the columns of the part alone, or with the others."""
+    blank = Cells.blank(len(batch.rows))
+    columns = [cells if _is_inside(place, part) != rest else blank for place, cells in enumerate(batch.columns)]
+    return _filled(Batch(batch.rows, columns, batch.sums))
 
 
-def _without_part(batch: Batch, part: Part, inside: list[int]) -> Batch:
-    columns = [_blanked(cells, inside) if part.has_column(place) else cells for place, cells in enumerate(batch.columns)]
-    rows = {batch.rows[place] for place in inside}
-    sums = {row: frozenset(each for each in some if row not in rows or not part.has_column(each)) for row, some in batch.sums.items()}
-    return Batch(batch.rows, columns, sums)
+def _is_inside(column: int, part: Part) -> bool:
+    return part.span.first_column <= column <= part.span.last_column
 
 
-def _blanked(cells: Cells, places: list[int]) -> Cells:
-    """The cells without those at these places."""
-    if not places:
-        return cells
-    texts, kinds = list(cells.texts), list(cells.each_kind())
-    for place in places:
-        texts[place] = kinds[place] = None
-    return Cells.of(texts, kinds)
+def _blank_at(cells: Cells, places: set[int]) -> Cells:
+    kinds = [None if place in places else kind for place, kind in enumerate(cells.each_kind())]
+    return Cells.of([None if place in places else text for place, text in enumerate(cells.texts)], kinds)
 
 
-def _filled(batch: Batch) -> list[int]:
-    """The places of the rows that hold anything."""
-    if any(cells.is_full for cells in batch.columns):
-        return list(range(len(batch.rows)))
-    filled: set[int] = set()
-    for cells in batch.columns:
-        filled.update(place for place, kind in enumerate(cells.each_kind()) if kind is not None)
-    return sorted(filled)
+def _filled(batch: Batch) -> Batch | None:
+    """The rows that have a cell, with their sums."""
+    columns = list(batch.columns)
+    while columns and columns[-1].is_blank:
+        columns.pop()
+    if not columns:
+        return None
+    sums = {row: there for row, found in batch.sums.items() if (there := frozenset(each for each in found if _has(columns, each)))}
+    if any(column.is_full for column in columns):
+        return Batch(batch.rows, columns, sums)
+    has_cell = [False] * len(batch.rows)
+    for column in columns:
+        if not column.is_blank:
+            has_cell = [known or kind is not None for known, kind in zip(has_cell, column.each_kind(), strict=True)]
+    places = [place for place, filled in enumerate(has_cell) if filled]
+    return Batch(batch.rows, columns, sums).pick(places) if len(places) < len(batch.rows) else Batch(batch.rows, columns, sums)
+
+
+def _has(columns: list[Cells], place: int) -> bool:
+    return place < len(columns) and not columns[place].is_blank

@@ -8,7 +8,7 @@ from typing import Any
 
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.source import BATCH_ROWS, SheetBuilder, Source
-from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, ColumnType, Declared, Kind, Workbook
+from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Batch, Cells, ColumnType, Declared, Kind, Workbook
 
 _MOST_WHOLE = 10**18  # a BIGINT has up to 18 digits
 _SHEET = "table"
@@ -72,10 +72,8 @@ def _read_rows(pa: Any, source: Source, opened: _Opened, columns: "list[_Column]
         for start in range(0, large.num_rows, BATCH_ROWS):
             batch = large.slice(start, BATCH_ROWS)
             source.meter.tick()
-            texts = [column.texts(pa, batch.column(place)) for place, column in enumerate(columns)]
-            kinds = [column.kind for column in columns]
-            for number, cells in enumerate(zip(*texts, strict=True), row + 1):
-                builder.add(number, list(cells), [None if text is None else kind for text, kind in zip(cells, kinds, strict=True)])
+            cells = [Cells.alike(column.texts(pa, batch.column(place)), column.kind) for place, column in enumerate(columns)]
+            builder.add_columns(Batch(list(range(row + 1, row + 1 + batch.num_rows)), cells))
             row += batch.num_rows
             source.progress(min(1.0, row / opened.rows) if opened.rows else 0.0)
             if builder.full:

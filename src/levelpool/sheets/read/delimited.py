@@ -8,6 +8,7 @@ column by column where its lines have equally many: that is several times as fas
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, zip_longest
@@ -61,15 +62,36 @@ def _read_sheet(source: Source, encoding: str, delimiter: str, *, directive: str
     if directive:
         rows.skip()
         blocks = chain([_without_first_line(next(blocks))], blocks)
+    mark, as_text = source.options.quote or '"', 0
     for block in blocks:
         if builder.full:
             builder.complete = False
             break
-        if len(block) > source.meter.limits.max_cell_characters or (quoted and '"' in block):
-            rows.add_records(list(_records(source, chain([block], blocks), delimiter, quoted=quoted)))
+        if len(block) > source.meter.limits.max_cell_characters or (quoted and mark in block) or _FORMULA in block:
+            records = []
+            for record, has_formula in _records(source, chain([block], blocks), delimiter, quoted=quoted):
+                as_text += _without_formulas(record) if has_formula else 0
+                records.append(record)
+            rows.add_records(records)
         else:
             rows.add_lines(block)
+    if as_text:
+        builder.remark(f'{as_text} cells are written as ="…", which keeps digits from becoming a number: the text between counts')
     return builder.finish()
+
+
+def _without_formulas(record: list[str]) -> int:
+    """Replace each field ="0123", as marketplaces write a text of digits, by the text that every spreadsheet program shows; returns how many."""
+    count = 0
+    for place, field in enumerate(record):
+        if found := _TEXT_FORMULA.fullmatch(field):
+            record[place] = found[1].replace('""', '"')
+            count += 1
+    return count
+
+
+_FORMULA = '="'
+_TEXT_FORMULA = re.compile('="((?:[^"]|"")*)"')
 
 
 class _Rows:
@@ -174,17 +196,18 @@ def _directive(source: Source, encoding: str) -> str | None:
     return first[4:] if first[:4].lower() == "sep=" and first[4:] in DELIMITERS else None
 
 
-def _records(source: Source, blocks: Iterator[str], delimiter: str, *, quoted: bool) -> Iterator[list[str]]:
+def _records(source: Source, blocks: Iterator[str], delimiter: str, *, quoted: bool) -> Iterator[tuple[list[str], bool]]:
     """
-    The records of the first block, and of as many more as it takes until none is open.
+    The records of the first block, and of as many more as it takes until none is open; each with whether a field may be a formula.
 
     Raises `_UnbalancedQuotes` when *quoted* and a quoted field does not end.
     """
-    fed = 0
+    fed, has_formula = 0, False
 
     def watched() -> Iterator[str]:
-        nonlocal fed
+        nonlocal fed, has_formula
         for block in blocks:
+            has_formula = has_formula or _FORMULA in block
             for line in io.StringIO(block, newline=""):
                 fed += 1
                 yield line
@@ -199,7 +222,8 @@ def _records(source: Source, blocks: Iterator[str], delimiter: str, *, quoted: b
     while True:
         fed = 0
         try:
-            yield next(reader)
+            record = next(reader)
+            yield record, has_formula
         except StopIteration:
             return
         except csv.Error:

@@ -9,7 +9,8 @@ from typing import Any
 MOST_BYTES = 4096
 """A value of more bytes than this stays behind."""
 
-_PLAIN = (str, int, float, bool, bytes, type(None))
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+"""Exactly these: a subclass would have to be found by the worker, and changed by nobody."""
 _PLAIN_BY_NAME = frozenset({("uuid", "UUID"), ("datetime", "datetime")})
 """Plain values whose modules need not be imported here to be recognised."""
 
@@ -65,11 +66,11 @@ def _find(variable: contextvars.ContextVar[Any]) -> Place | None:
 
 
 def _is_plain(value: object) -> bool:
-    if isinstance(value, tuple):
+    if type(value) is tuple:
         return all(_is_plain_atom(part) for part in value) and len(repr(value)) <= MOST_BYTES
     return _is_plain_atom(value) and (not isinstance(value, str | bytes) or len(value) <= MOST_BYTES)
 
 
 def _is_plain_atom(value: object) -> bool:
     kind = type(value)
-    return isinstance(value, _PLAIN) or (kind.__module__, kind.__qualname__) in _PLAIN_BY_NAME
+    return kind in _PLAIN or (kind.__module__, kind.__qualname__) in _PLAIN_BY_NAME

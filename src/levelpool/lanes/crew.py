@@ -1,10 +1,13 @@
 """A few daemon threads that do a lane's own chores: packing and unpacking what is too large for an event loop."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 
 from levelpool.lanes.lane import now
+
+_log = logging.getLogger(__name__)
 
 IDLE = 10.0
 """Seconds after which a thread without work ends."""
@@ -22,7 +25,7 @@ class Crew:
         self._idle = 0
 
     def do(self, job: Callable[[], None]) -> None:
-        """Run *job*, which must not raise, in one of the threads."""
+        """Run *job*, which should not raise, in one of the threads."""
         with self._changed:
             self._jobs.append(job)
             if self._idle >= len(self._jobs):
@@ -35,7 +38,10 @@ class Crew:
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            job()
+            try:
+                job()
+            except BaseException:  # noqa: BLE001 - whatever it was, the thread is needed for the next one
+                _log.exception("a chore of lane %r failed", self._name)
             del job
 
     def _next(self) -> Callable[[], None] | None:
@@ -44,7 +50,8 @@ class Crew:
             try:
                 deadline = now() + IDLE
                 while not self._jobs:
-                    if not self._changed.wait(deadline - now()):
+                    # A job may have come between the end of the time and the lock.
+                    if not self._changed.wait(deadline - now()) and not self._jobs:
                         self._threads -= 1
                         return None
                 return self._jobs.popleft()

@@ -261,7 +261,7 @@ class ThreadLane:
                 self._calls[call.number] = call
                 entrance.inside += 1
                 self._enqueue(call)
-            elif options.admission_timeout == 0 or not waits:
+            elif not waits or (options.admission_timeout is not None and options.admission_timeout <= 0):
                 self._account.ended(account, "refused")
                 raise lane_full(self.name, self._account, entrance, "io_queue_limit")
             else:
@@ -327,7 +327,7 @@ class ThreadLane:
                         return call
                     if self._closed is not None and not self._calls:
                         break
-                    if not self._changed.wait(deadline - now()):
+                    if not self._changed.wait(deadline - now()) and not self._queue:
                         break
                 self._threads -= 1
                 return None

@@ -14,7 +14,7 @@ from levelpool.lanes.process.birth import Cradle
 from levelpool.lanes.process.call import Call
 from levelpool.lanes.process.page import Page
 from levelpool.lanes.process.parcel import SMALL
-from levelpool.lanes.process.wire import Frame, Framer, receive
+from levelpool.lanes.process.wire import Frame, Framer, NoDescriptorsLeft, receive
 
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
@@ -137,6 +137,10 @@ class Link:
         except BlockingIOError:
             return []
         except ConnectionError:
+            return None
+        except NoDescriptorsLeft:
+            # Which frame lost its file cannot be told any more.
+            self.kill("descriptors")
             return None
         return self._framer.feed(data, fds) if data else None
 

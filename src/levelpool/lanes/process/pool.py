@@ -98,7 +98,7 @@ class ProcessLane:
         limits = self._limits
         self._lock = threading.RLock()
         self._home = Home(self.name)
-        self._errands = Errands(self.name)
+        self._errands = Errands(self.name, self._home)
         self._schedule = Schedule(
             self._workers_wanted,
             max_tasks=limits.max_tasks,
@@ -240,7 +240,8 @@ class ProcessLane:
     def live_apart(self) -> None:
         """Move to a private loop, if the lane is not there yet: whoever blocks a thread must not block the lane."""
         with self._lock:
-            self._settle(None)
+            if self._closed is None or not self._closed.done():
+                self._settle(None)
 
     def abandon(self) -> None:
         """Kill everything now, without a loop's help; at interpreter exit."""
@@ -289,7 +290,7 @@ class ProcessLane:
             call = Call(self._numbers, ticket, func, args, kwargs, options=options, name=name, account=account, entrance=entrance)
             self._account.submitted += 1
             if not entrance.has_place(options.priority):
-                if options.admission_timeout == 0:
+                if options.admission_timeout is not None and options.admission_timeout <= 0:
                     self._account.ended(account, "refused")
                     raise lane_full(self.name, self._account, entrance, "LEVELPOOL_CPU_QUEUE_LIMIT")
                 self._calls[call.number] = call
@@ -323,8 +324,10 @@ class ProcessLane:
         try:
             skipped = self._packer.address(call)
             payload = pack_small(call)
-        except BaseException as error:  # noqa: BLE001 - pickling runs the user's code, which may raise anything, SystemExit too
+        except BaseException as error:  # pickling runs the user's code, which may raise anything, SystemExit too
             self._cannot_pack(call, error)
+            if isinstance(error, KeyboardInterrupt):
+                raise
             return
         if payload is None:
             self._crew.do(lambda: self._pack_large(call, skipped))
@@ -544,7 +547,7 @@ class ProcessLane:
         if call is not None and not call.is_over and isinstance(call.ticket, StreamTicket):
             call.ticket.item(frame)
         else:
-            self._release(frame.parcel())
+            self._release(frame.parcel)
 
     def _on_end(self, link: Link, frame: Frame) -> None:
         call = link.sent.pop(frame.call, None)
@@ -554,7 +557,7 @@ class ProcessLane:
         if self._schedule.ended(link.number, frame.call, now()):
             self._account.recycled += 1
         if call is None or call.is_over:
-            self._release(frame.parcel())
+            self._release(frame.parcel)
             return
         started, run, cpu, peak, size = REPORT.unpack(frame.meta)
         wait = started - call.created

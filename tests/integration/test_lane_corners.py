@@ -18,6 +18,7 @@ import lane_tasks
 import processes
 from levelpool import ExecutorManager, LaneFull, TaskNotPicklable, WorkerDied
 from levelpool.lanes.crew import Crew
+from levelpool.lanes.entrance import Entrance
 from levelpool.lanes.lane import DEFAULT_OPTIONS
 from levelpool.lanes.thread import ThreadLane
 
@@ -147,7 +148,7 @@ def test_job_that_comes_as_its_thread_leaves_is_run(monkeypatch):
     crew.do(lambda: None)
     lane.submit(int, (), {}, DEFAULT_OPTIONS).result(10)
     processes.wait_until(lambda: crew._idle == 1 and lane._idle == 1)
-    with crew._changed:
+    with crew._counting:
         time.sleep(0.15)  # the thread's time is over, and it waits for the lock
         crew.do(ran.set)
     with lane._changed:
@@ -226,17 +227,19 @@ async def test_worker_never_runs_more_than_its_share():
 async def test_no_descriptor_left_costs_one_call(manager):
     """A result that cannot be taken because this process can open no more files fails with that sentence; the next call runs."""
     await manager.run_cpu_intensive(lane_tasks.noop)
+    await processes.until(lambda: not manager.stats().cpu.busy)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     call = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.return_bytes, 1 << 20))
     await asyncio.sleep(0)
-    hoard = [os.open(os.devnull, os.O_RDONLY)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hoard[0] + 1, hard))
+    assert manager.stats().cpu.busy == 1, "it was sent to the worker that is there"
+    hoard = os.open(os.devnull, os.O_RDONLY)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hoard + 1, hard))
     try:
         with pytest.raises(WorkerDied, match="no file descriptor left") as died:
             await call
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        os.close(hoard[0])
+        os.close(hoard)
 
     assert died.value.cause == "descriptors"
     assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
@@ -346,3 +349,74 @@ async def test_child_of_a_task_may_log(manager, capfd):
     assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
 
     assert "Logging error" not in capfd.readouterr().err
+
+
+def test_forked_child_waits_for_none_of_its_parents_calls(tmp_path):
+    """In a forked child the drop-in of the parent can be shut down at once, though the parent's call still runs."""
+    out, err, status = processes.run(
+        tmp_path,
+        """
+        if __name__ == "__main__":
+            manager = ExecutorManager(cpu_workers=1, io_workers=1)
+            executor = manager.cpu_executor
+            call = executor.submit(lane_tasks.sleep, 60)
+            child = os.fork()
+            if child == 0:
+                executor.shutdown()
+                print("shut down", flush=True)
+                os._exit(0)
+            os.waitpid(child, 0)
+            call.cancel()
+            manager.shutdown(0)
+        """,
+    )
+
+    assert (out, err, status) == ("shut down\n", "", 0)
+
+
+def test_cancelling_many_that_wait_outside_is_quick(manager_without_queue):
+    """Each of many thousands who wait for a place can be forgotten without a look at all the others."""
+    entrance = manager_without_queue
+    calls = [object() for _ in range(50_000)]
+    for call in calls:
+        entrance.wait_outside(call, 0)
+    steps = []
+    sys.setprofile(lambda *_: steps.append(None))
+    try:
+        for call in calls[1:]:
+            entrance.leave_outside(call)
+    finally:
+        sys.setprofile(None)
+
+    assert len(steps) < 50_000 * 20
+    assert entrance.outside == 1
+    assert entrance.send_away() == calls[:1]
+
+
+@pytest.fixture
+def manager_without_queue():
+    return Entrance(0, 0)
+
+
+def test_main_program_that_cannot_be_loaded_is_named(tmp_path):
+    """A program whose start is not guarded is told so, each time, and its SystemExit is not taken for the task's."""
+    out, err, status = processes.run(
+        tmp_path,
+        """
+        def task():
+            return 1
+
+        if __name__ == "__mp_main__":
+            sys.exit("not guarded")
+        manager = ExecutorManager(cpu_workers=1, io_workers=1)
+        for _ in range(2):
+            try:
+                manager.cpu_executor.submit(task).result()
+            except TaskNotPicklable as error:
+                print(error)
+        manager.shutdown()
+        """,
+    )
+
+    assert (err, status) == ("", 0)
+    assert out.count("the main program cannot be loaded in the worker process (SystemExit: not guarded): guard its start") == 2

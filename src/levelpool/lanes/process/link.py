@@ -62,19 +62,18 @@ class Link:
         """Why the lane killed it, if it did."""
         self.rss = 0
         self.talk: socket.socket | None = None
-        talk, their_talk = socket.socketpair()
-        self.line, their_line = socket.socketpair()
-        page_file = Page.file()
-        try:
-            with their_talk, their_line:
-                cradle.bear(number, (their_talk.fileno(), their_line.fileno(), page_file))
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            talk, their_talk = socket.socketpair()
+            ours.enter_context(talk)
+            theirs.enter_context(their_talk)
+            self.line, their_line = socket.socketpair()
+            ours.enter_context(self.line)
+            theirs.enter_context(their_line)
+            page_file = Page.file()
+            theirs.callback(os.close, page_file)
+            cradle.bear(number, (their_talk.fileno(), their_line.fileno(), page_file))
             self.page = Page(page_file)
-        except OSError:
-            talk.close()
-            self.line.close()
-            raise
-        finally:
-            os.close(page_file)
+            ours.pop_all()
         talk.setblocking(False)
         self._listen(talk)
 

@@ -415,8 +415,9 @@ class Schedule:
         waiting = self._waiting.pop(call, None)
         if waiting is None:
             return False
-        if not self._waiting:
-            self._heap.clear()
+        if len(self._heap) > 2 * len(self._waiting) + 64:
+            self._heap = [(each.order, each.call) for each in self._waiting.values()]
+            heapq.heapify(self._heap)
         self._drop(waiting)
         return True
 

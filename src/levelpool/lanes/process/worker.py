@@ -113,6 +113,7 @@ class Worker:
         self._variables = Variables()
         self._progress: _ProgressSender | None = None
         self._main_is_loaded = False
+        self._main_error: str | None = None
         self._cpu = _cpu_seconds(resource.getrusage(resource.RUSAGE_SELF))
         self.call = 0
 
@@ -225,6 +226,8 @@ class Worker:
                 return func, args, kwargs
             func = self._functions.get(frame.reference) or self._find(frame.reference)
             args, kwargs = self._contents(frame)
+        except TaskNotPicklable:
+            raise
         except Exception as error:
             raise TaskNotPicklable(_why_not_unpacked(error)) from error
         return func, args, kwargs
@@ -254,9 +257,18 @@ class Worker:
             del item
 
     def _found(self, module: str) -> None:
-        if module == "__main__" and not self._main_is_loaded:
-            self._main_is_loaded = True
-            load_main(self._preparation)
+        if module != "__main__" or self._main_is_loaded:
+            return
+        if self._main_error is None:
+            try:
+                load_main(self._preparation)
+            except BaseException as error:  # noqa: BLE001 - it may do anything, and must do it once
+                self._main_error = f"{type(error).__name__}: {error}"
+            else:
+                self._main_is_loaded = True
+                return
+        hint = 'guard its start with `if __name__ == "__main__":`, or put the task into a module'
+        raise TaskNotPicklable(f"the main program cannot be loaded in the worker process ({self._main_error}): {hint}")
 
     def _pack_result(self, func: Callable[..., Any], result: object) -> bytes | Parcel:
         try:

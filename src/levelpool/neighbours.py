@@ -74,7 +74,8 @@ class LockFile:
     _open: dict[tuple[int, int, int], "LockFile"] = {}  # noqa: RUF012 - shared by all on purpose, see above
     _registry = threading.Lock()
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
         self._descriptor = descriptor
         self._held: dict[int, int] = {}
         self._lock = threading.Lock()
@@ -88,12 +89,12 @@ class LockFile:
             # A forked child starts with no locks: the process is part of the key.
             key = (os.getpid(), found.st_dev, found.st_ino)
             if key not in cls._open:
-                cls._open[key] = cls(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+                cls._open[key] = cls(path, os.open(path, os.O_RDWR | os.O_CLOEXEC))
             return cls._open[key]
 
     def try_lock(self, byte: int, *, shared: bool = False) -> bool:
         """
-        Take the lock unless somebody has it.
+        Take the lock unless somebody has it. Raises `SettingsError` where the file system knows no locks.
 
         *shared*: within this process several may have it; it is given back when the last of them unlocks it.
         """
@@ -105,6 +106,10 @@ class LockFile:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
             except (BlockingIOError, PermissionError):
                 return False
+            except OSError as error:
+                raise SettingsError(
+                    f"{self._path} cannot be locked ({error.strerror}): set LEVELPOOL_RUNTIME_DIR to a folder on a disk of this host"
+                ) from None
             self._held[byte] = 1
             return True
 
@@ -272,6 +277,10 @@ class Neighbours:
 
     async def __aexit__(self, *_exception: object) -> None:
         await self._stack.aclose()
+
+    def add_answer(self, question: str, answer: Callable[[], object]) -> None:
+        """Let neighbours ask *question* too; *answer* is called in a thread and must be quick."""
+        self._answers[question] = answer
 
     # -- the leader
 

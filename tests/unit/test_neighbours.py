@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -104,6 +105,28 @@ async def test_everybody_answers(folder, start):
         assert both == {0: other.pid, 1: os.getpid()}
         assert us.ask("who") == {1: os.getpid()}
         assert us.ask("unknown") == {}
+
+
+async def test_answer_can_be_added_while_others_ask(folder, start):
+    """A part that opens later has something to say too."""
+    async with Neighbours(folder) as us:
+        before = us.ask("progress")
+        us.add_answer("progress", lambda: {7: 41.0})
+
+        assert (before, us.ask("progress")) == ({}, {0: {"7": 41.0}})
+
+
+def test_folder_without_locks_is_refused_with_a_sentence(folder, monkeypatch):
+    """Some network file systems know none; which variable helps is said."""
+
+    def refuse(*_arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    locks = LockFile.at(open_folder(folder) / "locks")
+    monkeypatch.setattr("fcntl.lockf", refuse)
+
+    with pytest.raises(SettingsError, match=r"locks cannot be locked \(No locks available\): set LEVELPOOL_RUNTIME_DIR"):
+        locks.try_lock(5)
 
 
 async def test_answer_comes_while_the_loop_stands_still(folder, start):

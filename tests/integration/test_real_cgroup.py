@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from levelpool.capacity.cgroup import find_hierarchies
+from running import run_levelpool
 
 pytestmark = pytest.mark.cgroup
 
@@ -138,3 +139,87 @@ def test_process_that_is_moved_follows_its_new_group(cpu):
 
     assert inside["cpus"] == 0.5
     assert outside["cpus"] == os.cpu_count() or outside["cpu_source"] != inside["cpu_source"]
+
+
+RUN = """
+import asyncio, logging, sys, time
+import levelpool.runtime
+from levelpool.runtime import Runtime
+from levelpool.settings import Settings
+
+levelpool.runtime.CAPACITY_INTERVAL = 0.2
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+
+async def main():
+    workers = int(sys.argv[1]) or None
+    async with Runtime(Settings(cpu_executor_workers=workers, loop_lag_threshold=30.0, shutdown_timeout=1.0, monitor_enabled=False)) as runtime:
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        busy = [asyncio.create_task(runtime.manager.run_cpu_intensive(sum, range(10**12))) for _ in range(workers or 0)]
+        await asyncio.to_thread(sys.stdin.readline)
+        stats = runtime.manager.stats()
+        print("workers", stats.cpu.max_workers, "threads", stats.io.max_workers, flush=True)
+        for each in busy:
+            each.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
+
+asyncio.run(main())
+"""
+
+
+@contextlib.contextmanager
+def runtime_in(folder: Path, workers: int):
+    """A process with a runtime of *workers* worker processes (0: as follows) in a group, which says what happens."""
+    with subprocess.Popen([sys.executable, "-c", RUN, str(workers)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        (folder / "cgroup.procs").write_text(str(process.pid))
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.stdin.close()
+        process.wait(20)
+
+
+def tell(process):
+    """Let the process go on to its next step."""
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def test_changed_quota_resizes_the_running_lanes_and_is_logged_once(cpu):
+    """From half a core to one and a half on the parent group: seven threads instead of two, and one line that names the file."""
+    with runtime_in(cpu, 0) as process:
+        tell(process)
+        (cpu.parent / "cpu.cfs_quota_us").write_text("150000")
+        first = process.stdout.readline()
+        tell(process)
+        second = process.stdout.readline()
+
+    assert first.startswith(f"the container now allows 1.5 CPUs ({cpu.parent / 'cpu.cfs_quota_us'}; before: 0.5)")
+    assert second == "workers 1 threads 7\n"
+
+
+def test_throttled_container_runs_fewer_worker_processes(cpu):
+    """Two busy workers on a fifth of a core: the kernel throttles them, and one of them has to go."""
+    (cpu.parent / "cpu.cfs_quota_us").write_text("-1")
+    with runtime_in(cpu, 2) as process:
+        (cpu.parent / "cpu.cfs_quota_us").write_text("20000")
+        lines = [process.stdout.readline()]
+        tell(process)
+        while "gives way" not in lines[-1]:
+            lines.append(process.stdout.readline())
+        (cpu.parent / "cpu.cfs_quota_us").write_text("-1")
+        tell(process)
+        while not lines[-1].startswith("workers"):
+            lines.append(process.stdout.readline())
+
+    assert any("the CPU lane gives way, 1 of 2 worker processes" in line for line in lines)
+    assert lines[-1].startswith("workers 1 ")
+
+
+def test_levelpool_capacity_tells_of_the_real_group(cpu, tmp_path):
+    """The command in a process of the group: the quota, the file, and what follows from it."""
+    done = run_levelpool("capacity", "--json", data_dir=tmp_path, prefix=("sh", "-c", f'echo $$ > {cpu}/cgroup.procs; exec "$@"', "sh"))
+    answer = json.loads(done.stdout)
+
+    assert (answer["cpus"], answer["cpu_source"]) == (0.5, str(cpu.parent / "cpu.cfs_quota_us"))
+    assert (answer["cpu_workers"], answer["io_workers"]) == (1, 2)
+    assert answer["cpu_limits"][0] == {"value": 0.5, "source": answer["cpu_source"]}

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from levelpool.capacity.cgroup import find_hierarchies
-from running import run_levelpool
+from control_groups import group, half_a_core, v1_top
 
 pytestmark = pytest.mark.cgroup
 
@@ -36,31 +35,6 @@ for line in sys.stdin:
 """
 
 
-def v1_top(controller):
-    """Where this machine has a writable v1 hierarchy of *controller*, at its top; skips the test where it has none."""
-    for hierarchy in find_hierarchies():
-        if (
-            hierarchy.version == 1
-            and controller in hierarchy.controllers
-            and os.access(hierarchy.groups[-1], os.W_OK)
-            and os.geteuid() == 0
-        ):
-            return hierarchy.groups[-1]
-    pytest.skip(f"no writable cgroup v1 hierarchy of {controller} here")
-
-
-@contextlib.contextmanager
-def group(top: Path, *names: str):
-    """Nested groups below *top*, removed at the end; yields the innermost."""
-    folder = top
-    with contextlib.ExitStack() as stack:
-        for name in names:
-            folder /= name
-            folder.mkdir()
-            stack.callback(folder.rmdir)
-        yield folder
-
-
 @contextlib.contextmanager
 def reader(*groups: Path):
     """A process in *groups*; yields a function that lets it be busy for some seconds and then returns what it reads."""
@@ -79,11 +53,8 @@ def reader(*groups: Path):
 
 @pytest.fixture
 def cpu():
-    """A parent group with a quota, and a child group without one."""
-    name = f"levelpool-test-{uuid.uuid4().hex[:8]}"
-    with group(v1_top("cpu"), name, "child") as child:
-        (child.parent / "cpu.cfs_period_us").write_text("100000")
-        (child.parent / "cpu.cfs_quota_us").write_text("50000")
+    """A parent group with a quota of half a core, and a child group without one."""
+    with half_a_core() as child:
         yield child
 
 
@@ -213,13 +184,3 @@ def test_throttled_container_runs_fewer_worker_processes(cpu):
 
     assert any("the CPU lane gives way, 1 of 2 worker processes" in line for line in lines)
     assert lines[-1].startswith("workers 1 ")
-
-
-def test_levelpool_capacity_tells_of_the_real_group(cpu, tmp_path):
-    """The command in a process of the group: the quota, the file, and what follows from it."""
-    done = run_levelpool("capacity", "--json", data_dir=tmp_path, prefix=("sh", "-c", f'echo $$ > {cpu}/cgroup.procs; exec "$@"', "sh"))
-    answer = json.loads(done.stdout)
-
-    assert (answer["cpus"], answer["cpu_source"]) == (0.5, str(cpu.parent / "cpu.cfs_quota_us"))
-    assert (answer["cpu_workers"], answer["io_workers"]) == (1, 2)
-    assert answer["cpu_limits"][0] == {"value": 0.5, "source": answer["cpu_source"]}

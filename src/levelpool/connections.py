@@ -137,7 +137,7 @@ class Budget:
         with self._lock:
             if self._limit is not None and sum(self._taken.values()) >= self._limit:
                 return False
-            self._taken[pool] += 1
+            self._taken[pool] = self._taken.get(pool, 0) + 1  # another thread may just have disposed it
             return True
 
     def _join(self, pool: "WatchedPool") -> None:

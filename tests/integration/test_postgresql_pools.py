@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import sqlalchemy as sa
@@ -247,6 +248,55 @@ def test_connection_that_the_server_dropped_is_replaced(postgres_url):
     engine.dispose()
 
     assert after != before
+
+
+LONG_STATEMENT = """
+import asyncio, sys
+import sqlalchemy as sa
+from levelpool.database import create_async_engine, create_engine, open_connection
+
+url, kind = sys.argv[1:]
+statement = sa.text("SELECT count(*) FROM generate_series(1, 3000000000)")
+
+async def awaited():
+    async with create_async_engine(url).connect() as connection:
+        print("ready", flush=True)
+        await connection.execute(statement)
+
+if kind == "async":
+    asyncio.run(awaited())
+else:
+    with open_connection(url) if kind == "job" else create_engine(url).connect() as connection:
+        print("ready", flush=True)
+        connection.execute(statement)
+"""
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "job"])
+def test_killed_process_gives_its_connection_back_while_its_statement_runs(postgres, postgres_url, kind):
+    """The server computes on for nobody; it notices within a second or two, and the connection is free again."""
+    with subprocess.Popen([sys.executable, "-c", LONG_STATEMENT, postgres_url, kind], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        running = wait_for_connections(postgres_url, 1)
+        process.kill()
+    killed = time.monotonic()
+    left = wait_for_connections(postgres_url, 0)
+
+    assert (running, left) == (1, 0)
+    assert time.monotonic() - killed < 10
+
+
+def wait_for_connections(url, count):
+    """How many others run a statement in this database, once there are *count* of them, or after ten seconds."""
+    statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()"
+    deadline = time.monotonic() + 10
+    with open_connection(url) as connection:
+        while True:
+            with connection.begin():
+                found = connection.execute(sa.text(statement)).scalar()
+            if found == count or time.monotonic() > deadline:
+                return found
+            time.sleep(0.05)
 
 
 def test_missing_database_is_said_without_the_password(postgres_url):

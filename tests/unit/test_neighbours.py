@@ -12,7 +12,7 @@ import time
 import pytest
 
 from levelpool.errors import SettingsError
-from levelpool.neighbours import CpuShare, LockFile, Neighbours, open_folder
+from levelpool.neighbours import ANSWER_TIMEOUT, CpuShare, LockFile, Neighbours, open_folder
 
 NEIGHBOUR = """
 import asyncio, os, sys
@@ -105,6 +105,21 @@ async def test_everybody_answers(folder, start):
         assert both == {0: other.pid, 1: os.getpid()}
         assert us.ask("who") == {1: os.getpid()}
         assert us.ask("unknown") == {}
+
+
+async def test_stuck_neighbours_keep_nobody_from_being_heard(folder, start):
+    """Two processes that are stopped cost the time of one question together, and the others' answers come all the same."""
+    stuck = [start()[0], start()[0]]
+    quick, _ = start()
+    for process in stuck:
+        process.send_signal(signal.SIGSTOP)
+    async with Neighbours(folder, {"who": os.getpid}) as us:
+        began = time.monotonic()
+        answers = us.ask("who")
+        took = time.monotonic() - began
+
+    assert answers == {2: quick.pid, 3: os.getpid()}
+    assert took < 2 * ANSWER_TIMEOUT
 
 
 async def test_answer_can_be_added_while_others_ask(folder, start):

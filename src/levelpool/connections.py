@@ -306,8 +306,13 @@ class WatchedPool(QueuePool):
         return (
             f"no connection of pool {self.account.name!r} became free within {self._longest:g} s{why}: {len(holders)} are in use"
             f" (held longest by {longest or 'nobody'}), {self.account.waiting - 1} more calls wait."
-            " Hold connections for a shorter time, or raise DB_POOL_SIZE or DB_MAX_OVERFLOW"
+            f" Hold connections for a shorter time, or {self._how_to_get_more()}"
         )
+
+    def _how_to_get_more(self) -> str:
+        if sum(self.limits) < self.wish:
+            return f"raise max_connections on the server: it has room for {sum(self.limits)} of the {self.wish} that this pool would like"
+        return "raise DB_POOL_SIZE or DB_MAX_OVERFLOW"
 
     # -- the budget
 

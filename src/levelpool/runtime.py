@@ -247,7 +247,7 @@ class Runtime:
     def _follow_throttling(self, snapshot: Snapshot) -> None:
         cpu, lane = snapshot.resources.cpu, snapshot.lanes["cpu"]
         # The kernel adds up all processors; each busy worker and the event loop stand still on one of their own, if there are so many.
-        stood_still = 100 * cpu.stood_still / min(lane["busy"] + 1, os.cpu_count() or 1)
+        stood_still = min(100.0, 100 * cpu.stood_still / min(lane["busy"] + 1, os.cpu_count() or 1))
         allowed = self.sizes.cpu_workers
         before = self._throttle.allow(allowed)
         self._throttle = next_throttle(self._throttle, stood_still=stood_still, busy=lane["busy"], allowed=allowed, now=time.monotonic())

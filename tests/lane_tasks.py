@@ -295,3 +295,10 @@ class ExitsWhenPickled:
 
 def return_thing(name):
     return globals()[name]()
+
+
+def slow_count(steps):
+    """Yield late."""
+    for step in range(steps):
+        time.sleep(60)
+        yield step

@@ -142,6 +142,12 @@ def return_dicts(count):
     return [{"id": i, "name": f"user-{i}"} for i in range(count)]
 
 
+def return_arrow(rows):
+    import pyarrow as pa
+
+    return pa.table({"id": range(rows), "half": [row / 2 for row in range(rows)]})
+
+
 def length(thing):
     return len(thing)
 

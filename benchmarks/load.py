@@ -111,7 +111,7 @@ def bare_postgresql(url: str, rows: list[Row]) -> float:
 def lock_held(path: Path, *, before: bool) -> float:
     """Seconds of pass 2 on SQLite, which is one transaction that keeps others from writing; *before*: the rows are converted before it."""
     seconds: list[float] = []
-    load, alone = ingest._load, SqliteTarget.writes_alone
+    load, alone = ingest._load, SqliteTarget.writes_alone  # noqa: SLF001  # pass 2 itself
 
     def timed(*args: object, **kwargs: object) -> object:
         begin = time.perf_counter()
@@ -119,11 +119,11 @@ def lock_held(path: Path, *, before: bool) -> float:
         seconds.append(time.perf_counter() - begin)
         return outcome
 
-    ingest._load, SqliteTarget.writes_alone = timed, before
+    ingest._load, SqliteTarget.writes_alone = timed, before  # noqa: SLF001
     try:
         asyncio.run(_import(path))
     finally:
-        ingest._load, SqliteTarget.writes_alone = load, alone
+        ingest._load, SqliteTarget.writes_alone = load, alone  # noqa: SLF001
     return seconds[0]
 
 

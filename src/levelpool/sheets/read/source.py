@@ -16,7 +16,7 @@ MAX_ROW = 1 << 31
 MAX_REMARKS = 20
 
 BATCH_ROWS = 4096
-BATCH_CELLS = 1 << 17
+BATCH_CELLS = 1 << 18
 """A batch ends at whichever comes first, so that its memory is bounded for wide rows too."""
 
 

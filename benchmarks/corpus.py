@@ -1,7 +1,7 @@
 """
 Read every spreadsheet below a folder, each in a process of its own with a memory and a time limit, and say what became of it.
 
-    python -m benchmarks.corpus FOLDER [--seconds 60] [--megabytes 1024] [--no-peers] [--keep]
+    python -m benchmarks.corpus FOLDER [--seconds 60] [--megabytes 1024] [--no-peers] [--jobs 2] [--keep]
     python -m benchmarks.corpus --table
 
 Each file must end read, or refused with one sentence of ours; and of what a peer reads we must see at least as many cells.
@@ -40,7 +40,7 @@ WORKBOOKS = {".xlsx", ".xlsm", ".xltx", ".xltm", ".xls", ".xlt", ".xlsb", ".ods"
 SUFFIXES = WORKBOOKS | {".csv", ".tsv", ".xml", ".html", ".htm", ".parquet"}
 PEERS = {
     "calamine": WORKBOOKS - {".fods"},
-    "pandas": WORKBOOKS - {".fods", ".ots", ".xlt"},
+    "pandas": {".ods"},  # by odfpy; all else it reads by the other peers
     "openpyxl": {".xlsx", ".xlsm", ".xltx", ".xltm"},
     "xlrd": {".xls", ".xlt"},
     "pyxlsb": {".xlsb"},
@@ -88,14 +88,12 @@ def trial() -> int:
     sources: dict[str, Source] = {}
     refusals: Counter[str] = Counter()
     exceptions: list[dict[str, object]] = []
-    for path in _files(arguments.folder):
-        source = sources.setdefault(path.relative_to(arguments.folder).parts[0], Source())
-        ours = _run(path, "levelpool", arguments)
-        _count(source, ours)
-        if ours.end != "read":
-            refusals[_kind(ours, path.name)] += 1
-            print(f"{ours.end:9} {path.name}: {ours.sentence}", flush=True)
-        exceptions += _compare(path, ours, source, arguments)
+    for survey in _surveys(_files(arguments.folder), arguments):
+        source = sources.setdefault(survey.path.relative_to(arguments.folder).parts[0], Source())
+        _count(source, survey.ours)
+        if survey.ours.end != "read":
+            refusals[_kind(survey.ours, survey.path.name)] += 1
+        exceptions += _compare(survey, source)
     figures = {
         "files": sum(source.files for source in sources.values()),
         "sources": {name: asdict(source) for name, source in sorted(sources.items())},
@@ -109,15 +107,56 @@ def trial() -> int:
     return 1 if open_ends else 0
 
 
-def _files(folder: Path) -> Iterator[Path]:
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What we and the peers made of one file."""
+
+    path: Path
+    ours: Outcome
+    theirs: dict[str, Outcome]
+
+
+def _surveys(files: list[Path], arguments: argparse.Namespace) -> Iterator[Survey]:
+    """All files, shared among some processes, each of which forks one for every reading."""
+    with tempfile.TemporaryDirectory() as folder:
+        shares = [(files[number :: arguments.jobs], Path(folder) / str(number)) for number in range(arguments.jobs)]
+        children = [_start(share, answers, arguments) for share, answers in shares]
+        for child in children:
+            os.waitpid(child, 0)
+        lines = [json.loads(line) for _, answers in shares for line in answers.read_text(encoding="utf-8").splitlines()]
+    if len(lines) != len(files):
+        raise RuntimeError(f"{len(files)} files were shared out, and {len(lines)} came back")
+    for line in sorted(lines, key=lambda each: str(each["path"])):
+        theirs = {peer: Outcome(**outcome) for peer, outcome in line["theirs"].items()}
+        yield Survey(Path(line["path"]), Outcome(**line["ours"]), theirs)
+
+
+def _start(files: list[Path], answers: Path, arguments: argparse.Namespace) -> int:
+    child = os.fork()
+    if child:
+        return child
+    with answers.open("w", encoding="utf-8") as out:
+        for path in files:
+            ours = _run(path, "levelpool", arguments)
+            if ours.end != "read":
+                print(f"{ours.end:9} {path.name}: {ours.sentence}", flush=True)
+            peers = () if arguments.no_peers else [peer for peer in PEERS if path.suffix.lower() in PEERS[peer]]
+            theirs = {peer: asdict(_run(path, peer, arguments)) for peer in peers}
+            out.write(json.dumps({"path": str(path), "ours": asdict(ours), "theirs": theirs}) + "\n")
+    os._exit(0)
+
+
+def _files(folder: Path) -> list[Path]:
     """The files to read, each content once."""
     seen: set[bytes] = set()
+    files = []
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES and path.is_file():
             digest = hashlib.sha256(path.read_bytes()).digest()
             if digest not in seen:
                 seen.add(digest)
-                yield path
+                files.append(path)
+    return files
 
 
 def _count(source: Source, ours: Outcome) -> None:
@@ -136,18 +175,16 @@ def _kind(ours: Outcome, name: str) -> str:
     return f"{ours.end}, {said}" if ours.end != "refused" else said
 
 
-def _compare(path: Path, ours: Outcome, source: Source, arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
+def _compare(survey: Survey, source: Source) -> Iterator[dict[str, object]]:
     """The peers that see more of the file than we do; and ourselves, where a limit ended our process."""
+    name, ours = survey.path.name, survey.ours
     if ours.end in {"crashed", "timed out"}:
-        yield {"file": path.name, "peer": "levelpool", "theirs": 0, "ours": 0, "reason": EXCEPTIONS.get(path.name, "")}
-    for peer in () if arguments.no_peers else PEERS:
-        if path.suffix.lower() not in PEERS[peer]:
-            continue
-        theirs = _run(path, peer, arguments)
+        yield {"file": name, "peer": "levelpool", "theirs": 0, "ours": 0, "reason": EXCEPTIONS.get(name, "")}
+    for peer, theirs in survey.theirs.items():
         source.compared += theirs.end == "read"
         if theirs.end == "read" and theirs.cells > ours.cells:
             source.behind += 1
-            yield {"file": path.name, "peer": peer, "theirs": theirs.cells, "ours": ours.cells, "reason": EXCEPTIONS.get(path.name, "")}
+            yield {"file": name, "peer": peer, "theirs": theirs.cells, "ours": ours.cells, "reason": EXCEPTIONS.get(name, "")}
 
 
 def table() -> str:
@@ -172,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--megabytes", type=int, default=1024)
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--table", action="store_true")
     return parser
@@ -241,7 +279,7 @@ def _calamine(path: Path) -> Iterator[object]:
 
 
 def _pandas(path: Path) -> Iterator[object]:
-    # Its engines are openpyxl, xlrd, pyxlsb and, for .ods, odfpy; texts such as NA are blank to it.
+    # Texts such as NA are blank to it.
     for frame in pd.read_excel(path, sheet_name=None, header=None, dtype=object).values():
         for column in frame:
             yield from frame[column].dropna()

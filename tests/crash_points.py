@@ -40,7 +40,7 @@ def _die() -> None:
 def _ingest_and(do: Callable[[], None], job: ingest.Job, at: str) -> files.Outcome:
     """The worker is used once more only if it lives on; what is replaced is put back then."""
     places = {
-        "in pass 1": [(ingest, "find_tables", True)],
+        "in pass 1": [(ingest, "plan_tables", True)],
         "before the tables are made ready": [(ingest, "_make_ready", True)],
         "before pass 2": [(ingest, "_load", True)],
         "in the middle of pass 2": [(SqliteTarget, "insert", False), (PostgresqlTarget, "insert", False)],

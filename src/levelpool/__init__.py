@@ -14,7 +14,7 @@ from levelpool.errors import (
     WorkerDied,
 )
 from levelpool.executor import ExecutorManager, ExecutorStats, get_executor_manager
-from levelpool.lanes.lane import Bulkhead
+from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.progress import report_progress
 
 __all__ = [

@@ -9,6 +9,8 @@ PostgreSQL: psycopg 3, a connect timeout, a statement timeout, an application na
 """
 
 import re
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,12 +35,13 @@ from levelpool.connections import (
 from levelpool.errors import DatabaseError
 from levelpool.pools import PoolAccount, PoolStats, pool_stats
 from levelpool.settings import Settings
-from levelpool.sizing import Sizes, size
+from levelpool.sizing import Sizes, share_connections, size
 
 __all__ = [
     "PoolStats",
     "ServerConnections",
     "check_connection",
+    "check_room",
     "create_async_engine",
     "create_engine",
     "open_connection",
@@ -168,6 +171,13 @@ def read_server_connections(connection: sa.Connection) -> ServerConnections | No
     return count_server_connections(connection.exec_driver_sql(SERVER_CONNECTIONS).fetchall(), ours)
 
 
+def check_room(connection: sa.Connection, sizes: Sizes) -> None:
+    """Raise `DatabaseError`, with the sum, when the server of *connection* has not one connection for each web worker of *sizes*."""
+    server = read_server_connections(connection)
+    if server is not None:
+        share_connections(sizes, server.limits())
+
+
 # ---------------------------------------------------------------- how a URL becomes arguments
 
 
@@ -271,10 +281,24 @@ def _prepare_sqlite(connection: Any, _entry: object) -> None:
     cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _switch_to_wal(cursor)
     cursor.close()
     # The driver's own BEGIN comes late and is deferred: we begin ourselves.
     connection.isolation_level = None
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    # For the switch a new file must belong to one connection alone, and for that SQLite does not wait, whatever its busy timeout is.
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _begin_sqlite(

@@ -17,7 +17,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from levelpool.errors import LaneClosed, SettingsError
-from levelpool.lanes.lane import DEFAULT_OPTIONS, Bulkhead, CallOptions, Lane, LaneStats, Progress, StreamingLane, TaskStats, now
+from levelpool.lanes.account import LaneStats, TaskStats
+from levelpool.lanes.bulkheads import Bulkhead
+from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, Progress, StreamingLane, now
 from levelpool.lanes.process.pool import ProcessLane, ProcessLimits
 from levelpool.lanes.process.schedule import Gate
 from levelpool.lanes.thread import ThreadLane

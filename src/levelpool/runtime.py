@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
@@ -25,6 +26,7 @@ from levelpool.neighbours import ANSWER_TIMEOUT, Answers, Neighbours
 from levelpool.pools import HasPool, PoolStats, pool_stats
 from levelpool.settings import Settings
 from levelpool.sizing import Sizes, size
+from levelpool.throttle import Throttle, next_throttle
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ class Runtime:
         """Set when the process is asked to end: streams that would go on for ever end then."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._engines: dict[str, Engine] = {}
+        self._throttle = Throttle()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -98,6 +101,8 @@ class Runtime:
             stack.push_async_callback(self.alerter.drain)
             await stack.enter_async_context(self.monitor)
             stack.callback(self.monitor.subscribe(self._follow_capacity, interval=CAPACITY_INTERVAL))
+            if self.settings.give_way:
+                stack.callback(self.monitor.subscribe(self._follow_throttling, interval=CAPACITY_INTERVAL))
             if self.settings.monitor_enabled:
                 stack.callback(self.monitor.subscribe(self.alerter.observe))
             if self.neighbours is not None:
@@ -213,7 +218,7 @@ class Runtime:
         before, self.capacity = self.capacity, capacity
         sizes = size_for(self.settings, capacity)
         if (sizes.cpu_workers, sizes.io_workers) != (self.sizes.cpu_workers, self.sizes.io_workers):
-            self.manager.resize(cpu_workers=sizes.cpu_workers, io_workers=sizes.io_workers)
+            self.manager.resize(cpu_workers=self._throttle.allow(sizes.cpu_workers), io_workers=sizes.io_workers)
         # The memory limit of workers, and what pools wish for, stay as they were made.
         self.sizes = replace(self.sizes, cpu_workers=sizes.cpu_workers, io_workers=sizes.io_workers)
         self._fit_pools()
@@ -230,6 +235,23 @@ class Runtime:
             sizes.cpu_workers,
             sizes.io_workers,
         )
+
+    def _follow_throttling(self, snapshot: Snapshot) -> None:
+        cpu, lane = snapshot.resources.cpu, snapshot.lanes["cpu"]
+        # The kernel adds up all processors; each busy worker and the event loop stand still on one of their own, if there are so many.
+        stood_still = 100 * cpu.stood_still / min(lane["busy"] + 1, os.cpu_count() or 1)
+        allowed = self.sizes.cpu_workers
+        before = self._throttle.allow(allowed)
+        self._throttle = next_throttle(self._throttle, stood_still=stood_still, busy=lane["busy"], allowed=allowed, now=time.monotonic())
+        after = self._throttle.allow(allowed)
+        if after == before:
+            return
+        self.manager.resize(cpu_workers=after)
+        if after < before:
+            why = f"the container used up its {cpu.cpus:g} CPUs and stood still {stood_still:.0f} % of the time: the CPU lane gives way"
+        else:
+            why = f"the container has not been throttled for {self._throttle.patience:.0f} s: the CPU lane grows back"
+        logger.warning("%s, %d of %d worker processes", why, after, allowed)
 
 
 class Engine(HasPool, Protocol):

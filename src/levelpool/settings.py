@@ -124,6 +124,12 @@ class Settings:
     shutdown_timeout: float = _variable(
         "LEVELPOOL_SHUTDOWN_TIMEOUT", _number(0), 30.0, "Seconds that running calls have to finish when the service stops."
     )
+    give_way: bool = _variable(
+        "LEVELPOOL_GIVE_WAY",
+        _SWITCH,
+        True,
+        "Whether fewer worker processes run while the container is throttled, for the event loop's sake.",
+    )
     cpu_backend: str = _variable(
         "LEVELPOOL_CPU_BACKEND", _one_of("process"), "process", "Where the CPU lane runs: worker processes on this host."
     )

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from levelpool.database import POOL_TIMEOUT
-from running import start_service
+from running import run_levelpool, start_service
 
 pytestmark = pytest.mark.postgres
 
@@ -88,6 +88,17 @@ def test_four_web_workers_under_load_never_ask_a_small_server_for_too_much(start
         "max_connections 20 - reserved 3 - other programs 0 - reserve 3 - loading workers 2 = 12, for 4 web workers: 3 each"
         in service.log.read_text()
     )
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_server_with_too_few_connections_stops_the_start_with_the_sum(start_postgres, tmp_path, workers):
+    """One sentence, status 2, and no traceback, however many web workers there would be."""
+    url = start_postgres(max_connections="8").create_database()
+    done = run_levelpool("serve", "--workers", workers, data_dir=tmp_path / "var", LEVELPOOL_DATABASE_URL=url, CPU_EXECUTOR_WORKERS="2")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("levelpool: the database server does not allow enough connections: max_connections 8 - reserved 3 -")
+    assert done.stderr.count("\n") == 1
 
 
 def wait_for_files(client, count):

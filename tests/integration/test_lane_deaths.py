@@ -238,3 +238,15 @@ async def test_stopped_call_takes_nobody_along(manager, tmp_path):
     (tmp_path / "go").touch()
 
     assert await beside == pid
+
+
+async def test_call_cancelled_on_its_way_is_forgotten(manager, tmp_path):
+    """A call that is cancelled after it was sent and before its worker began it ends once; the lane is at full strength again."""
+    for number in range(10):
+        calls = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.spin_in_c)) for _ in range(2)]
+        await until(lambda: manager.stats().cpu.busy == 2 and len(manager.worker_pids()) == 2)
+        for call in calls:
+            call.cancel()
+        (meeting := tmp_path / str(number)).mkdir()
+        async with asyncio.timeout(2):
+            await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.meet, str(meeting), 2) for _ in range(2)])

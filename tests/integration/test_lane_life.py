@@ -1,8 +1,7 @@
 """Whole programs that use the lanes: how they start, fork, are interrupted, killed, and end."""
 
-import os
-import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -32,31 +31,6 @@ def test_no_orphans_after_a_kill(tmp_path, fork):
 
     assert len(pids) == 2
     assert fork_server != process.pid
-
-
-def test_interrupt_ends_cleanly(tmp_path):
-    """Ctrl-C, which reaches the whole group of the terminal, ends the program without a traceback of a worker."""
-    program = """
-    async def main():
-        async with ExecutorManager(cpu_workers=2, io_workers=1) as manager:
-            calls = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep, 60)) for _ in range(2)]
-            await workers(manager, 2)
-            print(*manager.worker_pids(), flush=True)
-            await asyncio.gather(*calls)
-    try:
-        asyncio.run(main())
-    except KeyboardInterrupt:
-        print("interrupted")
-    """
-    with start(tmp_path, program, start_new_session=True) as process:
-        pids = [int(word) for word in process.stdout.readline().split()]
-        began = time.monotonic()
-        os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=20)
-
-    assert (out, err) == ("interrupted\n", "")
-    assert time.monotonic() - began < 5
-    wait_until_gone(pids, 0.5)
 
 
 def test_forked_child_gets_a_lane_of_its_own(tmp_path):
@@ -168,6 +142,59 @@ def test_owner_loop_closes_under_a_thread(tmp_path):
     assert run(tmp_path, program) == ("slept\n5\n", "", 0)
 
 
+def test_many_loops_and_threads_at_once(tmp_path):
+    """Four threads with loops of their own, four without, and one manager: each gets its own answers, and stopping works in each."""
+    program = """
+    manager = ExecutorManager(cpu_workers=2, io_workers=2)
+    answers = []
+
+    async def call(number):
+        results = await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.add, number, i) for i in range(100)])
+        try:
+            async with asyncio.timeout(0.2):
+                await manager.run_cpu_intensive(lane_tasks.sleep, 60)
+        except TimeoutError:
+            results.append(number)
+        return results
+
+    def with_a_loop(number):
+        answers.append(asyncio.run(call(number)) == [number + i for i in range(100)] + [number])
+
+    def without(number):
+        answers.append(list(manager.cpu_executor.map(lane_tasks.add, [number] * 100, range(100))) == [number + i for i in range(100)])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4) for work in (with_a_loop, without)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(answers == [True] * 8, manager.stats().cpu.cancelled)
+    manager.shutdown()
+    """
+    assert run(tmp_path, program) == ("True 4\n", "", 0)
+
+
+def test_second_run_after_calls_were_left_behind(tmp_path):
+    """`asyncio.run` ends with calls under way: they are cancelled, their workers are gone, and the next run finds a whole lane."""
+    program = """
+    manager = ExecutorManager(cpu_workers=2, io_workers=1)
+    async def first():
+        calls = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep_in_c, 60)) for _ in range(2)]
+        await workers(manager, 2)
+        return manager.worker_pids()
+    async def second():
+        return await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.add, i) for i in range(10)])
+    print(*asyncio.run(first()), flush=True)
+    print(asyncio.run(second()) == list(range(10)), manager.stats().cpu.cancelled)
+    manager.shutdown()
+    """
+    out, err, code = run(tmp_path, program)
+    pids, answer = out.splitlines()
+
+    assert (answer, err, code) == ("True 2", "", 0)
+    wait_until_gone([int(pid) for pid in pids.split()], 0.5)
+
+
 def test_blocking_on_the_loops_own_thread(tmp_path):
     """`.result()`, `map` and `wait` in the middle of a coroutine block it, and nothing hangs."""
     program = """
@@ -198,5 +225,7 @@ def test_nothing_stays_in_the_temporary_folder(tmp_path):
             print(os.listdir({str(folder)!r}))
     asyncio.run(main())
     """
+    shared_memory = set(Path("/dev/shm").iterdir())
     assert run(tmp_path, program) == ("[]\n", "", 0)
     assert not list(folder.iterdir())
+    assert set(Path("/dev/shm").iterdir()) <= shared_memory

@@ -21,6 +21,7 @@ from levelpool import (
     ResultTooLarge,
     TaskNotPicklable,
     TaskRefused,
+    TaskTimeout,
     WorkerDied,
 )
 from processes import descriptors, is_gone, running_pid, until
@@ -57,6 +58,21 @@ async def test_full_lane_refuses_in_time(patience):
         assert full.value.retry_after > 0
         await asyncio.gather(*inside)
         assert manager.stats().cpu.refused == 1
+
+
+async def test_probe_gets_into_a_full_lane(tmp_path):
+    """A call of priority 100 finds a place that ordinary calls cannot take, and runs next."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, cpu_queue_limit=2) as manager:
+        calls = [asyncio.create_task(manager.run_cpu_intensive(lane_tasks.wait_for, str(tmp_path / "go"))) for _ in range(3)]
+        await running_pid(manager)
+        with pytest.raises(LaneFull):
+            await manager.with_options(admission_timeout=0, priority=99).run_cpu_intensive(lane_tasks.noop)
+
+        probe = asyncio.create_task(manager.with_options(admission_timeout=0, priority=100).run_cpu_intensive(lane_tasks.pid))
+        await until(lambda: manager.stats().cpu.queued == 3)
+        (tmp_path / "go").touch()
+
+        assert await probe in await asyncio.gather(*calls)
 
 
 async def test_full_lane_lets_wait():
@@ -234,13 +250,28 @@ async def test_carried_variable_travels_pickled():
 
 
 async def test_log_record_of_a_worker_reaches_our_logging(manager, caplog):
-    """What a task logs is handled here, with the name of the task."""
-    with caplog.at_level(logging.WARNING):
-        await manager.with_options(name="talker").run_cpu_intensive(lane_tasks.log_warning, "hello")
+    """What a task logs is handled here, in the context of its call: with the name of the task, and with the request that a filter adds."""
 
-    (record,) = [record for record in caplog.records if record.name == "lane_tasks"]
-    assert record.getMessage() == "said hello"
-    assert record.levelpool_task == "talker"
+    def add_request(record):
+        record.request = lane_tasks.REQUEST.get()
+        return True
+
+    async def handle(request):
+        lane_tasks.REQUEST.set(request)
+        await manager.with_options(name=f"talker of {request}").run_cpu_intensive(lane_tasks.log_warning, request)
+
+    caplog.handler.addFilter(add_request)
+    try:
+        with caplog.at_level(logging.WARNING):
+            await asyncio.gather(*[asyncio.create_task(handle(f"request-{number}")) for number in range(5)])
+    finally:
+        caplog.handler.removeFilter(add_request)
+
+    records = [record for record in caplog.records if record.name == "lane_tasks"]
+    assert sorted((record.getMessage(), record.levelpool_task, record.request) for record in records) == [
+        (f"said request-{number}", f"talker of request-{number}", f"request-{number}") for number in range(5)
+    ]
+    assert {record.process for record in records} <= set(manager.worker_pids())
 
 
 async def test_drain_lets_running_calls_finish(manager):
@@ -256,6 +287,41 @@ async def test_drain_lets_running_calls_finish(manager):
     assert await asyncio.gather(*calls) == list(range(4))
     await closing
     assert manager.stats().cpu.workers == 0
+
+
+async def test_drain_can_be_hurried_by_cancelling(manager):
+    """While the manager closes, a stuck call can be cancelled as ever; then there is nothing left to wait for."""
+    stuck = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.sleep, 60))
+    pid = await running_pid(manager)
+    limited = asyncio.create_task(manager.with_options(timeout=0.3).run_cpu_intensive(lane_tasks.sleep, 60))
+    closing = asyncio.create_task(manager.aclose(timeout=30))
+    await asyncio.sleep(0.1)
+    assert not closing.done()
+
+    stuck.cancel()
+    await until(lambda: is_gone(pid), 0.5)
+
+    with pytest.raises(TaskTimeout):
+        await limited
+    await asyncio.wait_for(closing, 2)
+
+
+async def test_drain_tells_those_that_wait(tmp_path):
+    """What waits inside runs during the drain, or is told at the deadline that it was not run; who waits outside is refused at once."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, cpu_queue_limit=1) as manager:
+        running = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.wait_for, str(tmp_path / "go")))
+        await until(lambda: list(tmp_path.iterdir()))
+        inside = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.mark, str(tmp_path / "begun")))
+        await until(lambda: manager.stats().cpu.queued == 1)
+        outside = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.noop))
+        await until(lambda: manager.stats().cpu.outside == 1)
+
+        await manager.aclose(timeout=0.3)
+
+        for call, error, words in ((outside, LaneClosed, "closed"), (inside, LaneClosed, "was not run"), (running, WorkerDied, "closed")):
+            with pytest.raises(error, match=words):
+                await call
+        assert not (tmp_path / "begun").exists()
 
 
 async def test_drain_kills_at_its_deadline(manager):
@@ -286,6 +352,46 @@ async def test_nothing_is_left_behind():
 
     assert all(is_gone(pid) for pid in pids)
     assert len(descriptors().keys() - before.keys()) <= 1
+
+
+async def test_every_outcome_is_counted(manager, tmp_path):
+    """Each call stands in the books once, under the way it ended, in the lane's and in its own name."""
+    await manager.run_cpu_intensive(lane_tasks.noop)
+    cancelled = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.spin_in_c, str(tmp_path / "begun")))
+    await until((tmp_path / "begun").exists)
+    cancelled.cancel()
+    for call, error in (
+        (manager.run_cpu_intensive(lane_tasks.raise_key_error), KeyError),
+        (manager.run_cpu_intensive(lane_tasks.return_lambda), ResultNotPicklable),
+        (manager.run_cpu_intensive(lambda: 1), TaskNotPicklable),
+        (manager.run_cpu_intensive(lane_tasks.leave, 1), WorkerDied),
+        (manager.with_options(timeout=0.2).run_cpu_intensive(lane_tasks.sleep, 60), TaskTimeout),
+        (cancelled, asyncio.CancelledError),
+    ):
+        with pytest.raises(error):
+            await call
+    await until(lambda: sum(manager.stats().cpu.deaths.values()) == 3)
+    stats = manager.stats()
+
+    lane = stats.cpu
+    assert (lane.submitted, lane.succeeded, lane.failed, lane.died, lane.timed_out, lane.cancelled, lane.refused) == (7, 1, 3, 1, 1, 1, 0)
+    assert lane.deaths == {"exit": 1, "deadline": 1, "cancelled": 1}
+    assert sum(task.count for task in stats.tasks) == 7
+    assert {task.name: task.died for task in stats.tasks}["lane_tasks.leave"] == 1
+
+
+async def test_sizes_and_times_per_task_name(manager):
+    """Bytes there and back, processor time, and the time that unpacking a large result took here."""
+    rows = await manager.run_cpu_intensive(lane_tasks.return_dicts, 50_000)
+    await manager.run_cpu_intensive(lane_tasks.length, rows)
+    tasks = {task.name: task for task in manager.stats().tasks}
+
+    made, taken = tasks["lane_tasks.return_dicts"], tasks["lane_tasks.length"]
+    assert made.result_bytes > 1_000_000 > made.payload_bytes > 0
+    assert taken.payload_bytes > 1_000_000 > taken.result_bytes > 0
+    assert made.decode_p99 > 0 == taken.decode_p99
+    assert 0 < made.cpu_seconds <= made.run_p99 * 1.26
+    assert made.peak_rss > 10 << 20
 
 
 async def test_stats_are_the_json_of_the_endpoint(manager):

@@ -106,6 +106,56 @@ async def test_resize_lets_more_run(manager, gate):
     await asyncio.gather(*calls)
 
 
+async def test_fewer_threads_without_harm(manager, gate):
+    """After a resize to one, calls that run end well, and then one thread does it all."""
+    calls = [asyncio.create_task(manager.run_io_intensive(gate.wait)) for _ in range(2)]
+    await asyncio.sleep(0.02)
+    manager.resize(io_workers=1)
+    gate.set()
+    await asyncio.gather(*calls)
+    names = {await manager.run_io_intensive(lambda: threading.current_thread().name) for _ in range(10)}
+
+    assert len(names) == 1
+    assert manager.stats().io.workers == 1
+
+
+async def test_urgent_call_overtakes(manager, gate):
+    """A call of a higher priority runs before those that wait."""
+    order = []
+    busy = [asyncio.create_task(manager.run_io_intensive(gate.wait)) for _ in range(2)]
+    low = asyncio.create_task(manager.run_io_intensive(order.append, "low"))
+    await asyncio.sleep(0)
+    high = asyncio.create_task(manager.with_options(priority=5).run_io_intensive(order.append, "high"))
+    await asyncio.sleep(0.02)
+    manager.resize(io_workers=1)
+    gate.set()
+    await asyncio.gather(*busy, low, high)
+
+    assert order == ["high", "low"]
+
+
+async def test_statistics_tell_waiting_from_running(manager, gate):
+    """Outcomes, waits and run times, as in the process lane."""
+
+    def work():
+        time.sleep(0.02)
+
+    def fail():
+        raise KeyError
+
+    await asyncio.gather(*[manager.run_io_intensive(work) for _ in range(4)])
+    with pytest.raises(KeyError):
+        await manager.run_io_intensive(fail)
+    with pytest.raises(TaskTimeout):
+        await manager.with_options(timeout=0.02).run_io_intensive(gate.wait)
+    stats = manager.stats()
+    (task,) = [task for task in stats.tasks if task.name.endswith("work")]
+
+    assert (stats.io.submitted, stats.io.succeeded, stats.io.failed, stats.io.timed_out) == (6, 4, 1, 1)
+    assert (task.lane, task.count) == ("io", 4)
+    assert task.wait_p99 >= 0.02 <= task.run_p50
+
+
 async def test_progress_is_called_in_the_loop(manager):
     """`on_progress` runs in the caller's loop, not in the thread."""
     seen = []

@@ -9,7 +9,7 @@ import pytest
 import levelpool
 from levelpool import ExecutorManager, LaneClosed, report_progress
 from levelpool.errors import SettingsError
-from levelpool.lanes.lane import LaneStats, TaskStats
+from levelpool.lanes.account import LaneStats, TaskStats
 from levelpool.testing import inline_manager
 
 

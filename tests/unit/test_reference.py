@@ -1,6 +1,8 @@
 """The reference pages say what the code does."""
 
+import math
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from levelpool.sizing import size
 from levelpool.web.system import metrics_router, system_router
 
 DOCS = Path(__file__).parents[2] / "docs"
+SRC = DOCS.parent / "src" / "levelpool"
 
 
 def rows(page):
@@ -25,10 +28,39 @@ def test_settings_page_has_every_variable_as_the_code_has_it():
     """Name, default, what is allowed, and the sentence; a row that is missing is printed as it should be."""
     expected = {(f"`{each.name}`", each.default, each.allowed, each.sentence) for each in Settings.variables()}
 
-    written = {row for row in rows("reference/settings.md") if row[0].startswith("`")}
+    written = {row for row in rows("reference/settings.md") if row[0].startswith("`") and len(row) == 4}
 
     assert {"| " + " | ".join(row) + " |" for row in expected - written} == set()
     assert written - expected == set()
+
+
+@pytest.mark.parametrize("cpus", [0.1, 0.5, 1, 1.9, 2, 3, 4, 8, 16, 64])
+def test_production_and_development_differ_exactly_as_the_page_says(cpus):
+    """Of all sizes only those of the page's table differ, by its formulas; what is set holds in both."""
+    table = {row[0].strip("`").lower(): row[1:] for row in rows("reference/settings.md") if row[0].startswith("`") and len(row) == 3}
+    capacity = Capacity(cpus, "a test", 2 << 30, "a test")
+    sizes = {environment: asdict(size(capacity, environment=environment)) for environment in ("development", "production")}
+    given = dict.fromkeys(table, 7)
+    formula = {"floor": math.floor, "min": min, "max": max, "cpus": cpus}
+
+    for column, environment in enumerate(sizes):
+        assert {name: sizes[environment][name] for name in table} == {name: eval(row[column], formula) for name, row in table.items()}
+    assert {name for name in sizes["production"] if name not in table and sizes["production"][name] != sizes["development"][name]} == set()
+    assert size(capacity, environment="production", **given) == size(capacity, environment="development", **given)
+
+
+def test_nothing_but_the_sizes_asks_which_environment_it_is():
+    """`LEVELPOOL_ENV` is read in the settings, and handed to the sizing: no other line of the code knows of it."""
+    asks = re.compile(r'"production"|settings\.environment\b')
+    found = {
+        (str(path.relative_to(SRC)), line.strip())
+        for path in SRC.rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if asks.search(line)
+    }
+
+    assert {file for file, _ in found} == {"sizing.py", "settings.py", "executor.py", "runtime.py", "database.py", "cli.py"}
+    assert {line for file, line in found if file in {"executor.py", "runtime.py", "database.py"}} == {"environment=settings.environment,"}
 
 
 def test_metrics_page_has_every_metric():

@@ -1,6 +1,7 @@
 """Everything opened together, closed in reverse."""
 
 import asyncio
+import os
 import threading
 from dataclasses import replace
 
@@ -69,6 +70,18 @@ async def test_changed_quota_resizes_the_lanes_once(tmp_path, caplog):
 
     assert after == 3
     assert caplog.text.count("the container now allows 0.6 CPUs (/sys/fs/cgroup/app/cpu.max; before: 0.5)") == 1
+
+
+async def test_throttled_container_makes_the_cpu_lane_give_way(snapshot, lane, caplog):
+    """Two workers and the loop stand still half of the time: one worker is left, and one line says why."""
+    async with Runtime(replace(SETTINGS, cpu_executor_workers=2)) as runtime:
+        reading = snapshot(throttled=100.0, lanes={"cpu": lane(busy=2), "io": lane()})
+        cpu = replace(reading.resources.cpu, stood_still=min(3, os.cpu_count()) / 2)
+        runtime._follow_throttling(replace(reading, resources=replace(reading.resources, cpu=cpu)))
+        workers = runtime.manager.stats().cpu.max_workers
+
+    assert workers == 1
+    assert caplog.text.count("stood still 50 % of the time: the CPU lane gives way, 1 of 2 worker processes") == 1
 
 
 async def test_alone_it_leads(tmp_path):

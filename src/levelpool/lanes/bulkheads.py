@@ -2,6 +2,25 @@
 
 import heapq
 from collections.abc import Container, Mapping
+from dataclasses import dataclass
+
+from levelpool.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulkhead:
+    """A group of calls with limits of its own inside a lane: however many come, the other calls have the rest of the lane for themselves."""
+
+    workers: int
+    """Most workers (or threads) that run calls of this group at the same time."""
+    queue_limit: int = 1000
+    """Most calls of this group that wait beside those that run; they take no place in the lane's own queue."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.queue_limit < 0:
+            raise SettingsError(
+                f"a bulkhead with {self.workers} workers and a queue of {self.queue_limit}: it needs 1 worker at least, and no negative queue"
+            )
 
 
 class Bulkheads:

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-from levelpool.lanes.lane import running_loop
+from levelpool.lanes.tickets import running_loop
 
 
 class Home:

@@ -8,7 +8,8 @@ from typing import Any
 
 from levelpool.errors import LaneClosed
 from levelpool.lanes import progress
-from levelpool.lanes.lane import Account, CallOptions, LaneStats, TaskStats, now, task_name
+from levelpool.lanes.account import Account, LaneStats, TaskStats
+from levelpool.lanes.lane import CallOptions, now, task_name
 
 
 class InlineLane:

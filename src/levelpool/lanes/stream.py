@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from levelpool.lanes.lane import LoopTicket
+from levelpool.lanes.tickets import LoopTicket
 
 T = TypeVar("T")
 

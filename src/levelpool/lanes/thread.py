@@ -17,22 +17,11 @@ from typing import Any
 
 from levelpool.errors import LaneClosed, TaskTimeout
 from levelpool.lanes import progress
-from levelpool.lanes.bulkheads import Bulkheads
-from levelpool.lanes.lane import (
-    Account,
-    Bulkhead,
-    CallOptions,
-    Entrance,
-    Entrances,
-    LaneStats,
-    LoopTicket,
-    TaskAccount,
-    TaskStats,
-    ThreadTicket,
-    lane_full,
-    now,
-    task_name,
-)
+from levelpool.lanes.account import Account, LaneStats, TaskAccount, TaskStats
+from levelpool.lanes.bulkheads import Bulkhead, Bulkheads
+from levelpool.lanes.entrance import Entrance, Entrances, lane_full
+from levelpool.lanes.lane import CallOptions, now, task_name
+from levelpool.lanes.tickets import LoopTicket, ThreadTicket
 
 IDLE = 30.0
 """Seconds after which a thread without work ends."""

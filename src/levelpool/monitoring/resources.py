@@ -25,6 +25,8 @@ class CpuReading:
     """What decided `cpus`."""
     throttled_percent: float
     """Share of the periods in which the container used up its quota and stood still."""
+    stood_still: float = 0.0
+    """On how many processors the container stood still on average because of that: 0.5 is one for half of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +115,20 @@ def cpu_reading(capacity: Capacity, before: Usage, after: Usage, seconds: float)
     comparable = before.cpu_usage_source == after.cpu_usage_source
     if comparable and before.cpu_seconds is not None and after.cpu_seconds is not None and seconds > 0:
         percent = max(0.0, after.cpu_seconds - before.cpu_seconds) / seconds / capacity.cpus * 100
-    return CpuReading(percent, capacity.cpus, capacity.cpu_source, _throttled_percent(before.throttling, after.throttling))
+    throttled, stood_still = _throttled(before.throttling, after.throttling)
+    return CpuReading(percent, capacity.cpus, capacity.cpu_source, throttled, stood_still / seconds if seconds > 0 else 0.0)
 
 
-def _throttled_percent(before: tuple[Throttling, ...], after: tuple[Throttling, ...]) -> float:
-    """Of the group that was throttled most often."""
+def _throttled(before: tuple[Throttling, ...], after: tuple[Throttling, ...]) -> tuple[float, float]:
+    """Percent of the periods of the group that was throttled most often, and seconds of the one that stood still longest."""
     earlier = {each.group: each for each in before}
-    shares = [0.0]
+    shares, seconds = [0.0], [0.0]
     for each in after:
         base = earlier.get(each.group)
         if base and each.periods > base.periods:
             shares.append((each.throttled - base.throttled) / (each.periods - base.periods) * 100)
-    return max(shares)
+            seconds.append(each.seconds - base.seconds)
+    return max(shares), max(seconds)
 
 
 def _memory_reading(capacity: Capacity, usage: Usage) -> MemoryReading:

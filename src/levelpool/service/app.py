@@ -30,6 +30,7 @@ from levelpool.service.stopping import tell_when_asked_to_stop
 from levelpool.service.texts import english
 from levelpool.settings import Settings
 from levelpool.web.auth import require_admin, require_scrape
+from levelpool.web.holders import NameHolders
 from levelpool.web.system import metrics_router, system_router
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None, *, open_parts: Opener = open_se
     app.add_middleware(BodyLimit, limit_of=lambda path: _limit_of(path, chosen))
     app.add_middleware(Guard)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(NameHolders)
     system = (system_router(require_admin=require_admin), metrics_router(require_scrape=require_scrape))
     for router in (probe_router(), page_router(), ingestion_router()):
         app.include_router(router)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from fastapi import Request
 
 from levelpool.errors import LevelpoolError
+from levelpool.pools import connection_holder
 from levelpool.runtime import Runtime
 from levelpool.service.feed import FileFeed, FileState, Now, read_now
 from levelpool.service.signin import Attempts
@@ -120,6 +121,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 async def _watch_as_leader(inbox: DataSyncService, runtime: Runtime) -> None:
     """One web worker of a host watches the inbox; when it dies, another takes over."""
     await runtime.lead()
+    connection_holder.set("the watch of the inbox")
     await inbox.watch(load=False)
 
 

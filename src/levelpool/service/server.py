@@ -14,8 +14,10 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from levelpool.database import open_connection
+from levelpool.capacity.detect import detect_capacity
+from levelpool.database import check_room, open_connection
 from levelpool.errors import SettingsError
+from levelpool.runtime import size_for
 from levelpool.service.app import create_app
 from levelpool.service.static import StaticFiles
 from levelpool.service.tokens import ensure_admin_token
@@ -64,9 +66,13 @@ def prepare(settings: Settings) -> str | None:
             f"the folder {settings.data_dir} cannot be made or used ({error.strerror}): give this user the right, or set LEVELPOOL_DATA_DIR"
         ) from None
     scan(settings.inbox_folder)
-    with open_connection(settings.database) as connection, connection.begin():
-        migrate(connection)
-        return ensure_admin_token(connection, settings.admin_token)
+    sizes = size_for(settings, detect_capacity())
+    with open_connection(settings.database) as connection:
+        with connection.begin():
+            check_room(connection, sizes)
+        with connection.begin():
+            migrate(connection)
+            return ensure_admin_token(connection, settings.admin_token)
 
 
 def open_socket(host: str, port: int) -> socket.socket:

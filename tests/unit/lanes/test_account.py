@@ -2,7 +2,8 @@
 
 import pytest
 
-from levelpool.lanes.lane import MOST_NAMES, URGENT, Account, Entrance, lane_full
+from levelpool.lanes.account import MOST_NAMES, Account
+from levelpool.lanes.entrance import URGENT, Entrance, lane_full
 
 
 def test_urgent_calls_have_places_of_their_own():

@@ -53,7 +53,9 @@ def test_throttled_percent_is_that_of_the_worst_group():
     before = (Throttling("/pod", 100, 90, 1.0), Throttling("/app", 100, 0, 0.0))
     after = (Throttling("/pod", 200, 90, 1.0), Throttling("/app", 150, 10, 0.5))
 
-    assert cpu_reading(CAPACITY, usage(0.0, *before), usage(0.0, *after), 1.0).throttled_percent == 20.0
+    reading = cpu_reading(CAPACITY, usage(0.0, *before), usage(0.0, *after), 2.0)
+
+    assert (reading.throttled_percent, reading.stood_still) == (20.0, 0.25)
 
 
 def test_container_is_read_from_its_own_group(tmp_path):

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
+from levelpool.lanes.account import TaskAccount
 from levelpool.lanes.context import Carrier
-from levelpool.lanes.lane import CallOptions, Entrance, LoopTicket, TaskAccount, ThreadTicket, now
+from levelpool.lanes.entrance import Entrance
+from levelpool.lanes.lane import CallOptions, now
 from levelpool.lanes.process.parcel import PAUSE, Parcel, encode_large, encode_small
 from levelpool.lanes.spans import Span, Tracing
 from levelpool.lanes.stream import WINDOW, StreamTicket
+from levelpool.lanes.tickets import LoopTicket, ThreadTicket
 
 _MOST_REFERENCES = 1024
 _LONGEST_REFERENCE = 0xFFFF

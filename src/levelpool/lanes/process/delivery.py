@@ -9,11 +9,12 @@ from typing import Any
 
 from levelpool.errors import ResultNotPicklable
 from levelpool.lanes.crew import Crew
-from levelpool.lanes.lane import LoopTicket, ThreadTicket, now
+from levelpool.lanes.lane import now
 from levelpool.lanes.process.call import Call
 from levelpool.lanes.process.failures import unpack_failure
 from levelpool.lanes.process.parcel import PAUSE, SMALL, MissingModuleError, Parcel, decode_large, decode_small, refuse_missing_module
 from levelpool.lanes.process.wire import DONE, Frame
+from levelpool.lanes.tickets import LoopTicket, ThreadTicket
 
 Book = Callable[[Call, float], None]
 

@@ -22,9 +22,11 @@ from levelpool.errors import ResultTooLarge
 SMALL = 64 * 1024
 """Objects whose pickle is longer than this travel in a memory file."""
 
-STEP = 16 * 1024
+STEP = 256 * 1024
+"""Bytes of a pickle after which a helper thread of a lane rests."""
+
 PAUSE = 0.00005
-"""Seconds that the helper threads of a lane rest between two steps, so that an event loop in the same process is never kept waiting."""
+"""Seconds of such a rest: an event loop in the same process gets its turn, which takes a step's time at most."""
 
 HEAVY = 1 << 20
 """Bytes from which on it is felt when a memory file is given back."""
@@ -171,12 +173,13 @@ class _FileOutput:
     Its `write` is Python on purpose: there the pickler, which otherwise keeps the interpreter lock from the first to the last byte, gives it away.
     """
 
-    __slots__ = ("_aside_size", "_fd", "_limit", "_pause", "aside", "length")
+    __slots__ = ("_aside_size", "_fd", "_limit", "_pause", "_rested_at", "aside", "length")
 
     def __init__(self, fd: int, limit: int | None, pause: float) -> None:
         self._fd = fd
         self._limit = limit
         self._pause = pause
+        self._rested_at = 0
         self._aside_size = 0
         self.aside: list[pickle.PickleBuffer] = []
         self.length = 0
@@ -188,7 +191,8 @@ class _FileOutput:
         while written < view.nbytes:
             written += os.pwrite(self._fd, view[written : written + (64 << 20)], self.length + written)
         self.length += written
-        if self._pause:
+        if self._pause and self.length - self._rested_at >= STEP:
+            self._rested_at = self.length
             time.sleep(self._pause)
         return written
 
@@ -290,22 +294,23 @@ def _map_buffers(parcel: Parcel, free: Apart | None) -> list[memoryview]:
 class _Steps:
     """The pickle of a parcel as a file whose methods are Python: between two frames another thread may have the interpreter lock."""
 
-    __slots__ = ("_at", "_end", "_fd", "_pause")
+    __slots__ = ("_at", "_end", "_fd", "_pause", "_rested_at")
 
     def __init__(self, parcel: Parcel, pause: float) -> None:
         self._fd = parcel.fd
         self._end = parcel.pickle_length
         self._at = 0
         self._pause = pause
+        self._rested_at = 0
 
     def read(self, count: int) -> bytes:
-        self._rest(count)
+        self._rest()
         data = os.pread(self._fd, min(count, self._end - self._at), self._at)
         self._at += len(data)
         return data
 
     def readinto(self, target: Any) -> int:
-        self._rest(STEP)
+        self._rest()
         view = memoryview(target)
         got = os.preadv(self._fd, [view[: self._end - self._at]], self._at)
         self._at += got
@@ -317,6 +322,7 @@ class _Steps:
         self._at += len(line)
         return line
 
-    def _rest(self, count: int) -> None:
-        if self._pause and count >= STEP:
+    def _rest(self) -> None:
+        if self._pause and self._at - self._rested_at >= STEP:
+            self._rested_at = self._at
             time.sleep(self._pause)

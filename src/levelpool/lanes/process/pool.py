@@ -20,24 +20,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from levelpool.errors import LaneClosed, TaskTimeout, WorkerDied
+from levelpool.lanes.account import Account, LaneStats, TaskStats
 from levelpool.lanes.alarm import Alarm
+from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.crew import Crew
+from levelpool.lanes.entrance import Entrances, lane_full
 from levelpool.lanes.errands import Errands
 from levelpool.lanes.home import Home, call_on
-from levelpool.lanes.lane import (
-    Account,
-    Bulkhead,
-    CallOptions,
-    Entrances,
-    LaneStats,
-    LoopTicket,
-    TaskStats,
-    ThreadTicket,
-    lane_full,
-    now,
-    running_loop,
-    task_name,
-)
+from levelpool.lanes.lane import CallOptions, now, task_name
 from levelpool.lanes.process import wire
 from levelpool.lanes.process.birth import Cradle, death
 from levelpool.lanes.process.call import Call, Packer, pack_large, pack_small
@@ -50,6 +40,7 @@ from levelpool.lanes.process.schedule import Gate, Kill, Retire, Schedule, Send,
 from levelpool.lanes.process.suspects import Suspects
 from levelpool.lanes.process.wire import BORN, CREDIT, DONE, FAILED, REPORT, STOP, TASK, Frame, pack
 from levelpool.lanes.stream import Stream, StreamTicket
+from levelpool.lanes.tickets import LoopTicket, ThreadTicket, running_loop
 
 MEMORY_TICK = 0.05
 """Seconds between two looks at the memory of busy workers."""

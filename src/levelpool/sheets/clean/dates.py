@@ -5,7 +5,7 @@ A form is strptime-like. Beside the usual directives, "%-d" is a day without a l
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date, datetime, time, timedelta
 from functools import cache, lru_cache
 
@@ -128,6 +128,30 @@ def date_parser(form: str) -> Callable[[str], date | datetime | time]:
         return datetime(*day, *_clock(parts)) if has_time else date(*day)  # noqa: DTZ001
 
     return parse
+
+
+def are_in_form(form: str, texts: Collection[str]) -> bool:
+    """Whether `date_parser` takes all these texts, as far as a quick look tells: False may still mean that it does."""
+    joined = "\n".join(texts)
+    if _lines_pattern(form).fullmatch(joined) is None or joined.count("\n") != len(texts) - 1:
+        return False
+    return "%Y" not in form or all(_is_in_form(form, text) for text in texts)
+
+
+@cache
+def _lines_pattern(form: str) -> re.Pattern[str]:
+    plain = re.sub(r"\(\?P<\w>", "(?:", _DIRECTIVE.sub(lambda found: _DIRECTIVES[found[0]], re.sub(r"[.]", r"\\.", form)))
+    return re.compile(rf"(?:{plain}\n)*+{plain}")
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_in_form(form: str, text: str) -> bool:
+    """Whether a day exists; days come again and again."""
+    try:
+        date_parser(form)(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _month(parts: dict[str, str]) -> int:

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from math import isinf
 
-from levelpool.sheets.clean.dates import date_parser, forms_for, iso_value, serial_family, serial_text, serial_value
+from levelpool.sheets.clean.dates import are_in_form, date_parser, forms_for, iso_value, serial_family, serial_text, serial_value
 from levelpool.sheets.clean.numbers import (
     MOST_DIGITS,
     Reading,
@@ -24,9 +24,8 @@ from levelpool.sheets.clean.numbers import (
     shape_of,
     shapes_of,
     shorten,
-    signed_zero,
     starts_with_zero,
-    zero_before,
+    zeros_of,
 )
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Cells, Column, ColumnType, Kind, Notation
 
@@ -299,16 +298,10 @@ class Evidence:
         self._could &= can
 
     def _check_zeros(self, some: "_Some") -> None:
-        joined = some.joined or ""
-        found = starts_with_zero(joined)
-        if found is not None:
-            self._rule_out("number", f"{some.seen(found)} starts with a zero, which a number would lose")
-            return
-        found = signed_zero(joined)
-        if found is not None:
-            self._rule_out("number", f"{some.seen(found)} is a signed zero, which a number would lose")
-            return
-        self._marks |= zero_before(joined)
+        zeros = zeros_of(some.joined or "", some.shapes.distinct)
+        if zeros.lost is not None:
+            self._rule_out("number", f"{some.seen(zeros.lost)} {zeros.why}")
+        self._marks |= zeros.marks
 
     def _check_forms(self, some: "_Some") -> None:
         distinct = {value for value in set(some.values) if value.strip()}
@@ -647,24 +640,23 @@ def _floats(texts: Iterable[str]) -> list[float]:
 def _first_not_in(form: str, values: set[str]) -> str | None:
     """A value that is not in this form, if there is one; days and times are checked apart, because they repeat."""
     mark = next((mark for mark in ("T", " ") if f"{mark}%H" in form or f"{mark}%-H" in form), None)
-    if mark is not None and "%b" not in form and "%B" not in form:
-        day, clock = (date_parser(part) for part in form.split(mark, 1))
-        days: dict[str, str] = {}
-        clocks: dict[str, str] = {}
-        for value in values:
-            first, _, second = value.partition(mark)
-            days[first] = clocks[second] = value
-        return next(
-            (found for found in (_refused(day, days), _refused(clock, clocks)) if found is not None),
-            None,
-        )
-    return _refused(date_parser(form), {value: value for value in values})
+    if mark is None or "%b" in form or "%B" in form:
+        return _refused(form, {value: value for value in values})
+    day, clock = form.split(mark, 1)
+    parts = [value.partition(mark) for value in values]
+    if are_in_form(clock, {part[2] for part in parts}) and are_in_form(day, {part[0] for part in parts}):
+        return None
+    found = _refused(day, {value.partition(mark)[0]: value for value in values})
+    return found if found is not None else _refused(clock, {value.partition(mark)[2]: value for value in values})
 
 
-def _refused(parse: object, parts: dict[str, str]) -> str | None:
+def _refused(form: str, parts: dict[str, str]) -> str | None:
+    if are_in_form(form, parts):
+        return None
+    parse = date_parser(form)
     for part, value in parts.items():
         try:
-            parse(part)  # type: ignore[operator]
+            parse(part)
         except ValueError:
             return value
     return None

@@ -1,16 +1,26 @@
-"""Delimited text (CSV, TSV and their kin): text only, exactly as it stands, streamed record by record."""
+"""
+Delimited text (CSV, TSV and their kin): text only, exactly as it stands, streamed in pieces of whole lines.
 
+The csv module reads what holds a quotation mark. A piece without one needs no more than to be cut at its line ends and delimiters,
+column by column where its lines have equally many: that is several times as fast, and the same.
+"""
+
+import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, zip_longest
 
 from levelpool.sheets.errors import NotASpreadsheet
 from levelpool.sheets.read.dialect import DELIMITERS, detect_delimiter
 from levelpool.sheets.read.encoding import Encoding, detect_encoding
 from levelpool.sheets.read.source import SheetBuilder, Source
-from levelpool.sheets.table import TEXT, Kind, Sheet, Workbook
+from levelpool.sheets.table import LONGEST_JOINED, TEXT, Batch, Cells, Sheet, Workbook
+
+_BLOCK = 1 << 18
+_MOST_POSITIONS = 1 << 18  # of one piece, blank ones included
 
 
 class _UnbalancedQuotes(Exception):
@@ -55,17 +65,24 @@ def _read_sheet(source: Source, encoding: str, delimiter: str, *, directive: str
         builder.remark(f"the first line only names the delimiter {directive!r}")
     if not quoted and source.options.quote != "":
         builder.remark('quotation marks (") do not pair up: they are read as ordinary characters')
-    as_text = 0
-    for number, (record, has_formula) in enumerate(_records(source, encoding, delimiter, quoted=quoted), start=1):
-        if number == 1 and directive:
-            continue
-        if has_formula:
-            as_text += _without_formulas(record)
+    rows = _Rows(builder, delimiter)
+    blocks = _blocks(source, encoding)
+    if directive:
+        rows.skip()
+        blocks = chain([_without_first_line(next(blocks))], blocks)
+    mark, as_text = source.options.quote or '"', 0
+    for block in blocks:
         if builder.full:
             builder.complete = False
             break
-        kinds: list[Kind | None] = [TEXT if field else None for field in record]
-        builder.add(number, [field or None for field in record], kinds)
+        if len(block) > source.meter.limits.max_cell_characters or (quoted and mark in block) or _FORMULA in block:
+            records = []
+            for record, has_formula in _records(source, chain([block], blocks), delimiter, quoted=quoted):
+                as_text += _without_formulas(record) if has_formula else 0
+                records.append(record)
+            rows.add_records(records)
+        else:
+            rows.add_lines(block)
     if as_text:
         builder.remark(f'{as_text} cells are written as ="…", which keeps digits from becoming a number: the text between counts')
     return builder.finish()
@@ -81,7 +98,57 @@ def _without_formulas(record: list[str]) -> int:
     return count
 
 
+_FORMULA = '="'
 _TEXT_FORMULA = re.compile('="((?:[^"]|"")*)"')
+
+
+class _Rows:
+    """Numbers the records and hands them to the builder, column by column."""
+
+    def __init__(self, builder: SheetBuilder, delimiter: str) -> None:
+        self._builder = builder
+        self._delimiter = delimiter
+        self._next = 1
+
+    def skip(self) -> None:
+        """One record is none."""
+        self._next += 1
+
+    def add_lines(self, block: str) -> None:
+        """Whole lines without a quoted field."""
+        text = _normal(block)
+        lines = text.split("\n")
+        delimiter = self._delimiter
+        counts = {line.count(delimiter) for line in lines}
+        if len(counts) > 1:
+            self.add_records([line.split(delimiter) for line in lines])
+            return
+        width = counts.pop() + 1
+        fields = text.replace("\n", delimiter).split(delimiter)
+        self._add_columns([fields[place::width] for place in range(width)], len(lines))
+
+    def add_records(self, records: list[list[str]]) -> None:
+        """Records that may differ in length."""
+        width = max(map(len, records), default=0)
+        if width * len(records) <= _MOST_POSITIONS:
+            self._add_columns(list(zip_longest(*records, fillvalue="")), len(records))
+            return
+        for row, record in enumerate(records, self._next):
+            self._builder.add(row, [field or None for field in record], [TEXT if field else None for field in record])
+        self._next += len(records)
+
+    def _add_columns(self, columns: Sequence[Sequence[str]], count: int) -> None:
+        rows = list(range(self._next, self._next + count))
+        self._builder.add_columns(Batch(rows, list(map(_cells, columns))))
+        self._next += count
+
+
+def _cells(fields: Sequence[str]) -> Cells:
+    """The cells of one column; an empty field is a blank one."""
+    joined = "\n".join(fields)
+    if joined.count("\n") != len(fields) - 1 or len(joined) > LONGEST_JOINED:
+        return Cells.alike([field or None for field in fields], TEXT)
+    return Cells(joined=joined, kind=TEXT) if len(joined) >= len(fields) else Cells.blank(len(fields))
 
 
 def _sheet_name(file_name: str) -> str:
@@ -89,44 +156,71 @@ def _sheet_name(file_name: str) -> str:
     return base.rpartition(".")[0] or base
 
 
-def _lines(source: Source, encoding: str) -> Iterator[str]:
-    """The lines of the file with their ends; only CR, LF and CR LF end a line."""
-    most = source.meter.limits.max_cell_characters * 4
+# ---------------------------------------------------------------- lines
+
+
+def _blocks(source: Source, encoding: str) -> Iterator[str]:
+    """The text of the file in pieces of whole lines; only CR, LF and CR LF end a line."""
+    limit = source.meter.limits.max_cell_characters
     size = max(1, source.path.stat().st_size)
-    with source.path.open("rb") as raw, io.TextIOWrapper(raw, encoding, errors="replace", newline="") as file:
-        number = 0
-        while line := file.readline(most):
-            if len(line) == most and not line.endswith(("\n", "\r")):
-                source.meter.text(most, "one line")
-            yield line
-            number += 1
-            if number % 10_000 == 0:
-                source.meter.tick()
-                source.progress(min(1.0, raw.tell() / size))
+    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+    waiting = ""
+    with source.path.open("rb") as raw:
+        while data := raw.read(min(_BLOCK, max(limit, 4096))):
+            waiting += decoder.decode(data)
+            # A CR at the very end may be half of a line's end.
+            cut = waiting.rfind("\n") + 1 or waiting.rfind("\r", 0, -1) + 1
+            if cut:
+                yield waiting[:cut]
+                waiting = waiting[cut:]
+            elif len(waiting) >= 4 * limit:
+                source.meter.text(len(waiting), "one line")
+            source.meter.tick()
+            source.progress(min(1.0, raw.tell() / size))
+    waiting += decoder.decode(b"", final=True)
+    if waiting:
+        yield waiting
+
+
+def _normal(block: str) -> str:
+    """A piece whose lines end with LF, the last one with nothing."""
+    if "\r" in block:
+        block = block.replace("\r\n", "\n").replace("\r", "\n")
+    return block.removesuffix("\n")
+
+
+def _without_first_line(block: str) -> str:
+    return "".join(list(io.StringIO(block, newline=""))[1:])
 
 
 def _filled_lines(source: Source, encoding: str) -> Iterator[str]:
-    return (line for line in _lines(source, encoding) if not line.isspace())
+    for block in _blocks(source, encoding):
+        yield from (line for line in _normal(block).split("\n") if line and not line.isspace())
 
 
 def _directive(source: Source, encoding: str) -> str | None:
     """The delimiter of a first line "sep=;", as spreadsheet programs write and read it."""
-    first = next(_lines(source, encoding), "").strip("\r\n")
+    first = _normal(next(_blocks(source, encoding), "")).partition("\n")[0]
     return first[4:] if first[:4].lower() == "sep=" and first[4:] in DELIMITERS else None
 
 
-def _records(source: Source, encoding: str, delimiter: str, *, quoted: bool) -> Iterator[tuple[list[str], bool]]:
-    """The records of the file, each with whether a field may be a formula; raises `_UnbalancedQuotes` when *quoted* and a quoted field does not end."""
-    fed = 0
-    has_formula = False
+def _records(source: Source, blocks: Iterator[str], delimiter: str, *, quoted: bool) -> Iterator[tuple[list[str], bool]]:
+    """
+    The records of the first block, and of as many more as it takes until none is open; each with whether a field may be a formula.
+
+    Raises `_UnbalancedQuotes` when *quoted* and a quoted field does not end.
+    """
+    fed, has_formula = 0, False
 
     def watched() -> Iterator[str]:
         nonlocal fed, has_formula
-        for line in _lines(source, encoding):
-            fed += 1
-            if '="' in line:
-                has_formula = True
-            yield line
+        for block in blocks:
+            has_formula = has_formula or _FORMULA in block
+            for line in io.StringIO(block, newline=""):
+                fed += 1
+                yield line
+            if not fed:
+                return
         if quoted and fed:
             # The reader asks for one more line in the midst of a record: a quoted field is still open.
             raise _UnbalancedQuotes
@@ -135,7 +229,6 @@ def _records(source: Source, encoding: str, delimiter: str, *, quoted: bool) -> 
     reader = csv.reader(watched(), delimiter=delimiter, quotechar=mark, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
     while True:
         fed = 0
-        has_formula = False
         try:
             record = next(reader)
             yield record, has_formula

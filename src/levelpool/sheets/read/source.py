@@ -116,6 +116,9 @@ class SheetBuilder:
 
     def add_columns(self, rows: Batch, hidden: Iterable[int] = ()) -> None:
         """Many rows at once, column by column, with the numbers of those that are hidden. A row without a cell is not delivered."""
+        columns = rows.columns
+        while columns and columns[-1].is_blank:
+            columns.pop()
         rows = _without_blank_rows(rows)
         if self._max_rows is not None and self._row_count + len(rows.rows) > self._max_rows:
             rows = rows.pick(range(self._max_rows - self._row_count))

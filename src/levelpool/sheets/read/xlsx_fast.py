@@ -120,7 +120,7 @@ class PlainRows:
         """What stands in a run, in its order; raises `_Odd` when not all of it is plain."""
         pattern = self._pattern
         matched = None if pattern is None else pattern.split(text)
-        if pattern is None or matched is None:
+        if pattern is None or matched is None or not matched.count:
             rows = self._read_cells(text)
             self._learn(rows)
             return [rows]
@@ -327,16 +327,17 @@ class _ColumnByColumn:
         )
 
     def hand_over(self, builder: SheetBuilder, parser: SheetParser) -> None:
-        sums: dict[int, list[int]] = {}
+        sums: dict[int, frozenset[int]] = {}
         if self.formulas:
             for row, *formulas in zip(self.rows, *self.formulas.values(), strict=True):
-                for column, formula in zip(self.formulas, formulas, strict=True):
-                    if formula is not None and _is_sum(parser, formula):
-                        sums.setdefault(row, []).append(column)
+                pairs = zip(self.formulas, formulas, strict=True)
+                of_row = frozenset(column for column, formula in pairs if formula is not None and _is_sum(parser, formula))
+                if of_row:
+                    sums[row] = of_row
         blank = Cells.blank(len(self.rows))
         columns = [self.columns.get(column, blank) for column in range(max(self.columns) + 1)]
         hidden = [row for row, is_hidden in zip(self.rows, self.hidden, strict=True) if is_hidden] if self.hidden else []
-        builder.add_columns(Batch(self.rows, columns, {row: frozenset(each) for row, each in sums.items()}), hidden)
+        builder.add_columns(Batch(self.rows, columns, sums), hidden)
 
 
 def _rows(gaps: list[str]) -> list[tuple[int, int, bool]]:

@@ -1,0 +1,110 @@
+"""Tickets: the way of an outcome back to whoever made the call."""
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class Ticket(Protocol):
+    """The way back to whoever made the call; usable from any thread, and the first outcome counts."""
+
+    def succeed(self, value: object) -> None:
+        """Hand over the result."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """Hand over the error."""
+        ...
+
+    def call(self, func: Callable[..., object], *args: object) -> None:
+        """Call *func* where the caller lives."""
+        ...
+
+    def start(self) -> bool:
+        """Say that the call begins to run; False if the caller no longer wants it."""
+        ...
+
+
+class LoopTicket:
+    """The outcome goes to a future of the caller's event loop."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+
+    def succeed(self, value: object) -> None:
+        if running_loop() is self.loop:
+            if not self.future.done():
+                self.future.set_result(value)
+        else:
+            self.call(self._set_result, value)
+
+    def fail(self, error: BaseException) -> None:
+        if isinstance(error, StopIteration):
+            # A future refuses it, because a coroutine cannot raise it.
+            replaced = RuntimeError(f"the task raised {type(error).__name__}")
+            replaced.__cause__ = error
+            error = replaced
+        if running_loop() is self.loop:
+            self._set_error(error)
+        else:
+            self.call(self._set_error, error)
+
+    def call(self, func: Callable[..., object], *args: object) -> None:
+        if not self.loop.is_closed():
+            try:
+                self.loop.call_soon_threadsafe(func, *args)
+            except RuntimeError:
+                # Closed between the two lines: nobody is left who could want the outcome.
+                if not self.loop.is_closed():
+                    raise
+
+    def start(self) -> bool:
+        return not self.future.done()
+
+    def _set_result(self, value: object) -> None:
+        if not self.future.done():
+            self.future.set_result(value)
+
+    def _set_error(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class ThreadTicket:
+    """The outcome goes to a `concurrent.futures.Future`. Its lane calls `start` under the lane's lock."""
+
+    __slots__ = ("_has_started", "future")
+
+    def __init__(self) -> None:
+        self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self._has_started = False
+
+    def succeed(self, value: object) -> None:
+        if not self.future.done():
+            self.future.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def call(self, func: Callable[..., object], *args: object) -> None:
+        func(*args)
+
+    def start(self) -> bool:
+        if self._has_started:
+            return not self.future.cancelled()
+        self._has_started = True
+        # Also what tells those who wait for a cancelled future that it is over.
+        return self.future.set_running_or_notify_cancel()
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs in this thread now, if any."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,14 +1,17 @@
 """
 Read every spreadsheet below a folder, each in a process of its own with a memory and a time limit, and say what became of it.
 
-    python -m benchmarks.corpus FOLDER [--seconds 60] [--megabytes 1024] [--no-peers]
+    python -m benchmarks.corpus FOLDER [--seconds 60] [--megabytes 1024] [--no-peers] [--jobs 2] [--keep]
+    python -m benchmarks.corpus --table
 
 Each file must end read, or refused with one sentence of ours; and of what a peer reads we must see at least as many cells.
-Source distributions of spreadsheet libraries carry workbooks by the hundred: unpack some into FOLDER.
-Ends with status 1 when a file did neither, or when a peer saw more cells.
+Source distributions and repositories of spreadsheet libraries carry workbooks by the hundred: unpack some into FOLDER, one folder each.
+The same content counts once. Ends with status 1 when a file did neither, or when a peer saw more cells and `EXCEPTIONS` has no reason.
+`--keep` writes the counts of each folder and the exceptions to results/corpus.json; `--table` prints the table of the documentation from it.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import resource
@@ -19,27 +22,38 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import openpyxl
+import pandas as pd
 import python_calamine
 import pyxlsb
 import xlrd
 
+from benchmarks.measure import RESULTS, keep
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.read.workbook import read_workbook
 
-SUFFIXES = {".xlsx", ".xlsm", ".xltx", ".xltm", ".xls", ".xlt", ".xlsb", ".ods", ".ots", ".fods", ".csv", ".tsv", ".xml", ".html", ".htm"}
-WORKBOOKS = SUFFIXES - {".csv", ".tsv", ".xml", ".html", ".htm"}
+WORKBOOKS = {".xlsx", ".xlsm", ".xltx", ".xltm", ".xls", ".xlt", ".xlsb", ".ods", ".ots", ".fods"}
+SUFFIXES = WORKBOOKS | {".csv", ".tsv", ".xml", ".html", ".htm", ".parquet"}
 PEERS = {
     "calamine": WORKBOOKS - {".fods"},
+    "pandas": {".ods"},  # by odfpy; all else it reads by the other peers
     "openpyxl": {".xlsx", ".xlsm", ".xltx", ".xltm"},
     "xlrd": {".xls", ".xlt"},
     "pyxlsb": {".xlsb"},
 }
 MIB = 1 << 20
+EXCEPTIONS = {
+    "issue.3720.xlsx": "openpyxl shows the address of a link as the content of a cell that has none",
+    "test-issue-877.xlsx": "openpyxl shows the address of a link as the content of a cell that has none",
+    "clusterfuzz-testcase-minimized-POIXSSFFuzzer-5937385319563264.xlsx": "the checksum of a sheet is wrong: what stands in it is not to be trusted",
+    "invalid-xml.xlsx": "a sheet is no well-formed XML",
+    "Test_git_issue_382_oom.xls": "calamine, the last resort for a damaged container, takes all memory: the limit ends the worker, and the service goes on",
+}
+"""Files of which a peer shows more than we do, or whose process met a limit, and why we leave it so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +66,152 @@ class Outcome:
     seconds: float = 0.0
 
 
+@dataclass(slots=True)
+class Source:
+    """What became of the files of one folder."""
+
+    files: int = 0
+    read: int = 0
+    refused: int = 0
+    killed: int = 0  # by the memory or the time limit of its process
+    compared: int = 0  # readings by a peer that we were held against
+    behind: int = 0  # of these, with more cells than ours
+
+
 def trial() -> int:
-    """Run the trial; returns the exit status."""
+    """Run the trial; returns the exit status: 1 when something has no reason yet."""
     arguments = _parser().parse_args()
-    files = sorted(path for path in arguments.folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if arguments.table:
+        print(table())
+        return 0
     warnings.simplefilter("ignore")
-    ends: Counter[str] = Counter()
-    routes: Counter[str] = Counter()
-    behind: list[str] = []
-    for path in files:
-        ours = _run(path, "levelpool", arguments)
-        ends[ours.end] += 1
-        routes[path.suffix.lower()] += 1
-        if ours.end != "read":
-            print(f"{ours.end:9} {path.name}: {ours.sentence}", flush=True)
-        for peer in () if arguments.no_peers else PEERS:
-            if path.suffix.lower() in PEERS[peer]:
-                theirs = _run(path, peer, arguments)
-                if theirs.end == "read" and theirs.cells > ours.cells:
-                    behind.append(f"{path.name}: {peer} sees {theirs.cells} cells, we see {ours.cells} ({ours.end})")
-    print(f"{len(files)} files: " + ", ".join(f"{count} {end}" for end, count in ends.most_common()))
-    print(", ".join(f"{suffix} {count}" for suffix, count in routes.most_common()))
-    print("\n".join([f"behind a peer: {len(behind)}", *behind]))
-    return 1 if behind or ends["crashed"] or ends["timed out"] else 0
+    sources: dict[str, Source] = {}
+    refusals: Counter[str] = Counter()
+    exceptions: list[dict[str, object]] = []
+    for survey in _surveys(_files(arguments.folder), arguments):
+        source = sources.setdefault(survey.path.relative_to(arguments.folder).parts[0], Source())
+        _count(source, survey.ours)
+        if survey.ours.end != "read":
+            refusals[_kind(survey.ours, survey.path.name)] += 1
+        exceptions += _compare(survey, source)
+    figures = {
+        "files": sum(source.files for source in sources.values()),
+        "sources": {name: asdict(source) for name, source in sorted(sources.items())},
+        "not read": dict(refusals.most_common()),
+        "exceptions": exceptions,
+    }
+    print(json.dumps(figures, indent=1, ensure_ascii=False))
+    if arguments.keep:
+        keep("corpus", figures, packages=["levelpool", "openpyxl", "pandas", "python-calamine", "pyxlsb", "xlrd"])
+    open_ends = [each for each in exceptions if not each["reason"]]
+    return 1 if open_ends else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What we and the peers made of one file."""
+
+    path: Path
+    ours: Outcome
+    theirs: dict[str, Outcome]
+
+
+def _surveys(files: list[Path], arguments: argparse.Namespace) -> Iterator[Survey]:
+    """All files, shared among some processes, each of which forks one for every reading."""
+    with tempfile.TemporaryDirectory() as folder:
+        shares = [(files[number :: arguments.jobs], Path(folder) / str(number)) for number in range(arguments.jobs)]
+        children = [_start(share, answers, arguments) for share, answers in shares]
+        for child in children:
+            os.waitpid(child, 0)
+        lines = [json.loads(line) for _, answers in shares for line in answers.read_text(encoding="utf-8").splitlines()]
+    if len(lines) != len(files):
+        raise RuntimeError(f"{len(files)} files were shared out, and {len(lines)} came back")
+    for line in sorted(lines, key=lambda each: str(each["path"])):
+        theirs = {peer: Outcome(**outcome) for peer, outcome in line["theirs"].items()}
+        yield Survey(Path(line["path"]), Outcome(**line["ours"]), theirs)
+
+
+def _start(files: list[Path], answers: Path, arguments: argparse.Namespace) -> int:
+    child = os.fork()
+    if child:
+        return child
+    with answers.open("w", encoding="utf-8") as out:
+        for path in files:
+            ours = _run(path, "levelpool", arguments)
+            if ours.end != "read":
+                print(f"{ours.end:9} {path.name}: {ours.sentence}", flush=True)
+            peers = () if arguments.no_peers else [peer for peer in PEERS if path.suffix.lower() in PEERS[peer]]
+            theirs = {peer: asdict(_run(path, peer, arguments)) for peer in peers}
+            out.write(json.dumps({"path": str(path), "ours": asdict(ours), "theirs": theirs}) + "\n")
+    os._exit(0)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files to read, each content once."""
+    seen: set[bytes] = set()
+    files = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            digest = hashlib.sha256(path.read_bytes()).digest()
+            if digest not in seen:
+                seen.add(digest)
+                files.append(path)
+    return files
+
+
+def _count(source: Source, ours: Outcome) -> None:
+    source.files += 1
+    if ours.end == "read":
+        source.read += 1
+    elif ours.end == "refused":
+        source.refused += 1
+    else:
+        source.killed += 1
+
+
+def _kind(ours: Outcome, name: str) -> str:
+    """Why a file was not read, in the words that come again: what stands in brackets differs from file to file."""
+    said = ours.sentence.replace(name, "").strip().partition(":")[0].partition("(")[0].strip()
+    return f"{ours.end}, {said}" if ours.end != "refused" else said
+
+
+def _compare(survey: Survey, source: Source) -> Iterator[dict[str, object]]:
+    """The peers that see more of the file than we do; and ourselves, where a limit ended our process."""
+    name, ours = survey.path.name, survey.ours
+    if ours.end in {"crashed", "timed out"}:
+        yield {"file": name, "peer": "levelpool", "theirs": 0, "ours": 0, "reason": EXCEPTIONS.get(name, "")}
+    for peer, theirs in survey.theirs.items():
+        source.compared += theirs.end == "read"
+        if theirs.end == "read" and theirs.cells > ours.cells:
+            source.behind += 1
+            yield {"file": name, "peer": peer, "theirs": theirs.cells, "ours": ours.cells, "reason": EXCEPTIONS.get(name, "")}
+
+
+def table() -> str:
+    """What results/corpus.json says, as the documentation shows it."""
+    figures = json.loads((RESULTS / "corpus.json").read_text(encoding="utf-8"))["figures"]
+    lines = [
+        "| from | files | read | refused with a sentence | ended by a limit | readings of peers | of these, with more cells |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rows = [(name.replace("+", "/"), *source.values()) for name, source in figures["sources"].items()]
+    rows.append(("all", *(sum(column) for column in zip(*(source.values() for source in figures["sources"].values()), strict=True))))
+    lines += [f"| {' | '.join(map(str, row))} |" for row in rows]
+    seen = dict.fromkeys((each["file"], each["reason"]) for each in figures["exceptions"])
+    peers = {file: ", ".join(each["peer"] for each in figures["exceptions"] if each["file"] == file) for file, _ in seen}
+    lines += ["", *(f"- `{file}` ({peers[file]}): {reason}." for file, reason in seen)]
+    return "\n".join(lines)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path())
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--megabytes", type=int, default=1024)
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--table", action="store_true")
     return parser
 
 
@@ -149,6 +278,13 @@ def _calamine(path: Path) -> Iterator[object]:
                 yield from row
 
 
+def _pandas(path: Path) -> Iterator[object]:
+    # Texts such as NA are blank to it.
+    for frame in pd.read_excel(path, sheet_name=None, header=None, dtype=object).values():
+        for column in frame:
+            yield from frame[column].dropna()
+
+
 def _openpyxl(path: Path) -> Iterator[object]:
     book = openpyxl.load_workbook(path, data_only=True)
     for sheet in book.worksheets:
@@ -172,7 +308,13 @@ def _pyxlsb(path: Path) -> Iterator[object]:
                     yield from (cell.v for cell in row)
 
 
-_READERS: dict[str, Callable[[Path], Iterator[object]]] = {"calamine": _calamine, "openpyxl": _openpyxl, "xlrd": _xlrd, "pyxlsb": _pyxlsb}
+_READERS: dict[str, Callable[[Path], Iterator[object]]] = {
+    "calamine": _calamine,
+    "pandas": _pandas,
+    "openpyxl": _openpyxl,
+    "xlrd": _xlrd,
+    "pyxlsb": _pyxlsb,
+}
 
 
 if __name__ == "__main__":

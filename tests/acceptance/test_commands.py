@@ -235,6 +235,18 @@ def test_dataset_is_widened_and_given_a_policy(var, exports):
         assert database.execute("SELECT policy FROM levelpool_datasets WHERE name = 'orders'").fetchall() == [("cell",)]
 
 
+def test_a_file_cannot_drive_the_terminal(var, tmp_path):
+    """Control characters and marks of the terminal's own language are shown, not obeyed."""
+    file = tmp_path / "evil.csv"
+    file.write_text("[bold]a[/bold],b\n\x1b]0;title\x07\x1b[31mred,1\nx\u202ey,2\n", encoding="utf-8")
+    done = run_levelpool("inspect", str(file), data_dir=var, COLUMNS="200")
+
+    assert done.returncode == 0, done.stderr
+    assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
+    assert r"\x1b[31mred" in done.stdout
+    assert "[bold]a[/bold]" in done.stdout
+
+
 @pytest.mark.parametrize("content", [b"%PDF-1.7", b"", None], ids=["PDF", "empty", "absent"])
 def test_inspect_of_what_cannot_be_read_ends_with_1_and_a_sentence(var, tmp_path, content):
     """Not readable is an answer, not an accident."""

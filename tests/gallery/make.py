@@ -1,7 +1,8 @@
 """
 Make the gallery: `python tests/gallery/make.py` writes each trap as a small file, with the cells that must come out beside it.
 
-The cells are written down here by hand, not taken from a reader. A messy file that once hurt us joins as one more entry of TRAPS.
+The cells, and for traps of understanding the tables, are written down here by hand, not taken from a reader.
+A messy file that once hurt us joins as one more entry of TRAPS.
 """
 
 import io
@@ -29,7 +30,8 @@ class Trap:
     why: str
     make: Callable[[], bytes]
     format: str
-    sheets: list[dict[str, Any]] = field(default_factory=list)
+    sheets: list[dict[str, Any]] = field(default_factory=list)  # [] where the tables say it all
+    tables: list[dict[str, Any]] = field(default_factory=list)  # what `inspect_file` makes of it; [] where the cells say it all
 
 
 def one(cells: dict[str, tuple[str, str]], name: str = "S", **more: Any) -> list[dict[str, Any]]:
@@ -40,6 +42,12 @@ def one(cells: dict[str, tuple[str, str]], name: str = "S", **more: Any) -> list
 def text(**cells: str) -> dict[str, tuple[str, str]]:
     """Cells that are text throughout."""
     return {place: (value, "s") for place, value in cells.items()}
+
+
+def table(header_row: int | None, columns: dict[str, str], rows: list[list[Any]], outside: dict[int, str], **more: Any) -> dict[str, Any]:
+    """A table as it must be found: names and types of the columns, the rows as JSON has them, and why other rows are none."""
+    aside = {str(row): reason for row, reason in outside.items()}
+    return {"header_row": header_row, "columns": columns, "rows": rows, "outside": aside, "quarantine": [], **more}
 
 
 # ---------------------------------------------------------------- writers
@@ -145,6 +153,42 @@ def xls_with_sums() -> bytes:
     target = io.BytesIO()
     book.save(target)
     return target.getvalue().replace(b"\x03\0\0\0\0\0\xff\xff", struct.pack("<d", 3.0))
+
+
+def erp_report() -> bytes:
+    """A report as an ERP system formats it for people."""
+    texts = {
+        "B1": "Sales 2026",
+        "B2": "Client:",
+        "C2": "Muster GmbH",
+        "B4": "Region",
+        "C4": "2025",
+        "E4": "2026",
+        "C5": "Qty",
+        "D5": "Net",
+        "E5": "Qty",
+    }
+    texts |= {
+        "C6": "pcs",
+        "D6": "EUR",
+        "E6": "pcs",
+        "B7": "Nord",
+        "B8": "Nord",
+        "B9": "Subtotal",
+        "B10": "Süd",
+        "B11": "Subtotal",
+        "B12": "Total",
+    }
+    texts |= {"B14": "* preliminary figures"}
+    numbers = {"C7": "10", "D7": "1.5", "E7": "5", "C8": "20", "D8": "2.25", "E8": "6", "C10": "7", "D10": "3", "E10": "1"}
+    totals = {"C9": "30", "D9": "3.75", "E9": "11", "C11": "7", "D11": "3", "E11": "1", "C12": "37", "D12": "6.75", "E12": "12"}
+    cells = {place: f't="str":<v>{said}</v>' for place, said in texts.items()} | {
+        place: f":<v>{said}</v>" for place, said in numbers.items()
+    }
+    cells |= {place: f":<f>SUBTOTAL(9,{place[0]}7:{place})</f><v>{said}</v>" for place, said in totals.items()}
+    rows = "".join(row(n, *(f"{c}:{cells[f'{c}{n}']}" for c in "BCDE" if f"{c}{n}" in cells)) for n in range(1, 15))
+    merged = "".join(f'<mergeCell ref="{area}"/>' for area in ("B1:E1", "B4:B5", "C4:D4"))
+    return xlsx(rows, after=f"<mergeCells>{merged}</mergeCells>")
 
 
 XLS_SHEETS = [
@@ -571,6 +615,162 @@ TRAPS = [
         "csv",
         one(text(A1="id", B1="code", A2="1234567890123456789012", B2="007", A3="1E5", B3="1.10"), name="long_ids"),
     ),
+    Trap(
+        "report_of_an_erp.xlsx",
+        "a title, what the report is about, a header of two rows with merged groups, units, subtotals, a total and a note; the table begins at B4",
+        erp_report,
+        "xlsx",
+        tables=[
+            table(
+                4,
+                {"region": "TEXT", "c_2025_qty": "BIGINT", "c_2025_net": "NUMERIC", "c_2026_qty": "BIGINT"},
+                [["Nord", 10, "1.5", 5], ["Nord", 20, "2.25", 6], ["Süd", 7, "3", 1]],
+                {1: "title", 2: "title", 4: "header", 5: "header", 6: "units", 9: "total", 11: "total", 12: "total", 14: "footer"},
+            )
+        ],
+    ),
+    Trap(
+        "page_breaks.csv",
+        "the title and the header come again on each page, and the total is the sum of all pages",
+        lambda: b"Stock page 1\nItem,Qty\nA1,5\nA2,6\n\nStock page 2\nItem,Qty\nA3,7\nTotal,18\n",
+        "csv",
+        tables=[
+            table(
+                1,
+                {"item": "TEXT", "qty": "BIGINT"},
+                [["A1", 5], ["A2", 6], ["A3", 7]],
+                {1: "title", 2: "header", 6: "title", 7: "repeated header", 9: "total"},
+            )
+        ],
+    ),
+    Trap(
+        "total_that_is_a_record.csv",
+        'a row that begins with "Total" and adds up to nothing is a record: a wrong guess would drop it',
+        lambda: b"Brand,Sold\nShell,5\nTotal,6\nEsso,7\n",
+        "csv",
+        tables=[table(0, {"brand": "TEXT", "sold": "BIGINT"}, [["Shell", 5], ["Total", 6], ["Esso", 7]], {1: "header"})],
+    ),
+    Trap(
+        "side_by_side.csv",
+        "two lists beside each other are two tables, and their rows are not the same records",
+        lambda: b"Budget,,,Actual\nAccount,Amount,,Account,Amount\nA1,5,,A1,4\nA2,6,,A9,8\n",
+        "csv",
+        tables=[
+            table(1, {"account": "TEXT", "amount": "BIGINT"}, [["A1", 5], ["A2", 6]], {1: "title", 2: "header"}),
+            table(1, {"account": "TEXT", "amount": "BIGINT"}, [["A1", 4], ["A9", 8]], {1: "title", 2: "header"}),
+        ],
+    ),
+    Trap(
+        "empty_column.csv",
+        "a table that has an empty column is one table",
+        lambda: b"Item,Qty,,Price,Net\nA1,5,,2,10\nA2,6,,3,18\n",
+        "csv",
+        tables=[
+            table(
+                0,
+                {"item": "TEXT", "qty": "BIGINT", "price": "BIGINT", "net": "BIGINT"},
+                [["A1", 5, 2, 10], ["A2", 6, 3, 18]],
+                {1: "header"},
+            )
+        ],
+    ),
+    Trap(
+        "tables_below_each_other.csv",
+        "a second header behind a blank row begins a second table",
+        lambda: b"Order,Net\nO-1,5\nO-2,6\n\nCustomer,City,Since\nAnn,Graz,2020-01-01\nBob,Cork,2021-02-03\n",
+        "csv",
+        tables=[
+            table(0, {"order": "TEXT", "net": "BIGINT"}, [["O-1", 5], ["O-2", 6]], {1: "header"}),
+            table(
+                4,
+                {"customer": "TEXT", "city": "TEXT", "since": "DATE"},
+                [["Ann", "Graz", "2020-01-01"], ["Bob", "Cork", "2021-02-03"]],
+                {5: "header"},
+            ),
+        ],
+    ),
+    Trap(
+        "errors_among_numbers.xlsx",
+        "an error goes to quarantine with its row, and the column stays a number",
+        lambda: xlsx(
+            row(1, 'A:t="str":<v>sku</v>', 'B:t="str":<v>margin</v>')
+            + row(2, 'A:t="str":<v>a</v>', "B::<v>0.5</v>")
+            + row(3, 'A:t="str":<v>b</v>', 'B:t="e":<v>#DIV/0!</v>')
+        ),
+        "xlsx",
+        tables=[
+            table(
+                0,
+                {"sku": "TEXT", "margin": "NUMERIC"},
+                [["a", "0.5"]],
+                {1: "header"},
+                quarantine=[{"row": 3, "column": "margin", "value": "#DIV/0!", "reason": "error value"}],
+            )
+        ],
+    ),
+    Trap(
+        "dates_that_no_row_decides.csv",
+        "03/04/2026 is the 3 April or the 4 March; other readers choose one without a word, some for each row anew",
+        lambda: b"id,open,proved\n1,03/04/2026,03/04/2026\n2,05/06/2026,27/04/2026\n",
+        "csv",
+        tables=[
+            table(
+                0,
+                {"id": "BIGINT", "open": "TEXT", "proved": "DATE"},
+                [[1, "03/04/2026", "2026-04-03"], [2, "05/06/2026", "2026-04-27"]],
+                {1: "header"},
+            )
+        ],
+    ),
+    Trap(
+        "money_of_many_lands.csv",
+        "thousands marks, decimal commas, currencies, percent signs, accounting negatives and full-width digits: each column in one notation",
+        (
+            "us;eu;ch;pct;acc;behind;wide;mixed\n$1,234.50;1.234,50 €;1'234.50;12,5 %;(5.00);5.00-;１２;1,5\n-$3.00;3,00 €;0.05;7,0 %;12.00;2.00;３;1.5\n"
+        ).encode,
+        "csv",
+        tables=[
+            table(
+                0,
+                {**dict.fromkeys(("us", "eu", "ch", "pct", "acc", "behind"), "NUMERIC"), "wide": "BIGINT", "mixed": "TEXT"},
+                [
+                    ["1234.50", "1234.50", "1234.50", "0.125", "-5.00", "-5.00", 12, "1,5"],
+                    ["-3.00", "3.00", "0.05", "0.070", "12.00", "2.00", 3, "1.5"],
+                ],
+                {1: "header"},
+            )
+        ],
+    ),
+    Trap(
+        "日报_20261102.csv",
+        "a daily report in Chinese: a title, a date and a unit above, Chinese dates, a total, and who made it",
+        lambda: (
+            "XX公司销售日报\n日期：2026年11月2日,单位：元\n订单编号,日期,数量,金额\n0012,2026年11月1日,1,12.50\n0013,2026年11月2日,2,25.00\n合计,,3,37.50\n\n制表人：张三\n"
+        ).encode("gb18030"),
+        "csv",
+        tables=[
+            table(
+                2,
+                {"订单编号": "TEXT", "日期": "DATE", "数量": "BIGINT", "金额": "NUMERIC"},
+                [["0012", "2026-11-01", 1, "12.50"], ["0013", "2026-11-02", 2, "25.00"]],
+                {1: "title", 2: "title", 3: "header", 6: "total", 8: "footer"},
+            )
+        ],
+    ),
+    Trap(
+        "wide_row_below.xlsx",
+        "readers that look at the first row for the width drop what stands further right below it",
+        lambda: xlsx(row(1, 'A:t="str":<v>a</v>') + row(2, "A::<v>1</v>", "B::<v>2</v>", "F::<v>3</v>")),
+        "xlsx",
+        one({"A1": ("a", "s"), "A2": ("1", "n"), "B2": ("2", "n"), "F2": ("3", "n")}),
+    ),
+    Trap(
+        "rows_elsewhere.xlsx",
+        "what looks like a row outside of the sheet's data is none",
+        lambda: xlsx(row(1, "A::<v>1</v>"), after=f'<extLst><ext uri="x">{row(9, "A::<v>9</v>")}</ext></extLst>'),
+        "xlsx",
+        one({"A1": ("1", "n")}),
+    ),
 ]
 
 
@@ -579,7 +779,8 @@ def main() -> None:
     folder = Path(__file__).parent
     for trap in TRAPS:
         (folder / trap.name).write_bytes(trap.make())
-        expected = {"why": trap.why, "format": trap.format, "sheets": trap.sheets}
+        expected: dict[str, Any] = {"why": trap.why, "format": trap.format}
+        expected |= {name: said for name, said in (("sheets", trap.sheets), ("tables", trap.tables)) if said}
         (folder / f"{trap.name}.json").write_text(json.dumps(expected, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 

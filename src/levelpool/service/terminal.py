@@ -25,6 +25,12 @@ _MARKS = {
 }
 
 
+def _plain(text: object) -> str:
+    """Cell text as a terminal may show it: it must neither colour nor move nor turn anything."""
+    shown = "".join(each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in str(text))
+    return escape(shown)
+
+
 class FileProgress:
     """A bar for each file that runs, and a line for each that has ended; without a terminal only the lines."""
 
@@ -47,14 +53,14 @@ class FileProgress:
     def moved(self, file_id: int, name: str, percent: float) -> None:
         """A file has come so far."""
         if file_id not in self._tasks:
-            self._tasks[file_id] = self._bars.add_task(escape(name), total=100)
+            self._tasks[file_id] = self._bars.add_task(_plain(name), total=100)
         self._bars.update(self._tasks[file_id], completed=percent)
 
     def ended(self, record: Json) -> None:
         """A file has ended; *record* says how."""
         if (task := self._tasks.pop(record["id"], None)) is not None:
             self._bars.remove_task(task)
-        self._console.print(f"{_MARKS.get(record['status'], record['status'])}  {escape(record['name'])}  {_outcome(record)}")
+        self._console.print(f"{_MARKS.get(record['status'], record['status'])}  {_plain(record['name'])}  {_outcome(record)}")
 
     def sum_up(self, counts: Mapping[str, int]) -> None:
         """One last line over all files."""
@@ -68,11 +74,11 @@ class FileProgress:
 
 def _outcome(record: Json) -> str:
     if record["error"]:
-        return f"[dim]{escape(record['error'])}[/]"
+        return f"[dim]{_plain(record['error'])}[/]"
     if record["status"] == "duplicate":
         return f"[dim]same content as file {record['duplicate_of']}[/]"
     aside = f", {record['rows_quarantined']:,} set aside" if record["rows_quarantined"] else ""
-    return f"[dim]file {record['id']}, {record['rows_loaded']:,} rows{aside}, dataset {escape(str(record['dataset']))}[/]"
+    return f"[dim]file {record['id']}, {record['rows_loaded']:,} rows{aside}, dataset {_plain(str(record['dataset']))}[/]"
 
 
 # ---------------------------------------------------------------- inspect
@@ -83,28 +89,28 @@ def show_inspection(name: str, answer: Json) -> None:
     console = Console()
     text = f", {answer['encoding']}" if answer["encoding"] else ""
     text += f", delimiter {answer['delimiter']!r}" if answer["delimiter"] else ""
-    console.print(f"[bold]{escape(name)}[/] · {answer['format']}{escape(text)}, read by {escape(answer['reader'])}")
+    console.print(f"[bold]{_plain(name)}[/] · {answer['format']}{_plain(text)}, read by {_plain(answer['reader'])}")
     for each in answer["remarks"]:
-        console.print(f"[dim]note        {escape(each)}[/]")
+        console.print(f"[dim]note        {_plain(each)}[/]")
     for sheet in answer["sheets"]:
         header = "no header row" if sheet["header_row"] is None else f"header in row {sheet['header_row'] + 1}"
         hidden = ", hidden" if sheet["hidden"] else ""
         goes = f", dataset {sheet['dataset']}" if sheet["dataset"] else ""
-        console.print(f"\n[bold]{escape(sheet['name'])}[/]{hidden} · {sheet['rows']:,} rows, {header}{escape(goes)}")
+        console.print(f"\n[bold]{_plain(sheet['name'])}[/]{hidden} · {sheet['rows']:,} rows, {header}{_plain(goes)}")
         for each in (*sheet["reasons"], *sheet["remarks"]):
-            console.print(f"[dim]because     {escape(each)}[/]")
+            console.print(f"[dim]because     {_plain(each)}[/]")
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for title in ("column", "type", "why", "samples"):
             table.add_column(title, overflow="fold")
         for column in sheet["columns"]:
             samples = ", ".join(str(each) for each in column["samples"][:3])
-            table.add_row(escape(column["name"]), column["type"], escape(column["why"]), escape(samples))
+            table.add_row(_plain(column["name"]), column["type"], _plain(column["why"]), _plain(samples))
         console.print(table)
         for each in sheet["outside"]:
-            console.print(f"[dim]outside     row {each['row']}: {escape(each['reason'])}: {escape(' | '.join(each['cells']))}[/]")
+            console.print(f"[dim]outside     row {each['row']}: {_plain(each['reason'])}: {_plain(' | '.join(each['cells']))}[/]")
         for each in sheet["quarantine"]:
             console.print(
-                f"[yellow]set aside   row {each['row']}, {escape(each['column'])}: {escape(repr(each['value']))}: {escape(each['reason'])}[/]"
+                f"[yellow]set aside   row {each['row']}, {_plain(each['column'])}: {_plain(repr(each['value']))}: {_plain(each['reason'])}[/]"
             )
         cells = sheet["cells"]
         console.print(

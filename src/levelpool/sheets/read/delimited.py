@@ -37,7 +37,7 @@ def read_delimited(source: Source) -> Workbook:
             sheet = _read_sheet(source, encoding.name, delimiter, directive=directive, quoted=source.options.quote != "")
         except _UnbalancedQuotes:
             sheet = _read_sheet(source, encoding.name, delimiter, directive=directive, quoted=False)
-    remarks = () if encoding.certain else (f"the file does not say its encoding; {encoding.name} fits its text best",)
+    remarks = encoding_remarks(encoding)
     return Workbook(format="csv", sheets=(sheet,), reader="levelpool csv", encoding=encoding.name, delimiter=delimiter, remarks=remarks)
 
 
@@ -49,6 +49,14 @@ def text_encoding(source: Source) -> Encoding:
     if encoding is None:
         raise NotASpreadsheet(f"{source.name} is not a spreadsheet: its content is neither a workbook nor readable text")
     return encoding
+
+
+def encoding_remarks(encoding: Encoding) -> tuple[str, ...]:
+    """What a person should know about the encoding."""
+    if encoding.certain:
+        return ()
+    fits = f"the file does not say its encoding; {encoding.name} fits its text best"
+    return (fits, f"some bytes are no characters of {encoding.name}: they are shown as \ufffd") if encoding.broken else (fits,)
 
 
 def _read_sheet(source: Source, encoding: str, delimiter: str, *, directive: str | None, quoted: bool) -> Sheet:

@@ -3,7 +3,8 @@ Which encoding a text file is written in: decided over the whole file, block by 
 
 A byte order mark decides; then UTF-8, which nothing else looks like by chance; then the encodings of East Asia, each of which must
 decode the whole file without a fault, and of those the one whose characters are the usual ones of its language; then the
-single-byte encodings, where `charset-normalizer` (when it is installed) weighs the letters and Windows-1252 is the last resort.
+single-byte encodings by the letters of their languages (see `letters`), where `charset-normalizer`, when it is installed, decides
+between those that fit alike. A text that is UTF-8 but for a few broken bytes is UTF-8.
 """
 
 import codecs
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+from levelpool.sheets.read.letters import encodings_by_letters
 
 BLOCK = 1 << 18
 SAMPLE = 1 << 16
@@ -32,6 +35,7 @@ class Encoding:
 
     name: str
     certain: bool
+    broken: bool = False  # some bytes are no characters of it
 
 
 def detect_encoding(path: Path, tick: Callable[[], None] = lambda: None) -> Encoding | None:
@@ -48,7 +52,17 @@ def detect_encoding(path: Path, tick: Callable[[], None] = lambda: None) -> Enco
         return None
     if _decodes(path, "utf-8", tick):
         return Encoding("utf-8", certain=True)
-    return Encoding(_likeliest(path, tick), certain=False)
+    sample = _foreign_sample(path)
+    if _is_mostly_utf8(sample):
+        return Encoding("utf-8", certain=False, broken=True)
+    return Encoding(_likeliest(path, sample, tick), certain=False)
+
+
+def _is_mostly_utf8(sample: bytes) -> bool:
+    """Whether most of the bytes beyond ASCII are whole characters of UTF-8: in other encodings that is rare."""
+    text = sample.decode("utf-8", errors="replace")
+    broken = text.count("\ufffd")
+    return sum(character > "\x7f" for character in text) - broken >= max(1, broken)
 
 
 def decode(path: Path, encoding: str) -> Iterator[str]:
@@ -122,8 +136,21 @@ def _row(character: str, encoding: str) -> int:
     return data[0] if len(data) > 1 else -1
 
 
+def _euc_jp_usual(character: str) -> bool:
+    return "\u3041" <= character <= "\u30fe" or _row(character, "euc_jp") in range(0xB0, 0xD0)
+
+
+def _is_korean(sample: bytes) -> bool:
+    """Whether all is Hangul. Its bytes are Chinese characters, too, but a Chinese text does not keep to so few of them for long."""
+    foreign = [character for character in sample.decode("cp949", errors="replace") if character > "\x7f" and character.isalpha()]
+    return len(foreign) >= _MOST_BY_CHANCE and all(map(_cp949_usual, foreign))
+
+
+_MOST_BY_CHANCE = 8
+
 _EAST_ASIA: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("gb18030", _gb18030_usual),
+    ("euc_jp", _euc_jp_usual),
     ("big5hkscs", _big5_usual),
     ("cp932", _shift_jis_usual),
     ("cp949", _cp949_usual),
@@ -133,8 +160,9 @@ _USUAL_SHARE = 0.6
 """At least this share of the foreign characters must be usual ones, or the text is hardly in that language."""
 
 
-def _likeliest(path: Path, tick: Callable[[], None]) -> str:
-    sample = _foreign_sample(path)
+def _likeliest(path: Path, sample: bytes, tick: Callable[[], None]) -> str:
+    if _is_korean(sample) and _decodes(path, "cp949", tick):
+        return "cp949"
     best, best_share = "", 0.0
     for name, is_usual in _EAST_ASIA:
         share = _usual_share(sample, name, is_usual)
@@ -168,12 +196,18 @@ def _usual_share(sample: bytes, encoding: str, is_usual: Callable[[str], bool]) 
 
 
 def _single_byte(sample: bytes) -> str:
+    found = encodings_by_letters(sample)
+    if len(found) == 1:
+        return found[0]
+    candidates = [*found] or _SINGLE_BYTE
     if find_spec("charset_normalizer") is None:
-        return "cp1252"
+        return candidates[0]
     from charset_normalizer import from_bytes  # noqa: PLC0415  (an optional library, behind its door)
 
-    candidates = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874", "koi8_r"]
     match = from_bytes(sample[:8192], cp_isolation=candidates).best()
-    if match is None or str(match) == sample[:8192].decode("cp1252", errors="ignore"):
-        return "cp1252"
+    if match is None or str(match) == sample[:8192].decode(candidates[0], errors="ignore"):
+        return candidates[0]
     return match.encoding
+
+
+_SINGLE_BYTE = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874", "koi8_r"]

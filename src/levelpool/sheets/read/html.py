@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from levelpool.sheets.errors import DamagedFile
+from levelpool.sheets.errors import DamagedFile, NotASpreadsheet
 from levelpool.sheets.read.delimited import text_encoding
 from levelpool.sheets.read.encoding import BLOCK, Encoding, decode
 from levelpool.sheets.read.limits import Meter
@@ -37,6 +37,10 @@ def read_html(source: Source) -> Workbook:
             break
     feed.close()
     tables.close()
+    if not tables.seen:
+        # An error page or a sign-in page that was saved under the name of the export.
+        said = f", which says {tables.first_text[:80]!r}" if tables.first_text else ""
+        raise NotASpreadsheet(f"{source.name} is not a spreadsheet: it is a web page without a table{said}; export it again")
     sheet = builder.finish()
     remarks = ("cells of an HTML page are text: the page does not hold the values behind them",)
     return Workbook(format="html", sheets=(sheet,), reader="levelpool html", encoding=encoding.name, remarks=remarks)
@@ -109,6 +113,8 @@ class TableCollector:
         self._silent = 0
         self._length = 0  # of the text that gathers now
         self._outside: list[str] = []
+        self.seen = 0  # tables
+        self.first_text = ""
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """A tag opens."""
@@ -136,6 +142,7 @@ class TableCollector:
         if len(self._tables) >= MAX_TABLES_DEEP:
             raise DamagedFile(f"{self._meter.name} is damaged: its tables stand within each other more than {MAX_TABLES_DEEP} deep")
         self._tables.append(_Table())
+        self.seen += 1
 
     def _start_inside(self, table: _Table, name: str, attributes: dict[str, str]) -> None:
         if name == "tr":
@@ -231,6 +238,7 @@ class TableCollector:
         self._outside.clear()
         self._length = 0
         if text:
+            self.first_text = self.first_text or text
             self._add([text])
 
 

@@ -1,6 +1,8 @@
 """The .xlsx family (.xlsx, .xlsm, .xltx, .xltm; transitional and strict): the workbook around its sheets."""
 
+import contextlib
 from dataclasses import dataclass
+from xml.parsers.expat import ExpatError
 
 from levelpool.sheets.read.markup import Element
 from levelpool.sheets.read.number_formats import number_kind
@@ -53,9 +55,11 @@ def read_xlsx(source: Source) -> Workbook:
 
 def workbook_part(package: Package) -> str:
     """The part that lists the sheets; also where a program left out the relations that lead there."""
-    for relation in package.relations(""):
-        if relation.type == "officeDocument" and relation.target:
-            return relation.target
+    # A damaged list of relations says nothing, and where the workbook lies is known all the same.
+    with contextlib.suppress(ExpatError):
+        for relation in package.relations(""):
+            if relation.type == "officeDocument" and relation.target:
+                return relation.target
     return _WORKBOOK
 
 

@@ -1,4 +1,4 @@
-"""Every trap of the gallery gives exactly the cells that stand beside it."""
+"""Every trap of the gallery gives exactly the cells, and the tables, that stand beside it."""
 
 import json
 import runpy
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from levelpool.sheets.inspect import inspect_file
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.sheets.table import Box, Sheet
 
@@ -50,7 +51,12 @@ def describe(sheet: Sheet) -> dict[str, object]:
 NOTHING = {"hidden": False, "date1904": False, "sums": [], "merges": [], "hidden_rows": [], "hidden_columns": []}
 
 
-@pytest.mark.parametrize("path", EXPECTED, ids=lambda path: path.stem)
+def having(what):
+    """The traps that say so."""
+    return [path for path in EXPECTED if what in json.loads(path.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("path", having("sheets"), ids=lambda path: path.stem)
 def test_trap_gives_its_cells(tmp_path, path):
     """No cell more, no cell less, each with its text, its kind and its place."""
     expected = json.loads(path.read_text(encoding="utf-8"))
@@ -59,6 +65,27 @@ def test_trap_gives_its_cells(tmp_path, path):
 
     assert workbook.format == expected["format"]
     assert [describe(sheet) for sheet in workbook.sheets] == [{**NOTHING, **sheet} for sheet in expected["sheets"]], expected["why"]
+
+
+@pytest.mark.parametrize("path", having("tables"), ids=lambda path: path.stem)
+def test_trap_gives_its_tables(path):
+    """The header, the columns with their types, each row, and each row and cell that is set aside."""
+    expected = json.loads(path.read_text(encoding="utf-8"))
+
+    found = inspect_file(path.with_suffix(""))
+
+    assert found.format == expected["format"]
+    shown = [
+        {
+            "header_row": entry["header_row"],
+            "columns": {column["name"]: column["type"] for column in entry["columns"]},
+            "rows": [list(row.values()) for row in first["rows"]],
+            "outside": {str(each["row"]): each["reason"] for each in entry["outside"]},
+            "quarantine": entry["quarantine"],
+        }
+        for entry, first in zip(found.to_dict()["sheets"], found.preview()["sheets"], strict=True)
+    ]
+    assert shown == expected["tables"], expected["why"]
 
 
 def test_gallery_is_what_its_script_makes():

@@ -199,3 +199,14 @@ def test_first_rows_alone_can_be_asked_for(tmp_path):
     sheet = read(tmp_path / "a.csv", tmp_path, max_rows=5).sheets[0]
 
     assert (sheet.row_count, sheet.complete) == (5, False)
+
+
+def test_a_page_without_a_table_is_refused_with_what_it_says(tmp_path):
+    """An error page that was saved under the name of the export is no data."""
+    path = tmp_path / "export.xls"
+    path.write_text(
+        "<!DOCTYPE html><html><head><title>x</title></head><body><h1>503 Service Unavailable</h1><p>Try later</p></body></html>"
+    )
+
+    with pytest.raises(NotASpreadsheet, match="a web page without a table, which says '503 Service Unavailable'"):
+        read_workbook(path, tmp_path)

@@ -1,0 +1,80 @@
+"""The encoding of a text file: found over the whole file, and right for files of every usual size."""
+
+import random
+
+import pytest
+
+from levelpool.sheets import TableOptions, inspect_file
+from levelpool.sheets.read.encoding import detect_encoding
+
+WORDS = {
+    "utf-8": "Größe, naïve, 茶壶, заказ",
+    "utf-8-sig": "Größe, naïve, 茶壶, заказ",
+    "utf-16": "Größe, naïve, 茶壶, заказ",
+    "gb18030": "订单编号, 买家会员名, 实付金额, 快递, 茶壶, 运送方式, 备注说明",
+    "big5hkscs": "訂單號, 商品名稱, 白瓷茶壺與茶杯, 這是一個測試, 臺北市",
+    "cp932": "商品名, 数量, ティーポット, 表示, 予約, 支払い, 東京都",
+    "euc_jp": "商品名, 数量, ティーポット, 表示, 予約, 支払い, 東京都, 赤い",
+    "cp949": "주문번호, 고객, 도시, 서울, 상품, 셔츠, 빨강, 결제",
+    "cp1250": "zamówienie, Łódź, Gdańsk, część, śruba, żółty, większy, źródło",
+    "cp1251": "заказ, клиент, город, Москва, товар, рубашка, оплачено, доставка",
+    "koi8_r": "заказ, клиент, город, Москва, товар, рубашка, оплачено, доставка",
+    "cp1252": "commande reçue, Orléans, été, déjà payé, à, où, naïf, élève",
+    "cp1253": "παραγγελία, πελάτης, πόλη, Αθήνα, Θεσσαλονίκη, προϊόν, κόκκινο",
+    "cp1254": "Sipariş numarası, müşteri adı, şehir, açıklaması, gömlek, İstanbul, Çağrı, Işık",
+    "cp1255": "מספר, הזמנה, שם לקוח, כתובת, תל אביב, ירושלים, מוצר, חולצה",
+    "cp1256": "رقم, الطلب, اسم العميل, المدينة, القاهرة, منتج, مدفوع, شحن",
+    "cp1257": "užsakymas, Šiauliai, prekė, žalia, didelė, apmokėta, grąžinimas, įmonė",
+}
+
+
+@pytest.mark.parametrize("rows", [6, 40, 400])
+@pytest.mark.parametrize("encoding", WORDS)
+def test_encoding_is_found(tmp_path, encoding, rows):
+    """Lists of words as exports hold them, from a handful of rows on."""
+    dice = random.Random(rows)
+    words = WORDS[encoding].split(", ")
+    lines = [f"{number};{dice.choice(words)} {dice.choice(words)};{dice.choice(words)}" for number in range(rows)]
+    path = tmp_path / "a.csv"
+    path.write_bytes("\n".join(["id;a;b", ";".join(words[:3]), *lines]).encode(encoding))
+
+    assert detect_encoding(path).name == encoding
+
+
+@pytest.mark.parametrize(
+    "words", ["Müller, Straße, Köln, Größe", "año, señor, número, Córdoba", "não, São Paulo, ação", "Malmö, Åse, blå, kött"]
+)
+def test_western_europe_is_one_encoding(tmp_path, words):
+    """German, Spanish, Portuguese and Swedish."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(("id;name\n" + "".join(f"{number};{word}\n" for number, word in enumerate(words.split(", ")))).encode("cp1252"))
+
+    assert detect_encoding(path).name == "cp1252"
+
+
+def test_what_stands_far_below_counts(tmp_path):
+    """The first megabyte is plain, and then comes a name."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"id,name\n" + b"1,plain\n" * 200_000 + "2,中文名称测试\n".encode("gb18030"))
+
+    assert detect_encoding(path).name == "gb18030"
+
+
+def test_utf8_with_a_broken_byte_stays_utf8(tmp_path):
+    """One line of another encoding must not turn the others into nonsense; the report says that bytes are broken."""
+    path = tmp_path / "a.csv"
+    path.write_bytes("id,name\n1,Müller\n2,Schäfer\n".encode() + b"3,Stra\xdfe\n")
+
+    found = inspect_file(path)
+
+    assert found.encoding == "utf-8"
+    assert [row[1] for row in found.sheets[0].tables[0].first_rows] == ["Müller", "Schäfer", "Stra\ufffde"]
+    assert "some bytes are no characters of utf-8" in found.remarks[1]
+
+
+def test_encoding_is_corrected(tmp_path):
+    """A person knows better, and a wrong word is told."""
+    path = tmp_path / "a.csv"
+    path.write_bytes("id,name\n1,Ł\n".encode("cp1250"))
+
+    assert inspect_file(path, options=TableOptions(encoding="cp1250")).sheets[0].tables[0].first_rows[0][1] == "Ł"

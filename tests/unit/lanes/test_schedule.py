@@ -91,7 +91,12 @@ class World:
             return
         assert not self.schedule.waiting, "a call waits while a worker is idle"
         for name, limit in self.bulkheads.items():
-            sent = {call for calls in self.inbox.values() for call in calls if self.groups[call] == name}
+            sent = {
+                call
+                for worker, calls in self.inbox.items()
+                for call in calls
+                if self.groups[call] == name and (worker, call) not in self.moved
+            }
             assert len(sent) <= limit, "a bulkhead leaks"
             held = [call for call, group in self.groups.items() if group == name and call not in self.ends and call not in sent]
             assert not held or len(sent) >= limit, "a call waits though its bulkhead has room"

@@ -20,7 +20,7 @@ def run(wanted: list[str]) -> int:
     for name in wanted or names():
         module = importlib.import_module(f"benchmarks.{name}")
         if hasattr(module, "main"):
-            print(f"== {name}: {(module.__doc__ or '').splitlines()[0]}", flush=True)
+            print(f"== {name}: {(module.__doc__ or '').strip().splitlines()[0]}", flush=True)
             module.main()
     return 0
 

@@ -1,4 +1,4 @@
-# levelpool: run, test, check, bench, docs, assets. Each sets up what it needs; nothing but Python 3.11, git and make has to be there.
+# levelpool: run, test, check, bench, torture, docs, assets. Each sets up what it needs; nothing but Python 3.11, git and make has to be there.
 
 PYTHON ?= python3
 VENV := .venv
@@ -26,6 +26,9 @@ bench: $(STAMP)  ## the benchmarks, ours and the peers' interleaved; ratios are 
 
 fuzz: $(STAMP)  ## spoilt files for ten minutes, elsewhere each time; SECONDS=3600 SEED=7 say how long and where
 	FUZZ_SECONDS=$(or $(SECONDS),300) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest -q -s --no-cov -o timeout=0 tests/unit/sheets/read/test_fuzz.py
+
+torture: $(STAMP)  ## the process lane under everything at once, for SECONDS (300)
+	LANE_TORTURE_SECONDS=$(or $(SECONDS),300) $(BIN)/python -m pytest -q -s tests/integration/test_lane_torture.py $(ARGS)
 
 docs: $(STAMP)  ## the documentation site, in site/
 	$(BIN)/mkdocs build --strict --quiet

@@ -1,5 +1,10 @@
-"""Rows into tables: our SQLite and PostgreSQL targets against the bare drivers, 100,000 x 20 mixed values, no file read."""
+"""
+Rows into tables: our SQLite and PostgreSQL targets against the bare drivers, 100,000 x 20 mixed values, no file read.
 
+And how long an import of a workbook of that size keeps the write lock of SQLite: with its rows converted before, and under the lock.
+"""
+
+import asyncio
 import random
 import sqlite3
 import sys
@@ -15,10 +20,15 @@ import psycopg
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from benchmarks.measure import interleave, keep, print_series
+from benchmarks.workbooks import mixed_workbook
 from levelpool.database import open_connection
+from levelpool.sheets import ingest
+from levelpool.sheets.ingestion import DataIngestionService
 from levelpool.sheets.load.kinds import target_of
+from levelpool.sheets.load.sqlite import SqliteTarget
 from levelpool.sheets.load.target import SheetRows
 from levelpool.sheets.table import ColumnType, StoredColumn, Value
+from levelpool.testing import inline_manager
 from servers import PostgresServer
 
 ROWS, BATCH, ROUNDS = 100_000, 2_000, 5
@@ -98,6 +108,32 @@ def bare_postgresql(url: str, rows: list[Row]) -> float:
         return time.perf_counter() - begin
 
 
+def lock_held(path: Path, *, before: bool) -> float:
+    """Seconds of pass 2 on SQLite, which is one transaction that keeps others from writing; *before*: the rows are converted before it."""
+    seconds: list[float] = []
+    load, alone = ingest._load, SqliteTarget.writes_alone  # noqa: SLF001  # pass 2 itself
+
+    def timed(*args: object, **kwargs: object) -> object:
+        begin = time.perf_counter()
+        outcome = load(*args, **kwargs)
+        seconds.append(time.perf_counter() - begin)
+        return outcome
+
+    ingest._load, SqliteTarget.writes_alone = timed, before  # noqa: SLF001
+    try:
+        asyncio.run(_import(path))
+    finally:
+        ingest._load, SqliteTarget.writes_alone = load, alone  # noqa: SLF001
+    return seconds[0]
+
+
+async def _import(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/import.sqlite"
+        async with DataIngestionService(url, inline_manager(), data_dir=Path(folder) / "data") as service:
+            await service.ingest_file(path)
+
+
 def main() -> None:
     """Print seconds and ratios, and keep them."""
     chance = random.Random(20)
@@ -113,5 +149,14 @@ def main() -> None:
         series = interleave(candidates, rounds=ROUNDS)
     print_series(f"{ROWS:,} x {len(KINDS)} into SQLite", series[:2], unit="s", baseline="bare sqlite3")
     print_series(f"{ROWS:,} x {len(KINDS)} into PostgreSQL", series[2:], unit="s", baseline="bare psycopg COPY")
-    kept = keep("load", {each.name: each.readings for each in series}, packages=["psycopg", "SQLAlchemy"])
+    workbook = mixed_workbook(ROWS)
+    locks = interleave(
+        {
+            "rows converted before": lambda: lock_held(workbook, before=True),
+            "rows converted under the lock": lambda: lock_held(workbook, before=False),
+        },
+        rounds=ROUNDS,
+    )
+    print_series(f"SQLite's write lock, an import of {ROWS:,} x 20", locks, unit="s", baseline="rows converted before")
+    kept = keep("load", {each.name: each.readings for each in (*series, *locks)}, packages=["psycopg", "SQLAlchemy"])
     print(f"  kept in {kept.relative_to(Path.cwd()) if kept.is_relative_to(Path.cwd()) else kept}")

@@ -1,6 +1,10 @@
-"""The workbooks that benchmarks read: made once, kept in `.cache/bench`, the same on every machine."""
+"""The workbooks and text files that benchmarks read: made once, kept in `.cache/bench`, the same on every machine."""
 
+import csv
 import random
+import tempfile
+import zipfile
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -10,17 +14,57 @@ COLUMNS = 20
 
 def mixed_workbook(rows: int) -> Path:
     """A workbook of *rows* x 20: ids with leading zeros, 18-digit order numbers, text, integers, money, dates, booleans, some blanks."""
-    import xlsxwriter
-
     path = CACHE / f"orders_mixed_{rows}.xlsx"
     if path.exists():
         return path
     CACHE.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
-    book = xlsxwriter.Workbook(str(unfinished))
+    if rows > _MOST_IN_MEMORY:
+        _write_large(unfinished, rows)
+    else:
+        _write(unfinished, rows)
+    unfinished.replace(path)
+    return path
+
+
+_MOST_IN_MEMORY = 200_000
+"""XlsxWriter keeps all cells in memory: beyond it we write what it would write ourselves, row by row."""
+
+
+def mixed_text(rows: int, *, quoted: bool = False) -> Path:
+    """The same rows as a CSV file; *quoted*: every text stands between quotation marks."""
+    path = CACHE / f"orders_mixed_{rows}{'_quoted' if quoted else ''}.csv"
+    if path.exists():
+        return path
+    CACHE.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    chance = random.Random(20)
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL)
+        writer.writerow(_headers())
+        for row in range(1, rows + 1):
+            writer.writerow(map(_in_text, _values(row, chance)))
+    unfinished.replace(path)
+    return path
+
+
+def _in_text(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, date) else value
+
+
+def _headers() -> list[str]:
+    return [f"Column {number}" for number in range(1, COLUMNS + 1)]
+
+
+def _write(path: Path, rows: int) -> None:
+    import xlsxwriter
+
+    book = xlsxwriter.Workbook(str(path))
     sheet = book.add_worksheet("Orders")
     day, moment = book.add_format({"num_format": "yyyy-mm-dd"}), book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
-    sheet.write_row(0, 0, [f"Column {number}" for number in range(1, COLUMNS + 1)])
+    sheet.write_row(0, 0, _headers())
     chance = random.Random(20)
     for row in range(1, rows + 1):
         for column, value in enumerate(_values(row, chance)):
@@ -33,8 +77,53 @@ def mixed_workbook(rows: int) -> Path:
             elif value is not None:
                 sheet.write(row, column, value)
     book.close()
-    unfinished.replace(path)
-    return path
+
+
+def _write_large(path: Path, rows: int) -> None:
+    """What XlsxWriter writes, with another sheet and other shared texts in a small workbook of its own."""
+    texts: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model.xlsx"
+        _write(model, 1)
+        with zipfile.ZipFile(model) as small, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as large:
+            for part in small.namelist():
+                if part not in {_SHEET, _TEXTS}:
+                    large.writestr(part, small.read(part))
+            before, _, after = small.read(_SHEET).decode().partition("<sheetData>")
+            with large.open(_SHEET, "w", force_zip64=True) as sheet:
+                sheet.write(f"{before}<sheetData>".encode())
+                for row in _sheet_rows(rows, texts):
+                    sheet.write(row.encode())
+                sheet.write(f"</sheetData>{after.partition('</sheetData>')[2]}".encode())
+            with large.open(_TEXTS, "w", force_zip64=True) as shared:
+                shared.write(b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">')
+                for text in texts:
+                    shared.write(f"<si><t>{text}</t></si>".encode())
+                shared.write(b"</sst>")
+
+
+_SHEET, _TEXTS = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml"
+_LETTERS = "ABCDEFGHIJKLMNOPQRST"
+
+
+def _sheet_rows(rows: int, texts: dict[str, int]) -> Iterator[str]:
+    chance = random.Random(20)
+    for row in range(rows + 1):
+        values = _values(row, chance) if row else _headers()
+        cells = [_cell(f"{letter}{row + 1}", value, texts) for letter, value in zip(_LETTERS, values, strict=True) if value is not None]
+        yield f'<row r="{row + 1}" spans="1:{COLUMNS}">{"".join(cells)}</row>'
+
+
+def _cell(place: str, value: object, texts: dict[str, int]) -> str:
+    if isinstance(value, str):
+        return f'<c r="{place}" t="s"><v>{texts.setdefault(value, len(texts))}</v></c>'
+    if isinstance(value, bool):
+        return f'<c r="{place}" t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, datetime):
+        return f'<c r="{place}" s="2"><v>{(value - datetime(1899, 12, 30)) / timedelta(days=1):.16G}</v></c>'
+    if isinstance(value, date):
+        return f'<c r="{place}" s="1"><v>{(value - date(1899, 12, 30)).days}</v></c>'
+    return f'<c r="{place}"><v>{value:.16G}</v></c>'
 
 
 def _values(row: int, chance: random.Random) -> list[object]:

@@ -12,7 +12,14 @@ from levelpool.sheets.ledger import files
 from levelpool.sheets.load.postgresql import PostgresqlTarget
 from levelpool.sheets.load.sqlite import SqliteTarget
 
-POINTS = ("in pass 1", "before the tables are made ready", "in the middle of pass 2", "just before the commit", "just after the commit")
+POINTS = (
+    "in pass 1",
+    "before the tables are made ready",
+    "while the rows are converted",
+    "in the middle of pass 2",
+    "just before the commit",
+    "just after the commit",
+)
 
 
 def ingest_and_die(job: ingest.Job, *, at: str) -> files.Outcome:
@@ -43,7 +50,8 @@ def _ingest_and(do: Callable[[], None], job: ingest.Job, at: str) -> files.Outco
         "in pass 1": [(ingest, "plan_tables", True)],
         "before the tables are made ready": [(ingest, "_make_ready", True)],
         "before pass 2": [(ingest, "_load", True)],
-        "in the middle of pass 2": [(SqliteTarget, "insert", False), (PostgresqlTarget, "insert", False)],
+        "while the rows are converted": [(SqliteTarget, "encode", False), (PostgresqlTarget, "encode", False)],
+        "in the middle of pass 2": [(SqliteTarget, "write", False), (PostgresqlTarget, "write", False)],
         "just before the commit": [(files, "finish", False)],
         "just after the commit": [],
     }

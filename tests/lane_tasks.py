@@ -142,6 +142,12 @@ def return_dicts(count):
     return [{"id": i, "name": f"user-{i}"} for i in range(count)]
 
 
+def return_arrow(rows):
+    import pyarrow as pa
+
+    return pa.table({"id": range(rows), "half": [row / 2 for row in range(rows)]})
+
+
 def length(thing):
     return len(thing)
 
@@ -289,3 +295,10 @@ class ExitsWhenPickled:
 
 def return_thing(name):
     return globals()[name]()
+
+
+def slow_count(steps):
+    """Yield late."""
+    for step in range(steps):
+        time.sleep(60)
+        yield step

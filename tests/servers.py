@@ -76,6 +76,11 @@ class PostgresServer:
         with self._as_owner() as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
+    def limit_role(self, connections: int) -> None:
+        """The ordinary role may have no more than so many connections."""
+        with self._as_owner() as connection:
+            connection.execute(f"ALTER ROLE levelpool CONNECTION LIMIT {connections}")
+
     def log(self) -> str:
         """What the server has said so far."""
         return (self.folder / "log").read_text(encoding="utf-8")

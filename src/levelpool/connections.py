@@ -7,6 +7,7 @@ part, however many engines were made. A pool counts from its first connection un
 
 import asyncio
 import logging
+import os
 import re
 import threading
 import time
@@ -34,6 +35,7 @@ LOOK_AGAIN = 0.02
 """Seconds after which a call that found no room for a new connection looks again: neither a server nor another pool tells anybody."""
 
 _OURS = "levelpool"
+_NO_LIMIT = 10_000
 _SERVER_IS_FULL = re.compile(r"too many (clients|connections)|remaining connection slots", re.IGNORECASE)
 
 
@@ -135,7 +137,7 @@ class Budget:
         with self._lock:
             if self._limit is not None and sum(self._taken.values()) >= self._limit:
                 return False
-            self._taken[pool] += 1
+            self._taken[pool] = self._taken.get(pool, 0) + 1  # another thread may just have disposed it
             return True
 
     def _join(self, pool: "WatchedPool") -> None:
@@ -157,7 +159,7 @@ class Budget:
         """*pool* was disposed: the others may have its part."""
         with self._lock:
             self._taken.pop(pool, None)
-        self._divide()
+        self._divide_if_possible()
 
     def admit(self, pool: "WatchedPool", server: ServerConnections, sizes: Sizes) -> None:
         """
@@ -165,12 +167,21 @@ class Budget:
 
         Raises `DatabaseError` with the sum when not even one connection for each is left.
         """
+        before = self._server, self._sizes
         self._server, self._sizes = server, sizes
-        self._divide(newest=pool)
+        try:
+            self._divide(newest=pool)
+        except DatabaseError:
+            self._server, self._sizes = before
+            self.leave(pool)
+            raise
 
     def follow(self, cpu_workers: int) -> None:
         """There are now so many loading workers on the host, each with a connection of its own."""
         self._cpu_workers = cpu_workers
+        self._divide_if_possible()
+
+    def _divide_if_possible(self) -> None:
         try:
             self._divide()
         except DatabaseError as error:
@@ -198,7 +209,8 @@ _budgets_lock = threading.Lock()
 
 def budget_of(url: sa.URL) -> Budget:
     """The budget of this process for the server at *url*, whatever the database and the role."""
-    server = (url.host or url.query.get("host", ""), url.port or url.query.get("port", ""))
+    # A forked child has connections of its own: the process is part of the key.
+    server = (os.getpid(), url.host or url.query.get("host", ""), url.port or url.query.get("port", ""))
     with _budgets_lock:
         return _budgets.setdefault(server, Budget())
 
@@ -243,7 +255,8 @@ class WatchedPool(QueuePool):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.wished = (self._pool.maxsize, self._max_overflow)
+        # SQLAlchemy says "no limit" with -1; a server has one all the same.
+        self.wished = (self._pool.maxsize, self._max_overflow if self._max_overflow >= 0 else _NO_LIMIT)
         self.budget: Budget | None = None
         self.sizes: Sizes | None = None
         self._is_admitted = False
@@ -293,8 +306,13 @@ class WatchedPool(QueuePool):
         return (
             f"no connection of pool {self.account.name!r} became free within {self._longest:g} s{why}: {len(holders)} are in use"
             f" (held longest by {longest or 'nobody'}), {self.account.waiting - 1} more calls wait."
-            " Hold connections for a shorter time, or raise DB_POOL_SIZE or DB_MAX_OVERFLOW"
+            f" Hold connections for a shorter time, or {self._how_to_get_more()}"
         )
+
+    def _how_to_get_more(self) -> str:
+        if sum(self.limits) < self.wish:
+            return f"raise max_connections on the server: it has room for {sum(self.limits)} of the {self.wish} that this pool would like"
+        return "raise DB_POOL_SIZE or DB_MAX_OVERFLOW"
 
     # -- the budget
 
@@ -312,6 +330,11 @@ class WatchedPool(QueuePool):
         """Open connections only within *budget*, which is for one web worker of *sizes*; the first one reads what the server allows."""
         self.budget, self.sizes = budget, sizes
 
+    @property
+    def _has_too_many(self) -> bool:
+        """Whether more are open, or being opened, than are allowed now."""
+        return 0 <= self._max_overflow < self._overflow
+
     def allow(self, most: int) -> bool:
         """Keep and open at most so many connections from now on; returns whether that is something new."""
         size = min(self.wished[0], most)
@@ -327,7 +350,7 @@ class WatchedPool(QueuePool):
     def _create_connection(self) -> ConnectionPoolEntry:
         if self.budget is None:
             return super()._create_connection()
-        if self._overflow > self._max_overflow or not self.budget.take(self):
+        if self._has_too_many or not self.budget.take(self):
             raise _NoRoom("the other pools of this process hold all that the server leaves us")
         try:
             return self._open() if self._is_admitted else self._open_first()
@@ -375,7 +398,7 @@ class WatchedPool(QueuePool):
     # -- giving back
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        if self._overflow > self._max_overflow or self._pool.qsize() >= self._pool.maxsize:
+        if self._has_too_many or self._pool.qsize() >= self._pool.maxsize:
             self._drop(record)
             return
         try:
@@ -393,7 +416,7 @@ class WatchedPool(QueuePool):
 
     def _drop_surplus(self) -> None:
         """Close idle connections that are too many now; those in use are closed when they come back."""
-        while self._overflow > self._max_overflow:
+        while self._has_too_many:
             try:
                 record = self._pool.get(block=False)
             except Empty:
@@ -430,7 +453,7 @@ class WatchedAsyncPool(WatchedPool, AsyncAdaptedQueuePool):
 
     def _drop_surplus(self) -> None:
         # Whoever cuts this pool may be in another thread; connections are closed where they are used.
-        if self._loop is not None and not self._loop.is_closed() and self._overflow > self._max_overflow:
+        if self._loop is not None and not self._loop.is_closed() and self._has_too_many:
             self._loop.call_soon_threadsafe(self._begin_to_drop)
 
     def _begin_to_drop(self) -> None:

@@ -5,7 +5,8 @@ SQLite: a write-ahead log, `synchronous=FULL`, foreign keys, a busy timeout, and
 first statement writes begins with BEGIN IMMEDIATE; one that begins by reading sees one moment and never waits for a writer.
 One that reads first and writes later must say so with `execution_options(levelpool_write=True)`, or it may be refused
 as "database is locked" when somebody else wrote in between.
-PostgreSQL: psycopg 3, a connect timeout, a statement timeout, an application name, and a ping before each use.
+PostgreSQL: psycopg 3, a connect timeout, a statement timeout, an application name, a ping before each use, and a server that
+ends the statements of a process that was killed.
 """
 
 import re
@@ -56,6 +57,8 @@ STATEMENT_TIMEOUT = 30.0
 """Seconds for one statement of a pooled connection on PostgreSQL; a job of its own connection has no such limit."""
 POOL_TIMEOUT = 10.0
 """Seconds to wait for a connection of the pool."""
+CLIENT_CHECK = 1.0
+"""Seconds after which a PostgreSQL server (14 or newer) notices, while it computes, that the process it computes for is gone."""
 BUSY_TIMEOUT = 30.0
 """Seconds that SQLite waits for another writer."""
 
@@ -253,6 +256,8 @@ def _prepare(engine: sa.Engine, name: str) -> None:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "before_cursor_execute", _begin_sqlite)
+    if engine.dialect.name == "postgresql" and engine.dialect.driver.startswith("psycopg"):
+        sa.event.listen(engine, "connect", _prepare_psycopg)
     _raise_clear_errors(engine)
 
 
@@ -299,6 +304,18 @@ def _switch_to_wal(cursor: Any) -> None:
             time.sleep(0.005)
         else:
             return
+
+
+def _prepare_psycopg(connection: Any, _entry: object) -> None:
+    # A server that computes does not look whether its client still lives: the statement of a killed process would go on, and hold
+    # its connection. Older servers than 14 cannot look.
+    driver = getattr(connection, "driver_connection", connection)
+    if driver.info.server_version < 140_000:
+        return
+    cursor = connection.cursor()
+    cursor.execute(f"SET client_connection_check_interval = {int(CLIENT_CHECK * 1000)}")
+    cursor.close()
+    connection.commit()
 
 
 def _begin_sqlite(

@@ -59,7 +59,7 @@ class WorkerDied(LevelpoolError):
     """
     The worker process died under exactly this call; no other call notices.
 
-    `cause` is one of "deadline", "cancelled", "memory", "signal", "exit".
+    `cause` is one of "deadline", "cancelled", "memory", "descriptors" (this process had none left to take the result), "signal", "exit".
     `exit_code` and `signal` are what the operating system reported (None where it does not apply),
     `task` is the name of the call, `rss` the worker's last known resident memory in bytes (0: unknown).
     """

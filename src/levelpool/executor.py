@@ -9,6 +9,7 @@ import atexit
 import concurrent.futures
 import contextvars
 import dataclasses
+import os
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -142,7 +143,7 @@ class ExecutorManager(_Calls):
         At most *cpu_queue_limit* (*io_queue_limit*) calls wait beside those that run. A worker whose resident memory goes over *worker_memory_limit*
         bytes is killed with its call; by default there is no limit. It ends after *worker_idle_timeout* seconds without work, and is replaced after
         *worker_max_tasks* calls. A result over *max_result_bytes* is refused.
-        A call that has killed *max_kills* workers in a row with the same arguments is refused with `TaskRefused` for a minute; by default never.
+        A call that has killed *max_kills* workers in a row with the same arguments (of up to 64 KiB) is refused with `TaskRefused` for a minute; by default never.
         *cpu_bulkheads* and *io_bulkheads* name groups of calls with limits of their own, see `with_options`. *carry* names context variables whose values travel pickled.
         *preload* names modules that are imported once and shared by all workers; they must not start threads. *worker_environment* is what
         workers find in `os.environ`; by default a copy of ours without what looks like a secret. *gate* is shared with managers of other processes:
@@ -257,6 +258,9 @@ class ExecutorManager(_Calls):
         return self._lanes.is_closing
 
 
+_facades: "weakref.WeakSet[LaneExecutor]" = weakref.WeakSet()
+
+
 class LaneExecutor(concurrent.futures.Executor):
     """A lane that behaves as the executors of `concurrent.futures` do, but never blocks in `submit`: it raises `LaneFull`."""
 
@@ -267,6 +271,12 @@ class LaneExecutor(concurrent.futures.Executor):
         self._lock = threading.Lock()
         self._pending: set[concurrent.futures.Future[Any]] = set()
         self._is_shut = False
+        _facades.add(self)
+
+    def forget(self) -> None:
+        """Start anew in a forked child: the calls are the parent's."""
+        self._lock = threading.Lock()
+        self._pending = set()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "concurrent.futures.Future[T]":
         """Queue the call and return its future."""
@@ -360,6 +370,17 @@ atexit.register(_at_exit)
 
 
 _guard = threading.Lock()
+
+
+def _forget_in_child() -> None:
+    """A forked child has one thread, and it may have been forked while another one held a lock."""
+    global _guard  # noqa: PLW0603 - as above
+    _guard = threading.Lock()
+    for facade in list(_facades):
+        facade.forget()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
 _manager: ExecutorManager | None = None
 
 

@@ -12,6 +12,7 @@ import fcntl
 import json
 import logging
 import os
+import selectors
 import socket
 import stat
 import struct
@@ -74,7 +75,8 @@ class LockFile:
     _open: dict[tuple[int, int, int], "LockFile"] = {}  # noqa: RUF012 - shared by all on purpose, see above
     _registry = threading.Lock()
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
         self._descriptor = descriptor
         self._held: dict[int, int] = {}
         self._lock = threading.Lock()
@@ -88,12 +90,12 @@ class LockFile:
             # A forked child starts with no locks: the process is part of the key.
             key = (os.getpid(), found.st_dev, found.st_ino)
             if key not in cls._open:
-                cls._open[key] = cls(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+                cls._open[key] = cls(path, os.open(path, os.O_RDWR | os.O_CLOEXEC))
             return cls._open[key]
 
     def try_lock(self, byte: int, *, shared: bool = False) -> bool:
         """
-        Take the lock unless somebody has it.
+        Take the lock unless somebody has it. Raises `SettingsError` where the file system knows no locks.
 
         *shared*: within this process several may have it; it is given back when the last of them unlocks it.
         """
@@ -105,6 +107,10 @@ class LockFile:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
             except (BlockingIOError, PermissionError):
                 return False
+            except OSError as error:
+                raise SettingsError(
+                    f"{self._path} cannot be locked ({error.strerror}): set LEVELPOOL_RUNTIME_DIR to a folder on a disk of this host"
+                ) from None
             self._held[byte] = 1
             return True
 
@@ -273,6 +279,10 @@ class Neighbours:
     async def __aexit__(self, *_exception: object) -> None:
         await self._stack.aclose()
 
+    def add_answer(self, question: str, answer: Callable[[], object]) -> None:
+        """Let neighbours ask *question* too; *answer* is called in a thread and must be quick."""
+        self._answers[question] = answer
+
     # -- the leader
 
     @property
@@ -298,15 +308,23 @@ class Neighbours:
 
     def ask(self, question: str) -> dict[int, object]:
         """
-        What everybody answers to *question*, by seat, ourselves included. Blocks up to `ANSWER_TIMEOUT` for each.
+        What everybody answers to *question*, by seat, ourselves included. Blocks up to `ANSWER_TIMEOUT` for all together.
 
-        Who does not answer is left out: it is just starting, ending, or dead.
+        Who does not answer in time is left out: it is just starting, ending, stuck, or dead.
         """
-        answers = {}
-        for seat in self.seats():
-            with contextlib.suppress(OSError, ValueError):
-                answers[seat] = _ask(self._folder, seat, question)
-        return answers
+        deadline = time.monotonic() + ANSWER_TIMEOUT
+        asked: dict[int, socket.socket] = {}
+        answers: dict[int, object] = {}
+        with contextlib.ExitStack() as stack:
+            # Everybody is asked before anybody's answer is waited for: one that is stuck keeps nobody else from being heard.
+            for seat in self.seats():
+                with contextlib.suppress(OSError):
+                    asked[seat] = stack.enter_context(_ask(self._folder, seat, question))
+            # The quick ones come first: a stuck one would use up the time of those behind it.
+            for seat in _in_order_of_arrival(asked, deadline):
+                with contextlib.suppress(OSError, ValueError):
+                    answers[seat] = _read_answer(asked[seat], deadline)
+        return dict(sorted(answers.items()))
 
     def _take_seat(self) -> None:
         self._seat = next((seat for seat in range(MOST_SEATS) if self._locks.try_lock(_FIRST_SEAT + seat)), None)
@@ -380,16 +398,37 @@ def _answer(question: str, answers: Answers) -> bytes:
         return json.dumps({"error": str(error)}).encode()
 
 
-def _ask(folder: Path, seat: int, question: str) -> object:
-    """Raises `OSError` when nobody answers, `ValueError` when the answer is none."""
+@contextmanager
+def _ask(folder: Path, seat: int, question: str) -> Iterator[socket.socket]:
+    """A connection on which *question* was asked. Raises `OSError` when nobody is there."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(ANSWER_TIMEOUT)
         with _short_path(folder) as short:
             connection.connect(f"{short}/{_socket_name(seat)}")
         connection.sendall(f"{question}\n".encode())
-        parts = []
-        while part := connection.recv(1 << 16):
-            parts.append(part)
+        yield connection
+
+
+def _in_order_of_arrival(asked: Mapping[int, socket.socket], deadline: float) -> Iterator[int]:
+    """Each seat as soon as something of its answer is there, until *deadline*."""
+    with selectors.DefaultSelector() as waiting:
+        for seat, connection in asked.items():
+            waiting.register(connection, selectors.EVENT_READ, seat)
+        while waiting.get_map() and (left := deadline - time.monotonic()) > 0:
+            for key, _events in waiting.select(left):
+                waiting.unregister(key.fileobj)
+                yield key.data
+
+
+def _read_answer(connection: socket.socket, deadline: float) -> object:
+    """Raises `OSError` when the answer does not come in time, `ValueError` when it is none."""
+    parts = []
+    while True:
+        connection.settimeout(max(0.001, deadline - time.monotonic()))
+        part = connection.recv(1 << 16)
+        if not part:
+            break
+        parts.append(part)
     said = json.loads(b"".join(parts))
     if "answer" not in said:
         raise ValueError(said.get("error"))

@@ -22,7 +22,7 @@ from levelpool.monitoring.monitor import ResourceMonitor
 from levelpool.monitoring.resources import ResourceReader
 from levelpool.monitoring.snapshot import Snapshot
 from levelpool.monitoring.stacks import describe_everything
-from levelpool.neighbours import ANSWER_TIMEOUT, Answers, Neighbours
+from levelpool.neighbours import ANSWER_TIMEOUT, Neighbours
 from levelpool.pools import HasPool, PoolStats, pool_stats
 from levelpool.settings import Settings
 from levelpool.sizing import Sizes, size
@@ -84,6 +84,11 @@ class Runtime:
             open_channels(self.settings.alert_urls, self.manager.with_options(priority=_URGENT, name="alert").run_io_intensive),
             may_tell=lambda: self.leads,
         )
+        self._answers: dict[str, Callable[[], object]] = {
+            "snapshot": self._own_snapshot,
+            "metrics": self._own_samples,
+            "stacks": self._own_stacks,
+        }
         self.neighbours = self._find_neighbours()
         """The other web workers of this host; None when there are none."""
         self.stopping = asyncio.Event()
@@ -127,9 +132,9 @@ class Runtime:
             await self.neighbours.lead()
 
     async def ask_neighbours(self, question: str) -> dict[int, Any]:
-        """What each web worker of the host answers, by its seat, ourselves included: `snapshot`, `metrics` or `stacks`."""
+        """What each web worker of the host answers, by its seat, ourselves included: to `snapshot`, `metrics`, `stacks`, or what was added."""
         if self.neighbours is None:
-            return {0: await self.manager.run_io_intensive(self._answers()[question])}
+            return {0: await self.manager.run_io_intensive(self._answers[question])}
         return await self.manager.run_io_intensive(self.neighbours.ask, question)
 
     async def metrics(self) -> dict[int, Samples]:
@@ -146,13 +151,16 @@ class Runtime:
         except (TimeoutError, LaneFull):
             return {self.neighbours.seat: own}
 
+    def add_answer(self, question: str, answer: Callable[[], object]) -> None:
+        """Let web workers of this host ask *question* with `ask_neighbours`; *answer* is called in a thread, must be quick, and becomes JSON."""
+        self._answers[question] = answer
+        if self.neighbours is not None:
+            self.neighbours.add_answer(question, answer)
+
     def _find_neighbours(self) -> Neighbours | None:
         if self.settings.web_concurrency == 1 and self.settings.runtime_dir is None:
             return None
-        return Neighbours(self.settings.runtime_dir or self.settings.data_dir / "run", self._answers())
-
-    def _answers(self) -> Answers:
-        return {"snapshot": self._own_snapshot, "metrics": self._own_samples, "stacks": self._own_stacks}
+        return Neighbours(self.settings.runtime_dir or self.settings.data_dir / "run", self._answers)
 
     def _own_stacks(self) -> dict[str, object]:
         return {"pid": os.getpid(), **(describe_everything(self._loop) if self._loop is not None else {})}
@@ -239,7 +247,7 @@ class Runtime:
     def _follow_throttling(self, snapshot: Snapshot) -> None:
         cpu, lane = snapshot.resources.cpu, snapshot.lanes["cpu"]
         # The kernel adds up all processors; each busy worker and the event loop stand still on one of their own, if there are so many.
-        stood_still = 100 * cpu.stood_still / min(lane["busy"] + 1, os.cpu_count() or 1)
+        stood_still = min(100.0, 100 * cpu.stood_still / min(lane["busy"] + 1, os.cpu_count() or 1))
         allowed = self.sizes.cpu_workers
         before = self._throttle.allow(allowed)
         self._throttle = next_throttle(self._throttle, stood_still=stood_still, busy=lane["busy"], allowed=allowed, now=time.monotonic())

@@ -28,6 +28,21 @@ def service(tmp_path_factory):
     assert "Traceback" not in running.log.read_text()
 
 
+@pytest.fixture
+def start():
+    """`start_service` for this test; what a test that fails has left running is stopped."""
+    started = []
+
+    def begin(*arguments, **settings):
+        started.append(start_service(*arguments, **settings))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        if running.process.poll() is None:
+            running.stop()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser():
     """A real Chromium with a fresh profile."""

@@ -12,6 +12,7 @@ import pytest
 import xlsxwriter
 from msoffcrypto.format.ooxml import OOXMLFile
 
+from control_groups import half_a_core
 from machine import AS_ANYBODY
 from running import ADMIN_TOKEN, run_levelpool, start_service
 
@@ -290,3 +291,15 @@ def test_status_asks_the_running_service(var):
     assert (shown.returncode, "loop lag" in shown.stdout) == (0, True)
     assert (wrong.returncode, "401" in sentence(wrong)) == (2, True)
     assert (gone.returncode, "no service answers" in sentence(gone)) == (2, True)
+
+
+@pytest.mark.cgroup
+def test_capacity_tells_of_a_real_group(tmp_path):
+    """The command in a process of the group: the quota, the file, and what follows from it."""
+    with half_a_core() as group:
+        enter = ("sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh")
+        answer = json.loads(run_levelpool("capacity", "--json", data_dir=tmp_path, prefix=enter).stdout)
+
+    assert (answer["cpus"], answer["cpu_source"]) == (0.5, str(group.parent / "cpu.cfs_quota_us"))
+    assert (answer["cpu_workers"], answer["io_workers"]) == (1, 2)
+    assert answer["cpu_limits"][0] == {"value": 0.5, "source": answer["cpu_source"]}

@@ -7,16 +7,16 @@ import time
 import pytest
 
 from levelpool.database import POOL_TIMEOUT
-from running import run_levelpool, start_service
+from running import run_levelpool
 
 pytestmark = pytest.mark.postgres
 
 ORDERS = b"Order No,Placed,Amount\n000184,2026-11-01,12.50\n000185,2026-11-02,7.25\n"
 
 
-def test_two_web_workers_on_postgresql_load_the_inbox_once(postgres_url, tmp_path):
+def test_two_web_workers_on_postgresql_load_the_inbox_once(postgres_url, tmp_path, start):
     """Each file once, its rows with their types, the pools within what the server allows, and no traceback in the log."""
-    service = start_service(tmp_path / "var", "--workers", "2", LEVELPOOL_DATABASE_URL=postgres_url, LEVELPOOL_ENV="production")
+    service = start(tmp_path / "var", "--workers", "2", LEVELPOOL_DATABASE_URL=postgres_url, LEVELPOOL_ENV="production")
     (service.inbox / "orders_2026-11-01.csv").write_bytes(ORDERS)
     client = service.client()
     deadline = time.monotonic() + 40
@@ -48,14 +48,14 @@ def ask_again_and_again(service, path, until, answers):
 
 
 @pytest.mark.timeout(150)
-def test_four_web_workers_under_load_never_ask_a_small_server_for_too_much(start_postgres, tmp_path):
+def test_four_web_workers_under_load_never_ask_a_small_server_for_too_much(start_postgres, tmp_path, start):
     """
     PostgreSQL with 20 connections, an ordinary role, four web workers, files that are loaded, and a crowd that asks.
 
     Never more connections than the server allows less its reserved slots and 3; every request is answered, in time; every file is loaded.
     """
     server = start_postgres(max_connections="20")
-    service = start_service(
+    service = start(
         tmp_path / "var",
         "--workers",
         "4",

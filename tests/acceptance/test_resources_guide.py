@@ -14,7 +14,6 @@ import pytest
 from levelpool.capacity.detect import Capacity
 from levelpool.cli import main
 from levelpool.settings import Settings
-from running import start_service
 
 GUIDE = (Path(__file__).parents[2] / "docs/howto/resources.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", GUIDE, re.MULTILINE | re.DOTALL))
@@ -79,12 +78,12 @@ def container_of(section):
 @pytest.mark.postgres
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("section", SERVED)
-def test_service_of_the_example_starts_with_what_it_promises(section, tmp_path, postgres_url):
+def test_service_of_the_example_starts_with_what_it_promises(section, tmp_path, postgres_url, start):
     """Executors, pools, monitor and alert channels are as the example says."""
     settings = container_of(section) | environment_of(section) | {"LEVELPOOL_HOST": "127.0.0.1"}
     if "LEVELPOOL_DATABASE_URL" in settings:
         settings["LEVELPOOL_DATABASE_URL"] = postgres_url
-    service = start_service(tmp_path / "var", **settings)
+    service = start(tmp_path / "var", **settings)
     client = service.client()
     lanes = client.get("/api/system/executor-stats").raise_for_status().json()["lanes"]
     (pool,) = client.get("/api/system/db-pool-stats").raise_for_status().json()["pools"]

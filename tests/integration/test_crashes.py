@@ -87,6 +87,26 @@ async def test_worker_that_lost_its_claim_changes_nothing(service, database_url,
     assert await sql(service, "SELECT count(*) FROM levelpool_sheets") == [(1,)]
 
 
+async def test_rows_are_converted_again_when_their_table_changed_meanwhile(service, tmp_path, monkeypatch):
+    """Days that were converted for a column of days, which another file has made one of instants, come as instants."""
+    pause = tmp_path / "pause"
+    pause.mkdir()
+    for name, text in {"a": "2026-11-01", "b": "2026-11-02", "c": "2026-11-03 08:30:00"}.items():
+        (tmp_path / f"{name}.csv").write_text(f"n,seen\n1,{text}\n2,{text}\n", encoding="utf-8")
+    await service.ingest_file(tmp_path / "a.csv", dataset="visits")
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_pause, at="before pass 2", folder=pause))
+        paused = asyncio.create_task(service.ingest_file(tmp_path / "b.csv", dataset="visits"))
+        await appears(pause / "there")
+    assert (await service.ingest_file(tmp_path / "c.csv", dataset="visits"))["status"] == "loaded"
+
+    (pause / "go").touch()
+
+    assert (await paused)["status"] == "loaded"
+    days = {str(day).replace(" ", "T") for (day,) in await sql(service, "SELECT seen FROM visits")}
+    assert days == {"2026-11-01T00:00:00", "2026-11-02T00:00:00", "2026-11-03T08:30:00"}
+
+
 async def test_files_of_a_service_that_is_killed_are_taken_up_by_the_next(database_url, tmp_path, manager, ended):
     """After kill -9 nothing of the files that ran is there, and the next service loads each of them once."""
     data, pauses = tmp_path / "data", tmp_path / "pauses"

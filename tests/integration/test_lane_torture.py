@@ -1,6 +1,7 @@
 """Everything at once: deaths, cancels, timeouts, big payloads, bad pickles and resizes, from tasks and threads; every call is accounted for."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import gc
 import os
@@ -8,17 +9,20 @@ import random
 import signal
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lane_tasks
-from levelpool import ExecutorManager, LaneFull, ResultNotPicklable, WorkerDied
+from levelpool import ExecutorManager, LaneFull, ResultNotPicklable, TaskNotPicklable, WorkerDied
+from processes import children, descriptors, is_gone, parent, until
 
 SECONDS = float(os.environ.get("LANE_TORTURE_SECONDS", "4"))
-"""Longer by hand: LANE_TORTURE_SECONDS=60."""
+"""Longer by hand: `make torture`."""
 
-EXPECTED = (WorkerDied, lane_tasks.CustomError, ResultNotPicklable, TimeoutError, LaneFull)
+EXPECTED = (WorkerDied, lane_tasks.CustomError, ResultNotPicklable, TaskNotPicklable, TimeoutError, LaneFull)
 
 
 class Torture:
@@ -28,101 +32,162 @@ class Torture:
         self.random = random.Random(seed)
         self.manager = ExecutorManager(cpu_workers=3, io_workers=1, cpu_queue_limit=50, worker_memory_limit=400 << 20, worker_max_tasks=200)
         self.end = time.monotonic() + SECONDS
+        self.lock = threading.Lock()
         self.calls = 0
+        self.outcomes = Counter()
         self.wrong = []
 
     @property
     def goes_on(self):
         return time.monotonic() < self.end
 
-    async def small(self):
-        assert await self.manager.run_cpu_intensive(lane_tasks.add, 7) == 7
+    def count(self):
+        with self.lock:
+            self.calls += 1
 
-    async def large(self):
+    async def call(self, func, *args, **options):
+        self.count()
+        return await self.manager.with_options(**options).run_cpu_intensive(func, *args)
+
+    # -- what clients do
+
+    async def small(self):
+        assert await self.call(lane_tasks.add, 7) == 7
+
+    async def dicts(self):
         count = self.random.choice([10, 20_000])
-        assert len(await self.manager.run_cpu_intensive(lane_tasks.return_dicts, count)) == count
-        assert await self.manager.run_cpu_intensive(lane_tasks.length, b"x" * 3_000_000) == 3_000_000
+        rows = await self.call(lane_tasks.return_dicts, count)
+        assert len(rows) == count
+        assert await self.call(lane_tasks.length, rows) == count
+
+    async def buffers(self):
+        assert await self.call(lane_tasks.length, bytearray(3_000_000)) == 3_000_000
+        array = await self.call(np.full, 500_000, 7.0)
+        array[0] = 0.0
+        assert array.sum() == 7.0 * 499_999
 
     async def bad(self):
         task, *arguments = self.random.choice(
-            [(lane_tasks.leave, 1), (lane_tasks.kill_self, signal.SIGKILL), (lane_tasks.raise_custom,), (lane_tasks.return_lambda,)]
+            [
+                (lane_tasks.leave, 1),
+                (lane_tasks.kill_self, signal.SIGKILL),
+                (lane_tasks.raise_custom,),
+                (lane_tasks.return_lambda,),
+                (lane_tasks.return_thing, "ExitsWhenUnpickled"),
+                (lane_tasks.length, lane_tasks.ExitsWhenPickled()),
+                (lane_tasks.add, lambda: 1),
+            ]
         )
-        await self.manager.run_cpu_intensive(task, *arguments)
+        await self.call(task, *arguments)
 
     async def late(self):
-        await self.manager.with_options(timeout=self.random.random() * 0.05).run_cpu_intensive(lane_tasks.sleep, 0.03)
+        await self.call(lane_tasks.sleep, 0.03, timeout=self.random.random() * 0.05)
 
     async def cancelled(self):
-        await asyncio.wait_for(self.manager.run_cpu_intensive(lane_tasks.sleep, 0.05), self.random.random() * 0.08)
+        task, argument = self.random.choice(
+            [(lane_tasks.sleep, 0.05), (lane_tasks.return_dicts, 20_000), (lane_tasks.length, bytes(3_000_000))]
+        )
+        await asyncio.wait_for(self.call(task, argument), self.random.random() * 0.08)
 
     async def impatient(self):
-        await self.manager.with_options(admission_timeout=0).run_cpu_intensive(lane_tasks.noop)
+        await self.call(lane_tasks.noop, admission_timeout=self.random.choice([0, 0.005]))
 
     async def streamed(self):
         last = self.random.randrange(15)
+        self.count()
         async for step in self.manager.stream_cpu_intensive(lane_tasks.count, 12):
             if step == last:
                 break
 
     async def client(self):
-        deeds = [self.small, self.small, self.small, self.large, self.bad, self.late, self.cancelled, self.impatient, self.streamed]
+        deeds = [
+            self.small,
+            self.small,
+            self.small,
+            self.dicts,
+            self.buffers,
+            self.bad,
+            self.late,
+            self.cancelled,
+            self.impatient,
+            self.streamed,
+        ]
         while self.goes_on:
-            self.calls += 1
+            deed = self.random.choice(deeds)
             try:
-                await self.random.choice(deeds)()
-            except EXPECTED:
-                continue
+                await deed()
+            except EXPECTED as error:
+                self.outcomes[type(error).__name__] += 1
             except BaseException as error:  # noqa: BLE001 - nothing else may come out
-                self.wrong.append(repr(error))
+                self.wrong.append(f"{deed.__name__}: {error!r}")
+            else:
+                self.outcomes["well"] += 1
+
+    # -- what happens beside them, each in a thread
 
     def kill(self):
+        mine = random.Random(self.random.random())
         while self.goes_on:
-            time.sleep(random.random() * 0.2)
-            for pid in self.manager.worker_pids()[:1]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            time.sleep(mine.random() * 0.2)
+            pids = self.manager.worker_pids()
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError, IndexError):
+                pid = mine.choice(pids)
+                # Now and then the process that workers come from.
+                os.kill(parent(pid) if mine.random() < 0.05 and parent(pid) not in {1, os.getpid()} else pid, signal.SIGKILL)
 
     def resize(self):
+        mine = random.Random(self.random.random())
         while self.goes_on:
-            time.sleep(random.random() * 0.3)
-            self.manager.resize(cpu_workers=random.randrange(1, 5))
+            time.sleep(mine.random() * 0.3)
+            self.manager.resize(cpu_workers=mine.randrange(1, 5))
 
     def call_from_a_thread(self):
         while self.goes_on:
             time.sleep(0.005)
+            self.count()
             try:
-                assert self.manager.cpu_executor.submit(lane_tasks.add, 5).result(30) == 5
-            except (WorkerDied, LaneFull):
+                future = self.manager.cpu_executor.submit(lane_tasks.add, 5)
+                if random.random() < 0.1:
+                    future.cancel()
+                assert future.result(30) == 5
+            except (WorkerDied, LaneFull, concurrent.futures.CancelledError):
                 continue
             except BaseException as error:  # noqa: BLE001 - as above
-                self.wrong.append(repr(error))
+                self.wrong.append(f"from a thread: {error!r}")
 
 
-def descriptors():
-    return len(list(Path("/proc/self/fd").iterdir()))
+def mapped():
+    """Memory files and shared memory that this process has mapped."""
+    return [line for line in Path("/proc/self/maps").read_text().splitlines() if "/memfd:" in line or "/dev/shm/" in line]
 
 
+@pytest.mark.timeout(SECONDS + 56)
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_every_call_is_accounted_for(seed):
-    """Each call ends once, in a way that it may end; the books agree; nothing is left open."""
+    """Each call ends once, in a way that it may end; the books agree; no descriptor, memory file, shared memory, zombie or process is left."""
     gc.collect()
-    before = descriptors()
+    before, family = descriptors(), set(children(os.getpid()))
     torture = Torture(seed)
-    deeds = [torture.kill, torture.resize, *([torture.call_from_a_thread] * 2 if seed % 2 else [])]
+    deeds = [torture.kill, torture.resize, torture.resize, *([torture.call_from_a_thread] * 2 if seed % 2 else [])]
     threads = [threading.Thread(target=deed) for deed in deeds]
     for thread in threads:
         thread.start()
     clients = [asyncio.create_task(torture.client()) for _ in range(60)]
 
     _, hanging = await asyncio.wait(clients, timeout=SECONDS + 25)
-    for thread in threads:
-        await asyncio.get_running_loop().run_in_executor(None, thread.join)
-    stats = torture.manager.stats().cpu
+    await until(lambda: not any(thread.is_alive() for thread in threads), 30)
+    await until(lambda: not torture.manager.stats().cpu.busy, 5)
+    stats, pids = torture.manager.stats().cpu, torture.manager.worker_pids()
     await torture.manager.aclose(10)
     gc.collect()
+    print(f"\n{torture.calls} calls, {dict(torture.outcomes)}, {stats}")
 
     assert not hanging
     assert not torture.wrong
+    assert stats.submitted == torture.calls
     assert stats.submitted == stats.succeeded + stats.failed + stats.cancelled + stats.timed_out + stats.died + stats.refused
     assert (stats.queued, stats.outside) == (0, 0)
-    assert descriptors() <= before + 2
+    assert all(is_gone(pid) for pid in pids)
+    await until(lambda: set(children(os.getpid())) <= family)
+    assert [target for number, target in descriptors().items() if number not in before] == []
+    assert mapped() == []

@@ -7,6 +7,8 @@ import logging
 import re
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 import sqlalchemy as sa
@@ -126,7 +128,9 @@ def test_pool_is_cut_to_what_the_server_allows(start_postgres, caplog):
     caplog.set_level(logging.INFO, "levelpool.database")
     engine = create_engine(url, pool_size=20, max_overflow=5, web_concurrency=2, pool_timeout=0.2)
     with contextlib.ExitStack() as stack:
-        with pytest.raises(PoolExhausted, match="held longest by thread MainThread"):
+        with pytest.raises(
+            PoolExhausted, match=r"held longest by thread MainThread .* it has room for \d of the 25 that this pool would like"
+        ):
             take_all(engine, stack)
         stats = pool_stats(engine)
     engine.dispose()
@@ -142,6 +146,52 @@ def test_server_with_no_room_is_refused_with_the_sum(start_postgres):
 
     with pytest.raises(DatabaseError, match=r"does not allow enough connections: max_connections 8 .* for 6 web workers: 0 each"):
         create_engine(url, web_concurrency=6).connect()
+
+
+def test_limit_of_the_role_counts_like_that_of_the_server(start_postgres, caplog):
+    """A hosted database often allows a hundred connections and ten for each role."""
+    server = start_postgres(max_connections="50")
+    url = server.create_database()
+    server.limit_role(9)
+    caplog.set_level(logging.INFO, "levelpool.database")
+    engine = create_engine(url, pool_size=20, max_overflow=5, web_concurrency=2, pool_timeout=0.2)
+    with contextlib.ExitStack() as stack:
+        with pytest.raises(PoolExhausted):
+            take_all(engine, stack)
+        stats = pool_stats(engine)
+        found = read_server_connections(stack.enter_context(psql(url)))
+    engine.dispose()
+
+    assert stats.checked_out == stats.size + stats.max_overflow <= 2
+    assert "connection limit of the role 9 - other programs 0 - reserve 3 - loading workers" in caplog.text
+    assert (found.max_connections, found.role_limit, found.role_others) == (50, 9, 1)
+
+
+@contextlib.contextmanager
+def psql(url):
+    """A connection of another program."""
+    with open_connection(sa.make_url(url).update_query_dict({"application_name": "psql"})) as connection:
+        yield connection
+
+
+def test_server_that_others_have_filled_is_asked_again(start_postgres):
+    """Somebody takes all that was free: who asks is told so in time; when one goes, the next one who asks gets its connection."""
+    url = start_postgres(max_connections="12").create_database()
+    engine = create_engine(url, pool_size=5, max_overflow=0, web_concurrency=1, pool_timeout=1.0)
+    with engine.connect(), contextlib.ExitStack() as crowd:
+        others = [crowd.enter_context(contextlib.ExitStack()) for _ in range(12 - 3 - 1)]
+        for other in others:
+            other.enter_context(psql(url))
+        with pytest.raises(PoolExhausted, match=r"within 1 s \(the server is full: .*(too many clients|connection slots)"):
+            engine.connect()
+        leaving = threading.Timer(0.2, others[0].close)
+        leaving.start()
+        with engine.connect() as connection:
+            got = connection.execute(sa.text("SELECT 1")).scalar()
+        leaving.join()
+    engine.dispose()
+
+    assert got == 1
 
 
 def test_pool_that_fits_is_left_alone(postgres_url):
@@ -200,6 +250,55 @@ def test_connection_that_the_server_dropped_is_replaced(postgres_url):
     engine.dispose()
 
     assert after != before
+
+
+LONG_STATEMENT = """
+import asyncio, sys
+import sqlalchemy as sa
+from levelpool.database import create_async_engine, create_engine, open_connection
+
+url, kind = sys.argv[1:]
+statement = sa.text("SELECT count(*) FROM generate_series(1, 3000000000)")
+
+async def awaited():
+    async with create_async_engine(url).connect() as connection:
+        print("ready", flush=True)
+        await connection.execute(statement)
+
+if kind == "async":
+    asyncio.run(awaited())
+else:
+    with open_connection(url) if kind == "job" else create_engine(url).connect() as connection:
+        print("ready", flush=True)
+        connection.execute(statement)
+"""
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "job"])
+def test_killed_process_gives_its_connection_back_while_its_statement_runs(postgres, postgres_url, kind):
+    """The server computes on for nobody; it notices within a second or two, and the connection is free again."""
+    with subprocess.Popen([sys.executable, "-c", LONG_STATEMENT, postgres_url, kind], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        running = wait_for_connections(postgres_url, 1)
+        process.kill()
+    killed = time.monotonic()
+    left = wait_for_connections(postgres_url, 0)
+
+    assert (running, left) == (1, 0)
+    assert time.monotonic() - killed < 10
+
+
+def wait_for_connections(url, count):
+    """How many others run a statement in this database, once there are *count* of them, or after ten seconds."""
+    statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()"
+    deadline = time.monotonic() + 10
+    with open_connection(url) as connection:
+        while True:
+            with connection.begin():
+                found = connection.execute(sa.text(statement)).scalar()
+            if found == count or time.monotonic() > deadline:
+                return found
+            time.sleep(0.05)
 
 
 def test_missing_database_is_said_without_the_password(postgres_url):

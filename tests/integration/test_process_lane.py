@@ -159,6 +159,28 @@ async def test_received_array_is_writable(manager):
     assert array.sum() == 5
 
 
+async def test_arrow_table_travels_both_ways(manager):
+    """Its columns are buffers, which travel beside the pickle; what arrives is equal to what was made."""
+    table = await manager.run_cpu_intensive(lane_tasks.return_arrow, 100_000)
+
+    assert table["half"][-1].as_py() == 49_999.5
+    assert table.equals(lane_tasks.return_arrow(100_000))
+    assert await manager.run_cpu_intensive(lane_tasks.length, table) == 100_000
+
+
+async def test_garbage_collector_of_this_process_is_left_alone(manager):
+    """However many objects arrive, nobody turns the collector off, tunes or freezes it behind the program's back."""
+    before = gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()
+    call = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.return_dicts, 100_000))
+    during = set()
+    while not call.done():
+        during.add((gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()))
+        await asyncio.sleep(0.001)
+
+    assert len(await call) == 100_000
+    assert during | {(gc.isenabled(), gc.get_threshold(), gc.get_freeze_count())} == {before}
+
+
 async def test_result_over_the_limit_is_refused():
     """A result over max_result_bytes stays where it is."""
     async with ExecutorManager(cpu_workers=1, io_workers=1, max_result_bytes=1 << 20) as manager:

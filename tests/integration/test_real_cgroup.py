@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from levelpool.capacity.cgroup import find_hierarchies
+from control_groups import group, half_a_core, v1_top
 
 pytestmark = pytest.mark.cgroup
 
@@ -35,31 +35,6 @@ for line in sys.stdin:
 """
 
 
-def v1_top(controller):
-    """Where this machine has a writable v1 hierarchy of *controller*, at its top; skips the test where it has none."""
-    for hierarchy in find_hierarchies():
-        if (
-            hierarchy.version == 1
-            and controller in hierarchy.controllers
-            and os.access(hierarchy.groups[-1], os.W_OK)
-            and os.geteuid() == 0
-        ):
-            return hierarchy.groups[-1]
-    pytest.skip(f"no writable cgroup v1 hierarchy of {controller} here")
-
-
-@contextlib.contextmanager
-def group(top: Path, *names: str):
-    """Nested groups below *top*, removed at the end; yields the innermost."""
-    folder = top
-    with contextlib.ExitStack() as stack:
-        for name in names:
-            folder /= name
-            folder.mkdir()
-            stack.callback(folder.rmdir)
-        yield folder
-
-
 @contextlib.contextmanager
 def reader(*groups: Path):
     """A process in *groups*; yields a function that lets it be busy for some seconds and then returns what it reads."""
@@ -78,11 +53,8 @@ def reader(*groups: Path):
 
 @pytest.fixture
 def cpu():
-    """A parent group with a quota, and a child group without one."""
-    name = f"levelpool-test-{uuid.uuid4().hex[:8]}"
-    with group(v1_top("cpu"), name, "child") as child:
-        (child.parent / "cpu.cfs_period_us").write_text("100000")
-        (child.parent / "cpu.cfs_quota_us").write_text("50000")
+    """A parent group with a quota of half a core, and a child group without one."""
+    with half_a_core() as child:
         yield child
 
 
@@ -138,3 +110,77 @@ def test_process_that_is_moved_follows_its_new_group(cpu):
 
     assert inside["cpus"] == 0.5
     assert outside["cpus"] == os.cpu_count() or outside["cpu_source"] != inside["cpu_source"]
+
+
+RUN = """
+import asyncio, logging, sys, time
+import levelpool.runtime
+from levelpool.runtime import Runtime
+from levelpool.settings import Settings
+
+levelpool.runtime.CAPACITY_INTERVAL = 0.2
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+
+async def main():
+    workers = int(sys.argv[1]) or None
+    async with Runtime(Settings(cpu_executor_workers=workers, loop_lag_threshold=30.0, shutdown_timeout=1.0, monitor_enabled=False)) as runtime:
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        busy = [asyncio.create_task(runtime.manager.run_cpu_intensive(sum, range(10**12))) for _ in range(workers or 0)]
+        await asyncio.to_thread(sys.stdin.readline)
+        stats = runtime.manager.stats()
+        print("workers", stats.cpu.max_workers, "threads", stats.io.max_workers, flush=True)
+        for each in busy:
+            each.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
+
+asyncio.run(main())
+"""
+
+
+@contextlib.contextmanager
+def runtime_in(folder: Path, workers: int):
+    """A process with a runtime of *workers* worker processes (0: as follows) in a group, which says what happens."""
+    with subprocess.Popen([sys.executable, "-c", RUN, str(workers)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        (folder / "cgroup.procs").write_text(str(process.pid))
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.stdin.close()
+        process.wait(20)
+
+
+def tell(process):
+    """Let the process go on to its next step."""
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def test_changed_quota_resizes_the_running_lanes_and_is_logged_once(cpu):
+    """From half a core to one and a half on the parent group: seven threads instead of two, and one line that names the file."""
+    with runtime_in(cpu, 0) as process:
+        tell(process)
+        (cpu.parent / "cpu.cfs_quota_us").write_text("150000")
+        first = process.stdout.readline()
+        tell(process)
+        second = process.stdout.readline()
+
+    assert first.startswith(f"the container now allows 1.5 CPUs ({cpu.parent / 'cpu.cfs_quota_us'}; before: 0.5)")
+    assert second == "workers 1 threads 7\n"
+
+
+def test_throttled_container_runs_fewer_worker_processes(cpu):
+    """Two busy workers on a fifth of a core: the kernel throttles them, and one of them has to go."""
+    (cpu.parent / "cpu.cfs_quota_us").write_text("-1")
+    with runtime_in(cpu, 2) as process:
+        (cpu.parent / "cpu.cfs_quota_us").write_text("20000")
+        lines = [process.stdout.readline()]
+        tell(process)
+        while "gives way" not in lines[-1]:
+            lines.append(process.stdout.readline())
+        (cpu.parent / "cpu.cfs_quota_us").write_text("-1")
+        tell(process)
+        while not lines[-1].startswith("workers"):
+            lines.append(process.stdout.readline())
+
+    assert any("the CPU lane gives way, 1 of 2 worker processes" in line for line in lines)
+    assert lines[-1].startswith("workers 1 ")

@@ -250,6 +250,42 @@ def test_shares_too_small_for_all_pools_are_refused_with_the_sum(make_pool):
     assert first.limits == (1, 0)
 
 
+def test_disposing_never_fails(server, make_pool):
+    """Also when what is left is not enough for the others: they stay as they are."""
+    budget = Budget()
+    first, second = make_pool(budget, 2), make_pool(budget, 2, "second")
+    give(*take(first, 1), *take(second, 1))
+    budget.follow(40)
+    second.dispose()
+    give(*take(first, 1))
+
+    assert first.limits == (1, 0)
+
+
+def test_engine_that_is_refused_spoils_nothing(server, make_pool):
+    """A second engine wants to share with a hundred web workers: it is refused, and the first one goes on as before."""
+    budget = Budget()
+    first, second = make_pool(budget, 6), make_pool(budget, 6, "second")
+    give(*take(first, 6))
+    second.sizes = size(Capacity(2.0, "a test", 1 << 30, "a test"), web_concurrency=100)
+    with pytest.raises(DatabaseError, match="for 100 web workers: 0 each"):
+        second.connect()
+    give(*take(first, 6))
+
+    assert first.limits == (5, 1)
+    assert server.open == 5
+
+
+def test_pool_without_a_limit_keeps_its_connections(server):
+    """`max_overflow=-1` opens as many as are asked for, and keeps as many as its size."""
+    pool = WatchedPool(server.connect, pool_size=2, max_overflow=-1, timeout=1)
+    pool.account = PoolAccount("no limit")
+    give(*take(pool, 7))
+
+    assert (server.most, server.open) == (7, 2)
+    pool.dispose()
+
+
 def test_crowd_of_threads_never_opens_more_than_the_share(server, make_pool):
     """Three pools, twelve threads, seven connections: everybody gets some, and there are never eight."""
     budget = Budget()

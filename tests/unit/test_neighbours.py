@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import time
 import pytest
 
 from levelpool.errors import SettingsError
-from levelpool.neighbours import CpuShare, LockFile, Neighbours, open_folder
+from levelpool.neighbours import ANSWER_TIMEOUT, CpuShare, LockFile, Neighbours, open_folder
 
 NEIGHBOUR = """
 import asyncio, os, sys
@@ -104,6 +105,43 @@ async def test_everybody_answers(folder, start):
         assert both == {0: other.pid, 1: os.getpid()}
         assert us.ask("who") == {1: os.getpid()}
         assert us.ask("unknown") == {}
+
+
+async def test_stuck_neighbours_keep_nobody_from_being_heard(folder, start):
+    """Two processes that are stopped cost the time of one question together, and the others' answers come all the same."""
+    stuck = [start()[0], start()[0]]
+    quick, _ = start()
+    for process in stuck:
+        process.send_signal(signal.SIGSTOP)
+    async with Neighbours(folder, {"who": os.getpid}) as us:
+        began = time.monotonic()
+        answers = us.ask("who")
+        took = time.monotonic() - began
+
+    assert answers == {2: quick.pid, 3: os.getpid()}
+    assert took < 2 * ANSWER_TIMEOUT
+
+
+async def test_answer_can_be_added_while_others_ask(folder, start):
+    """A part that opens later has something to say too."""
+    async with Neighbours(folder) as us:
+        before = us.ask("progress")
+        us.add_answer("progress", lambda: {7: 41.0})
+
+        assert (before, us.ask("progress")) == ({}, {0: {"7": 41.0}})
+
+
+def test_folder_without_locks_is_refused_with_a_sentence(folder, monkeypatch):
+    """Some network file systems know none; which variable helps is said."""
+
+    def refuse(*_arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    locks = LockFile.at(open_folder(folder) / "locks")
+    monkeypatch.setattr("fcntl.lockf", refuse)
+
+    with pytest.raises(SettingsError, match=r"locks cannot be locked \(No locks available\): set LEVELPOOL_RUNTIME_DIR"):
+        locks.try_lock(5)
 
 
 async def test_answer_comes_while_the_loop_stands_still(folder, start):

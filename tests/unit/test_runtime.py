@@ -4,9 +4,13 @@ import asyncio
 import os
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+import sqlalchemy as sa
 
+from levelpool.connections import budget_of
+from levelpool.database import create_engine
 from levelpool.errors import SettingsError
 from levelpool.runtime import Runtime
 from levelpool.settings import Settings
@@ -52,24 +56,63 @@ async def test_enabled_monitor_raises_an_alert():
     assert runtime.alerter.burning()[0].rule == "memory"
 
 
-async def test_changed_quota_resizes_the_lanes_once(tmp_path, caplog):
-    """When the container is allowed more while it runs, the lanes grow, and one line says so."""
+@pytest.fixture
+def set_quota(tmp_path):
+    """A function that sets the quota of a fake container below `tmp_path`, in microseconds of each tenth of a second."""
     group = tmp_path / "sys/fs/cgroup/app"
     group.mkdir(parents=True)
     proc = tmp_path / "proc/self"
     proc.mkdir(parents=True)
     (proc / "mountinfo").write_text("31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
     (proc / "cgroup").write_text("0::/app\n")
-    (group / "cpu.max").write_text("50000 100000\n")
+
+    def write(quota):
+        (group / "cpu.max").write_text(f"{quota} 100000\n")
+
+    write(50000)
+    return write
+
+
+async def test_changed_quota_resizes_the_lanes_once(tmp_path, set_quota, caplog):
+    """When the container is allowed more while it runs, the lanes grow, and one line says so."""
     async with Runtime(Settings(shutdown_timeout=2.0), root=tmp_path) as runtime:
         await runtime.monitor.fresh()
-        (group / "cpu.max").write_text("60000 100000\n")
+        set_quota(60000)
         await runtime.monitor.fresh(max_age=0)
         runtime._follow_capacity(runtime.monitor.latest())
         after = (await runtime.monitor.fresh(max_age=0)).lanes["io"]["max_workers"]
 
     assert after == 3
     assert caplog.text.count("the container now allows 0.6 CPUs (/sys/fs/cgroup/app/cpu.max; before: 0.5)") == 1
+
+
+async def test_of_several_web_workers_only_the_leader_says_that_the_quota_changed(tmp_path, set_quota, caplog):
+    """All of them resize their lanes, and the log tells of it once."""
+    async with Runtime(Settings(shutdown_timeout=2.0), root=tmp_path) as runtime:
+        runtime.neighbours = SimpleNamespace(leads=False)
+        set_quota(60000)
+        await runtime.monitor.fresh(max_age=0)
+        runtime._follow_capacity(runtime.monitor.latest())
+
+    assert runtime.sizes.io_workers == 3
+    assert not [record for record in caplog.records if record.levelname == "WARNING" and "now allows" in record.message]
+
+
+async def test_pools_make_room_when_the_container_is_allowed_more_workers(tmp_path, set_quota):
+    """Each worker process may open a connection of its own: the budgets of this process hear of it."""
+    engine = create_engine("sqlite://")
+    budget = budget_of(sa.make_url("postgresql://levelpool@nowhere/sales"))
+    set_quota(200000)
+    async with Runtime(Settings(shutdown_timeout=2.0), root=tmp_path) as runtime:
+        runtime.add_pool("main", engine)
+        before = budget._cpu_workers
+        runtime.sizes = replace(runtime.sizes, cpu_workers=3)
+        runtime._fit_pools()
+    after = budget._cpu_workers
+    engine.dispose()
+    budget._cpu_workers = None
+
+    assert (before, after) == (1, 3)
 
 
 async def test_throttled_container_makes_the_cpu_lane_give_way(snapshot, lane, caplog):

@@ -35,7 +35,7 @@ class Capacity:
 
 def detect_capacity(root: Path = Path("/"), *, host: Host | None = None) -> Capacity:
     """
-    What the container and the host allow this process right now. Takes well under a millisecond; nothing is cached.
+    What the container and the host allow this process right now. Takes a few milliseconds at most; nothing is cached.
 
     *root* is where `/proc` and `/sys` are looked for; *host* replaces what the machine itself says.
     Raises nothing: a file that cannot be used is left out and named in `notes`.

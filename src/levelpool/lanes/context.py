@@ -6,10 +6,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from levelpool.errors import TaskNotPicklable
+
 MOST_BYTES = 4096
 """A value of more bytes than this stays behind."""
 
-_PLAIN = (str, int, float, bool, bytes, type(None))
+MOST_PARTS = 256
+"""Nor does a tuple with more parts travel."""
+
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+"""Exactly these: a subclass would have to be found by the worker, and changed by nobody."""
 _PLAIN_BY_NAME = frozenset({("uuid", "UUID"), ("datetime", "datetime")})
 """Plain values whose modules need not be imported here to be recognised."""
 
@@ -38,7 +44,7 @@ class Carrier:
                 plain.append((*place, value))
             else:
                 skipped += 1
-        return tuple(plain), pickle.dumps(carried, 5) if carried else None, skipped
+        return tuple(plain), _pickled(carried) if carried else None, skipped
 
     def _place(self, variable: contextvars.ContextVar[Any]) -> Place | None:
         modules = len(sys.modules)
@@ -48,6 +54,14 @@ class Carrier:
                 self._places.clear()
             known = self._places[variable] = (modules, _find(variable))
         return known[1]
+
+
+def _pickled(carried: list[tuple[str, str, object]]) -> bytes:
+    try:
+        return pickle.dumps(carried, 5)
+    except Exception as error:
+        names = ", ".join(f"{module}.{name}" for module, name, _ in carried)
+        raise TaskNotPicklable(f"the context variables to carry ({names}) cannot travel to a worker process: {error}") from error
 
 
 def _find(variable: contextvars.ContextVar[Any]) -> Place | None:
@@ -65,11 +79,17 @@ def _find(variable: contextvars.ContextVar[Any]) -> Place | None:
 
 
 def _is_plain(value: object) -> bool:
-    if isinstance(value, tuple):
-        return all(_is_plain_atom(part) for part in value) and len(repr(value)) <= MOST_BYTES
-    return _is_plain_atom(value) and (not isinstance(value, str | bytes) or len(value) <= MOST_BYTES)
+    if type(value) is tuple:
+        return len(value) <= MOST_PARTS and all(map(_is_plain_atom, value)) and sum(map(_length, value)) <= MOST_BYTES
+    return _is_plain_atom(value) and _length(value) <= MOST_BYTES
+
+
+def _length(value: object) -> int:
+    if isinstance(value, int):
+        return value.bit_length() // 8
+    return len(value) if isinstance(value, str | bytes) else 8
 
 
 def _is_plain_atom(value: object) -> bool:
     kind = type(value)
-    return isinstance(value, _PLAIN) or (kind.__module__, kind.__qualname__) in _PLAIN_BY_NAME
+    return kind in _PLAIN or (kind.__module__, kind.__qualname__) in _PLAIN_BY_NAME

@@ -1,52 +1,81 @@
 """A few daemon threads that do a lane's own chores: packing and unpacking what is too large for an event loop."""
 
+import logging
+import queue
 import threading
-from collections import deque
 from collections.abc import Callable
 
-from levelpool.lanes.lane import now
+_log = logging.getLogger(__name__)
 
 IDLE = 10.0
 """Seconds after which a thread without work ends."""
 
 
 class Crew:
-    """Runs jobs in at most *most* threads, which come when they are needed and go when they are not."""
+    """
+    Runs jobs in at most *most* threads, which come when they are needed and go when they are not.
+
+    A finalizer may hand a job over in the midst of anything, even of this: a `SimpleQueue` takes it, and the lock is held for counting only.
+    """
 
     def __init__(self, name: str, most: int) -> None:
         self._name = name
         self._most = most
-        self._jobs: deque[Callable[[], None]] = deque()
-        self._changed = threading.Condition()
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._counting = threading.RLock()
         self._threads = 0
         self._idle = 0
 
     def do(self, job: Callable[[], None]) -> None:
-        """Run *job*, which must not raise, in one of the threads."""
-        with self._changed:
-            self._jobs.append(job)
-            if self._idle >= len(self._jobs):
-                self._changed.notify()
-                return
-            if self._threads >= self._most:
+        """Run *job*, which should not raise, in one of the threads; here only if the system gives none."""
+        self._jobs.put(job)
+        with self._counting:
+            if self._idle >= self._jobs.qsize() or self._threads >= self._most:
                 return
             self._threads += 1
-        threading.Thread(target=self._work, name=f"levelpool-{self._name}", daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name=f"levelpool-{self._name}", daemon=True).start()
+        except RuntimeError:
+            with self._counting:
+                self._threads -= 1
+                is_alone = not self._threads
+            if is_alone:
+                _log.warning("no thread can be started for the chores of lane %r: they keep its loop waiting", self._name)
+                self._do_what_is_there()
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            job()
+            self._run(job)
             del job
 
     def _next(self) -> Callable[[], None] | None:
-        with self._changed:
+        with self._counting:
             self._idle += 1
+        while True:
             try:
-                deadline = now() + IDLE
-                while not self._jobs:
-                    if not self._changed.wait(deadline - now()):
-                        self._threads -= 1
-                        return None
-                return self._jobs.popleft()
-            finally:
+                job = self._jobs.get(timeout=IDLE)
+            except queue.Empty:
+                with self._counting:
+                    # A job may have come between the end of the time and the lock.
+                    if not self._jobs.empty():
+                        continue
+                    self._idle -= 1
+                    self._threads -= 1
+                return None
+            with self._counting:
                 self._idle -= 1
+            return job
+
+    def _do_what_is_there(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            self._run(job)
+
+    def _run(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException:  # noqa: BLE001 - whatever it was, the thread is needed for the next one
+            _log.exception("a chore of lane %r failed", self._name)

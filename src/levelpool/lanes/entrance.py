@@ -11,6 +11,9 @@ from levelpool.lanes.bulkheads import Bulkhead
 URGENT = 100
 """Calls of this priority and above may use the reserved places of the waiting room."""
 
+_MOST_GONE = 64
+"""So many who have left the line, beside as many as are in it, are remembered before the line is cleaned."""
+
 
 class Entrance:
     """
@@ -25,7 +28,9 @@ class Entrance:
         self.seats = seats
         self.inside = 0
         self.refused = 0
-        self._outside: list[tuple[int, int, Any]] = []
+        self._line: list[tuple[int, int, Any]] = []
+        # Who has left the line without coming in is still in `_line`, and no longer here.
+        self._outside: set[Any] = set()
         self._arrivals = 0
 
     def has_place(self, priority: int) -> bool:
@@ -36,27 +41,33 @@ class Entrance:
     def wait_outside(self, call: object, priority: int) -> None:
         """Remember *call* until a place is free."""
         self._arrivals += 1
-        heapq.heappush(self._outside, (-priority, self._arrivals, call))
+        self._outside.add(call)
+        heapq.heappush(self._line, (-priority, self._arrivals, call))
 
     def leave_outside(self, call: object) -> bool:
         """Forget *call*, if it still waits outside."""
-        for at, (_, _, other) in enumerate(self._outside):
-            if other is call:
-                self._outside[at] = self._outside[-1]
-                self._outside.pop()
-                heapq.heapify(self._outside)
-                return True
-        return False
+        if call not in self._outside:
+            return False
+        self._outside.remove(call)
+        if len(self._line) > 2 * len(self._outside) + _MOST_GONE:
+            self._line = [entry for entry in self._line if entry[2] in self._outside]
+            heapq.heapify(self._line)
+        return True
 
     def next_in(self) -> Any:
         """The waiting call that may come in now, or None; the caller counts it inside."""
-        if self._outside and self.has_place(-self._outside[0][0]):
-            return heapq.heappop(self._outside)[2]
+        while self._line and self._line[0][2] not in self._outside:
+            heapq.heappop(self._line)
+        if self._line and self.has_place(-self._line[0][0]):
+            call = heapq.heappop(self._line)[2]
+            self._outside.remove(call)
+            return call
         return None
 
     def send_away(self) -> list[Any]:
         """Everybody who waits outside; nobody does afterwards."""
-        away = [call for _, _, call in sorted(self._outside, key=lambda entry: entry[:2])]
+        away = [call for _, _, call in sorted(self._line, key=lambda entry: entry[:2]) if call in self._outside]
+        self._line.clear()
         self._outside.clear()
         return away
 
@@ -96,11 +107,12 @@ class Entrances:
         yield from self.of_bulkheads.values()
 
 
-def lane_full(lane: str, account: Account, entrance: Entrance, variable: str) -> LaneFull:
+def lane_full(lane: str, account: Account, entrance: Entrance, variable: str, bulkhead: str | None = None) -> LaneFull:
     """The refusal, with a `retry_after` from the pace at which calls leave the lane."""
     waiting = max(0, entrance.inside - entrance.seats)
     retry_after = min(60.0, max(0.1, account.mean_run * (1 + waiting / 20) / max(1, entrance.seats)))
+    where, what = (f"lane {lane!r}", variable) if bulkhead is None else (f"bulkhead {bulkhead!r} of lane {lane!r}", "its queue_limit")
     return LaneFull(
-        f"lane {lane!r} has {waiting} calls waiting (limit {entrance.limit}): retry in {retry_after:.1f} s or raise {variable}",
+        f"{where} has {waiting} calls waiting (limit {entrance.limit}): retry in {retry_after:.1f} s or raise {what}",
         retry_after=retry_after,
     )

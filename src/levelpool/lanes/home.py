@@ -1,6 +1,7 @@
 """Where a lane lives: the caller's event loop, or a private loop in a thread of its own; and how it watches sockets there."""
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -43,6 +44,12 @@ class Home:
         """Call *func* in the loop: now if we are in it, else soon."""
         if self.loop is not None:
             call_on(self.loop, func, *args)
+
+    def call_soon(self, func: Callable[..., object], *args: object) -> None:
+        """Call *func* in the loop's next turn, never now."""
+        if self.loop is not None:
+            with contextlib.suppress(RuntimeError):  # a closed loop: nobody is left who could want it
+                self.loop.call_soon_threadsafe(func, *args)
 
     def later(self, delay: float, func: Callable[..., object], *args: object) -> None:
         """Call *func* in the loop after *delay* seconds."""

@@ -4,7 +4,7 @@ OpenTelemetry spans around calls, and their way into worker processes; the only 
 A program that has not imported OpenTelemetry has no spans to join: then nothing is imported here either, and a call pays one look into `sys.modules`.
 """
 
-import contextvars
+import logging
 import sys
 import time
 from collections.abc import Mapping
@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
+
+
+_log = logging.getLogger(__name__)
 
 
 class Span:
@@ -47,11 +50,15 @@ class Tracing:
     def __init__(self) -> None:
         self._tracer: Tracer | None = None
 
-    def begin(self, task: str, context: contextvars.Context) -> Span | None:
-        """A span for a call of *task* made in *context*; None where nobody records."""
+    def begin(self, task: str) -> Span | None:
+        """A span for a call of *task*, below the caller's; None where nobody records."""
         if "opentelemetry.trace" not in sys.modules:
             return None
-        return context.copy().run(self._begin, task)
+        try:
+            return self._begin(task)
+        except Exception:  # noqa: BLE001 - a sampler or a processor that fails must not cost the call
+            _log.exception("no span for %s", task)
+            return None
 
     def _begin(self, task: str) -> Span | None:
         from opentelemetry import propagate, trace  # noqa: PLC0415 - optional

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from levelpool.lanes.tickets import LoopTicket
+from levelpool.lanes.tickets import LoopTicket, in_other_words
 
 T = TypeVar("T")
 
@@ -34,11 +34,20 @@ class StreamTicket(LoopTicket):
         """The next item; raises the call's error, or StopAsyncIteration, after the last one."""
         while not self.items:
             if self.future.done():
-                self.future.result()
+                if not self.future.cancelled():
+                    self.future.result()
                 raise StopAsyncIteration
             self.wake = self.loop.create_future()
             await self.wake
         return self.items.popleft()
+
+    def end(self) -> None:
+        """Nobody reads any more: let go of what has come."""
+        self.items.clear()
+        if self.future.done() and not self.future.cancelled():
+            # An error that nobody waits for is not worth a warning.
+            self.future.exception()
+        self.future.cancel()
 
     def succeed(self, value: object) -> None:
         # Behind the items, which take the same way.
@@ -47,9 +56,16 @@ class StreamTicket(LoopTicket):
     def fail(self, error: BaseException) -> None:
         self.call(self._set_error, error)
 
+    def _set_error(self, error: BaseException) -> None:
+        if isinstance(error, StopAsyncIteration):
+            # It would end the reader's loop as if all had come.
+            error = in_other_words(error)
+        super()._set_error(error)
+
     def _put(self, item: object) -> None:
-        self.items.append(item)
-        self._rouse()
+        if not self.future.done():
+            self.items.append(item)
+            self._rouse()
 
     def _rouse(self) -> None:
         if self.wake is not None and not self.wake.done():
@@ -76,11 +92,14 @@ class Stream(Generic[T]):
         self._ask_for_more = ask_for_more
         self._cancel = cancel
         self._has_read = False
+        self._is_over = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
+        if self._is_over:
+            raise StopAsyncIteration
         if self._has_read:
             self._has_read = False
             self._ask_for_more()
@@ -89,16 +108,17 @@ class Stream(Generic[T]):
             self._has_read = True
             return await self._unpack(item)
         except BaseException:
-            self._cancel()
+            self._end()
             raise
 
     async def aclose(self) -> None:
-        """End the worker, if it still runs."""
+        """End the worker, if it still runs; the stream is over then, also for somebody who waits for its next item."""
+        self._end()
+
+    def _end(self) -> None:
+        self._is_over = True
         self._cancel()
-        if self._ticket.future.done() and not self._ticket.future.cancelled():
-            # An error that nobody waits for any more is not worth a warning.
-            self._ticket.future.exception()
-        self._ticket.future.cancel()
+        self._ticket.end()
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,7 +128,11 @@ class Stream(Generic[T]):
 
     def __del__(self) -> None:
         # May be called anywhere, even under a lane's lock: only leave word. A closed loop has no use for it.
-        with contextlib.suppress(RuntimeError):
-            self._ticket.loop.call_soon_threadsafe(self._cancel)
-        if self._ticket.future.done() and not self._ticket.future.cancelled():
-            self._ticket.future.exception()
+        if not self._is_over:
+            with contextlib.suppress(RuntimeError):
+                self._ticket.loop.call_soon_threadsafe(_abandon, self._cancel, self._ticket)
+
+
+def _abandon(cancel: Callable[[], None], ticket: StreamTicket) -> None:
+    cancel()
+    ticket.end()

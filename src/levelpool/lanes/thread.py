@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from levelpool.errors import LaneClosed, TaskTimeout
+from levelpool.errors import LaneClosed, LaneFull, TaskTimeout
 from levelpool.lanes import progress
 from levelpool.lanes.account import Account, LaneStats, TaskAccount, TaskStats
 from levelpool.lanes.bulkheads import Bulkhead, Bulkheads
@@ -130,7 +130,7 @@ class ThreadLane:
             timers.append(loop.call_later(options.admission_timeout, self._refuse, call))
         try:
             return await ticket.future
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             self._withdraw(call, "cancelled")
             raise
         finally:
@@ -261,9 +261,9 @@ class ThreadLane:
                 self._calls[call.number] = call
                 entrance.inside += 1
                 self._enqueue(call)
-            elif options.admission_timeout == 0 or not waits:
+            elif not waits or (options.admission_timeout is not None and options.admission_timeout <= 0):
                 self._account.ended(account, "refused")
-                raise lane_full(self.name, self._account, entrance, "io_queue_limit")
+                raise lane_full(self.name, self._account, entrance, "io_queue_limit", options.bulkhead)
             else:
                 self._calls[call.number] = call
                 entrance.wait_outside(call, options.priority)
@@ -300,7 +300,21 @@ class ThreadLane:
         ):
             self._threads += 1
             self._thread_numbers += 1
-            threading.Thread(target=self._work, name=f"levelpool-{self.name}-{self._thread_numbers}", daemon=True).start()
+            try:
+                threading.Thread(target=self._work, name=f"levelpool-{self.name}-{self._thread_numbers}", daemon=True).start()
+            except RuntimeError as error:
+                self._threads -= 1
+                if not self._threads:
+                    self._turn_everybody_away(error)
+                return
+
+    def _turn_everybody_away(self, error: RuntimeError) -> None:
+        """There is no thread, and the system gives none: nobody would ever run what waits."""
+        queue, self._queue = self._queue, []
+        for _, _, call in queue:
+            if not call.is_over:
+                self._leave(call, "refused")
+                call.ticket.fail(LaneFull(f"lane {self.name!r} has no thread to run {call.name} in: {error}", retry_after=1.0))
 
     def _work(self) -> None:
         while (call := self._next()) is not None:
@@ -327,7 +341,7 @@ class ThreadLane:
                         return call
                     if self._closed is not None and not self._calls:
                         break
-                    if not self._changed.wait(deadline - now()):
+                    if not self._changed.wait(deadline - now()) and not self._queue:
                         break
                 self._threads -= 1
                 return None
@@ -371,6 +385,13 @@ class ThreadLane:
         self._held.pop(call.number, None)
         if not call.started:
             self._give_place_back(call)
+            self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        """Calls that ended before they began stay in the queue; where its threads are stuck, nobody would ever meet them there."""
+        if len(self._queue) > 2 * len(self._calls) + 64:
+            self._queue = [entry for entry in self._queue if not entry[2].is_over]
+            heapq.heapify(self._queue)
 
     def _leave(self, call: _Call, outcome: str) -> None:
         self._end(call, outcome)
@@ -388,7 +409,7 @@ class ThreadLane:
         with self._changed:
             if call.is_over or not call.entrance.leave_outside(call):
                 return
-            error = lane_full(self.name, self._account, call.entrance, "io_queue_limit")
+            error = lane_full(self.name, self._account, call.entrance, "io_queue_limit", call.options.bulkhead)
             self._end(call, "refused")
         call.ticket.fail(error)
 

@@ -43,11 +43,6 @@ class LoopTicket:
             self.call(self._set_result, value)
 
     def fail(self, error: BaseException) -> None:
-        if isinstance(error, StopIteration):
-            # A future refuses it, because a coroutine cannot raise it.
-            replaced = RuntimeError(f"the task raised {type(error).__name__}")
-            replaced.__cause__ = error
-            error = replaced
         if running_loop() is self.loop:
             self._set_error(error)
         else:
@@ -71,7 +66,8 @@ class LoopTicket:
 
     def _set_error(self, error: BaseException) -> None:
         if not self.future.done():
-            self.future.set_exception(error)
+            # A future refuses StopIteration, because a coroutine cannot raise it.
+            self.future.set_exception(in_other_words(error) if isinstance(error, StopIteration) else error)
 
 
 class ThreadTicket:
@@ -100,6 +96,13 @@ class ThreadTicket:
         self._has_started = True
         # Also what tells those who wait for a cancelled future that it is over.
         return self.future.set_running_or_notify_cancel()
+
+
+def in_other_words(error: BaseException) -> RuntimeError:
+    """An error that would be taken for the end of an iteration, as one that is not."""
+    said = RuntimeError(f"the task raised {type(error).__name__}")
+    said.__cause__ = error
+    return said
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

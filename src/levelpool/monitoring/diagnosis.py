@@ -61,6 +61,8 @@ def _memory(snapshot: Snapshot) -> Iterator[Finding]:
             3.5,
             f"Memory is short: all threads waited for it {full.full:.0f} % of the time, {memory.percent:.0f} % of {_size(memory.limit)} is in use.",
         )
+    if memory.high is not None and memory.used >= memory.high:
+        yield Finding(3.2, f"The kernel slows us down: {_size(memory.used)} of memory are in use, and memory.high is {_size(memory.high)}.")
     if memory.percent >= 85:
         yield Finding(
             2.5 + memory.percent / 100,

@@ -37,6 +37,7 @@ METRICS = {
         Metric("levelpool_cpus", "gauge", "CPUs that the container may use."),
         Metric("levelpool_cpu_percent", "gauge", "Use of these CPUs by everything that shares the limit."),
         Metric("levelpool_cpu_throttled_percent", "gauge", "Share of the periods in which the container used up its quota."),
+        Metric("levelpool_cpu_stood_still", "gauge", "On how many processors the container stood still on average, its quota used up."),
         Metric("levelpool_memory_limit_bytes", "gauge", "Memory that the container may use."),
         Metric("levelpool_memory_used_bytes", "gauge", "Memory in use by everything that shares the limit, without idle caches."),
         Metric("levelpool_memory_percent", "gauge", "The same in percent of the limit."),
@@ -130,6 +131,7 @@ def _of_resources(snapshot: Snapshot) -> _Rows:
     yield "cpus", (), cpu.cpus
     yield "cpu_percent", (), cpu.percent
     yield "cpu_throttled_percent", (), cpu.throttled_percent
+    yield "cpu_stood_still", (), cpu.stood_still
     yield "memory_limit_bytes", (), memory.limit
     yield "memory_used_bytes", (), memory.used
     yield "memory_percent", (), memory.percent

@@ -104,8 +104,11 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         watching = asyncio.create_task(_watch_as_leader(inbox, runtime), name="levelpool inbox")
         stack.push_async_callback(_end, watching)
 
+        runtime.add_answer("progress", lambda: dict(progress))
+
         async def now() -> Now:
-            return _with_progress(await ingestion.intake.read(read_now), progress)
+            found = await ingestion.intake.read(read_now)
+            return _with_progress(found, progress, await _progress_elsewhere(runtime, found, progress))
 
         service = Service(
             settings=settings,
@@ -130,13 +133,26 @@ async def _end(task: "asyncio.Task[None]") -> None:
     await asyncio.wait([task])
 
 
-def _with_progress(now: Now, progress: dict[int, float]) -> Now:
-    """The ledger hears of progress every few seconds only; what runs in this process is known better."""
-    running = {file_id for file_id, file in now.files.items() if file.status == "running"}
+async def _progress_elsewhere(runtime: Runtime, now: Now, progress: dict[int, float]) -> dict[int, float]:
+    """How far the files have come that other web workers of this host run."""
+    if runtime.neighbours is None or _running(now) <= progress.keys():
+        return {}
+    answers = await runtime.ask_neighbours("progress")
+    return {int(file_id): percent for told in answers.values() for file_id, percent in told.items()}
+
+
+def _with_progress(now: Now, progress: dict[int, float], elsewhere: dict[int, float]) -> Now:
+    """The ledger hears of progress every few seconds only; what runs in this process, or beside it, is known better."""
+    running = _running(now)
     for file_id in progress.keys() - running:
         del progress[file_id]
-    better = {file_id: FileState("running", progress.get(file_id, now.files[file_id].progress)) for file_id in running}
+    known = elsewhere | progress
+    better = {file_id: FileState("running", known.get(file_id, now.files[file_id].progress)) for file_id in running}
     return Now(now.files | better, now.counts)
+
+
+def _running(now: Now) -> set[int]:
+    return {file_id for file_id, file in now.files.items() if file.status == "running"}
 
 
 # ---------------------------------------------------------------- readiness

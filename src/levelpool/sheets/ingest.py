@@ -2,13 +2,15 @@
 One file, whole: from the kept original to rows in tables, or to nothing at all.
 
 Pass 1 reads the file into a spool, finds its tables and proves their types; it needs no database. Then each dataset's table is
-made ready, in a short transaction of its own that only adds. Pass 2 is one transaction: the rows, what was set aside, and the file's
-final state, by an UPDATE that only succeeds while the file still carries our claim. Whatever dies when: the import is there or it is not.
+made ready, in a short transaction of its own that only adds. Where only one can write at a time, the rows are converted now, into a
+private file, so that the lock is held for no more than writing them. Pass 2 is one transaction: the rows, what was set aside, and the
+file's final state, by an UPDATE that only succeeds while the file still carries our claim. Whatever dies when: the import is there or it
+is not.
 
 `ingest_file` is plain and picklable and knows no lane: it runs in a worker process, a thread, or on a cluster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,18 +23,17 @@ from levelpool.errors import DatabaseError, LevelpoolError
 from levelpool.lanes.progress import report_progress
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import Planned, plan_tables
-from levelpool.sheets.clean.rows import clean_rows
+from levelpool.sheets.conversion import Part, StagedParts, convert, goal_of, stage
 from levelpool.sheets.errors import EmptyFile, NameRefused, SheetError, TryAgain
 from levelpool.sheets.handed import read_rows
 from levelpool.sheets.ledger import contents, files
 from levelpool.sheets.ledger import datasets as registry
-from levelpool.sheets.load.aside import set_aside
 from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.load.schema import plan_schema
-from levelpool.sheets.load.target import META_COLUMNS, SheetRows, Target
+from levelpool.sheets.load.target import META_COLUMNS, Target
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.reading import read_as_asked
-from levelpool.sheets.table import CellCounts, Column, ColumnType, StoredColumn, Workbook
+from levelpool.sheets.table import CellCounts, StoredColumn, Workbook
 
 READ_SHARE = 60.0
 """How much of the progress, in percent, is pass 1; the rest is pass 2."""
@@ -81,9 +82,13 @@ def _ingest(job: Job) -> files.Outcome:
     with open_connection(job.database_url) as connection:
         target = target_of(connection)
         target.be_patient(PATIENCE)
-        for dataset in sorted({table.dataset for table in tables if table.dataset}):
-            _make_ready(connection, target, job, dataset, [table for table in tables if table.dataset == dataset])
-        return _load(connection, target, job, workbook, tables)
+        datasets = {
+            dataset: _make_ready(connection, target, job, dataset, [table for table in tables if table.dataset == dataset])
+            for dataset in sorted({table.dataset for table in tables if table.dataset})
+        }
+        progress = _Progress(sum(sheet.row_count for sheet in workbook.sheets), turns=2 if target.writes_alone else 1)
+        staged = _stage(target, job, datasets, tables, progress) if target.writes_alone else {}
+        return _load(connection, target, job, workbook, tables, staged=staged, progress=progress)
 
 
 def _read_file(job: Job) -> tuple[Workbook, list[Planned]]:
@@ -116,8 +121,8 @@ def _report_reading(fraction: float) -> None:
 # ---------------------------------------------------------------- the tables
 
 
-def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: str, tables: list[Planned]) -> None:
-    """Create or widen the table of one dataset so that the rows of *tables* can go in."""
+def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: str, tables: list[Planned]) -> registry.Dataset:
+    """Create or widen the table of one dataset so that the rows of *tables* can go in; return the dataset as it then is."""
     with connection.begin():
         files.check_claim(connection, job.file_id, job.claim)
         target.lock_schema(dataset)
@@ -137,6 +142,14 @@ def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: st
                 with view_aside(target, known, plan.columns):
                     target.alter_table(dataset, plan)
         registry.save_columns(connection, dataset_id, job.file_id, plan.columns, wanted)
+        return _must_be_there(connection, dataset, job)
+
+
+def _must_be_there(connection: sa.Connection, name: str, job: Job) -> registry.Dataset:
+    dataset = registry.find_dataset(connection, name)
+    if dataset is None:
+        raise SheetError(f"the dataset {name} was removed while {job.name} was read: send the file again")
+    return dataset
 
 
 def check_not_taken(target: Target, dataset: str) -> None:
@@ -174,15 +187,38 @@ def view_aside(target: Target, dataset: registry.Dataset, columns: tuple[StoredC
 # ---------------------------------------------------------------- the rows
 
 
-def _load(connection: sa.Connection, target: Target, job: Job, workbook: Workbook, tables: list[Planned]) -> files.Outcome:
+def _stage(
+    target: Target, job: Job, datasets: dict[str, registry.Dataset], tables: list[Planned], progress: "_Progress"
+) -> dict[int, StagedParts]:
+    """The converted rows of each table, by its place among *tables*, in a file each: nobody waits for a lock meanwhile."""
+    staged = {}
+    for place, table in enumerate(tables):
+        if table.dataset is not None:
+            goal = goal_of(table.plan, datasets[table.dataset], job.options)
+            parts = convert(target, table.sheet, table.plan, goal, job.file_id)
+            staged[place] = stage(progress.watch(parts), goal, job.folder / f"table-{place}.rows")
+    return staged
+
+
+def _load(
+    connection: sa.Connection,
+    target: Target,
+    job: Job,
+    workbook: Workbook,
+    tables: list[Planned],
+    *,
+    staged: dict[int, StagedParts],
+    progress: "_Progress",
+) -> files.Outcome:
     """Pass 2: everything of this file in one transaction."""
     with connection.begin():
         files.check_claim(connection, job.file_id, job.claim)
         for dataset in sorted({table.dataset for table in tables if table.dataset}):
             target.hold_schema(dataset)
         remove_rows(connection, target, job.file_id)
-        progress = _Progress(sum(sheet.row_count for sheet in workbook.sheets))
-        loaded = [_load_table(connection, target, job, table, progress) for table in tables]
+        loaded = [
+            _load_table(connection, target, job, table, staged=staged.get(place), progress=progress) for place, table in enumerate(tables)
+        ]
         for table in loaded:
             contents.add_table(connection, job.file_id, table)
         outcome = _sum_up(job, workbook, loaded)
@@ -197,36 +233,29 @@ def remove_rows(connection: sa.Connection, target: Target, file_id: int) -> int:
     return removed
 
 
-def _load_table(connection: sa.Connection, target: Target, job: Job, table: Planned, progress: "_Progress") -> contents.LoadedTable:
+def _load_table(
+    connection: sa.Connection, target: Target, job: Job, table: Planned, *, staged: StagedParts | None, progress: "_Progress"
+) -> contents.LoadedTable:
     if table.dataset is None:
         aside = sum(len(row.cells) for row in table.plan.outside)
         return contents.LoadedTable(table.plan, None, 0, 0, CellCounts(read=aside, outside=aside))
-    dataset = registry.find_dataset(connection, table.dataset)
-    if dataset is None:
-        raise SheetError(f"the dataset {table.dataset} was removed while {job.name} was read: send the file again")
-    # How many digits stand behind the point is a matter of each file: the database keeps the most of all.
-    stored = [replace(dataset.column(column.name), scale=column.scale) for column in table.plan.columns]
-    columns = tuple(_as_stored(column, of) for column, of in zip(table.plan.columns, stored, strict=True))
+    dataset = _must_be_there(connection, table.dataset, job)
+    goal = goal_of(table.plan, dataset, job.options)
+    # Another import may have widened a column since the rows were staged: then they are converted once more.
+    parts = staged if staged is not None and staged.goal == goal else convert(target, table.sheet, table.plan, goal, job.file_id)
     rows_loaded = rows_quarantined = 0
     cells = CellCounts()
     uneven: set[str] = set()
-    policy = job.options.policy or dataset.policy
-    for raw in clean_rows(table.sheet, table.plan, columns, policy=policy, blanks=job.options.blanks):
-        batch = set_aside(raw, columns, target.misfits(stored, raw.values), policy)
-        contents.add_quarantine(connection, job.file_id, table.plan.sheet, batch)
-        if batch.values:
-            uneven |= target.insert(dataset.name, stored, SheetRows(job.file_id, table.plan.sheet, batch.rows, batch.values))
-        rows_loaded += len(batch.values)
-        rows_quarantined += len(batch.quarantined_rows)
-        cells += batch.cells
-        progress.advance(len(batch.values) + len(batch.quarantined_rows))
+    for part in progress.watch(parts):
+        contents.add_quarantine(connection, job.file_id, table.plan.sheet, part.aside)
+        if part.rows is not None:
+            target.write(dataset.name, goal.stored, part.rows)
+            uneven |= part.rows.uneven
+        rows_loaded += part.rows_loaded
+        rows_quarantined += len(part.aside.quarantined_rows)
+        cells += part.cells
     registry.mark_uneven(connection, dataset.id, sorted(uneven))
     return contents.LoadedTable(table.plan, dataset.name, rows_loaded, rows_quarantined, cells, frozenset(uneven))
-
-
-def _as_stored(column: Column, stored: StoredColumn) -> Column:
-    """The file's column with the type that the database has."""
-    return replace(column, type=ColumnType(stored.type))
 
 
 def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable]) -> files.Outcome:
@@ -251,11 +280,14 @@ def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable]) ->
 class _Progress:
     """How far pass 2 has come."""
 
-    def __init__(self, rows: int) -> None:
-        self._rows = max(rows, 1)
+    def __init__(self, rows: int, *, turns: int) -> None:
+        self._rows = max(rows * turns, 1)  # each row comes by so often
         self._done = 0
 
-    def advance(self, rows: int) -> None:
-        self._done += rows
-        share = min(1.0, self._done / self._rows)
-        report_progress(READ_SHARE + (100.0 - READ_SHARE) * share, 100.0, "loading")
+    def watch(self, parts: Iterable[Part]) -> Iterator[Part]:
+        """The parts, each counted once it has been dealt with."""
+        for part in parts:
+            yield part
+            self._done += part.rows_loaded + len(part.aside.quarantined_rows)
+            share = min(1.0, self._done / self._rows)
+            report_progress(READ_SHARE + (100.0 - READ_SHARE) * share, 100.0, "loading")

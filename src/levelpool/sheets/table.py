@@ -8,7 +8,7 @@ What flows through the halls of the sheets wing: cells with their kind, batches 
 The rooms know each other only through these records.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -244,22 +244,29 @@ class Batch:
             {row: sums for part in parts for row, sums in part.sums.items()},
         )
 
-    def record(self, place: int) -> tuple[list[str | None], list[Kind | None]]:
-        """The texts and the kinds of one row, up to its last cell."""
-        texts = [column.texts[place] for column in self.columns]
-        kinds = [column.kind_at(place) for column in self.columns]
-        while kinds and kinds[-1] is None:
-            kinds.pop()
-        return texts[: len(kinds)], kinds
+    def record(self, place: int) -> tuple[int, list[str | None], list[Kind | None]]:
+        """Number, texts and kinds of one row, up to its last cell."""
+        return next(self.records([place]))
 
-    def records(self) -> Iterator[tuple[int, list[str | None], list[Kind | None]]]:
-        """Number, texts and kinds of each row."""
-        for place, row in enumerate(self.rows):
-            yield row, *self.record(place)
+    def records(self, places: Iterable[int] | None = None) -> Iterator[tuple[int, list[str | None], list[Kind | None]]]:
+        """The same for the rows at these places, or for all."""
+        # A sheet may be wide and its rows short.
+        filled = [(column, cells) for column, cells in enumerate(self.columns) if not cells.is_blank]
+        for place in range(len(self.rows)) if places is None else places:
+            found = [(column, text, cells) for column, cells in filled if (text := cells.texts[place]) is not None]
+            width = found[-1][0] + 1 if found else 0
+            texts: list[str | None] = [None] * width
+            kinds: list[Kind | None] = [None] * width
+            for column, text, cells in found:
+                texts[column] = text
+                kinds[column] = cells.kind if cells.kinds is None else cells.kinds[place]
+            yield self.rows[place], texts, kinds
 
     def pick(self, places: Sequence[int]) -> "Batch":
         """Only the rows at these places."""
-        return Batch([self.rows[place] for place in places], [column.pick(places) for column in self.columns], self.sums)
+        blank = Cells.blank(len(places))
+        columns = [blank if column.is_blank else column.pick(places) for column in self.columns]
+        return Batch([self.rows[place] for place in places], columns, self.sums)
 
 
 def _column(

@@ -1,5 +1,6 @@
 """One sentence that names the narrowest thing."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -50,6 +51,16 @@ def test_memory_pressure_is_said_before_the_limit_is_reached(snapshot):
     assert diagnose(snapshot(pressure={"memory": Pressure(50.0, 20.0)})).diagnosis.startswith(
         "Memory is short: all threads waited for it 20 %"
     )
+
+
+@pytest.mark.parametrize(("high", "said"), [(600 << 20, True), (700 << 20, False), (None, False)])
+def test_memory_over_the_level_of_slowing_down_is_said(snapshot, high, said):
+    """Far from the limit, but over `memory.high`: the kernel makes everything slow."""
+    quiet = snapshot(memory=60.0)
+    memory = replace(quiet.resources.memory, high=high)
+    sentence = diagnose(replace(quiet, resources=replace(quiet.resources, memory=memory))).diagnosis
+
+    assert (sentence == "The kernel slows us down: 614 MiB of memory are in use, and memory.high is 600 MiB.") == said
 
 
 @pytest.mark.parametrize(("ago", "said"), [(5, True), (300, False)])

@@ -174,7 +174,7 @@ def death(task: str, *, cause: str | None, status: int | None, rss: int, limit: 
     """
     The error for a call whose worker died.
 
-    *cause* is what the lane itself did to it ("deadline", "cancelled", "memory"), or None; *status* is what `wait` reported, None if nobody knows.
+    *cause* is why the lane itself killed it ("deadline", "cancelled", "memory", "descriptors"), or None; *status* is what `wait` reported, None if nobody knows.
     """
     code = os.waitstatus_to_exitcode(status) if status is not None else None
     number = -code if code is not None and code < 0 else None
@@ -196,6 +196,8 @@ def _in_words(cause: str, exit_code: int | None, number: int | None, rss: int, l
         case "memory":
             over = f"it used {_mib(rss)} of resident memory, the limit is {_mib(limit or 0)}"
             return f"killed because {over} (LEVELPOOL_WORKER_MEMORY_LIMIT or worker_memory_limit)"
+        case "descriptors":
+            return "killed because this process has no file descriptor left to take its result with (ulimit -n)"
         case "signal":
             name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
             hint = "; perhaps by the kernel, out of memory" if number == signal.SIGKILL else ""

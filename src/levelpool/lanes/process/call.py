@@ -2,6 +2,7 @@
 
 import contextvars
 import pickle
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
@@ -11,7 +12,7 @@ from levelpool.lanes.context import Carrier
 from levelpool.lanes.entrance import Entrance
 from levelpool.lanes.lane import CallOptions, now
 from levelpool.lanes.process.parcel import PAUSE, Parcel, encode_large, encode_small
-from levelpool.lanes.spans import Span, Tracing
+from levelpool.lanes.spans import Span
 from levelpool.lanes.stream import WINDOW, StreamTicket
 from levelpool.lanes.tickets import LoopTicket, ThreadTicket
 
@@ -54,6 +55,7 @@ class Call:
         name: str,
         account: TaskAccount,
         entrance: Entrance,
+        span: Span | None,
     ) -> None:
         self.number = number
         self.ticket = ticket
@@ -70,7 +72,7 @@ class Call:
         self.reference = b""
         self.wishes = b""
         self.payload: bytes | Parcel | None = None
-        self.span: Span | None = None
+        self.span = span
 
 
 class Packer:
@@ -85,14 +87,12 @@ class Packer:
     def __init__(self, carry: Sequence[contextvars.ContextVar[Any]]) -> None:
         self._carrier = Carrier(carry)
         self._references: dict[FunctionType, bytes] = {}
-        self._tracing = Tracing()
 
     def address(self, call: Call) -> int:
-        """Set the call's reference, wishes and span; how many context variables stay behind. Raises what pickling raises."""
+        """Set the call's reference and wishes; how many context variables stay behind. Raises what pickling raises."""
         func = call.func
         call.reference = self._reference(func) if type(func) is FunctionType else b""
         context, carried, skipped = self._carrier.pack(call.context)
-        call.span = self._tracing.begin(call.name, call.context)
         wants_progress, is_stream = call.options.on_progress is not None, isinstance(call.ticket, StreamTicket)
         if context or carried or wants_progress or is_stream or call.span:
             wishes = {
@@ -107,7 +107,8 @@ class Packer:
 
     def _reference(self, func: FunctionType) -> bytes:
         known = self._references.get(func)
-        if known is None:
+        # Somebody may have given its name to another function meanwhile; then pickle refuses it, and so do we.
+        if known is None or getattr(sys.modules.get(func.__module__), func.__name__, None) is not func:
             known = pickle.dumps(func, 5)
             if len(known) > _LONGEST_REFERENCE:
                 return b""

@@ -12,7 +12,7 @@ from levelpool.lanes.crew import Crew
 from levelpool.lanes.lane import now
 from levelpool.lanes.process.call import Call
 from levelpool.lanes.process.failures import unpack_failure
-from levelpool.lanes.process.parcel import PAUSE, SMALL, MissingModuleError, Parcel, decode_large, decode_small, refuse_missing_module
+from levelpool.lanes.process.parcel import PAUSE, SMALL, MissingModuleError, decode_large, decode_small, refuse_missing_module
 from levelpool.lanes.process.wire import DONE, Frame
 from levelpool.lanes.tickets import LoopTicket, ThreadTicket
 
@@ -29,52 +29,50 @@ class Delivery:
 
     def outcome(self, call: Call, frame: Frame) -> None:
         """Hand the outcome of *call* over: now if it is small, else by the crew."""
-        parcel = frame.parcel()
-        if parcel is not None and parcel.pickle_length > SMALL:
-            self._crew.do(lambda: self._outcome_apart(call, frame, parcel))
+        if frame.parcel is not None and frame.parcel.pickle_length > SMALL:
+            self._crew.do(lambda: self._outcome_apart(call, frame))
             return
         try:
-            value = self._read(frame, parcel)
+            outcome = _understand(frame, self._read(frame), refuse_missing_module)
         except MissingModuleError:
-            self._crew.do(lambda: self._outcome_apart(call, frame, parcel))
+            self._crew.do(lambda: self._outcome_apart(call, frame))
             return
-        except BaseException as error:  # noqa: BLE001 - unpickling runs the user's code, which may raise anything, SystemExit too
+        except BaseException as error:  # unpickling runs the user's code, which may raise anything, SystemExit too
             call.ticket.fail(_cannot_unpack(call, error))
-        else:
-            _give(call, frame, value)
-        if parcel is not None:
-            parcel.close()
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            return
+        _give(call, frame, outcome)
 
-    def _read(self, frame: Frame, parcel: Parcel | None) -> Any:
-        if parcel is None:
+    def _read(self, frame: Frame) -> Any:
+        if frame.parcel is None:
             return decode_small(frame.body, refuse_missing_module)
         # It is read once more, in another thread, if it names a module that is not here yet.
-        return decode_large(parcel.twin(), refuse_missing_module, free=self._crew.do)
+        return decode_large(frame.parcel.twin(), refuse_missing_module, free=self._crew.do)
 
-    def _read_apart(self, frame: Frame, parcel: Parcel | None) -> Any:
-        return decode_large(parcel, pause=PAUSE, free=self._crew.do) if parcel else decode_small(frame.body)
+    def _read_apart(self, frame: Frame) -> Any:
+        return decode_large(frame.parcel, pause=PAUSE, free=self._crew.do) if frame.parcel else decode_small(frame.body)
 
-    def _outcome_apart(self, call: Call, frame: Frame, parcel: Parcel | None) -> None:
+    def _outcome_apart(self, call: Call, frame: Frame) -> None:
         began = now()
         try:
-            value = self._read_apart(frame, parcel)
+            outcome = _understand(frame, self._read_apart(frame))
         except BaseException as error:  # noqa: BLE001 - as above
             call.ticket.fail(_cannot_unpack(call, error))
             return
         self._book(call, now() - began)
-        _give(call, frame, value)
+        _give(call, frame, outcome)
 
     async def item(self, frame: Frame) -> Any:
         """What a generator yielded."""
-        parcel = frame.parcel()
-        if parcel is None:
+        if frame.parcel is None:
             with contextlib.suppress(MissingModuleError):
                 return decode_small(frame.body, refuse_missing_module)
         ticket = LoopTicket(asyncio.get_running_loop())
 
         def unpack() -> None:
             try:
-                ticket.succeed(self._read_apart(frame, parcel))
+                ticket.succeed(self._read_apart(frame))
             except BaseException as error:  # noqa: BLE001 - as above
                 ticket.fail(error)
 
@@ -82,11 +80,16 @@ class Delivery:
         return await ticket.future
 
 
-def _give(call: Call, frame: Frame, value: Any) -> None:
+def _understand(frame: Frame, value: Any, found: Callable[[str], None] | None = None) -> Any:
+    """The result, or the exception."""
+    return value if frame.kind == DONE else unpack_failure(value, found)
+
+
+def _give(call: Call, frame: Frame, outcome: Any) -> None:
     if frame.kind == DONE:
-        call.ticket.succeed(value)
+        call.ticket.succeed(outcome)
     else:
-        call.ticket.fail(unpack_failure(value))
+        call.ticket.fail(outcome)
 
 
 def _cannot_unpack(call: Call, error: BaseException) -> ResultNotPicklable:
@@ -102,8 +105,7 @@ def pass_progress(ticket: LoopTicket | ThreadTicket, report: Callable[[float, fl
 
 def pass_record(call: Call | None, frame: Frame) -> None:
     """Put a worker's log record where this process's logging puts its own, in the context of the call."""
-    parcel = frame.parcel()
-    fields = decode_large(parcel) if parcel else decode_small(frame.body)
+    fields = decode_large(frame.parcel) if frame.parcel else decode_small(frame.body)
     record = logging.makeLogRecord(fields)
     record.levelpool_task = call.name if call else ""
     logger = logging.getLogger(record.name)

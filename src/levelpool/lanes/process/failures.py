@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from levelpool.errors import RemoteError, TaskNotPicklable
+from levelpool.lanes.process.parcel import MissingModuleError, decode_small
 
 _NATIVE, _RAW, _TEXT = "native", "raw", "text"
 
@@ -32,13 +33,19 @@ def pack_failure(error: BaseException) -> tuple[str, bytes, str, str, str]:
     return _TEXT, b"", name, message, text
 
 
-def unpack_failure(packed: tuple[str, bytes, str, str, str]) -> BaseException:
-    """The exception to raise for the caller; its cause shows the worker's traceback."""
+def unpack_failure(packed: tuple[str, bytes, str, str, str], found: Callable[[str], None] | None = None) -> BaseException:
+    """
+    The exception to raise for the caller; its cause shows the worker's traceback.
+
+    *found* is asked for each module that it names; a `MissingModuleError` of it comes through.
+    """
     way, pickled, name, message, text = packed
     error: BaseException | None = None
     if way != _TEXT:
         try:
-            error = rebuild(pickle.loads(pickled))  # noqa: S301 - from our own worker
+            error = rebuild(decode_small(pickled, found))
+        except MissingModuleError:
+            raise
         except BaseException:  # noqa: BLE001 - what it does when it is rebuilt here is the user's code: the description takes its place
             error = None
     if error is None:

@@ -14,7 +14,7 @@ from levelpool.lanes.process.birth import Cradle
 from levelpool.lanes.process.call import Call
 from levelpool.lanes.process.page import Page
 from levelpool.lanes.process.parcel import SMALL
-from levelpool.lanes.process.wire import Frame, Framer, receive
+from levelpool.lanes.process.wire import Frame, Framer, NoDescriptorsLeft, receive
 
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
@@ -62,19 +62,18 @@ class Link:
         """Why the lane killed it, if it did."""
         self.rss = 0
         self.talk: socket.socket | None = None
-        talk, their_talk = socket.socketpair()
-        self.line, their_line = socket.socketpair()
-        page_file = Page.file()
-        try:
-            with their_talk, their_line:
-                cradle.bear(number, (their_talk.fileno(), their_line.fileno(), page_file))
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            talk, their_talk = socket.socketpair()
+            ours.enter_context(talk)
+            theirs.enter_context(their_talk)
+            self.line, their_line = socket.socketpair()
+            ours.enter_context(self.line)
+            theirs.enter_context(their_line)
+            page_file = Page.file()
+            theirs.callback(os.close, page_file)
+            cradle.bear(number, (their_talk.fileno(), their_line.fileno(), page_file))
             self.page = Page(page_file)
-        except OSError:
-            talk.close()
-            self.line.close()
-            raise
-        finally:
-            os.close(page_file)
+            ours.pop_all()
         talk.setblocking(False)
         self._listen(talk)
 
@@ -137,6 +136,10 @@ class Link:
         except BlockingIOError:
             return []
         except ConnectionError:
+            return None
+        except NoDescriptorsLeft:
+            # Which frame lost its file cannot be told any more.
+            self.kill("descriptors")
             return None
         return self._framer.feed(data, fds) if data else None
 

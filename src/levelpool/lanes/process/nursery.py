@@ -95,9 +95,11 @@ class Nursery:
 
     def abandon(self) -> None:
         """Kill the fork server and its workers now, without a loop."""
-        if self._cradle is not None:
-            self._cradle.close()
-            self._cradle.wait()
+        # At the exit of the interpreter the loop of a daemon thread may still be at work on the same.
+        cradle, self._cradle = self._cradle, None
+        if cradle is not None:
+            cradle.close()
+            cradle.wait()
 
     def forget(self) -> None:
         """Let go in a forked child, whose business the fork server is not."""

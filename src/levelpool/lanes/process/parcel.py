@@ -5,6 +5,7 @@ A parcel is a memory file (memfd): the pickle first, then the buffers that pickl
 can map them.
 """
 
+import contextlib
 import io
 import mmap
 import os
@@ -47,7 +48,7 @@ class _OverSmallError(Exception):
 
 @dataclass(slots=True)
 class Parcel:
-    """A large object in a memory file; whoever holds it closes it."""
+    """A large object in a memory file; whoever holds it closes it, at the latest by dropping it."""
 
     fd: int
     pickle_length: int
@@ -58,6 +59,9 @@ class Parcel:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+    def __del__(self) -> None:
+        self.close()
 
     def twin(self) -> "Parcel":
         """A second one on the same memory, to be closed by itself."""
@@ -96,12 +100,14 @@ def encode_small(thing: object) -> bytes | None:
 def _is_tiny(thing: object, depth: int = 2) -> bool:
     """Whether *thing* cannot be large: a few plain values, perhaps in a tuple or a dict."""
     if type(thing) in _ATOMS:
-        return True
+        return not isinstance(thing, int) or thing.bit_length() < 8192
     if isinstance(thing, str | bytes):
         return len(thing) < 1024 and type(thing) in _TEXTS
     if not depth or type(thing) not in _BOXES:
         return False
-    parts: Collection[object] = thing.values() if isinstance(thing, dict) else thing  # type: ignore[assignment]
+    if isinstance(thing, dict):
+        return len(thing) <= 8 and all(_is_tiny(part, depth - 1) for item in thing.items() for part in item)
+    parts: Collection[object] = thing  # type: ignore[assignment]
     return len(parts) <= 8 and all(_is_tiny(part, depth - 1) for part in parts)
 
 
@@ -269,7 +275,12 @@ class _Memory(mmap.mmap):
     def __del__(self) -> None:
         free, self.free = self.free, None
         if free is not None and not sys.is_finalizing():
-            free(self.close)
+            free(self._unmap)
+
+    def _unmap(self) -> None:
+        # The collector may have found this in a ring together with a view of it: whoever drops the view last frees both.
+        with contextlib.suppress(BufferError):
+            self.close()
 
 
 def _map_buffers(parcel: Parcel, free: Apart | None) -> list[memoryview]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from levelpool.errors import LaneClosed, TaskTimeout, WorkerDied
+from levelpool.errors import LaneClosed, LevelpoolError, TaskNotPicklable, TaskTimeout, WorkerDied
 from levelpool.lanes.account import Account, LaneStats, TaskStats
 from levelpool.lanes.alarm import Alarm
 from levelpool.lanes.bulkheads import Bulkhead
@@ -39,6 +39,7 @@ from levelpool.lanes.process.parcel import HEAVY, Parcel
 from levelpool.lanes.process.schedule import Gate, Kill, Retire, Schedule, Send, Start, TakeBack
 from levelpool.lanes.process.suspects import Suspects
 from levelpool.lanes.process.wire import BORN, CREDIT, DONE, FAILED, REPORT, STOP, TASK, Frame, pack
+from levelpool.lanes.spans import Tracing
 from levelpool.lanes.stream import Stream, StreamTicket
 from levelpool.lanes.tickets import LoopTicket, ThreadTicket, running_loop
 
@@ -98,7 +99,7 @@ class ProcessLane:
         limits = self._limits
         self._lock = threading.RLock()
         self._home = Home(self.name)
-        self._errands = Errands(self.name)
+        self._errands = Errands(self.name, self._home)
         self._schedule = Schedule(
             self._workers_wanted,
             max_tasks=limits.max_tasks,
@@ -120,12 +121,14 @@ class ProcessLane:
             listener=self._on_control,
         )
         self._packer = Packer(limits.carry)
+        self._tracing = Tracing()
         self._delivery = Delivery(self._crew, book=self._book_decoding)
         self._calls: dict[int, Call] = {}
         self._numbers = 0
         self._links: dict[int, Link] = {}
         self._stillborn: dict[int, str] = {}
         self._closed: concurrent.futures.Future[None] | None = None
+        self._is_wound_up = False
 
     # ------------------------------------------------------------ the doors
 
@@ -138,7 +141,7 @@ class ProcessLane:
             self._set_timers(call, loop, ticket)
         try:
             return await ticket.future
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             self._cancel(call)
             raise
 
@@ -240,7 +243,8 @@ class ProcessLane:
     def live_apart(self) -> None:
         """Move to a private loop, if the lane is not there yet: whoever blocks a thread must not block the lane."""
         with self._lock:
-            self._settle(None)
+            if self._closed is None or not self._closed.done():
+                self._settle(None)
 
     def abandon(self) -> None:
         """Kill everything now, without a loop's help; at interpreter exit."""
@@ -278,34 +282,46 @@ class ProcessLane:
         loop: asyncio.AbstractEventLoop | None,
     ) -> Call:
         name = options.name or task_name(func)
-        with self._lock:
-            if self._closed is not None:
-                raise LaneClosed(f"lane {self.name!r} is closed and takes no new calls")
-            entrance = self._entrances.of(options.bulkhead)
-            if self._home.loop is not loop or loop is None:
-                self._settle(loop)
-            self._numbers += 1
-            account = self._account.of(name)
-            call = Call(self._numbers, ticket, func, args, kwargs, options=options, name=name, account=account, entrance=entrance)
-            self._account.submitted += 1
-            if not entrance.has_place(options.priority):
-                if options.admission_timeout == 0:
-                    self._account.ended(account, "refused")
-                    raise lane_full(self.name, self._account, entrance, "LEVELPOOL_CPU_QUEUE_LIMIT")
+        span = self._tracing.begin(name)
+        try:
+            with self._lock:
+                if self._closed is not None:
+                    raise LaneClosed(f"lane {self.name!r} is closed and takes no new calls")
+                entrance = self._entrances.of(options.bulkhead)
+                if self._home.loop is not loop or loop is None:
+                    self._settle(loop)
+                self._numbers += 1
+                account = self._account.of(name)
+                call = Call(
+                    self._numbers, ticket, func, args, kwargs, options=options, name=name, account=account, entrance=entrance, span=span
+                )
+                self._account.submitted += 1
+                if not entrance.has_place(options.priority):
+                    self._wait_outside(call)
+                    return call
                 self._calls[call.number] = call
-                entrance.wait_outside(call, options.priority)
-                return call
-            self._calls[call.number] = call
-            entrance.inside += 1
+                entrance.inside += 1
+        except LevelpoolError:
+            if span is not None:
+                span.end("refused")
+            raise
         self._pack(call)
         return call
+
+    def _wait_outside(self, call: Call) -> None:
+        options, entrance = call.options, call.entrance
+        if options.admission_timeout is not None and options.admission_timeout <= 0:
+            self._account.ended(call.account, "refused")
+            raise lane_full(self.name, self._account, entrance, "LEVELPOOL_CPU_QUEUE_LIMIT", options.bulkhead)
+        self._calls[call.number] = call
+        entrance.wait_outside(call, options.priority)
 
     def _refuse(self, call: Call) -> None:
         """The time to wait for a place is over."""
         with self._lock:
             if call.is_over or not call.entrance.leave_outside(call):
                 return
-            error = lane_full(self.name, self._account, call.entrance, "LEVELPOOL_CPU_QUEUE_LIMIT")
+            error = lane_full(self.name, self._account, call.entrance, "LEVELPOOL_CPU_QUEUE_LIMIT", call.options.bulkhead)
             self._finish(call, "refused")
             self._errands.add(call.ticket.fail, error)
         self._errands.run()
@@ -323,8 +339,10 @@ class ProcessLane:
         try:
             skipped = self._packer.address(call)
             payload = pack_small(call)
-        except BaseException as error:  # noqa: BLE001 - pickling runs the user's code, which may raise anything, SystemExit too
+        except BaseException as error:  # pickling runs the user's code, which may raise anything, SystemExit too
             self._cannot_pack(call, error)
+            if isinstance(error, KeyboardInterrupt):
+                raise
             return
         if payload is None:
             self._crew.do(lambda: self._pack_large(call, skipped))
@@ -344,11 +362,13 @@ class ProcessLane:
         if func is None:
             # It ended meanwhile, and has let go of what it was.
             return
-        refusal = task_not_picklable(func, call.args, dict(call.kwargs), error)
-        refusal.__cause__ = error
+        refusal = error
+        if not isinstance(error, TaskNotPicklable):
+            refusal = task_not_picklable(func, call.args, dict(call.kwargs), error)
+            refusal.__cause__ = error
         self._turn_away(call, refusal)
 
-    def _turn_away(self, call: Call, error: Exception) -> None:
+    def _turn_away(self, call: Call, error: BaseException) -> None:
         with self._lock:
             if not call.is_over:
                 self._leave(call, "failed")
@@ -544,7 +564,7 @@ class ProcessLane:
         if call is not None and not call.is_over and isinstance(call.ticket, StreamTicket):
             call.ticket.item(frame)
         else:
-            self._release(frame.parcel())
+            self._release(frame.parcel)
 
     def _on_end(self, link: Link, frame: Frame) -> None:
         call = link.sent.pop(frame.call, None)
@@ -554,7 +574,7 @@ class ProcessLane:
         if self._schedule.ended(link.number, frame.call, now()):
             self._account.recycled += 1
         if call is None or call.is_over:
-            self._release(frame.parcel())
+            self._release(frame.parcel)
             return
         started, run, cpu, peak, size = REPORT.unpack(frame.meta)
         wait = started - call.created
@@ -625,6 +645,8 @@ class ProcessLane:
     def _bury(self, link: Link) -> None:
         if self._links.pop(link.number, None) is None:
             return
+        if link.cause == "descriptors":
+            self._lose_all(link)
         began = link.page.started
         casualties = self._schedule.died(link.number, running=began if began in link.sent else None)
         if casualties.lost is not None:
@@ -633,6 +655,12 @@ class ProcessLane:
             self._lose(link.sent[number], link, note=" before the call began, for the third time")
         link.close()
         self._give_up_if_hopeless(f"worker processes die before they are ready (wait status {link.status})")
+
+    def _lose_all(self, link: Link) -> None:
+        """What the worker said last is lost, and which of its calls had ended nobody knows: none of them must run twice."""
+        for number, call in link.sent.items():
+            self._schedule.withdraw(number)
+            self._lose(call, link)
 
     def _lose(self, call: Call, link: Link, note: str = "") -> None:
         if call.is_over:
@@ -786,11 +814,10 @@ class ProcessLane:
             return
         for action in self._schedule.retire_idle(now()):
             self._links[action.worker].send(pack(STOP))
-        if self._links or self._closed is None or self._closed.done():
+        if self._links or self._closed is None or self._is_wound_up:
             return
-        cradle = self._nursery.close()
-        closed, self._closed = self._closed, concurrent.futures.Future()
-        self._closed.set_result(None)
+        self._is_wound_up = True
+        cradle, closed = self._nursery.close(), self._closed
         self._crew.do(lambda: self._finish_closing(cradle, closed))
 
     def _finish_closing(self, cradle: Cradle | None, closed: "concurrent.futures.Future[None]") -> None:

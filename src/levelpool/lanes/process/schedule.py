@@ -415,8 +415,9 @@ class Schedule:
         waiting = self._waiting.pop(call, None)
         if waiting is None:
             return False
-        if not self._waiting:
-            self._heap.clear()
+        if len(self._heap) > 2 * len(self._waiting) + 64:
+            self._heap = [(each.order, each.call) for each in self._waiting.values()]
+            heapq.heapify(self._heap)
         self._drop(waiting)
         return True
 
@@ -492,10 +493,15 @@ class Schedule:
             return None
         best: _Seat | None = None
         for seat in self._seats.values():
-            takes = not seat.leaving and 0 < len(seat.calls) < AHEAD and not seat.passing and all(waiting.quick for waiting in seat.calls)
+            takes = not seat.leaving and 0 < len(seat.calls) < self._most_ahead(seat) and not seat.passing
+            takes = takes and all(waiting.quick for waiting in seat.calls)
             if takes and (best is None or len(seat.calls) < len(best.calls)):
                 best = seat
         return best.number if best else None
+
+    def _most_ahead(self, seat: _Seat) -> int:
+        """How many calls may be with the worker, which may not run more than its share of them."""
+        return AHEAD if self.max_tasks is None else min(AHEAD, self.max_tasks - seat.done)
 
     def _peek(self) -> _Waiting:
         while True:

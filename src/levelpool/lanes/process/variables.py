@@ -4,7 +4,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from types import ModuleType
 
@@ -35,33 +35,36 @@ class Variables(importlib.abc.MetaPathFinder):
 
     def forget(self) -> None:
         """The call is over."""
-        if self._awaited:
-            self._awaited.clear()
+        self._awaited.clear()
+        if self in sys.meta_path:
             sys.meta_path.remove(self)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Find an awaited module where everybody else would, and set its variables once it is loaded."""
-        values = self._awaited.pop(fullname, None)
-        if values is None:
+        if fullname not in self._awaited:
             return None
         for finder in sys.meta_path:
             if finder is not self:
                 spec = finder.find_spec(fullname, path, target)
                 if spec is not None:
                     if spec.loader is not None:
-                        spec.loader = _Setting(spec.loader, values)
+                        spec.loader = _Setting(spec.loader, self._loaded)
                     return spec
         return None
+
+    def _loaded(self, module: ModuleType) -> None:
+        for value in self._awaited.pop(module.__name__, ()):
+            _set(module, value)
 
 
 class _Setting(importlib.abc.Loader):
     """A loader that sets variables after the real one has done its work."""
 
-    def __init__(self, loader: importlib.abc.Loader, values: Sequence[Value]) -> None:
+    def __init__(self, loader: importlib.abc.Loader, loaded: Callable[[ModuleType], None]) -> None:
         self._loader = loader
-        self._values = values
+        self._loaded = loaded
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
@@ -72,8 +75,7 @@ class _Setting(importlib.abc.Loader):
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
         self._loader.exec_module(module)
-        for value in self._values:
-            _set(module, value)
+        self._loaded(module)
 
 
 def _set(module: ModuleType, value: Value) -> None:

@@ -4,6 +4,7 @@ What travels on the socket between a lane and a worker process: frames.
 A frame is a fixed head, a reference (which function), a meta part and a body. A memory file may travel beside it; what is in it stands in `parcel`.
 """
 
+import errno
 import os
 import socket
 import struct
@@ -42,12 +43,8 @@ class Frame(NamedTuple):
     reference: bytes
     meta: bytes
     body: bytes
-    fd: int
-    """The memory file that came beside it, or -1."""
-
-    def parcel(self) -> Parcel | None:
-        """The large object that came with it, if one did."""
-        return Parcel(self.fd, *PARCEL.unpack(self.body)) if self.fd >= 0 else None
+    parcel: Parcel | None
+    """The large object that came beside it, if one did; it is closed when the frame is dropped."""
 
 
 def pack(kind: int, call: int = 0, meta: bytes = b"", body: bytes | Parcel = b"", reference: bytes = b"") -> bytes:
@@ -62,27 +59,36 @@ class Framer:
     """Cuts what a socket delivers into frames."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._needed = _HEAD_SIZE
         self._fds: deque[int] = deque()
 
     def feed(self, data: bytes, fds: Sequence[int]) -> list[Frame]:
         """The frames that are complete with *data*."""
         if fds:
             self._fds.extend(fds)
-        buffer = self._buffer + data if self._buffer else data
-        frames, at, size = [], 0, len(buffer)
+        if self._parts:
+            self._parts.append(data)
+            self._size += len(data)
+            if self._size < self._needed:
+                return []
+            data = b"".join(self._parts)
+        frames, at, size, needed = [], 0, len(data), _HEAD_SIZE
         while size - at >= _HEAD_SIZE:
-            kind, carries, reference_length, meta_length, body_length, call = HEAD.unpack_from(buffer, at)
+            kind, carries, reference_length, meta_length, body_length, call = HEAD.unpack_from(data, at)
             reference_at = at + _HEAD_SIZE
             meta_at = reference_at + reference_length
             body_at = meta_at + meta_length
             end = body_at + body_length
             if size < end:
+                needed = end - at
                 break
-            fd = self._fds.popleft() if carries else -1
-            frames.append(Frame(kind, call, buffer[reference_at:meta_at], buffer[meta_at:body_at], buffer[body_at:end], fd))
+            body = data[body_at:end]
+            parcel = Parcel(self._fds.popleft(), *PARCEL.unpack(body)) if carries else None
+            frames.append(Frame(kind, call, data[reference_at:meta_at], data[meta_at:body_at], body, parcel))
             at = end
-        self._buffer = buffer[at:]
+        self._parts, self._size, self._needed = [data[at:]] if at < size else [], size - at, needed
         return frames
 
     def close(self) -> None:
@@ -91,9 +97,15 @@ class Framer:
             os.close(self._fds.popleft())
 
 
+class NoDescriptorsLeft(OSError):
+    """The other side sent a memory file, and this process can open no more files: the file is lost, and with it what it was."""
+
+
 def receive(sock: socket.socket) -> tuple[bytes, Sequence[int]]:
     """Bytes and memory files; no bytes mean that the other side is gone."""
-    data, ancillary, _, _ = sock.recvmsg(_READ, _FD_SPACE, _CLOEXEC)
+    data, ancillary, flags, _ = sock.recvmsg(_READ, _FD_SPACE, _CLOEXEC)
+    if flags & socket.MSG_CTRUNC:
+        raise NoDescriptorsLeft(errno.EMFILE, os.strerror(errno.EMFILE))
     if not ancillary:
         return data, _NO_FDS
     fds: list[int] = []

@@ -63,14 +63,22 @@ def work(talk: socket.socket, life_line: socket.socket, page_fd: int, preparatio
     os.close(page_fd)
     _reseed()
     worker = Worker(talk, page, preparation)
-    # A child that a task forks must not keep the lane's sockets open.
-    os.register_at_fork(after_in_child=talk.close)
-    os.register_at_fork(after_in_child=life_line.close)
-    logging.getLogger().addHandler(_LogSender(worker))
+    sender = _LogSender(worker)
+    logging.getLogger().addHandler(sender)
+
+    def cut_off() -> None:
+        """A child that a task forks must not keep the lane's sockets open, nor write into them."""
+        logging.getLogger().removeHandler(sender)
+        progress.process_reports_to(None)
+        talk.close()
+        life_line.close()
+
+    os.register_at_fork(after_in_child=cut_off)
     code = 0
     try:
         worker.serve()
-    except (ConnectionError, KeyboardInterrupt):
+    except (OSError, KeyboardInterrupt):
+        # The lane is gone, or this process can open no more files to take what the lane sends.
         code = 1
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -98,10 +106,14 @@ class Worker:
         self._framer = Framer()
         self._pause = Pause(talk)
         self._frames: deque[Frame] = deque()
-        self._sending = threading.Lock()
+        self._outbox: deque[tuple[bytes, bytes | Parcel]] = deque()
+        self._sending = threading.RLock()
+        self._is_writing = False
         self._functions: dict[bytes, Callable[..., Any]] = {}
         self._variables = Variables()
+        self._progress: _ProgressSender | None = None
         self._main_is_loaded = False
+        self._main_error: str | None = None
         self._cpu = _cpu_seconds(resource.getrusage(resource.RUSAGE_SELF))
         self.call = 0
 
@@ -117,15 +129,27 @@ class Worker:
                 self._take(frame)
 
     def send(self, kind: int, call: int, meta: bytes = b"", body: bytes | Parcel = b"") -> None:
-        """Send one frame, from any thread."""
-        data = pack(kind, call, meta, body)
+        """
+        Send one frame, from any thread.
+
+        A signal handler or a finalizer may log in the midst of this: its frame goes out behind the one that is being written.
+        """
+        self._outbox.append((pack(kind, call, meta, body), body))
         with self._sending:
-            if isinstance(body, Parcel):
-                sent = socket.send_fds(self._talk, [data], [body.fd])
-                body.close()
-                data = data[sent:]
-            if data:
-                self._talk.sendall(data)
+            while self._outbox and not self._is_writing:
+                self._is_writing = True
+                try:
+                    self._write(*self._outbox.popleft())
+                finally:
+                    self._is_writing = False
+
+    def _write(self, data: bytes, body: bytes | Parcel) -> None:
+        if isinstance(body, Parcel):
+            sent = socket.send_fds(self._talk, [data], [body.fd])
+            body.close()
+            data = data[sent:]
+        if data:
+            self._talk.sendall(data)
 
     def _next(self) -> Frame:
         if not self._frames:
@@ -141,9 +165,6 @@ class Worker:
         # First say that it begins, then look whether it was taken back: the lane does it the other way round.
         self._page.started = frame.call
         if self._page.is_taken_back(frame.call):
-            parcel = frame.parcel()
-            if parcel:
-                parcel.close()
             self.send(SKIPPED, frame.call)
         else:
             self.call = frame.call
@@ -161,10 +182,8 @@ class Worker:
         self.send(kind, frame.call, REPORT.pack(started, run, self._cpu - before, usage.ru_maxrss * 1024, size), body)
 
     def _outcome(self, frame: Frame) -> tuple[int, bytes | Parcel]:
-        window = 0
         try:
-            if frame.meta:
-                window = self._heed(pickle.loads(frame.meta), frame.call)  # noqa: S301 - from our own lane
+            window = self._heed(frame) if frame.meta else 0
             func, args, kwargs = self._unpack(frame)
             result = func(*args, **kwargs)
             del args, kwargs
@@ -177,19 +196,28 @@ class Worker:
             return FAILED, encode(pack_failure(error))
         finally:
             if frame.meta:
-                progress.process_reports_to(None)
-                self._variables.forget()
+                self._forget_wishes()
 
-    def _heed(self, wishes: dict[str, Any], call: int) -> int:
+    def _heed(self, frame: Frame) -> int:
         """Do what the lane wishes beside the call; the window of a stream, 0 for anything else."""
+        wishes = decode_small(frame.meta, self._found)
         if wishes["progress"]:
-            progress.process_reports_to(_ProgressSender(self, call))
+            self._progress = _ProgressSender(self, frame.call)
+            progress.process_reports_to(self._progress)
         if wishes["trace"]:
             spans.join(wishes["trace"])
-        self._variables.set(wishes["context"])
-        if wishes["carried"]:
-            self._variables.set(pickle.loads(wishes["carried"]))  # noqa: S301 - from our own lane
+        values = [*wishes["context"], *(decode_small(wishes["carried"], self._found) if wishes["carried"] else ())]
+        if any(module == "__main__" for module, _, _ in values):
+            self._found("__main__")
+        self._variables.set(values)
         return int(wishes["window"])
+
+    def _forget_wishes(self) -> None:
+        if self._progress is not None:
+            self._progress.flush()
+            self._progress = None
+        progress.process_reports_to(None)
+        self._variables.forget()
 
     def _unpack(self, frame: Frame) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         try:
@@ -198,6 +226,8 @@ class Worker:
                 return func, args, kwargs
             func = self._functions.get(frame.reference) or self._find(frame.reference)
             args, kwargs = self._contents(frame)
+        except TaskNotPicklable:
+            raise
         except Exception as error:
             raise TaskNotPicklable(_why_not_unpacked(error)) from error
         return func, args, kwargs
@@ -210,9 +240,8 @@ class Worker:
         return func
 
     def _contents(self, frame: Frame) -> Any:
-        parcel = frame.parcel()
-        if parcel:
-            return decode_large(parcel, self._found)
+        if frame.parcel:
+            return decode_large(frame.parcel, self._found)
         if not frame.body:
             return (), {}
         return decode_small(frame.body, self._found if b"__main__" in frame.body else None)
@@ -228,9 +257,18 @@ class Worker:
             del item
 
     def _found(self, module: str) -> None:
-        if module == "__main__" and not self._main_is_loaded:
-            self._main_is_loaded = True
-            load_main(self._preparation)
+        if module != "__main__" or self._main_is_loaded:
+            return
+        if self._main_error is None:
+            try:
+                load_main(self._preparation)
+            except BaseException as error:  # noqa: BLE001 - it may do anything, and must do it once
+                self._main_error = f"{type(error).__name__}: {error}"
+            else:
+                self._main_is_loaded = True
+                return
+        hint = 'guard its start with `if __name__ == "__main__":`, or put the task into a module'
+        raise TaskNotPicklable(f"the main program cannot be loaded in the worker process ({self._main_error}): {hint}")
 
     def _pack_result(self, func: Callable[..., Any], result: object) -> bytes | Parcel:
         try:
@@ -304,18 +342,33 @@ def _cpu_seconds(usage: resource.struct_rusage) -> float:
 
 
 class _ProgressSender:
-    """Sends reports of progress, at most one in 50 ms, and always the last."""
+    """Sends reports of progress, at most one in 50 ms, the first one that says that all is done, and always the last."""
 
     def __init__(self, worker: Worker, call: int) -> None:
         self._worker = worker
         self._call = call
         self._next_at = 0.0
+        self._was_full = False
+        self._held_back: tuple[float, float, str] | None = None
 
     def __call__(self, done: float, total: float, message: str) -> None:
-        now = time.monotonic()
-        if now >= self._next_at or done >= total:
-            self._next_at = now + _REPORT_EVERY
-            self._worker.send(PROGRESS, self._call, body=pickle.dumps((done, total, str(message)), 5))
+        now, is_full = time.monotonic(), 0 < total <= done
+        report = (done, total, str(message))
+        if now < self._next_at and (self._was_full or not is_full):
+            self._held_back = report
+            return
+        self._next_at = now + _REPORT_EVERY
+        self._was_full = is_full
+        self._held_back = None
+        self._send(report)
+
+    def flush(self) -> None:
+        """The task has ended: what was held back is the last report."""
+        if self._held_back is not None:
+            self._send(self._held_back)
+
+    def _send(self, report: tuple[float, float, str]) -> None:
+        self._worker.send(PROGRESS, self._call, body=pickle.dumps(report, 5))
 
 
 class _LogSender(logging.Handler):

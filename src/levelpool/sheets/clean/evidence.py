@@ -8,7 +8,7 @@ A type is given only when every value reads back to its text; otherwise the colu
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import islice
 from math import isinf
 
@@ -553,10 +553,15 @@ def _order(form: str) -> str:
 class _Some:
     """The cells of one kind in one column of a batch; empty texts do not count."""
 
+    __slots__ = ("_cells", "_shapes", "_values", "joined", "kind", "rows")
+
     def __init__(self, rows: Sequence[int], cells: Cells) -> None:
         self.rows = rows
         self.kind = cells.kind or ""
+        self.joined = cells.joined  # see `Cells`
         self._cells = cells
+        self._values: list[str] | None = None
+        self._shapes: Shapes | None = None
 
     @property
     def texts(self) -> Sequence[str | None]:
@@ -564,25 +569,23 @@ class _Some:
         return self._cells.texts
 
     @property
-    def joined(self) -> str | None:
-        """See `Cells.joined`."""
-        return self._cells.joined
-
-    @cached_property
     def values(self) -> list[str]:
         """The texts that are not empty."""
-        return list(filter(None, self._cells.texts))
+        if self._values is None:
+            self._values = list(filter(None, self._cells.texts))
+        return self._values
 
     @property
     def count(self) -> int:
         """How many values there are."""
-        return self._cells.count() if self._cells.joined is not None else len(self.values)
+        return self._cells.count() if self.joined is not None else len(self.values)
 
-    @cached_property
+    @property
     def shapes(self) -> Shapes:
         """The shapes of `texts`."""
-        joined = self.joined
-        return Shapes.of(self.texts) if joined is None else Shapes(shapes_of(joined))
+        if self._shapes is None:
+            self._shapes = Shapes.of(self.texts) if self.joined is None else Shapes(shapes_of(self.joined))
+        return self._shapes
 
     def firsts(self, count: int) -> list[str]:
         """The first values."""

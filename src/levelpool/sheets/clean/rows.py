@@ -31,6 +31,7 @@ _SPARED: dict[Policy, frozenset[Reason]] = {
 }
 """The reasons for which a cell goes to quarantine alone."""
 
+_MOST_VALUES = 1 << 20  # of one batch, blank ones included
 _LONG = 1000  # characters of a text that is looked at alone
 
 
@@ -53,9 +54,20 @@ def clean_rows(
     """
     work = _Work(sheet, plan, tuple(columns), policy, blanks)
     for batch in sheet.batches():
-        cleaned = _clean_batch(work, batch)
-        if cleaned is not None:
-            yield cleaned
+        for some in _bounded(batch, len(columns)):
+            cleaned = _clean_batch(work, some)
+            if cleaned is not None:
+                yield cleaned
+
+
+def _bounded(batch: Batch, width: int) -> Iterator[Batch]:
+    """The batch in pieces whose records are no more than a piece of memory: a table may be wide although these rows are short."""
+    most = max(1, _MOST_VALUES // max(1, width))
+    if len(batch.rows) <= most:
+        yield batch
+        return
+    for start in range(0, len(batch.rows), most):
+        yield batch.pick(range(start, min(start + most, len(batch.rows))))
 
 
 class _Work:
@@ -131,10 +143,11 @@ def _convert(work: _Work, data: Batch) -> tuple[list[list[Value]], dict[int, lis
     _refuse_strays(work, data)
     values: list[list[Value]] = []
     misfits: dict[int, list[tuple[Column, Reason]]] = {}
+    nothing: list[Value] = [None] * len(data.rows)
     for column in work.columns:
         cells = data.columns[column.position] if column.position < len(data.columns) else None
         if cells is None or cells.is_blank:
-            values.append([None] * len(data.rows))
+            values.append(nothing)
             continue
         texts = cells.texts
         if work.blanks:

@@ -7,7 +7,7 @@ them at once. Rows that may be totals or notes are set apart until the end of th
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
 
@@ -181,8 +181,7 @@ class _Draft:
     def _sort(self, places: list[int], last_plain: int, batch: Batch) -> None:
         """Put each special row where it belongs; what turns out to be plain data is taken in."""
         data: list[Row] = []
-        for place in places:
-            row = _row(batch, place)
+        for place, row in zip(places, _rows(batch, places), strict=True):
             repeated = self.is_repeated(row)
             filled = row.filled()
             if not filled:
@@ -364,8 +363,12 @@ class _Scan:
 
 
 def _row(batch: Batch, place: int) -> Row:
-    number = batch.rows[place]
-    return Row(number, *batch.record(place), batch.sums.get(number, frozenset()))
+    return next(_rows(batch, [place]))
+
+
+def _rows(batch: Batch, places: Sequence[int]) -> Iterator[Row]:
+    for number, texts, kinds in batch.records(places):
+        yield Row(number, texts, kinds, batch.sums.get(number, frozenset()))
 
 
 def _batch(rows: list[Row]) -> Batch:

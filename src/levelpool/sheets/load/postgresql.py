@@ -1,7 +1,7 @@
 """Datasets in PostgreSQL: rows go in by binary COPY, and schema locks are advisory, so that they end with their transaction."""
 
 from collections.abc import Sequence
-from itertools import chain, repeat
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from levelpool.errors import DatabaseError
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.load.schema import SchemaPlan
-from levelpool.sheets.load.target import META_COLUMNS, SheetRows, Target, quote
+from levelpool.sheets.load.target import META_COLUMNS, EncodedRows, Target, quote
 from levelpool.sheets.table import ColumnType, StoredColumn
 
 if TYPE_CHECKING:
@@ -77,16 +77,14 @@ class PostgresqlTarget(Target):
         actions += [_retype(before, after) for before, after in plan.retyped]
         self.run(f"ALTER TABLE {quote(name)} {', '.join(actions)}")
 
-    def insert(self, name: str, columns: Sequence[StoredColumn], rows: SheetRows) -> set[str]:
-        """Write rows by binary COPY. NUMERIC keeps the digits of each number by itself, so none is reported."""
+    def write(self, name: str, columns: Sequence[StoredColumn], rows: EncodedRows) -> None:
+        """Write rows by binary COPY. NUMERIC keeps the digits of each number by itself, so none is uneven."""
         names = ", ".join([*META_COLUMNS, *(quote(column.name) for column in columns)])
-        by_row = zip(repeat(rows.file_id), repeat(rows.sheet), rows.numbers, *zip(*rows.values, strict=True), strict=False)
         with self._psycopg().cursor() as cursor, cursor.copy(f"COPY {quote(name)} ({names}) FROM STDIN (FORMAT binary)") as copy:
             copy.set_types(list(chain(_META_TYPES, (_COPY_TYPES[column.type] for column in columns))))
             write = copy.write_row
-            for row in by_row:
+            for row in rows.records():
                 write(row)
-        return set()
 
     def _psycopg(self) -> "psycopg.Connection[object]":
         # Only here, where it is in use already: whoever works with SQLite stays without its megabytes.

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from levelpool.errors import DatabaseError
 from levelpool.sheets.load.schema import SchemaPlan
-from levelpool.sheets.load.target import META_COLUMNS, Misfit, SheetRows, Target, quote
+from levelpool.sheets.load.target import META_COLUMNS, EncodedRows, Misfit, SheetRows, Target, quote
 from levelpool.sheets.table import ColumnType, StoredColumn, Value
 
 EXACT_DIGITS = 15
@@ -40,6 +40,7 @@ class SqliteTarget(Target):
     """Datasets in the SQLite file behind one connection."""
 
     most_columns = 2000  # SQLITE_MAX_COLUMN, as Python's builds have it
+    writes_alone = True
 
     def lock_schema(self, name: str) -> None:
         """Nothing to do: a transaction that writes has the whole file."""
@@ -106,17 +107,18 @@ class SqliteTarget(Target):
                     found += [(number, index, _TOO_EXACT) for number, value in enumerate(numbers) if _is_too_exact(value)]
         return found
 
-    def insert(self, name: str, columns: Sequence[StoredColumn], rows: SheetRows) -> set[str]:
-        """Write rows, with one prepared statement for all of them."""
+    def encode(self, columns: Sequence[StoredColumn], rows: SheetRows) -> EncodedRows:
+        """Each value with the storage class of its column."""
         by_column = dict(zip(columns, zip(*rows.values, strict=True), strict=True))
-        bound = [_BINDERS.get(_class_of(column), _as_it_is)(of_column) for column, of_column in by_column.items()]
+        bound = [list(_BINDERS.get(_class_of(column), _as_it_is)(of_column)) for column, of_column in by_column.items()]
+        uneven = (column.name for column, of_column in by_column.items() if column.storage == "NUMERIC" and not _is_even(column, of_column))
+        return EncodedRows(rows.file_id, rows.sheet, rows.numbers, bound, frozenset(uneven))
+
+    def write(self, name: str, columns: Sequence[StoredColumn], rows: EncodedRows) -> None:
+        """Write rows, with one prepared statement for all of them."""
         names = ", ".join([*META_COLUMNS, *(quote(column.name) for column in columns)])
         marks = ", ".join(repeat("?", len(META_COLUMNS) + len(columns)))
-        self._driver().executemany(
-            f"INSERT INTO {quote(name)} ({names}) VALUES ({marks})",
-            zip(repeat(rows.file_id), repeat(rows.sheet), rows.numbers, *bound, strict=False),
-        )
-        return {column.name for column, of_column in by_column.items() if column.storage == "NUMERIC" and not _is_even(column, of_column)}
+        self._driver().executemany(f"INSERT INTO {quote(name)} ({names}) VALUES ({marks})", rows.records())
 
     def _driver(self) -> Any:
         raw = self.connection.connection.driver_connection

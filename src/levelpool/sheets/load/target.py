@@ -1,8 +1,9 @@
 """What a database must be able to do to hold datasets: one `Target` per kind of database, in a file of its own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import sqlalchemy as sa
 
@@ -26,11 +27,29 @@ class SheetRows:
     values: Sequence[tuple[Value, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class EncodedRows:
+    """The same, column by column, each value as the driver takes it."""
+
+    file_id: int
+    sheet: str
+    numbers: Sequence[int]
+    columns: Sequence[Sequence[object]]
+    uneven: frozenset[str] = frozenset()  # NUMERIC columns where a number has other digits behind the point than the column says
+
+    def records(self) -> Iterator[tuple[object, ...]]:
+        """The rows as they stand in the table, `META_COLUMNS` first."""
+        return zip(repeat(self.file_id), repeat(self.sheet), self.numbers, *self.columns, strict=False)
+
+
 class Target(ABC):
     """One database, through a connection whose transactions belong to the caller."""
 
     most_columns: int
     """Most columns of one table, our three included."""
+
+    writes_alone = False
+    """Whether nobody else can write while a transaction does: what can be done before it begins, should be."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
@@ -62,8 +81,8 @@ class Target(ABC):
         """Add and widen columns; rows keep their values."""
 
     @abstractmethod
-    def insert(self, name: str, columns: Sequence[StoredColumn], rows: SheetRows) -> set[str]:
-        """Write rows, no value of which is a misfit; return the NUMERIC columns where a number has other digits behind the point."""
+    def write(self, name: str, columns: Sequence[StoredColumn], rows: EncodedRows) -> None:
+        """Write rows that were encoded for these columns."""
 
     # ------------------------------------------------------------ what is the same everywhere
 
@@ -73,6 +92,16 @@ class Target(ABC):
     def misfits(self, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:  # noqa: ARG002
         """The values that this kind of database cannot hold, although their types fit; most kinds hold all."""
         return []
+
+    def encode(self, columns: Sequence[StoredColumn], rows: SheetRows) -> EncodedRows:  # noqa: ARG002 (most drivers take values as they are)
+        """The rows as `write` takes them; asks the database nothing. No value may be a misfit."""
+        return EncodedRows(rows.file_id, rows.sheet, rows.numbers, list(zip(*rows.values, strict=True)))
+
+    def insert(self, name: str, columns: Sequence[StoredColumn], rows: SheetRows) -> set[str]:
+        """Encode and write; return the NUMERIC columns where a number has other digits behind the point."""
+        encoded = self.encode(columns, rows)
+        self.write(name, columns, encoded)
+        return set(encoded.uneven)
 
     def create_view(self, name: str, key: Sequence[str], columns: Sequence[StoredColumn]) -> None:
         """Create the view NAME_current: the newest row per key."""

@@ -76,6 +76,10 @@ def _read_sheet(source: Source, encoding: str, delimiter: str, *, directive: str
             builder.complete = False
             break
         if len(block) > source.meter.limits.max_cell_characters or (quoted and mark in block) or _FORMULA in block:
+            records = _whole_records(block, delimiter, mark) if quoted else None
+            if records is not None:
+                rows.add_records(records)
+                continue
             records = []
             for record, has_formula in _records(source, chain([block], blocks), delimiter, quoted=quoted):
                 as_text += _without_formulas(record) if has_formula else 0
@@ -129,7 +133,11 @@ class _Rows:
 
     def add_records(self, records: list[list[str]]) -> None:
         """Records that may differ in length."""
-        width = max(map(len, records), default=0)
+        widths = set(map(len, records))
+        width = max(widths, default=0)
+        if len(widths) == 1:
+            self._add_columns(list(zip(*records, strict=True)), len(records))
+            return
         if width * len(records) <= _MOST_POSITIONS:
             self._add_columns(list(zip_longest(*records, fillvalue="")), len(records))
             return
@@ -202,6 +210,22 @@ def _directive(source: Source, encoding: str) -> str | None:
     """The delimiter of a first line "sep=;", as spreadsheet programs write and read it."""
     first = _normal(next(_blocks(source, encoding), "")).partition("\n")[0]
     return first[4:] if first[:4].lower() == "sep=" and first[4:] in DELIMITERS else None
+
+
+_END = "end"
+
+
+def _whole_records(block: str, delimiter: str, mark: str) -> list[list[str]] | None:
+    """The records of a piece; None when the last one goes on behind it, and when a closer look is needed."""
+    if not block.endswith(("\n", "\r")) or _FORMULA in block:
+        return None
+    # One more line shows where the reader stands: it is a record of its own, or goes into a field that is still open.
+    reader = csv.reader(chain(io.StringIO(block, newline=""), [_END]), delimiter=delimiter, quotechar=mark)
+    try:
+        records = list(reader)
+    except csv.Error:
+        return None
+    return records if records.pop() == [_END] else None
 
 
 def _records(source: Source, blocks: Iterator[str], delimiter: str, *, quoted: bool) -> Iterator[tuple[list[str], bool]]:

@@ -16,18 +16,27 @@ PACKED_FROM = 400_000
 """So many texts as Python strings take some 30 MB; beyond it they are kept as one block of bytes."""
 
 
-WINDOW = 4096
-"""So many texts are unpacked at once: rows that stand together point to texts that stand together."""
+HEAD = 1 << 16
+"""The first texts are kept as they are, too: the ones that come again and again are among them."""
+
+AHEAD = 1024
+BEHIND = 8192
 
 
 class PackedTexts(Sequence[str]):
-    """Texts in one block of UTF-8 with their ends beside it: a quarter of the memory of a list."""
+    """
+    Texts in one block of UTF-8 with their ends beside it: a quarter of the memory of a list.
+
+    Programs number texts in the order of their first appearance: rows that stand together point to texts that stand together. So a
+    window moves over the texts with the rows, and each is unpacked once.
+    """
 
     def __init__(self) -> None:
         self._bytes = bytearray()
         self._ends = array("Q", [0])
+        self._head: list[str] = []
         self._window: list[str] = []
-        self._window_start = 0
+        self._start = 0  # the number of the window's first text
 
     def extend(self, texts: Sequence[str]) -> None:
         """More texts."""
@@ -35,7 +44,8 @@ class PackedTexts(Sequence[str]):
         packed = [text.encode("utf-8", "surrogatepass") for text in texts]
         start = len(self._bytes)
         self._bytes += b"".join(packed)
-        self._ends.extend(start + length for length in accumulate(map(len, packed)))
+        self._ends.extend([start + length for length in accumulate(map(len, packed))])
+        self._head.extend(texts[: max(0, HEAD - len(self._head))])
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -46,31 +56,49 @@ class PackedTexts(Sequence[str]):
     def __getitem__(self, number: slice) -> list[str]: ...
     def __getitem__(self, number: int | slice) -> str | list[str]:
         if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(len(self)))]
+            return [self._one(each) for each in range(*number.indices(len(self)))]
+        return self._one(number)
+
+    def _one(self, number: int) -> str:
         return self._bytes[self._ends[number] : self._ends[number + 1]].decode("utf-8", "surrogatepass")
 
     def many(self, numbers: Sequence[int]) -> list[str]:
         """The texts with these numbers; raises `IndexError` when one of them is not there."""
-        low, high = min(numbers, default=0), max(numbers, default=0)
-        if high >= len(self) and numbers:
-            raise IndexError(high)
-        if high - low >= WINDOW:
-            return list(map(self.__getitem__, numbers))
-        start, window = self._window_start, self._window
-        if not start <= low <= high < start + len(window):
-            start, window = self._move_window(low)
-        return [window[number - start] for number in numbers]
+        if not numbers:
+            return []
+        head, highest = self._head, max(numbers)
+        if highest < len(head):
+            return list(map(head.__getitem__, numbers))
+        if highest >= len(self):
+            raise IndexError(highest)
+        # Texts from far behind are unpacked one by one, unless most of them stand together: then another sheet has begun.
+        if highest >= self._start or 2 * sum(number > highest - BEHIND for number in numbers) > len(numbers):
+            self._reach(highest)
+        start, window, known = self._start, self._window, len(head)
+        if min(numbers) >= start:
+            return [window[number - start] for number in numbers]
+        return [window[number - start] if number >= start else head[number] if number < known else self._one(number) for number in numbers]
 
-    def _move_window(self, low: int) -> tuple[int, list[str]]:
-        ends = self._ends[low : low + 2 * WINDOW + 1]
+    def _reach(self, number: int) -> None:
+        """Move the window so that it holds this text."""
+        end = self._start + len(self._window)
+        if self._start <= number < end:
+            return
+        if not end <= number < end + BEHIND:
+            self._window.clear()
+            self._start = end = max(0, number - AHEAD)
+        self._window += self._unpack(end, min(len(self), number + AHEAD))
+        if len(self._window) > 2 * BEHIND:
+            self._start += len(self._window) - BEHIND
+            del self._window[:-BEHIND]
+
+    def _unpack(self, first: int, end: int) -> list[str]:
+        ends = self._ends[first : end + 1]
         packed = self._bytes[ends[0] : ends[-1]]
-        if packed.isascii():
-            text, base = packed.decode(), ends[0]
-            self._window = [text[start - base : end - base] for start, end in pairwise(ends)]
-        else:
-            self._window = [self[number] for number in range(low, low + len(ends) - 1)]
-        self._window_start = low
-        return low, self._window
+        if not packed.isascii():
+            return [self._one(number) for number in range(first, end)]
+        text, base = packed.decode(), ends[0]
+        return [text[left - base : right - base] for left, right in pairwise(ends)]
 
 
 DIRECT = 1 << 16

@@ -1,6 +1,6 @@
 """What every reader is handed (`Source`), and what it fills (`SheetBuilder`): rows go in, a finished `Sheet` comes out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ MAX_ROW = 1 << 31
 MAX_REMARKS = 20
 
 BATCH_ROWS = 4096
-BATCH_CELLS = 1 << 17
+BATCH_CELLS = 1 << 18
 """A batch ends at whichever comes first, so that its memory is bounded for wide rows too."""
 
 
@@ -50,12 +50,12 @@ class Source:
         return asked is None or asked in {name, position}
 
 
-def _without_blank_rows(rows: Batch) -> Batch:
+def _filled(rows: Batch) -> Sequence[int]:
+    """The places of rows that have a cell."""
     if any(cells.is_full for cells in rows.columns):
-        return rows
+        return range(len(rows.rows))
     texts = zip(*(cells.texts for cells in rows.columns), strict=True)
-    filled = [place for place, row in enumerate(texts) if any(text is not None for text in row)]
-    return rows if len(filled) == len(rows.rows) else rows.pick(filled)
+    return [place for place, row in enumerate(texts) if any(text is not None for text in row)]
 
 
 class SheetBuilder:
@@ -114,24 +114,27 @@ class SheetBuilder:
         self._cell_count += filled
         self._meter.cells(len(kinds))
 
-    def add_columns(self, rows: Batch, hidden: Iterable[int] = ()) -> None:
-        """Many rows at once, column by column, with the numbers of those that are hidden. A row without a cell is not delivered."""
+    def add_columns(self, rows: Batch, hidden: Sequence[bool] = ()) -> None:
+        """Many rows at once, column by column; *hidden* tells of each whether it is, () that none is. A row without a cell is not delivered."""
         columns = rows.columns
         while columns and columns[-1].is_blank:
             columns.pop()
-        rows = _without_blank_rows(rows)
-        if self._max_rows is not None and self._row_count + len(rows.rows) > self._max_rows:
-            rows = rows.pick(range(self._max_rows - self._row_count))
+        places = _filled(rows)
+        if self._max_rows is not None and self._row_count + len(places) > self._max_rows:
+            places = places[: self._max_rows - self._row_count]
             self.complete = False
-        if not rows.rows:
+        if not places:
             return
+        if hidden:
+            self._hidden_rows.update(rows.rows[place] for place in places if hidden[place])
+        if len(places) < len(rows.rows):
+            rows = rows.pick(places)
         for row in rows.rows:
             self._note_row(row)
         self._make_room(len(rows.rows), len(rows.columns))
         self._close_rows()
         self._pieces.append(rows)
         self._piece_rows += len(rows.rows)
-        self._hidden_rows.update(hidden)
         self._row_count += len(rows.rows)
         self._cell_count += sum(cells.count() for cells in rows.columns)
         self._meter.cells(len(rows.rows) * len(rows.columns))

@@ -312,7 +312,7 @@ class _ColumnByColumn:
 
     rows: list[int]
     columns: dict[int, Cells]
-    hidden: list[bool]  # () when none is
+    hidden: list[bool]  # [] when none is
     formulas: dict[int, list[str | None]]  # of columns that have some, where one may be a sum
 
     def part(self, start: int, end: int) -> "_ColumnByColumn":
@@ -336,8 +336,7 @@ class _ColumnByColumn:
                     sums[row] = of_row
         blank = Cells.blank(len(self.rows))
         columns = [self.columns.get(column, blank) for column in range(max(self.columns) + 1)]
-        hidden = [row for row, is_hidden in zip(self.rows, self.hidden, strict=True) if is_hidden] if self.hidden else []
-        builder.add_columns(Batch(self.rows, columns, sums), hidden)
+        builder.add_columns(Batch(self.rows, columns, sums), self.hidden)
 
 
 def _rows(gaps: list[str]) -> list[tuple[int, int, bool]]:

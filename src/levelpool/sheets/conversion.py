@@ -1,0 +1,77 @@
+"""
+From the cells of a planned table to rows as a database takes them.
+
+Converting costs several times as much as writing. Where a database lets only one write at a time, it is done before the database is
+locked: the converted rows wait in a file of the import's private folder.
+"""
+
+import pickle
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from levelpool.sheets.clean.options import Policy, TableOptions
+from levelpool.sheets.clean.rows import clean_rows
+from levelpool.sheets.ledger.datasets import Dataset
+from levelpool.sheets.load.aside import set_aside
+from levelpool.sheets.load.target import EncodedRows, SheetRows, Target
+from levelpool.sheets.table import CellCounts, CleanBatch, Column, ColumnType, Sheet, StoredColumn, TablePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Where the rows of one planned table go, as far as their values depend on it."""
+
+    columns: tuple[Column, ...]  # the file's, with the types that the database has
+    stored: tuple[StoredColumn, ...]
+    policy: Policy
+    blanks: frozenset[str]  # texts that mean "no value"
+
+
+def goal_of(plan: TablePlan, dataset: Dataset, options: TableOptions) -> Goal:
+    """Where the rows of *plan* go when *dataset* is as it is now, and *options* is what somebody corrected."""
+    # How many digits stand behind the point is a matter of each file: the database keeps the most of all. What else a column went
+    # through does not change a value.
+    stored = tuple(replace(dataset.column(column.name), scale=column.scale, filled=True, even_scale=True) for column in plan.columns)
+    columns = tuple(replace(column, type=ColumnType(of.type)) for column, of in zip(plan.columns, stored, strict=True))
+    return Goal(columns, stored, options.policy or dataset.policy, options.blanks)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows, ready to be written, and what was set aside among them."""
+
+    rows: EncodedRows | None  # None: all were set aside
+    aside: CleanBatch  # without its values
+    rows_loaded: int
+    cells: CellCounts
+
+
+def convert(target: Target, sheet: Sheet, plan: TablePlan, goal: Goal, file_id: int) -> Iterator[Part]:
+    """The rows of one planned table, batch by batch."""
+    for raw in clean_rows(sheet, plan, goal.columns, policy=goal.policy, blanks=goal.blanks):
+        batch = set_aside(raw, goal.columns, target.misfits(goal.stored, raw.values), goal.policy)
+        rows = target.encode(goal.stored, SheetRows(file_id, plan.sheet, batch.rows, batch.values)) if batch.values else None
+        yield Part(rows, replace(batch, rows=[], values=[]), len(batch.values), batch.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedParts:
+    """Parts that wait in a file, and for which goal they were made. The file must be private: it is read with pickle."""
+
+    path: Path
+    goal: Goal
+
+    def __iter__(self) -> Iterator[Part]:
+        with self.path.open("rb") as file:
+            while file.peek(1):
+                part: Part = pickle.load(file)  # noqa: S301  (written by `stage`, in a private folder)
+                yield part
+
+
+def stage(parts: Iterable[Part], goal: Goal, path: Path) -> StagedParts:
+    """Write *parts* to the file at *path*, anew."""
+    with path.open("wb") as file:
+        for part in parts:
+            pickle.dump(part, file, protocol=pickle.HIGHEST_PROTOCOL)
+    return StagedParts(path, goal)

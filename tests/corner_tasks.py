@@ -1,0 +1,121 @@
+"""Tasks for the corners of the lanes: what hardly anybody does on purpose, and what happens all the same."""
+
+import contextvars
+import gc
+import logging
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+from levelpool import report_progress
+
+TENANT = contextvars.ContextVar("TENANT", default="nobody")
+OTHER = contextvars.ContextVar("OTHER", default=None)
+
+
+class Text(str):
+    """Not plain: somebody may have changed what it does."""
+
+    __slots__ = ()
+
+
+class Loud:
+    """Garbage in a ring that logs when it is collected, as unclosed sessions do."""
+
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        logging.getLogger("corner").warning("collected")
+
+
+def large_items(count, size):
+    for number in range(count):
+        yield bytes([number % 256]) * size
+
+
+def stop_in_the_middle():
+    """A generator whose source is broken."""
+
+    def items():
+        yield 1
+        yield 2
+        raise StopAsyncIteration("lost")
+
+    return items()
+
+
+def stop_at_once():
+    raise StopIteration("from the call itself")
+
+
+def memory_files():
+    """How many memory files of the lane this process holds open."""
+    count = 0
+    for fd in Path("/proc/self/fd").iterdir():
+        try:
+            count += "memfd:levelpool" in str(fd.readlink())
+        except OSError:
+            continue
+    return count
+
+
+def report_up_to(steps, total):
+    for step in range(1, steps + 1):
+        report_progress(step, total)
+
+
+def log_from_a_signal(records):
+    """Log while the handler of a timer logs too."""
+    log = logging.getLogger("corner")
+    signal.signal(signal.SIGALRM, lambda *_: log.warning("tick"))
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for number in range(records):
+            log.warning("row %d", number)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return records
+
+
+def log_from_finalizers(records):
+    """Send large records while the collector finalizes what logs."""
+    gc.set_threshold(5)
+    log = logging.getLogger("corner")
+    for _ in range(records):
+        Loud()
+        log.warning("x" * 70_000)
+    return records
+
+
+def log_from_a_child():
+    """Let a forked child log."""
+    child = multiprocessing.get_context("fork").Process(target=logging.getLogger("corner").warning, args=("from a child",))
+    child.start()
+    child.join()
+    return child.exitcode
+
+
+def raise_of_a_slow_module():
+    import slow_to_fail
+
+    raise slow_to_fail.SlowError("as told")
+
+
+def read_tenant():
+    return TENANT.get()
+
+
+def large_key(size):
+    return {"x" * size: 1}
+
+
+def view(size):
+    import pickle
+
+    return pickle.PickleBuffer(bytearray(size))
+
+
+def pid():
+    return os.getpid()

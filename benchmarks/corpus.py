@@ -22,7 +22,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NoReturn
 
@@ -50,6 +50,7 @@ EXCEPTIONS = {
     "issue.3720.xlsx": "openpyxl shows the address of a link as the content of a cell that has none",
     "test-issue-877.xlsx": "openpyxl shows the address of a link as the content of a cell that has none",
     "clusterfuzz-testcase-minimized-POIXSSFFuzzer-5937385319563264.xlsx": "the checksum of a sheet is wrong: what stands in it is not to be trusted",
+    "issue.804.ods": "its cells hold white space between the tags alone, which OpenDocument folds away",
     "invalid-xml.xlsx": "a sheet is no well-formed XML",
     "Test_git_issue_382_oom.xls": "calamine, the last resort for a damaged container, takes all memory: the limit ends the worker, and the service goes on",
 }
@@ -194,8 +195,10 @@ def table() -> str:
         "| from | files | read | refused with a sentence | ended by a limit | readings of peers | of these, with more cells |",
         "|---|---|---|---|---|---|---|",
     ]
-    rows = [(name.replace("+", "/"), *source.values()) for name, source in figures["sources"].items()]
-    rows.append(("all", *(sum(column) for column in zip(*(source.values() for source in figures["sources"].values()), strict=True))))
+    keys = [each.name for each in fields(Source)]
+    counts = {name.replace("+", "/"): [source[key] for key in keys] for name, source in figures["sources"].items()}
+    counts["all"] = [sum(column) for column in zip(*counts.values(), strict=True)]
+    rows = [(name, *of) for name, of in counts.items()]
     lines += [f"| {' | '.join(map(str, row))} |" for row in rows]
     seen = dict.fromkeys((each["file"], each["reason"]) for each in figures["exceptions"])
     peers = {file: ", ".join(each["peer"] for each in figures["exceptions"] if each["file"] == file) for file, _ in seen}

@@ -1,9 +1,12 @@
 """The reference pages, held against the code."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from benchmarks.corpus import table
+from benchmarks.measure import RESULTS
 
 from handmade import make_sheet
 from levelpool.sheets import ColumnOptions, TableOptions
@@ -50,6 +53,14 @@ def test_the_examples_of_types_are_true():
         cells = re.findall("`([^`]+)`", texts)
         (plan,) = find_tables(make_sheet([["h", "number"], *([cell, 1] for cell in cells)]))
         assert plan.columns[0].type == kind, (texts, plan.columns[0].why)
+
+
+def test_the_survey_of_real_workbooks_is_shown_as_it_was_measured():
+    """The table is what the command prints from the figures, and each exception has its reason."""
+    figures = json.loads((RESULTS / "corpus.json").read_text(encoding="utf-8"))["figures"]
+
+    assert table() in page("reference/formats.md")
+    assert all(each["reason"] for each in figures["exceptions"])
 
 
 @pytest.mark.parametrize("record", [TableOptions, ColumnOptions])

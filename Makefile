@@ -12,7 +12,7 @@ run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under 
 	@exec $(BIN)/python examples/run.py
 
 test: $(STAMP) assets system  ## the whole suite
-	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --cov --cov-report=term $(ARGS)
 
 check: $(STAMP)  ## lint, format, types, architecture
 	$(BIN)/ruff check .

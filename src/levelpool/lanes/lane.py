@@ -98,6 +98,5 @@ def task_name(func: Callable[..., Any]) -> str:
     return _function_name(getattr(named, "__module__", None), named.__qualname__)
 
 
-def now() -> float:
-    """Seconds on the clock that all processes of this host share."""
-    return time.monotonic()
+now = time.monotonic
+"""Seconds on the clock that all processes of this host share."""

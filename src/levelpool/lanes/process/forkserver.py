@@ -74,14 +74,16 @@ class ForkServer:
         head = self._read_exactly(LENGTH.size)
         self._preparation = json.loads(self._read_exactly(LENGTH.unpack(head)[0]))
         worker.prepare(self._preparation)
+        # While modules are loaded nearly nothing becomes garbage, and looking for it takes a good part of the time.
+        gc.disable()
         for name in self._preparation["preload"]:
             try:
                 importlib.import_module(name)
             except Exception as error:  # noqa: BLE001 - a module that cannot be preloaded fails where it is used, with its own traceback
                 print(f"levelpool: cannot preload {name}: {error!r}", file=sys.stderr, flush=True)  # noqa: T201 - there is nobody else to tell here
         # What is there now stays shared with every worker: the collector must not touch it.
-        gc.collect()
         gc.freeze()
+        gc.enable()
 
     def _read_exactly(self, length: int) -> bytes:
         data = b""

@@ -46,7 +46,14 @@ def parent(pid: int) -> int:
 
 def children(pid: int) -> list[int]:
     """The processes that *pid* has started and not reaped, zombies too."""
-    return [int(each) for task in Path(f"/proc/{pid}/task").iterdir() for each in (task / "children").read_text().split()]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found += map(int, (task / "children").read_text().split())
+        except (FileNotFoundError, ProcessLookupError):
+            # A thread that has ended since the listing.
+            continue
+    return found
 
 
 def descriptors(pid: int | str = "self") -> dict[int, str]:

@@ -33,6 +33,8 @@ class Carrier:
 
     def pack(self, context: contextvars.Context) -> tuple[tuple[tuple[str, str, object], ...], bytes | None, int]:
         """The values that travel plainly, those of `carry` pickled, and how many variables stay behind."""
+        if not context:
+            return (), None, 0
         plain, carried, skipped = [], [], 0
         for variable, value in context.items():
             place = self._place(variable)

@@ -12,7 +12,7 @@ from levelpool.lanes.crew import Crew
 from levelpool.lanes.lane import now
 from levelpool.lanes.process.call import Call
 from levelpool.lanes.process.failures import unpack_failure
-from levelpool.lanes.process.parcel import PAUSE, SMALL, MissingModuleError, decode_large, decode_small, refuse_missing_module
+from levelpool.lanes.process.parcel import PAUSE, SMALL, MissingModuleError, Parcel, decode_large, decode_small, refuse_missing_module
 from levelpool.lanes.process.wire import DONE, Frame
 from levelpool.lanes.tickets import LoopTicket, ThreadTicket
 
@@ -33,7 +33,8 @@ class Delivery:
             self._crew.do(lambda: self._outcome_apart(call, frame))
             return
         try:
-            outcome = _understand(frame, self._read(frame), refuse_missing_module)
+            value = self._read(frame.parcel) if frame.parcel else decode_small(frame.body, refuse_missing_module)
+            outcome = value if frame.kind == DONE else unpack_failure(value, refuse_missing_module)
         except MissingModuleError:
             self._crew.do(lambda: self._outcome_apart(call, frame))
             return
@@ -44,11 +45,9 @@ class Delivery:
             return
         _give(call, frame, outcome)
 
-    def _read(self, frame: Frame) -> Any:
-        if frame.parcel is None:
-            return decode_small(frame.body, refuse_missing_module)
+    def _read(self, parcel: Parcel) -> Any:
         # It is read once more, in another thread, if it names a module that is not here yet.
-        return decode_large(frame.parcel.twin(), refuse_missing_module, free=self._crew.do)
+        return decode_large(parcel.twin(), refuse_missing_module, free=self._crew.do)
 
     def _read_apart(self, frame: Frame) -> Any:
         return decode_large(frame.parcel, pause=PAUSE, free=self._crew.do) if frame.parcel else decode_small(frame.body)
@@ -56,7 +55,8 @@ class Delivery:
     def _outcome_apart(self, call: Call, frame: Frame) -> None:
         began = now()
         try:
-            outcome = _understand(frame, self._read_apart(frame))
+            value = self._read_apart(frame)
+            outcome = value if frame.kind == DONE else unpack_failure(value)
         except BaseException as error:  # noqa: BLE001 - as above
             call.ticket.fail(_cannot_unpack(call, error))
             return
@@ -78,11 +78,6 @@ class Delivery:
 
         self._crew.do(unpack)
         return await ticket.future
-
-
-def _understand(frame: Frame, value: Any, found: Callable[[str], None] | None = None) -> Any:
-    """The result, or the exception."""
-    return value if frame.kind == DONE else unpack_failure(value, found)
 
 
 def _give(call: Call, frame: Frame, outcome: Any) -> None:

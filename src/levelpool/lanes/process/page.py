@@ -1,14 +1,14 @@
 """One page of memory that a lane shares with one worker: what the worker is doing, readable even after its death."""
 
 import mmap
-import struct
 
 from levelpool.lanes.process.parcel import memory_file
 
 SIZE = 4096
-_WORD = struct.Struct("<Q")
-_SLOTS = struct.Struct("<64Q")
-_STARTED_AT, _COUNT_AT, _SLOTS_AT = 0, 64, 128
+_SLOTS = 64
+
+# Places of the words, far enough from each other for a cache line each: the call that the worker has begun, how many calls are taken back, which.
+_STARTED, _COUNT, _FIRST_SLOT = 0, 8, 16
 
 
 class Page:
@@ -21,6 +21,8 @@ class Page:
 
     def __init__(self, fd: int) -> None:
         self._memory = mmap.mmap(fd, SIZE)
+        # Machine words: one that is written while the other side reads it is seen as it was or as it is.
+        self._words = memoryview(self._memory).cast("Q")
         self._taken: dict[int, int] = {}
 
     @staticmethod
@@ -31,31 +33,32 @@ class Page:
     @property
     def started(self) -> int:
         """The call that the worker has begun and not yet reported, or 0."""
-        return int(_WORD.unpack_from(self._memory, _STARTED_AT)[0])
+        return self._words[_STARTED]
 
     @started.setter
     def started(self, call: int) -> None:
-        _WORD.pack_into(self._memory, _STARTED_AT, call)
+        self._words[_STARTED] = call
 
     def take_back(self, call: int) -> None:
         """Ask the worker not to begin *call*; it will say so when it passes over it."""
         if call not in self._taken:
-            slot = next(slot for slot in range(64) if slot not in self._taken.values())
+            slot = next(slot for slot in range(_SLOTS) if slot not in self._taken.values())
             self._taken[call] = slot
-            _WORD.pack_into(self._memory, _SLOTS_AT + slot * _WORD.size, call)
-            _WORD.pack_into(self._memory, _COUNT_AT, len(self._taken))
+            self._words[_FIRST_SLOT + slot] = call
+            self._words[_COUNT] = len(self._taken)
 
     def settle(self, call: int) -> None:
         """Forget that *call* was taken back: the worker has passed over it, or had begun it before."""
         slot = self._taken.pop(call, None)
         if slot is not None:
-            _WORD.pack_into(self._memory, _SLOTS_AT + slot * _WORD.size, 0)
-            _WORD.pack_into(self._memory, _COUNT_AT, len(self._taken))
+            self._words[_FIRST_SLOT + slot] = 0
+            self._words[_COUNT] = len(self._taken)
 
     def is_taken_back(self, call: int) -> bool:
         """Whether *call* was taken back."""
-        return bool(_WORD.unpack_from(self._memory, _COUNT_AT)[0]) and call in _SLOTS.unpack_from(self._memory, _SLOTS_AT)
+        return self._words[_COUNT] > 0 and call in self._words[_FIRST_SLOT : _FIRST_SLOT + _SLOTS].tolist()
 
     def close(self) -> None:
         """Unmap it on this side."""
+        self._words.release()
         self._memory.close()

@@ -386,10 +386,8 @@ class ProcessLane:
             self._account.skipped_context += skipped
             task = call.account
             task.payload_bytes += len(payload) if isinstance(payload, bytes) else payload.length
-            refusal = self._suspects.refusal(call.name, call.reference, payload, now()) if isinstance(payload, bytes) else None
-            if refusal is not None:
+            if self._limits.max_kills is not None and self._is_refused(call, payload):
                 self._leave(call, "refused")
-                self._errands.add(call.ticket.fail, refusal)
             else:
                 quick = is_small and 0.0 < task.usual_run < QUICK and not isinstance(call.ticket, StreamTicket)
                 options = call.options
@@ -399,6 +397,12 @@ class ProcessLane:
                 else:
                     self._act()
         self._errands.run()
+
+    def _is_refused(self, call: Call, payload: bytes | Parcel) -> bool:
+        refusal = self._suspects.refusal(call.name, call.reference, payload, now()) if isinstance(payload, bytes) else None
+        if refusal is not None:
+            self._errands.add(call.ticket.fail, refusal)
+        return refusal is not None
 
     def _release(self, payload: bytes | Parcel | None) -> None:
         """Let go of what was sent. The last one to close a large memory file pays for it, and that must not be a loop."""
@@ -580,7 +584,7 @@ class ProcessLane:
         wait = started - call.created
         self._account.ran(call.account, wait=max(0.0, wait), run=run, cpu=cpu, peak_rss=peak)
         call.account.result_bytes += size
-        if isinstance(call.payload, bytes):
+        if self._limits.max_kills is not None and isinstance(call.payload, bytes):
             self._suspects.survived(call.reference, call.payload)
         if call.span is not None:
             self._errands.add(functools.partial(call.span.ran, wait=wait, run=run, worker=link.pid))

@@ -244,6 +244,7 @@ async def test_no_descriptor_left_costs_one_call(manager):
         os.close(hoard)
 
     assert died.value.cause == "descriptors"
+    assert manager.stats().cpu.deaths == {"descriptors": 1}
     assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
 
 
@@ -376,9 +377,9 @@ def test_forked_child_waits_for_none_of_its_parents_calls(tmp_path):
     assert (out, err, status) == ("shut down\n", "", 0)
 
 
-def test_cancelling_many_that_wait_outside_is_quick(manager_without_queue):
+def test_cancelling_many_that_wait_outside_is_quick():
     """Each of many thousands who wait for a place can be forgotten without a look at all the others."""
-    entrance = manager_without_queue
+    entrance = Entrance(0, 0)
     calls = [object() for _ in range(50_000)]
     for call in calls:
         entrance.wait_outside(call, 0)
@@ -393,11 +394,6 @@ def test_cancelling_many_that_wait_outside_is_quick(manager_without_queue):
     assert len(steps) < 50_000 * 20
     assert entrance.outside == 1
     assert entrance.send_away() == calls[:1]
-
-
-@pytest.fixture
-def manager_without_queue():
-    return Entrance(0, 0)
 
 
 def test_main_program_that_cannot_be_loaded_is_named(tmp_path):

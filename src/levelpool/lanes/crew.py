@@ -40,7 +40,7 @@ class Crew:
                 self._threads -= 1
                 is_alone = not self._threads
             if is_alone:
-                _log.warning("no thread can be started for the chores of lane %r: they keep its loop waiting", self._name)
+                _log.warning("no thread can be started for %s: its work is done where it came up, which may be an event loop", self._name)
                 self._do_what_is_there()
 
     def _work(self) -> None:
@@ -78,4 +78,4 @@ class Crew:
         try:
             job()
         except BaseException:  # noqa: BLE001 - whatever it was, the thread is needed for the next one
-            _log.exception("a chore of lane %r failed", self._name)
+            _log.exception("a job of %s failed", self._name)

@@ -376,7 +376,6 @@ class ProcessLane:
         self._errands.run()
 
     def _arrive(self, call: Call, payload: bytes | Parcel, skipped: int) -> None:
-        is_small = isinstance(payload, bytes)
         with self._lock:
             if call.is_over:
                 self._release(payload)
@@ -389,7 +388,7 @@ class ProcessLane:
             if self._limits.max_kills is not None and self._is_refused(call, payload):
                 self._leave(call, "refused")
             else:
-                quick = is_small and 0.0 < task.usual_run < QUICK and not isinstance(call.ticket, StreamTicket)
+                quick = isinstance(payload, bytes) and 0.0 < task.usual_run < QUICK and not isinstance(call.ticket, StreamTicket)
                 options = call.options
                 send = self._schedule.arrive(call.number, now(), priority=options.priority, quick=quick, bulkhead=options.bulkhead)
                 if send is not None:
@@ -649,9 +648,10 @@ class ProcessLane:
     def _bury(self, link: Link) -> None:
         if self._links.pop(link.number, None) is None:
             return
+        began = link.page.started
         if link.cause == "descriptors":
             self._lose_all(link)
-        began = link.page.started
+            began = 0
         casualties = self._schedule.died(link.number, running=began if began in link.sent else None)
         if casualties.lost is not None:
             self._lose(link.sent[casualties.lost], link)

@@ -287,6 +287,27 @@ def test_variable_of_the_main_program_is_there_in_the_first_call(tmp_path):
     assert (out, err, status) == ("['r-7', 'r-7']\n", "", 0)
 
 
+def test_main_program_is_not_run_for_the_sake_of_its_variables(tmp_path):
+    """A worker that runs a function of another module leaves the main program alone, whatever context variables that has set."""
+    out, err, status = processes.run(
+        tmp_path,
+        """
+        import contextvars
+        REQUEST = contextvars.ContextVar("REQUEST", default="none")
+
+        if __name__ == "__mp_main__":
+            print("the main program runs in a worker", flush=True)
+        else:
+            REQUEST.set("r-7")
+            manager = ExecutorManager(cpu_workers=1, io_workers=1)
+            print(manager.cpu_executor.submit(lane_tasks.add, 1, 2).result())
+            manager.shutdown()
+        """,
+    )
+
+    assert (out, err, status) == ("3\n", "", 0)
+
+
 async def test_error_of_a_module_that_is_not_here_is_imported_beside_the_loop(manager):
     """The loop goes on while the module of an exception is imported."""
     beats = []

@@ -1,5 +1,6 @@
 """The context variables of a call in its worker: set when the call begins, or as soon as somebody imports the module that a variable lives in."""
 
+import functools
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -26,7 +27,8 @@ class Variables(importlib.abc.MetaPathFinder):
         """Set what can be set, and wait for the other modules."""
         for value in values:
             module = sys.modules.get(value[0])
-            if module is not None:
+            # The main program is there as an empty module until a call needs it.
+            if module is not None and hasattr(module, value[1]):
                 _set(module, value)
             else:
                 self._awaited.setdefault(value[0], []).append(value)
@@ -50,12 +52,13 @@ class Variables(importlib.abc.MetaPathFinder):
                 spec = finder.find_spec(fullname, path, target)
                 if spec is not None:
                     if spec.loader is not None:
-                        spec.loader = _Setting(spec.loader, self._loaded)
+                        spec.loader = _Setting(spec.loader, functools.partial(self.loaded, fullname))
                     return spec
         return None
 
-    def _loaded(self, module: ModuleType) -> None:
-        for value in self._awaited.pop(module.__name__, ()):
+    def loaded(self, name: str, module: ModuleType) -> None:
+        """The module of this name is there now: set the variables that waited for it."""
+        for value in self._awaited.pop(name, ()):
             _set(module, value)
 
 

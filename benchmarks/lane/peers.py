@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib.util
 import multiprocessing
+import os
 import socket
 import subprocess
 import sys
@@ -186,6 +187,10 @@ class Floor:
         asyncio.get_running_loop().remove_reader(self._ours)
         self._ours.close()
         self._echo.wait()
+
+    def live_on(self, processors: set[int]) -> None:
+        """Put the other process there."""
+        os.sched_setaffinity(self._echo.pid, processors)
 
     async def run(self, *_: object) -> bytes:
         """There and back."""

@@ -204,6 +204,36 @@ def test_ctrl_c_while_an_argument_is_pickled_is_for_the_caller():
 # ---------------------------------------------------------------- limits
 
 
+async def test_loop_turns_while_it_is_looked_for_what_cannot_travel(manager):
+    """To name the part of an argument that cannot travel takes several picklings of the whole, and none of them happens on the loop."""
+    loop, looking, go = threading.get_ident(), threading.Event(), threading.Event()
+
+    class Stubborn:
+        def __reduce__(self):
+            if threading.get_ident() != loop:
+                looking.set()
+                go.wait(30)
+            raise TypeError("never")
+
+    call = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.add, [1, {"key": Stubborn()}]))
+    await processes.until(looking.is_set)
+    go.set()
+
+    with pytest.raises(TaskNotPicklable, match=r"argument 0\[1\]\['key'\] of add .*Stubborn"):
+        await call
+
+
+async def test_refusal_comes_also_when_nobody_can_say_what_cannot_travel(manager):
+    """A key that cannot be shown spoils the search for the culprit; the caller gets its answer all the same."""
+
+    class Unspeakable:
+        def __repr__(self):
+            raise ValueError("no words")
+
+    with pytest.raises(TaskNotPicklable, match=r"nobody can say \(ValueError\)"):
+        await manager.run_cpu_intensive(lane_tasks.add, {Unspeakable(): threading.Lock()})
+
+
 async def test_admission_that_is_over_refuses_at_once():
     """A deadline that has passed, as a negative time, refuses like 0; it does not wait for ever."""
     async with ExecutorManager(cpu_workers=1, io_workers=1, cpu_queue_limit=0, io_queue_limit=0) as manager:

@@ -213,6 +213,37 @@ class _FileOutput:
             raise too_large(self._limit)
 
 
+def travels(thing: object) -> bool:
+    """Whether *thing* can be pickled; takes as long as pickling it, in small steps."""
+    try:
+        pickle.Pickler(_Nowhere(), 5, buffer_callback=_keep_nothing).dump(thing)
+    except BaseException:  # noqa: BLE001 - pickling runs the user's code, which may raise anything
+        return False
+    return True
+
+
+class _Nowhere:
+    """Takes a pickle that nobody wants; rests as a memory file does."""
+
+    __slots__ = ("_unrested",)
+
+    def __init__(self) -> None:
+        self._unrested = 0
+
+    def write(self, data: bytes) -> int:
+        length = memoryview(data).nbytes
+        self._unrested += length
+        if self._unrested >= STEP:
+            self._unrested = 0
+            time.sleep(PAUSE)
+        return length
+
+
+def _keep_nothing(buffer: pickle.PickleBuffer) -> None:
+    # Like the real thing it refuses a buffer that is not in one piece.
+    buffer.raw().release()
+
+
 def too_large(limit: int) -> ResultTooLarge:
     """The refusal of a result over the limit."""
     return ResultTooLarge(

@@ -31,8 +31,8 @@ from levelpool.lanes.lane import CallOptions, now, task_name
 from levelpool.lanes.process import wire
 from levelpool.lanes.process.birth import Cradle, death
 from levelpool.lanes.process.call import Call, Packer, pack_large, pack_small
+from levelpool.lanes.process.culprits import task_not_picklable
 from levelpool.lanes.process.delivery import Delivery, pass_progress, pass_record
-from levelpool.lanes.process.failures import task_not_picklable
 from levelpool.lanes.process.link import Link
 from levelpool.lanes.process.nursery import Nursery
 from levelpool.lanes.process.parcel import HEAVY, Parcel
@@ -358,14 +358,26 @@ class ProcessLane:
             self._arrive(call, payload, skipped)
 
     def _cannot_pack(self, call: Call, error: BaseException) -> None:
+        if isinstance(error, TaskNotPicklable):
+            self._turn_away(call, error)
+        else:
+            # Looking for the part that cannot travel may take long.
+            self._crew.do(lambda: self._name_culprit(call, error))
+
+    def _name_culprit(self, call: Call, error: BaseException) -> None:
         func = call.func
         if func is None:
             # It ended meanwhile, and has let go of what it was.
             return
-        refusal = error
-        if not isinstance(error, TaskNotPicklable):
-            refusal = task_not_picklable(func, call.args, dict(call.kwargs), error)
-            refusal.__cause__ = error
+        try:
+            refusal = task_not_picklable(func, call.args, call.kwargs, error)
+        except BaseException as broken:  # noqa: BLE001 - looking for it runs the user's code too
+            # Not even in their own words, which may fail as well.
+            why, also = type(error).__name__, type(broken).__name__
+            refusal = TaskNotPicklable(
+                f"{call.name} cannot travel to a worker process ({why}), and what of it cannot, nobody can say ({also})"
+            )
+        refusal.__cause__ = error
         self._turn_away(call, refusal)
 
     def _turn_away(self, call: Call, error: BaseException) -> None:

@@ -20,7 +20,8 @@ from typing import Any
 
 from levelpool.errors import LevelpoolError, ResultNotPicklable, TaskNotPicklable
 from levelpool.lanes import progress, spans
-from levelpool.lanes.process.failures import blame, pack_failure
+from levelpool.lanes.process.culprits import blame
+from levelpool.lanes.process.failures import pack_failure
 from levelpool.lanes.process.page import Page
 from levelpool.lanes.process.parcel import Parcel, decode_large, decode_small, encode
 from levelpool.lanes.process.variables import Variables

@@ -390,6 +390,33 @@ async def test_last_report_of_progress_always_comes(manager, steps, total):
     assert len(reports) <= 10
 
 
+async def test_thread_that_is_left_behind_speaks_for_no_other_call(manager, tmp_path, caplog):
+    """What such a thread, or one that it starts, reports and logs is not taken for the next call's; a thread of that call is."""
+    reports = []
+    told = manager.with_options(name="next", on_progress=lambda *report: reports.append(report))
+    await manager.run_cpu_intensive(corner_tasks.leave_threads, tmp_path)
+    await told.run_cpu_intensive(corner_tasks.let_threads_speak, tmp_path)
+    await processes.until(lambda: reports[-1:] == [(2, 2, "own")])
+
+    assert reports == [(1, 2, "own thread"), (2, 2, "own")]
+    assert [(record.message, record.levelpool_task) for record in caplog.records] == [
+        ("left behind", ""),
+        ("left behind", ""),
+        ("own thread", "next"),
+    ]
+
+
+async def test_thread_of_a_pool_speaks_for_the_call_whose_context_it_carries(manager):
+    """A pool that a module keeps has threads of an earlier call; a call whose context is handed to them is meant."""
+    reports = []
+    told = manager.with_options(on_progress=lambda done, *_: reports.append(done))
+    for step, carries_context in enumerate([True, True, False, True]):
+        await told.run_cpu_intensive(corner_tasks.report_in_a_pool, step, carries_context)
+    await processes.until(lambda: reports[-1:] == [3])
+
+    assert reports == [0, 1, 3]
+
+
 @pytest.mark.parametrize(("task", "records"), [(corner_tasks.log_from_a_signal, 3000), (corner_tasks.log_from_finalizers, 200)])
 async def test_logging_in_the_midst_of_logging_ends(manager, task, records):
     """A signal handler or a finalizer that logs while a record is being sent does not stop its task."""

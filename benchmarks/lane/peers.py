@@ -215,6 +215,10 @@ class Floor:
         self._ours.close()
         self._echo.wait()
 
+    def live_on(self, processors: set[int]) -> None:
+        """Put the other process there."""
+        os.sched_setaffinity(self._echo.pid, processors)
+
     async def run(self, *_: object) -> bytes:
         """There and back."""
         self._answer = asyncio.get_running_loop().create_future()

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 
-from benchmarks.lane import apart, large, life, small
+from benchmarks.lane import apart, large, life, placed, small
 from benchmarks.lane.goals import beyond_control, goals, print_goals
 from benchmarks.lane.peers import OURS, PACKAGES, STDLIB, usual
 from benchmarks.lane.readings import Readings
@@ -38,6 +38,7 @@ def report() -> None:
 async def _measure(readings: Readings) -> None:
     async with usual() as peers:
         await small.measure(readings, peers)
+        await placed.measure(readings)
         await large.measure(readings, peers)
     await life.measure(readings)
 

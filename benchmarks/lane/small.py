@@ -20,9 +20,9 @@ async def measure(readings: Readings, peers: list[Peer]) -> None:
     """Both tables; the floor has its turn next to ours."""
     async with Floor() as floor:
         for _ in range(TURNS):
-            readings.note(ROUND_TRIP, FLOOR, await _round_trip(floor.run, TRIPS))
+            readings.note(ROUND_TRIP, FLOOR, await round_trip(floor.run, TRIPS))
             for peer in peers[::-1]:
-                readings.note(ROUND_TRIP, peer.name, await _round_trip(peer.run, TRIPS))
+                readings.note(ROUND_TRIP, peer.name, await round_trip(peer.run, TRIPS))
     for _ in range(TURNS):
         for peer in peers:
             readings.note(THROUGHPUT, peer.name, await _throughput(peer.run, FLOOD))
@@ -32,11 +32,11 @@ async def measure_briefly(readings: Readings, peers: list[Peer]) -> None:
     """Both tables, with fewer and shorter turns: a round trip of Dask takes ten milliseconds."""
     for _ in range(TURNS // 2):
         for peer in peers:
-            readings.note(ROUND_TRIP, peer.name, await _round_trip(peer.run, TRIPS // 4))
+            readings.note(ROUND_TRIP, peer.name, await round_trip(peer.run, TRIPS // 4))
             readings.note(THROUGHPUT, peer.name, await _throughput(peer.run, FLOOD // 5))
 
 
-async def _round_trip(run: Runner, trips: int) -> float:
+async def round_trip(run: Runner, trips: int) -> float:
     """Median seconds of one at a time."""
     times = []
     for _ in range(trips):

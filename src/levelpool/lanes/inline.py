@@ -113,5 +113,5 @@ class InlineLane:
             self._busy -= 1
             progress.reports_to(before)
             task = self._account.of(name)
-            self._account.ran(task, wait=0.0, run=now() - began)
+            self._account.ran(task, (0.0, now() - began, 0.0, 0, 0))
             self._account.ended(task, outcome)

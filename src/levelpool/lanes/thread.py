@@ -383,7 +383,7 @@ class ThreadLane:
             self._give_place_back(call)
             wanted = not call.is_over
             if wanted:
-                self._account.ran(call.account, wait=call.started - call.created, run=now() - call.started, cpu=cpu)
+                self._account.ran(call.account, (call.started - call.created, now() - call.started, cpu, 0, 0))
                 self._leave(call, outcome)
             self._finish_closing()
         if wanted and error is not None:

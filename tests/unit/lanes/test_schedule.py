@@ -134,9 +134,9 @@ class World:
         self.calls += 1
         self.groups[self.calls] = bulkhead
         self.orders[self.calls] = (-priority, self.calls)
-        send = self.schedule.arrive(self.calls, self.clock, priority=priority, quick=quick, bulkhead=bulkhead)
-        if send is not None:
-            self.deliver(send)
+        worker = self.schedule.arrive(self.calls, self.clock, priority=priority, quick=quick, bulkhead=bulkhead)
+        if worker is not None:
+            self.deliver(Send(worker, self.calls))
 
     def birth(self, pick):
         if self.unborn:

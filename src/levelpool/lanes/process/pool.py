@@ -360,6 +360,8 @@ class ProcessLane:
     def _cannot_pack(self, call: Call, error: BaseException) -> None:
         if isinstance(error, TaskNotPicklable):
             self._turn_away(call, error)
+        elif isinstance(error, KeyboardInterrupt):
+            self._turn_away(call, TaskNotPicklable(f"{call.name} was not sent: Ctrl-C came while it was pickled"))
         else:
             # Looking for the part that cannot travel may take long.
             self._crew.do(lambda: self._name_culprit(call, error))
@@ -402,9 +404,9 @@ class ProcessLane:
             else:
                 quick = isinstance(payload, bytes) and 0.0 < task.usual_run < QUICK and not isinstance(call.ticket, StreamTicket)
                 options = call.options
-                send = self._schedule.arrive(call.number, now(), priority=options.priority, quick=quick, bulkhead=options.bulkhead)
-                if send is not None:
-                    self._send_call(send)
+                worker = self._schedule.arrive(call.number, now(), priority=options.priority, quick=quick, bulkhead=options.bulkhead)
+                if worker is not None:
+                    self._send_call(worker, call)
                 else:
                     self._act()
         self._errands.run()
@@ -487,7 +489,7 @@ class ProcessLane:
         for action in self._schedule.decide(now()):
             match action:
                 case Send():
-                    self._send_call(action)
+                    self._send_call(action.worker, self._calls[action.call])
                 case Start():
                     self._start(action.worker)
                 case Retire():
@@ -499,10 +501,10 @@ class ProcessLane:
         if self._closed is not None:
             self._wind_up()
 
-    def _send_call(self, action: Send) -> None:
-        link, call = self._links[action.worker], self._calls[action.call]
+    def _send_call(self, worker: int, call: Call) -> None:
+        link = self._links[worker]
         if call.payload is None or not call.ticket.start():
-            self._schedule.ended(action.worker, action.call, now())
+            self._schedule.ended(worker, call.number, now())
             if not call.is_over:
                 self._leave(call, "cancelled")
             return
@@ -550,7 +552,7 @@ class ProcessLane:
         if frames is None:
             return False
         for frame in frames:
-            if frame.kind in {DONE, FAILED}:
+            if frame.kind == DONE or frame.kind == FAILED:  # noqa: PLR1714 - a set would be built each time
                 self._on_end(link, frame)
             else:
                 self._on_word(link, frame)
@@ -593,8 +595,7 @@ class ProcessLane:
             return
         started, run, cpu, peak, size = REPORT.unpack(frame.meta)
         wait = started - call.created
-        self._account.ran(call.account, wait=max(0.0, wait), run=run, cpu=cpu, peak_rss=peak)
-        call.account.result_bytes += size
+        self._account.ran(call.account, (max(0.0, wait), run, cpu, peak, size))
         if self._limits.max_kills is not None and isinstance(call.payload, bytes):
             self._suspects.survived(call.reference, call.payload)
         if call.span is not None:

@@ -197,16 +197,18 @@ class Schedule:
 
     # ------------------------------------------------------------ what happens
 
-    def arrive(self, call: int, now: float, *, priority: int = 0, quick: bool = False, bulkhead: str | None = None) -> Send | None:
+    def arrive(self, call: int, now: float, *, priority: int = 0, quick: bool = False, bulkhead: str | None = None) -> int | None:
         """
-        A call is ready to run; where to send it, if a worker is idle and nobody else wants it.
+        A call is ready to run; the worker to send it to, if one is idle and nobody else wants it.
 
         *quick*: calls of its name usually take well under a millisecond, so it may be sent ahead.
         """
         self._arrivals += 1
         waiting = _Waiting(call, (-priority, self._arrivals), quick and priority == 0, bulkhead)
         if bulkhead is None and self.gate is None and self._idle and not self._waiting and self.busy < self.max_workers:
-            return self._give(waiting, self._idle.pop(), now)
+            worker = self._idle.pop()
+            self._give(waiting, worker, now)
+            return worker
         self._wait(waiting)
         return None
 
@@ -222,15 +224,18 @@ class Schedule:
         """A call ended in its worker, well or badly; whether the worker is to be replaced now, for it has run its share."""
         self._call_ended = True
         seat = self._seats[worker]
-        seat.passing.discard(call)
+        if seat.passing:
+            seat.passing.discard(call)
         waiting = self._remove(seat, call)
         if waiting is not None and waiting.bulkhead is not None:
             self._drop(waiting)
         seat.done += 1
         seat.since = now
         worn = self.max_tasks is not None and seat.done >= self.max_tasks and not seat.leaving
-        seat.leaving = seat.leaving or worn
-        self._rest(seat)
+        if worn:
+            seat.leaving = True
+        if not seat.calls:
+            self._rest(seat)
         return worn
 
     def skipped(self, worker: int, call: int, now: float) -> bool:
@@ -344,11 +349,11 @@ class Schedule:
             worker = self._free_worker()
             if worker is None:
                 break
-            yield self._give(self._next(), worker, now)
+            yield self._send(worker, now)
         if self._waiting:
             yield from self._start_workers()
         while (worker := self._worker_to_send_ahead_to()) is not None:
-            yield self._give(self._next(), worker, now)
+            yield self._send(worker, now)
 
     def retire_idle(self, now: float) -> Iterator[Retire]:
         """Let workers go that had nothing to do for the idle time."""
@@ -451,14 +456,17 @@ class Schedule:
             (self._parting if seat.leaving else self._idle).append(seat.number)
 
     def _remove(self, seat: _Seat, call: int) -> _Waiting | None:
-        for at, waiting in enumerate(seat.calls):
-            if waiting.call == call:
-                del seat.calls[at]
-                del self._where[call]
-                if not seat.calls:
-                    self.busy -= 1
-                return waiting
-        return None
+        if self._where.get(call) != seat.number:
+            return None
+        del self._where[call]
+        # Most often it is the first one.
+        at = 0
+        while seat.calls[at].call != call:
+            at += 1
+        waiting = seat.calls.pop(at)
+        if not seat.calls:
+            self.busy -= 1
+        return waiting
 
     def _retire_leavers(self) -> Iterator[Action]:
         surplus = sum(1 for seat in self._seats.values() if not seat.leaving) - self.max_workers
@@ -478,7 +486,12 @@ class Schedule:
         self.held_up = self.gate is not None and not self.gate.allow(self.at_work + 1)
         return not self.held_up
 
-    def _give(self, waiting: _Waiting, worker: int, now: float) -> Send:
+    def _send(self, worker: int, now: float) -> Send:
+        waiting = self._next()
+        self._give(waiting, worker, now)
+        return Send(worker, waiting.call)
+
+    def _give(self, waiting: _Waiting, worker: int, now: float) -> None:
         seat = self._seats[worker]
         if not seat.calls:
             seat.since = now
@@ -487,7 +500,6 @@ class Schedule:
             self._bulkheads.begin(waiting.bulkhead, waiting.call)
         seat.calls.append(waiting)
         self._where[waiting.call] = worker
-        return Send(worker, waiting.call)
 
     def _next(self) -> _Waiting:
         while True:

@@ -5,9 +5,7 @@ import io
 import logging
 import os
 import pickle
-import resource
 import runpy
-import select
 import socket
 import sys
 import threading
@@ -22,8 +20,10 @@ from levelpool.errors import LevelpoolError, ResultNotPicklable, TaskNotPicklabl
 from levelpool.lanes import progress, spans
 from levelpool.lanes.process.culprits import blame
 from levelpool.lanes.process.failures import pack_failure
+from levelpool.lanes.process.meter import Meter
 from levelpool.lanes.process.page import Page
 from levelpool.lanes.process.parcel import Parcel, decode_large, decode_small, encode
+from levelpool.lanes.process.pause import Pause
 from levelpool.lanes.process.threads import call_here, follow_threads
 from levelpool.lanes.process.variables import Variables
 from levelpool.lanes.process.wire import (
@@ -46,9 +46,6 @@ from levelpool.lanes.process.wire import (
 
 _MAIN = "__mp_main__"
 _MOST_FUNCTIONS = 1024
-
-AWAKE = 0.0003
-"""Seconds for which a worker that expects the next call at once stays awake for it."""
 _REPORT_EVERY = 0.05
 
 
@@ -117,7 +114,7 @@ class Worker:
         self._progress: _ProgressSender | None = None
         self._main_is_loaded = False
         self._main_error: str | None = None
-        self._cpu = _cpu_seconds(resource.getrusage(resource.RUSAGE_SELF))
+        self._meter = Meter()
         self.call = 0
 
     def serve(self) -> None:
@@ -179,10 +176,9 @@ class Worker:
         started = time.monotonic()
         kind, body = self._outcome(frame)
         run = time.monotonic() - started
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        before, self._cpu = self._cpu, _cpu_seconds(usage)
+        cpu, peak_rss = self._meter.read(run)
         size = body.length if isinstance(body, Parcel) else len(body)
-        self.send(kind, frame.call, REPORT.pack(started, run, self._cpu - before, usage.ru_maxrss * 1024, size), body)
+        self.send(kind, frame.call, REPORT.pack(started, run, cpu, peak_rss, size), body)
 
     def _outcome(self, frame: Frame) -> tuple[int, bytes | Parcel]:
         try:
@@ -284,31 +280,6 @@ class Worker:
             raise ResultNotPicklable(f"{where} of {name} cannot travel back from the worker process: {what} ({error})") from error
 
 
-class Pause:
-    """
-    The pause between two calls of a worker that is called again at once.
-
-    To wake a processor that sleeps takes as long as a whole small call. So after a short pause a worker expects another short one and stays awake for it,
-    a moment at most, leaving its processor to whoever else wants it. After a long pause it goes to sleep at once.
-    """
-
-    def __init__(self, talk: socket.socket) -> None:
-        self._ready = select.poll()
-        self._ready.register(talk, select.POLLIN)
-        self._expects_more = False
-
-    def wait(self) -> None:
-        """Wait until there is something to read; or, to sleep on, until it takes too long."""
-        began = time.monotonic()
-        end = began + AWAKE if self._expects_more else began
-        while not self._ready.poll(0):
-            if time.monotonic() >= end:
-                self._ready.poll()
-                break
-            os.sched_yield()
-        self._expects_more = time.monotonic() - began < AWAKE
-
-
 def _why_not_unpacked(error: Exception) -> str:
     if "__main__" in str(error):
         hint = "a function of a program without a file (python -c, a prompt) cannot be found by a worker: put it into a module"
@@ -338,10 +309,6 @@ def load_main(preparation: dict[str, Any]) -> None:
     main = ModuleType(_MAIN)
     main.__dict__.update(content)
     sys.modules["__main__"] = sys.modules[_MAIN] = main
-
-
-def _cpu_seconds(usage: resource.struct_rusage) -> float:
-    return usage.ru_utime + usage.ru_stime
 
 
 class _ProgressSender:

@@ -10,6 +10,7 @@ from levelpool.errors import LaneClosed
 from levelpool.lanes import progress
 from levelpool.lanes.account import Account, LaneStats, TaskStats
 from levelpool.lanes.lane import CallOptions, now, task_name
+from levelpool.lanes.tickets import unmistakable
 
 
 class InlineLane:
@@ -100,6 +101,12 @@ class InlineLane:
         self._busy += 1
         try:
             result = functools.partial(func, *args, **kwargs)()
+        except BaseException as error:
+            told = unmistakable(error)
+            if told is error:
+                raise
+            raise told from error
+        else:
             outcome = "succeeded"
             return result
         finally:

@@ -31,8 +31,8 @@ from levelpool.lanes.lane import CallOptions, now, task_name
 from levelpool.lanes.process import wire
 from levelpool.lanes.process.birth import Cradle, death
 from levelpool.lanes.process.call import Call, Packer, pack_large, pack_small
+from levelpool.lanes.process.culprits import task_not_picklable
 from levelpool.lanes.process.delivery import Delivery, pass_progress, pass_record
-from levelpool.lanes.process.failures import task_not_picklable
 from levelpool.lanes.process.link import Link
 from levelpool.lanes.process.nursery import Nursery
 from levelpool.lanes.process.parcel import HEAVY, Parcel
@@ -352,20 +352,40 @@ class ProcessLane:
     def _pack_large(self, call: Call, skipped: int) -> None:
         try:
             payload = pack_large(call)
+            if self._suspects.is_watching and self._resembles_a_suspect(payload):
+                payload.take_digest()
         except BaseException as error:  # noqa: BLE001 - as above
             self._cannot_pack(call, error)
         else:
             self._arrive(call, payload, skipped)
 
+    def _resembles_a_suspect(self, parcel: Parcel) -> bool:
+        with self._lock:
+            return self._suspects.resembles(parcel)
+
     def _cannot_pack(self, call: Call, error: BaseException) -> None:
+        if isinstance(error, TaskNotPicklable):
+            self._turn_away(call, error)
+        elif isinstance(error, KeyboardInterrupt):
+            self._turn_away(call, TaskNotPicklable(f"{call.name} was not sent: Ctrl-C came while it was pickled"))
+        else:
+            # Looking for the part that cannot travel may take long.
+            self._crew.do(lambda: self._name_culprit(call, error))
+
+    def _name_culprit(self, call: Call, error: BaseException) -> None:
         func = call.func
         if func is None:
             # It ended meanwhile, and has let go of what it was.
             return
-        refusal = error
-        if not isinstance(error, TaskNotPicklable):
-            refusal = task_not_picklable(func, call.args, dict(call.kwargs), error)
-            refusal.__cause__ = error
+        try:
+            refusal = task_not_picklable(func, call.args, call.kwargs, error)
+        except BaseException as broken:  # noqa: BLE001 - looking for it runs the user's code too
+            # Not even in their own words, which may fail as well.
+            why, also = type(error).__name__, type(broken).__name__
+            refusal = TaskNotPicklable(
+                f"{call.name} cannot travel to a worker process ({why}), and what of it cannot, nobody can say ({also})"
+            )
+        refusal.__cause__ = error
         self._turn_away(call, refusal)
 
     def _turn_away(self, call: Call, error: BaseException) -> None:
@@ -385,7 +405,7 @@ class ProcessLane:
             self._account.skipped_context += skipped
             task = call.account
             task.payload_bytes += len(payload) if isinstance(payload, bytes) else payload.length
-            if self._limits.max_kills is not None and self._is_refused(call, payload):
+            if self._suspects.is_watching and self._is_refused(call, payload):
                 self._leave(call, "refused")
             else:
                 quick = isinstance(payload, bytes) and 0.0 < task.usual_run < QUICK and not isinstance(call.ticket, StreamTicket)
@@ -398,7 +418,7 @@ class ProcessLane:
         self._errands.run()
 
     def _is_refused(self, call: Call, payload: bytes | Parcel) -> bool:
-        refusal = self._suspects.refusal(call.name, call.reference, payload, now()) if isinstance(payload, bytes) else None
+        refusal = self._suspects.refusal(call.name, call.reference, payload, now())
         if refusal is not None:
             self._errands.add(call.ticket.fail, refusal)
         return refusal is not None
@@ -582,7 +602,7 @@ class ProcessLane:
         started, run, cpu, peak, size = REPORT.unpack(frame.meta)
         wait = started - call.created
         self._account.ran(call.account, (max(0.0, wait), run, cpu, peak, size))
-        if self._limits.max_kills is not None and isinstance(call.payload, bytes):
+        if self._suspects.is_watching and call.payload is not None:
             self._suspects.survived(call.reference, call.payload)
         if call.span is not None:
             self._errands.add(functools.partial(call.span.ran, wait=wait, run=run, worker=link.pid))
@@ -671,10 +691,29 @@ class ProcessLane:
             return
         error = death(call.name, cause=link.cause, status=link.status, rss=link.rss, limit=self._limits.memory_limit, note=note)
         self._account.died(error.cause)
-        if isinstance(call.payload, bytes):
-            self._suspects.killed(call.reference, call.payload, now())
-        self._leave(call, "died")
-        self._errands.add(call.ticket.fail, error)
+        if self._suspects.is_watching and isinstance(call.payload, Parcel) and call.payload.digest is None:
+            # Its caller hears of it when it is written down: whoever tries again at once is judged already.
+            parcel, call.payload = call.payload, None
+            self._crew.do(lambda: self._digest_and_tell(call, parcel, error))
+        else:
+            self._tell_death(call, call.payload, error)
+
+    def _digest_and_tell(self, call: Call, parcel: Parcel, error: WorkerDied) -> None:
+        try:
+            parcel.take_digest()
+        finally:
+            with self._lock:
+                self._tell_death(call, parcel, error)
+                self._act()
+            self._errands.run()
+            parcel.close()
+
+    def _tell_death(self, call: Call, payload: bytes | Parcel | None, error: WorkerDied) -> None:
+        if payload is not None:
+            self._suspects.killed(call.reference, payload, now())
+        if not call.is_over:
+            self._leave(call, "died")
+            self._errands.add(call.ticket.fail, error)
 
     def _mourn(self) -> None:
         """Workers that could not even be asked for."""

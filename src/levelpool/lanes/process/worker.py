@@ -18,11 +18,13 @@ from typing import Any
 
 from levelpool.errors import LevelpoolError, ResultNotPicklable, TaskNotPicklable
 from levelpool.lanes import progress, spans
-from levelpool.lanes.process.failures import blame, pack_failure
+from levelpool.lanes.process.culprits import blame
+from levelpool.lanes.process.failures import pack_failure
 from levelpool.lanes.process.meter import Meter
 from levelpool.lanes.process.page import Page
 from levelpool.lanes.process.parcel import Parcel, decode_large, decode_small, encode
 from levelpool.lanes.process.pause import Pause
+from levelpool.lanes.process.threads import call_here, follow_threads
 from levelpool.lanes.process.variables import Variables
 from levelpool.lanes.process.wire import (
     CREDIT,
@@ -60,6 +62,7 @@ def work(talk: socket.socket, life_line: socket.socket, page_fd: int, preparatio
     os.close(page_fd)
     _reseed()
     worker = Worker(talk, page, preparation)
+    follow_threads(lambda: worker.call)
     sender = _LogSender(worker)
     logging.getLogger().addHandler(sender)
 
@@ -199,7 +202,8 @@ class Worker:
         wishes = decode_small(frame.meta, self._found)
         if wishes["progress"]:
             self._progress = _ProgressSender(self, frame.call)
-            progress.process_reports_to(self._progress)
+            progress.reports_to(self._progress)
+            progress.process_reports_to(self._progress.of_this_thread)
         if wishes["trace"]:
             spans.join(wishes["trace"])
         values = [*wishes["context"], *(decode_small(wishes["carried"], self._found) if wishes["carried"] else ())]
@@ -316,8 +320,16 @@ class _ProgressSender:
         self._next_at = 0.0
         self._was_full = False
         self._held_back: tuple[float, float, str] | None = None
+        self._is_over = False
+
+    def of_this_thread(self, done: float, total: float, message: str) -> None:
+        """Likewise for a thread without a context: one that another call has left behind does not count."""
+        if call_here() == self._call:
+            self(done, total, message)
 
     def __call__(self, done: float, total: float, message: str) -> None:
+        if self._is_over:
+            return
         now, is_full = time.monotonic(), 0 < total <= done
         report = (done, total, str(message))
         if now < self._next_at and (self._was_full or not is_full):
@@ -330,6 +342,7 @@ class _ProgressSender:
 
     def flush(self) -> None:
         """The task has ended: what was held back is the last report."""
+        self._is_over = True
         if self._held_back is not None:
             self._send(self._held_back)
 
@@ -346,7 +359,7 @@ class _LogSender(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._worker.send(LOG, self._worker.call, body=encode(_plain_record(record)))
+            self._worker.send(LOG, call_here(), body=encode(_plain_record(record)))
         except ConnectionError:
             # The lane is gone, and this process follows it.
             return

@@ -64,6 +64,17 @@ async def test_nothing_is_left_in_the_work_folder(service, tmp_path):
     assert list((tmp_path / "data" / "work").iterdir()) == []
 
 
+async def test_what_a_killed_process_left_behind_goes_after_a_day(database_url, tmp_path, manager):
+    """Its working files may hold the plain form of an encrypted workbook."""
+    old, young = tmp_path / "data" / "work" / "old", tmp_path / "data" / "work" / "young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "spool").touch()
+    os.utime(old, (1, 1))
+    async with DataIngestionService(database_url, manager, data_dir=tmp_path / "data"):
+        assert not old.exists() and young.exists()
+
+
 async def test_same_file_twice_is_loaded_once(service, tmp_path):
     """Under whatever name it comes again."""
     first = await service.ingest_file(put(tmp_path, "orders.csv"))

@@ -36,6 +36,7 @@ from levelpool.web.system import metrics_router, system_router
 log = logging.getLogger(__name__)
 
 _UPLOADS = frozenset({"/api/files", "/api/preview"})
+_CORRECTIONS = ("/replay", "/preview", "/correct")
 
 Opener = Callable[[Settings], AbstractAsyncContextManager[Service]]
 
@@ -96,7 +97,7 @@ def _lifespan(settings: Settings, open_parts: Opener) -> Callable[[FastAPI], Abs
 def _limit_of(path: str, settings: Settings) -> tuple[int, str | None]:
     if path in _UPLOADS:
         return settings.max_upload_bytes + MULTIPART_ROOM, "LEVELPOOL_MAX_UPLOAD_BYTES"
-    return SMALL_BODY, None
+    return MULTIPART_ROOM if path.endswith(_CORRECTIONS) else SMALL_BODY, None
 
 
 # ---------------------------------------------------------------- errors

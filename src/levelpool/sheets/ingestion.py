@@ -127,11 +127,20 @@ class DataIngestionService:
 
         Returns the record. Raises `FileInUse` for a file that is pending, running or a duplicate, `NotFound` when there is none.
         """
+        await self.intake.run(await self._claim_replay(file_id, options, password, actor))
+        return await self.intake.get_file(file_id)
+
+    async def begin_replay(
+        self, file_id: int, *, options: TableOptions | None = None, password: str | None = None, actor: str = "program"
+    ) -> "asyncio.Task[None]":
+        """The same, and come back as soon as it has begun, with what runs; it goes on when nobody waits for it."""
+        claim = await self._claim_replay(file_id, options, password, actor)
+        return self._run_apart(claim)
+
+    async def _claim_replay(self, file_id: int, options: TableOptions | None, password: str | None, actor: str) -> Claim:
         if password is None and options is not None:
             password = options.password
-        claim = await self.intake.claim_replay(file_id, actor, options, password=password)
-        await self.intake.run(claim)
-        return await self.intake.get_file(file_id)
+        return await self.intake.claim_replay(file_id, actor, options, password=password)
 
     async def undo(self, file_id: int, *, dry_run: bool = False, actor: str = "program") -> answers.Json:
         """Take one import back; with *dry_run* only say what would happen. Raises `FileInUse` unless the file is loaded or partial."""
@@ -253,11 +262,14 @@ class DataIngestionService:
         slots = asyncio.Semaphore(self.intake.parallel)
         while True:
             await slots.acquire()
-            claim = await self._next_claim()
-            task = asyncio.create_task(self.intake.run(claim), name=f"levelpool file {claim.file_id}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task = self._run_apart(await self._next_claim())
             task.add_done_callback(lambda _: slots.release())
+
+    def _run_apart(self, claim: Claim) -> "asyncio.Task[None]":
+        task = asyncio.create_task(self.intake.run(claim), name=f"levelpool file {claim.file_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _retire(self, now: float) -> None:
         """Now and then remove originals that need not be kept any longer."""

@@ -123,12 +123,13 @@ class Intake:
                 folder = (self._data_dir or settings.data_dir).absolute()
                 self.store = Store(folder / "files")
                 self.work = folder / "work"
-                self.engine = create_engine(self._url, name="ledger")
                 await self.manager.run_io_intensive(self._prepare)
                 self._open = True
         return self
 
     def _prepare(self) -> None:
+        # An engine imports its driver: a hundred modules, for which the loop must not stand still.
+        self.engine = create_engine(self._url, name="ledger")
         self._begin(migrate, write=True)
         self.claimer = files.Claimer(self._holder, self.store.identity())
         before = time.time() - HALF_WRITTEN

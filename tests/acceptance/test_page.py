@@ -10,6 +10,7 @@ from running import ADMIN_TOKEN, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
+GALLERY = Path(__file__).parents[1] / "gallery"
 ORDERS = "Order No,Placed,Amount\n000184,2026-11-01,12.50\n000185,2026-11-02,7.25\n"
 STOCK = "sku,qty\n" + "".join(f"{number:05d},{number % 9}\n" for number in range(40))
 
@@ -95,6 +96,21 @@ async def test_file_shows_columns_with_reasons_and_is_undone_after_a_question(pa
     await dialog.get_by_role("button", name="Undo the import").click()
     await page.locator("#file .status.undone").wait_for()
 
+    await page.get_by_role("button", name="Load again").click()
+    await page.locator("#file .status.loaded").wait_for()
+
+
+async def test_encrypted_file_is_opened_with_its_password(page):
+    """Its page says what is missing, takes the password, and shows the file loaded."""
+    await sign_in(page, path="/files")
+    content = (GALLERY / "encrypted" / "libreoffice_blowfish.ods").read_bytes()
+    await upload(page, {"name": "sealed.ods", "mimeType": "application/octet-stream", "buffer": content})
+    await page.locator("tr", has_text="sealed.ods").locator(".status.failed").wait_for()
+    await page.get_by_role("link", name="sealed.ods").click()
+    assert "protected by a password" in await page.text_content(".callout.bad")
+
+    await page.get_by_text("The file has a password").click()
+    await page.get_by_label("Password of the file").fill("open sesame ü")
     await page.get_by_role("button", name="Load again").click()
     await page.locator("#file .status.loaded").wait_for()
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Form, Path, Query, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from levelpool.service import shapes
@@ -27,6 +27,7 @@ Of = Annotated[Service, Depends(service_of)]
 Viewer = Annotated[Identity, Depends(require_viewer)]
 Operator = Annotated[Identity, Depends(require_operator)]
 FileId = Annotated[int, Path(ge=1, le=MAX_ID, description="The file's number.")]
+FilePassword = Annotated[str, Form(max_length=1000, description="Opens an encrypted workbook; it is stored nowhere.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many entries.")]
 Offset = Annotated[int, Query(ge=0, le=MAX_ID, description="Entries to skip.")]
 
@@ -149,9 +150,9 @@ def _add_file_changes(router: APIRouter) -> None:
         return JSONResponse(await service.ingestion.undo(file_id, dry_run=dry_run, actor=who.name))
 
     @router.post("/files/{file_id}/replay", tags=["files"], responses=_answers(shapes.Replayed, 404, 409, 422), response_model=None)
-    async def replay_file(service: Of, who: Operator, file_id: FileId) -> Response:
+    async def replay_file(service: Of, who: Operator, file_id: FileId, password: FilePassword = "") -> Response:
         """Load the kept original again, in place of what it brought before."""
-        return JSONResponse(await service.ingestion.replay(file_id, actor=who.name))
+        return JSONResponse(await service.ingestion.replay(file_id, password=password or None, actor=who.name))
 
     @router.post("/sync", tags=["files"], responses=_answers(shapes.Scanned, 409), response_model=None)
     async def sync(service: Of, _: Operator) -> Response:

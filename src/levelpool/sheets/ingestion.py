@@ -110,16 +110,18 @@ class DataIngestionService:
         recorded = await self.intake.record(Delivery(name=name, source="upload", actor=actor, dataset=dataset), kept)
         return await self.intake.get_file(recorded.id)
 
-    async def replay(self, file_id: int, *, options: TableOptions | None = None, actor: str = "program") -> answers.Json:
+    async def replay(
+        self, file_id: int, *, options: TableOptions | None = None, password: str | None = None, actor: str = "program"
+    ) -> answers.Json:
         """
         Load the kept original of a file once more; the rows of the earlier import stay until the new ones are there.
 
-        *options* take the place of those that the file came with.
+        *options* take the place of those that the file came with; *password* alone opens an encrypted workbook and changes none of them.
 
         Returns the record. Raises `FileInUse` for a file that is pending, running or a duplicate, `NotFound` when there is none.
         """
         claim = await self.intake.claim_replay(file_id, actor, options)
-        with self.intake.password_of(file_id, options.password if options else None):
+        with self.intake.password_of(file_id, password or (options.password if options else None)):
             await self.intake.run(claim)
         return await self.intake.get_file(file_id)
 

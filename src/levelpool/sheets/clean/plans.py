@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from levelpool.sheets.clean.accord import agree_on_types
 from levelpool.sheets.clean.beside import BESIDE, find_cut
 from levelpool.sheets.clean.evidence import SAMPLES
 from levelpool.sheets.clean.header import Row
@@ -31,7 +32,12 @@ def plan_tables(sheets: Iterable[Sheet], dataset: str, options: TableOptions = T
     """The tables of all these sheets, in order; every non-blank cell is data, header or outside of exactly one of them."""
     found = [pair for sheet in sheets for pair in plan_sheet(sheet, options)]
     names = iter(dataset_names(dataset, [plan for _, plan in found if plan.columns]))
-    return tuple(Planned(sheet, plan, next(names) if plan.columns else None) for sheet, plan in found)
+    placed = [(next(names) if plan.columns else None, sheet, plan) for sheet, plan in found]
+    agreed = {
+        name: iter(agree_on_types([(sheet, plan) for other, sheet, plan in placed if other == name], options))
+        for name in dict.fromkeys(name for name, _, _ in placed if name is not None)
+    }
+    return tuple(Planned(sheet, plan if name is None else next(agreed[name]), name) for name, sheet, plan in placed)
 
 
 def plan_sheet(sheet: Sheet, options: TableOptions = TableOptions()) -> tuple[tuple[Sheet, TablePlan], ...]:  # noqa: B008  # frozen

@@ -21,6 +21,12 @@ SECRET = re.compile(
 )
 """Names of environment variables that a worker process does not get: what parses other people's files has no use for a password."""
 
+GRACE = 1.0
+"""Seconds after the idle time for which a worker, and a fork server without workers, still waits to be told to go: the lane's loop may be late, or over."""
+
+FOR_EVER = 1e6
+"""An idle time of so many seconds or more never ends."""
+
 # A package's face imports all its rooms. The fork server needs two of them, so the face stays shut until somebody there asks it for a name.
 _BOOT = """
 import sys, types, importlib.util
@@ -59,7 +65,9 @@ class Answer:
 class Cradle:
     """The lane's end of its fork server. All methods return at once, except `wait`."""
 
-    def __init__(self, *, preload: Sequence[str], environment: Mapping[str, str], max_result_bytes: int | None) -> None:
+    def __init__(
+        self, *, preload: Sequence[str], environment: Mapping[str, str], max_result_bytes: int | None, idle_timeout: float
+    ) -> None:
         self.control, theirs = socket.socketpair()
         self._line, their_line = socket.socketpair()
         code = _BOOT.format(path=sys.path, control=theirs.fileno(), line=their_line.fileno())
@@ -72,7 +80,7 @@ class Cradle:
                 # Out of the terminal's group: Ctrl-C is for the serving process, which then ends its workers.
                 process_group=0,
             )
-        preparation = json.dumps(_preparation(preload, max_result_bytes)).encode()
+        preparation = json.dumps(_preparation(preload, max_result_bytes, idle_timeout)).encode()
         self.control.sendall(LENGTH.pack(len(preparation)) + preparation)
         self.control.setblocking(False)
         self.is_open = True
@@ -127,7 +135,7 @@ class Cradle:
         self.process.returncode = 0
 
 
-def _preparation(preload: Sequence[str], max_result_bytes: int | None) -> dict[str, object]:
+def _preparation(preload: Sequence[str], max_result_bytes: int | None, idle_timeout: float) -> dict[str, object]:
     main = sys.modules.get("__main__")
     # Here and there the main program must answer to the name under which workers know it.
     if main is not None:
@@ -142,6 +150,7 @@ def _preparation(preload: Sequence[str], max_result_bytes: int | None) -> dict[s
         "log_level": logging.getLogger().getEffectiveLevel(),
         "max_result_bytes": max_result_bytes,
         "preload": list(preload),
+        "patience": idle_timeout + GRACE if idle_timeout < FOR_EVER else None,
     }
 
 

@@ -2,7 +2,7 @@
 The process that worker processes are forked from. It stays single-threaded and does nothing else, so that a fork of it is safe and cheap.
 
 It is started with one socket. The lane sends it a preparation first, then asks for births and kills; it answers with each birth and each death.
-When the socket closes, or the lane's process is gone, it kills what is left and goes.
+When the socket closes, or the lane's process is gone, it kills what is left and goes; and so it does when it has no worker for too long.
 """
 
 import contextlib
@@ -96,7 +96,11 @@ class ForkServer:
 
     def _turn(self) -> bool:
         control = self._control.fileno()
-        readable, _, _ = select.select([control, self._wake_out], [], [])
+        # Where the lane's loop has ended, nobody is left to say that it is time to go.
+        patience = None if self._numbers else self._preparation["patience"]
+        readable, _, _ = select.select([control, self._wake_out], [], [], patience)
+        if not readable:
+            return False
         if self._wake_out in readable:
             with contextlib.suppress(BlockingIOError):
                 while os.read(self._wake_out, 512):
@@ -173,6 +177,6 @@ class ForkServer:
 
 def main(control_fd: int, line_fd: int) -> None:
     """Run the fork server on these two inherited sockets."""
-    line = socket.socket(fileno=line_fd)
-    arm_life_line(line)
-    ForkServer(socket.socket(fileno=control_fd)).serve()
+    with socket.socket(fileno=line_fd) as line, socket.socket(fileno=control_fd) as control:
+        arm_life_line(line)
+        ForkServer(control).serve()

@@ -118,6 +118,7 @@ class ProcessLane:
             preload=limits.preload,
             environment=limits.environment,
             max_result_bytes=limits.max_result_bytes,
+            idle_timeout=limits.idle_timeout,
             listener=self._on_control,
         )
         self._packer = Packer(limits.carry)
@@ -530,10 +531,18 @@ class ProcessLane:
 
     def _start(self, number: int) -> None:
         try:
-            cradle = self._nursery.cradle()
-            self._links[number] = Link(number, cradle, lock=self._lock, home=self._home, listener=self._on_talk)
+            self._links[number] = self._ask_for_worker(number)
         except OSError as error:
             self._stillborn[number] = f"no worker process can be started: {error}"
+
+    def _ask_for_worker(self, number: int) -> Link:
+        cradle = self._nursery.cradle()
+        try:
+            return Link(number, cradle, lock=self._lock, home=self._home, listener=self._on_talk)
+        except ConnectionError:
+            # It has gone, and there was no loop to hear of it.
+            self._lose_cradle(cradle)
+            return Link(number, self._nursery.cradle(), lock=self._lock, home=self._home, listener=self._on_talk)
 
     def _take_back(self, action: TakeBack) -> None:
         link = self._links[action.worker]

@@ -105,6 +105,7 @@ class Worker:
         self._limit: int | None = preparation["max_result_bytes"]
         self._framer = Framer()
         self._pause = Pause(talk)
+        self._patience: float | None = preparation["patience"]
         self._frames: deque[Frame] = deque()
         self._outbox: deque[tuple[bytes, bytes | Parcel]] = deque()
         self._sending = threading.RLock()
@@ -118,11 +119,11 @@ class Worker:
         self.call = 0
 
     def serve(self) -> None:
-        """Run calls in the order in which they come."""
+        """Run calls in the order in which they come, until there is nothing more to do, or nobody has said anything for too long."""
         self.send(READY, 0)
         while True:
-            frame = self._next()
-            if frame.kind == STOP:
+            frame = self._next(self._patience)
+            if frame is None or frame.kind == STOP:
                 spans.flush()
                 return
             if frame.kind == TASK:
@@ -151,9 +152,10 @@ class Worker:
         if data:
             self._talk.sendall(data)
 
-    def _next(self) -> Frame:
-        if not self._frames:
-            self._pause.wait()
+    def _next(self, patience: float | None = None) -> Frame | None:
+        """The next frame; None if it does not come within *patience* seconds."""
+        if not self._frames and not self._pause.wait(patience):
+            return None
         while not self._frames:
             data, fds = receive(self._talk)
             if not data:
@@ -248,7 +250,8 @@ class Worker:
         """Send item after item, and rest while the reader is *window* items behind."""
         for item in items:
             while window == 0:
-                window += self._next().kind == CREDIT
+                frame = self._next()
+                window += frame is not None and frame.kind == CREDIT
             window -= 1
             self.send(ITEM, call, body=self._pack_result(func, item))
             # The reader may be slow: what it has, we need not keep.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from levelpool.errors import WorkerDied
-from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, KILL, LENGTH
+from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, KILL, LENGTH, LOOK
 
 SECRET = re.compile(
     r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|_KEY$|^LEVELPOOL_DATABASE_URL$|^DATABASE_URL$|^LEVELPOOL_ALERT_URLS$|^PGPASS|_DSN$"
@@ -87,13 +87,18 @@ class Cradle:
         self._buffer = b""
 
     def bear(self, number: int, fds: Sequence[int]) -> None:
-        """Ask for a worker that gets these three descriptors: its socket, its life-line, its page. Raises OSError if that cannot be asked."""
+        """Ask for a worker that gets these descriptors, see `wire.GIFTS`. Raises OSError if that cannot be asked."""
         socket.send_fds(self.control, [ASK.pack(BEAR, number)], list(fds))
 
     def kill(self, number: int) -> None:
         """Ask for the death of a worker; the fork server is its parent, so no other process can be meant."""
         with contextlib.suppress(OSError):
             self.control.send(ASK.pack(KILL, number))
+
+    def look(self, number: int) -> None:
+        """Ask a worker for its stack, see `witness`."""
+        with contextlib.suppress(OSError):
+            self.control.send(ASK.pack(LOOK, number))
 
     def answers(self) -> Iterator[Answer]:
         """What came since the last time; raises ConnectionError when the fork server is gone."""

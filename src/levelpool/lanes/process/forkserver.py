@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from levelpool.lanes.process import worker
-from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, BORN, DIED, KILL, LENGTH, STILLBORN
+from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, BORN, DIED, GIFTS, KILL, LENGTH, LOOK, STILLBORN
+from levelpool.lanes.process.witness import SIGNAL
 
 OOM_SCORE = "500"
 """Added to how likely the kernel picks a worker when memory runs out, in thousandths of all memory; anybody may raise it."""
@@ -118,11 +119,13 @@ class ForkServer:
             if what == BEAR:
                 self._bear(number)
             elif what == KILL:
-                self._kill(number)
+                self._signal(number, signal.SIGKILL)
+            elif what == LOOK:
+                self._signal(number, SIGNAL)
         return bool(data)
 
     def _bear(self, number: int) -> None:
-        fds = [self._fds.pop(0) for _ in range(3)]
+        fds = [self._fds.pop(0) for _ in range(GIFTS)]
         try:
             pid = os.fork()
         except OSError as error:
@@ -143,19 +146,19 @@ class ForkServer:
             for fd in (self._wake_in, self._wake_out, *self._fds):
                 os.close(fd)
             self._control.close()
-            talk, line, page = fds
+            talk, line, page, stack = fds
             life_line = socket.socket(fileno=line)
             arm_life_line(life_line)
             offer_to_the_oom_killer()
-            worker.work(socket.socket(fileno=talk), life_line, page, self._preparation)
+            worker.work(socket.socket(fileno=talk), life_line, page, stack, self._preparation)
         finally:
             # Never back into the fork server's loop, and never through its clean-up.
             os._exit(1)
 
-    def _kill(self, number: int) -> None:
+    def _signal(self, number: int, what: int) -> None:
         for pid, other in self._numbers.items():
             if other == number:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, what)
 
     def _reap(self) -> None:
         while self._numbers:

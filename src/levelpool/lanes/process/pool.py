@@ -39,6 +39,7 @@ from levelpool.lanes.process.parcel import HEAVY, Parcel
 from levelpool.lanes.process.schedule import Gate, Kill, Retire, Schedule, Send, Start, TakeBack
 from levelpool.lanes.process.suspects import Suspects
 from levelpool.lanes.process.wire import BORN, CREDIT, DONE, FAILED, REPORT, STOP, TASK, Frame, pack
+from levelpool.lanes.process.witness import WorkerStack, stack_in
 from levelpool.lanes.spans import Tracing
 from levelpool.lanes.stream import Stream, StreamTicket
 from levelpool.lanes.tickets import LoopTicket, ThreadTicket, running_loop
@@ -206,6 +207,23 @@ class ProcessLane:
         """The process ids of the workers that live now."""
         with self._lock:
             return tuple(link.pid for link in self._links.values() if link.pid)
+
+    def ask_for_stacks(self) -> None:
+        """Have every worker that runs a call write down what it does."""
+        with self._lock:
+            for link in self._links.values():
+                if link.page.started and link.cradle.is_open:
+                    link.ask_for_stack()
+
+    def stacks(self) -> tuple[WorkerStack, ...]:
+        """What the workers that run a call have answered."""
+        with self._lock:
+            answers = [
+                (link.pid, call.name, now() - self._schedule.since(link.number), link.witness.read())
+                for link in self._links.values()
+                if (call := link.sent.get(link.page.started)) is not None
+            ]
+        return tuple(WorkerStack(pid=pid, task=task, seconds=seconds, stack=stack_in(text)) for pid, task, seconds, text in answers)
 
     def resize(self, workers: int) -> None:
         """Allow this many workers from now on; those that are too many end with their present call."""

@@ -43,6 +43,7 @@ from levelpool.lanes.process.wire import (
     pack,
     receive,
 )
+from levelpool.lanes.process.witness import testify
 
 _MAIN = "__mp_main__"
 _MOST_FUNCTIONS = 1024
@@ -56,10 +57,11 @@ def prepare(preparation: dict[str, Any]) -> None:
     logging.getLogger().setLevel(preparation["log_level"])
 
 
-def work(talk: socket.socket, life_line: socket.socket, page_fd: int, preparation: dict[str, Any]) -> None:
+def work(talk: socket.socket, life_line: socket.socket, page_fd: int, stack_fd: int, preparation: dict[str, Any]) -> None:
     """Run calls until the lane says stop or is gone, then end this process."""
     page = Page(page_fd)
     os.close(page_fd)
+    testify(stack_fd)
     _reseed()
     worker = Worker(talk, page, preparation)
     follow_threads(lambda: worker.call)

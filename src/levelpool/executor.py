@@ -23,6 +23,7 @@ from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, Progress, StreamingLane, now
 from levelpool.lanes.process.pool import ProcessLane, ProcessLimits
 from levelpool.lanes.process.schedule import Gate
+from levelpool.lanes.process.witness import WorkerStack
 from levelpool.lanes.thread import ThreadLane
 from levelpool.neighbours import CpuShare
 
@@ -230,6 +231,15 @@ class ExecutorManager(_Calls):
     def worker_pids(self) -> tuple[int, ...]:
         """The process ids of the workers that live now."""
         return self._cpu.pids() if isinstance(self._cpu, ProcessLane) else ()
+
+    def ask_for_stacks(self) -> None:
+        """Have every worker that runs a call write down what it does; `worker_stacks` has it a moment later."""
+        if isinstance(self._cpu, ProcessLane):
+            self._cpu.ask_for_stacks()
+
+    def worker_stacks(self) -> tuple[WorkerStack, ...]:
+        """What each worker that runs a call does: its Python stack as of the last `ask_for_stacks`."""
+        return self._cpu.stacks() if isinstance(self._cpu, ProcessLane) else ()
 
     def resize(self, *, cpu_workers: int | None = None, io_workers: int | None = None) -> None:
         """Allow this many worker processes and threads from now on; running calls finish where they are."""

@@ -39,6 +39,7 @@ from levelpool.lanes.process.parcel import HEAVY, Parcel
 from levelpool.lanes.process.schedule import Gate, Kill, Retire, Schedule, Send, Start, TakeBack
 from levelpool.lanes.process.suspects import Suspects
 from levelpool.lanes.process.wire import BORN, CREDIT, DONE, FAILED, REPORT, STOP, TASK, Frame, pack
+from levelpool.lanes.process.witness import WorkerStack, stack_in
 from levelpool.lanes.spans import Tracing
 from levelpool.lanes.stream import Stream, StreamTicket
 from levelpool.lanes.tickets import LoopTicket, ThreadTicket, running_loop
@@ -118,6 +119,7 @@ class ProcessLane:
             preload=limits.preload,
             environment=limits.environment,
             max_result_bytes=limits.max_result_bytes,
+            idle_timeout=limits.idle_timeout,
             listener=self._on_control,
         )
         self._packer = Packer(limits.carry)
@@ -205,6 +207,23 @@ class ProcessLane:
         """The process ids of the workers that live now."""
         with self._lock:
             return tuple(link.pid for link in self._links.values() if link.pid)
+
+    def ask_for_stacks(self) -> None:
+        """Have every worker that runs a call write down what it does."""
+        with self._lock:
+            for link in self._links.values():
+                if link.page.started and link.cradle.is_open:
+                    link.ask_for_stack()
+
+    def stacks(self) -> tuple[WorkerStack, ...]:
+        """What the workers that run a call have answered."""
+        with self._lock:
+            answers = [
+                (link.pid, call.name, now() - self._schedule.since(link.number), link.witness.read())
+                for link in self._links.values()
+                if (call := link.sent.get(link.page.started)) is not None
+            ]
+        return tuple(WorkerStack(pid=pid, task=task, seconds=seconds, stack=stack_in(text)) for pid, task, seconds, text in answers)
 
     def resize(self, workers: int) -> None:
         """Allow this many workers from now on; those that are too many end with their present call."""
@@ -530,10 +549,18 @@ class ProcessLane:
 
     def _start(self, number: int) -> None:
         try:
-            cradle = self._nursery.cradle()
-            self._links[number] = Link(number, cradle, lock=self._lock, home=self._home, listener=self._on_talk)
+            self._links[number] = self._ask_for_worker(number)
         except OSError as error:
             self._stillborn[number] = f"no worker process can be started: {error}"
+
+    def _ask_for_worker(self, number: int) -> Link:
+        cradle = self._nursery.cradle()
+        try:
+            return Link(number, cradle, lock=self._lock, home=self._home, listener=self._on_talk)
+        except ConnectionError:
+            # It has gone, and there was no loop to hear of it.
+            self._lose_cradle(cradle)
+            return Link(number, self._nursery.cradle(), lock=self._lock, home=self._home, listener=self._on_talk)
 
     def _take_back(self, action: TakeBack) -> None:
         link = self._links[action.worker]

@@ -191,6 +191,10 @@ class Schedule:
         seat = self._seats.get(worker)
         return seat.calls[0].call if seat and seat.calls else None
 
+    def since(self, worker: int) -> float:
+        """When a worker began with the call at the head of its list, or became idle."""
+        return self._seats[worker].since
+
     def holder(self, call: int) -> int | None:
         """The worker that a call was sent to."""
         return self._where.get(call)

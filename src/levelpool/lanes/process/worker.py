@@ -43,6 +43,7 @@ from levelpool.lanes.process.wire import (
     pack,
     receive,
 )
+from levelpool.lanes.process.witness import testify
 
 _MAIN = "__mp_main__"
 _MOST_FUNCTIONS = 1024
@@ -56,10 +57,11 @@ def prepare(preparation: dict[str, Any]) -> None:
     logging.getLogger().setLevel(preparation["log_level"])
 
 
-def work(talk: socket.socket, life_line: socket.socket, page_fd: int, preparation: dict[str, Any]) -> None:
+def work(talk: socket.socket, life_line: socket.socket, page_fd: int, stack_fd: int, preparation: dict[str, Any]) -> None:
     """Run calls until the lane says stop or is gone, then end this process."""
     page = Page(page_fd)
     os.close(page_fd)
+    testify(stack_fd)
     _reseed()
     worker = Worker(talk, page, preparation)
     follow_threads(lambda: worker.call)
@@ -105,6 +107,7 @@ class Worker:
         self._limit: int | None = preparation["max_result_bytes"]
         self._framer = Framer()
         self._pause = Pause(talk)
+        self._patience: float | None = preparation["patience"]
         self._frames: deque[Frame] = deque()
         self._outbox: deque[tuple[bytes, bytes | Parcel]] = deque()
         self._sending = threading.RLock()
@@ -118,11 +121,11 @@ class Worker:
         self.call = 0
 
     def serve(self) -> None:
-        """Run calls in the order in which they come."""
+        """Run calls in the order in which they come, until there is nothing more to do, or nobody has said anything for too long."""
         self.send(READY, 0)
         while True:
-            frame = self._next()
-            if frame.kind == STOP:
+            frame = self._next(self._patience)
+            if frame is None or frame.kind == STOP:
                 spans.flush()
                 return
             if frame.kind == TASK:
@@ -151,9 +154,10 @@ class Worker:
         if data:
             self._talk.sendall(data)
 
-    def _next(self) -> Frame:
-        if not self._frames:
-            self._pause.wait()
+    def _next(self, patience: float | None = None) -> Frame | None:
+        """The next frame; None if it does not come within *patience* seconds."""
+        if not self._frames and not self._pause.wait(patience):
+            return None
         while not self._frames:
             data, fds = receive(self._talk)
             if not data:
@@ -248,7 +252,8 @@ class Worker:
         """Send item after item, and rest while the reader is *window* items behind."""
         for item in items:
             while window == 0:
-                window += self._next().kind == CREDIT
+                frame = self._next()
+                window += frame is not None and frame.kind == CREDIT
             window -= 1
             self.send(ITEM, call, body=self._pack_result(func, item))
             # The reader may be slow: what it has, we need not keep.

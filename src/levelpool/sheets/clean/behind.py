@@ -80,19 +80,47 @@ class _Walk:
 
     def _walk(self, _: int) -> Walked:
         drafts: dict[_Spool, Drafts] = {}
+        seen = set[int]()
         while True:
-            is_read = (self.folder / _READ).exists()
-            # Where the reader begins anew, its first spool is thrown away.
+            is_read = self._is_read()
+            # Where the reader begins anew, its spool is thrown away.
             with contextlib.suppress(FileNotFoundError):
-                known = {spool.number for spool in drafts}
-                fresh = next((path for path in sorted(self.folder.glob("sheet-*.cells")) if path.stat().st_ino not in known), None)
-                if fresh is not None:
-                    found = find_drafts(Sheet(name="", position=0, batches=_Following(fresh, self.desk)), self.options)
-                    drafts[_Spool.at(fresh)] = found
-                    continue
+                for path in sorted(self.folder.glob("sheet-*.cells")):
+                    if path.stat().st_ino not in seen:
+                        seen.add(path.stat().st_ino)
+                        found = find_drafts(Sheet(name="", position=0, batches=_Following(path, self)), self.options)
+                        drafts[_Spool.at(path)] = found
+                        is_read = False  # there may be another one by now
             if is_read:
                 return Walked(drafts)
-            _wait(self.desk)
+            self.wait()
+
+    def _is_read(self) -> bool:
+        return (self.folder / _READ).exists()
+
+    def follow(self, path: Path) -> Iterator[Batch]:
+        """The batches of a spool while it is written."""
+        is_read = False
+
+        def wait() -> None:
+            nonlocal is_read
+            if is_read:
+                raise FileNotFoundError(path)  # the reader has gone on without an end to this one
+            is_read = self._is_read()
+            self.wait()
+
+        for batch in follow(path, wait):
+            yield batch
+            self._stay()
+
+    def wait(self) -> None:
+        """Let some time pass; raises `CalledAway`."""
+        self._stay()
+        time.sleep(LOOK_EVERY)
+
+    def _stay(self) -> None:
+        if self.desk.is_alone:
+            raise CalledAway
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +128,7 @@ class _Following:
     """The batches of a spool that is still being written."""
 
     path: Path
-    desk: Desk
+    walk: _Walk
 
     def __call__(self) -> Iterator[Batch]:
-        for batch in follow(self.path, lambda: _wait(self.desk)):
-            yield batch
-            _stay(self.desk)
-
-
-def _wait(desk: Desk) -> None:
-    _stay(desk)
-    time.sleep(LOOK_EVERY)
-
-
-def _stay(desk: Desk) -> None:
-    if desk.is_alone:
-        raise CalledAway
+        return self.walk.follow(self.path)

@@ -139,6 +139,20 @@ def test_spool_that_was_begun_anew_is_not_taken_for_the_first(tmp_path, desk):
     assert [column.name for planned in plan_tables([sheet], "dataset", walked=behind) for column in planned.plan.columns] == ["name"]
 
 
+def test_spool_that_its_reader_left_is_not_waited_for(tmp_path, desk):
+    """A reader that goes another way after some rows closes its spool without an end."""
+    with walk_behind(tmp_path, TableOptions(), desk) as walked, second(desk):
+        with SpoolWriter(tmp_path / "sheet-1.cells") as left:
+            left.write(next(make_sheet([["id"], [1]]).batches()))
+        with SpoolWriter(tmp_path / "sheet-0.cells") as spool:
+            spool.write(next(make_sheet([["id"], [1]]).batches()))
+            sheet = replace(make_sheet([["id"], [1]]), batches=spool.close())
+        behind = walked()
+
+    assert len(behind.drafts) == 1
+    assert behind.drafts_of(sheet) is not None
+
+
 def test_nobody_waits_for_a_second_that_was_killed(tmp_path, desk):
     """The kernel tells that it is gone, and the walk begins anew."""
     with walk_behind(tmp_path, TableOptions(), desk) as walked:

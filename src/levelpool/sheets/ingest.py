@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from levelpool.database import open_connection
 from levelpool.errors import DatabaseError, LevelpoolError
 from levelpool.lanes.progress import report_progress
+from levelpool.sheets.clean.behind import walk_behind
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import Planned, plan_tables
 from levelpool.sheets.conversion import Conversion, Part, StagedParts, convert, goal_of, stage
@@ -111,8 +112,9 @@ def _into(dataset: str, tables: list[Planned]) -> list[Column]:
 
 def _read_file(job: Job) -> tuple[Workbook, list[Planned]]:
     """Pass 1: the cells of all sheets, their tables, and the types of their columns, proved over all rows."""
-    workbook = read_as_asked(job.original, job.folder, job.options, name=job.name, limits=job.limits, progress=_report_reading)
-    return workbook, list(plan_tables(workbook.sheets, job.dataset, job.options))
+    with walk_behind(job.folder, job.options, job.desk) as walked:
+        workbook = read_as_asked(job.original, job.folder, job.options, name=job.name, limits=job.limits, progress=_report_reading)
+        return workbook, list(plan_tables(workbook.sheets, job.dataset, job.options, walked()))
 
 
 def _read_rows(job: Job) -> tuple[Workbook, list[Planned]]:

@@ -3,13 +3,15 @@ The spool: the cells of one sheet on disk, written once batch by batch and read 
 
 A spool is private to the process that wrote it and lives as long as its folder. Most columns of a batch are one text each, with a line
 for each cell, so that they come back in no time; the others are lists. Its form is marshal, the fastest way of the standard library.
+A spool that was closed ends with a mark, so that another process can follow it while it is written.
 marshal must never be fed a stranger's bytes: the folder must be private.
 """
 
 import marshal
+import os
 import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +20,7 @@ from typing import IO, Self
 from levelpool.sheets.table import Batch, Cells, Kind
 
 _LENGTH = struct.Struct("<Q")
+_END = 0  # no batch is of this length
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,38 @@ class SpooledBatches:
 
 def _read(file: IO[bytes]) -> Batch | None:
     """The batch that begins here; None at the end of the file."""
-    head = file.read(_LENGTH.size)
-    if not head:
-        return None
-    blob = file.read(_LENGTH.unpack(head)[0])
+    (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+    return None if length == _END else _loaded(file.read(length))
+
+
+def _loaded(blob: bytes) -> Batch:
     rows, columns, sums = marshal.loads(blob)  # noqa: S302  (written by SpoolWriter, in a private folder)
     rows = _unpack_rows(rows)
     return Batch(rows, [_unpack(column, len(rows)) for column in columns], sums)
+
+
+def follow(path: Path, wait: Callable[[], None]) -> Iterator[Batch]:
+    """
+    The batches of a spool that another process is writing, as they come, to its end; *wait* is called while there is none.
+
+    Raises `FileNotFoundError` when the spool was thrown away: its writer begins anew, or has given up.
+    """
+    with path.open("rb") as file:
+        ours = os.fstat(file.fileno()).st_ino
+        while True:
+            start = file.tell()
+            head = file.read(_LENGTH.size)
+            if head == _LENGTH.pack(_END):
+                return
+            length = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else -1
+            blob = file.read(length) if length > 0 else b""
+            if len(blob) == length:
+                yield _loaded(blob)
+                continue
+            file.seek(start)
+            wait()
+            if path.stat().st_ino != ours:
+                raise FileNotFoundError(path)
 
 
 class SpoolWriter:
@@ -60,6 +88,7 @@ class SpoolWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        path.unlink(missing_ok=True)  # whoever follows an earlier one must not take ours for it
         self._file = path.open("wb")
         self._starts = array("Q")
         self._end = 0
@@ -75,6 +104,7 @@ class SpoolWriter:
 
     def close(self) -> SpooledBatches:
         """Close the file; returns what walks through it."""
+        self._file.write(_LENGTH.pack(_END))
         self._file.close()
         return SpooledBatches(self._path, tuple(self._starts))
 

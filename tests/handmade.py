@@ -55,3 +55,12 @@ def account(sheet: Sheet, **options: object) -> CellCounts:
             total += batch.cells
     assert total.read == sheet.cell_count
     return total
+
+
+def grid_of(batch: Batch) -> list[tuple[int, list[str | None], list[str | None]]]:
+    """The rows of a batch from column A to their last cell: number, texts, and kinds."""
+    grid = []
+    for row, texts, kinds in batch.records():
+        columns = range(max(texts, default=-1) + 1)
+        grid.append((row, [texts.get(column) for column in columns], [kinds.get(column) for column in columns]))
+    return grid

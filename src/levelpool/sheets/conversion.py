@@ -50,9 +50,9 @@ class Part:
 def convert(target: Target, sheet: Sheet, plan: TablePlan, goal: Goal, file_id: int) -> Iterator[Part]:
     """The rows of one planned table, batch by batch."""
     for raw in clean_rows(sheet, plan, goal.columns, policy=goal.policy, blanks=goal.blanks):
-        batch = set_aside(raw, goal.columns, target.misfits(goal.stored, raw.values), goal.policy)
-        rows = target.encode(goal.stored, SheetRows(file_id, plan.sheet, batch.rows, batch.values)) if batch.values else None
-        yield Part(rows, replace(batch, rows=[], values=[]), len(batch.values), batch.cells)
+        batch = set_aside(raw, goal.columns, target.misfits(goal.stored, raw.columns), goal.policy)
+        rows = target.encode(goal.stored, SheetRows(file_id, plan.sheet, batch.rows, batch.columns)) if batch.rows else None
+        yield Part(rows, replace(batch, rows=[], columns=[]), len(batch.rows), batch.cells)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Self
 from levelpool.sheets.table import Batch, Cells, Kind
 
 _LENGTH = struct.Struct("<Q")
+_FEW_ROWS = 16  # so few texts are not worth joining
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class SpooledBatches:
                 blob = file.read(_LENGTH.unpack(head)[0])
                 rows, columns, sums = marshal.loads(blob)  # noqa: S302  (written by SpoolWriter, in a private folder)
                 rows = _unpack_rows(rows)
-                yield Batch(rows, [_unpack(column, len(rows)) for column in columns], sums)
+                blank = Cells.blank(len(rows))
+                yield Batch(rows, [blank if column is None else _unpack(column) for column in columns], sums)
 
 
 class SpoolWriter:
@@ -43,7 +45,7 @@ class SpoolWriter:
 
     def write(self, batch: Batch) -> int:
         """Append *batch*; returns the bytes it took."""
-        blob = marshal.dumps((_pack_rows(batch.rows), [_pack(cells) for cells in batch.columns], batch.sums))
+        blob = marshal.dumps((_pack_rows(batch.rows), [_pack(cells, len(batch.rows)) for cells in batch.columns], batch.sums))
         self._file.write(_LENGTH.pack(len(blob)))
         self._file.write(blob)
         return len(blob)
@@ -61,7 +63,7 @@ class SpoolWriter:
 
 
 _PackedRows = list[int] | tuple[int, int]
-_PackedCells = tuple[Kind | Sequence[Kind | None], str | Sequence[str | None]] | None
+_PackedCells = tuple[Kind | Sequence[Kind | None], str | Sequence[str | None]]
 
 
 def _pack_rows(rows: list[int]) -> _PackedRows:
@@ -77,17 +79,15 @@ def _unpack_rows(packed: _PackedRows) -> list[int]:
     return list(range(first, first + count))
 
 
-def _pack(cells: Cells) -> _PackedCells:
+def _pack(cells: Cells, count: int) -> _PackedCells | None:
     if cells.kinds is not None:
         return cells.kinds, cells.texts
     if cells.kind is None:
         return None
-    return cells.kind, cells.texts if cells.joined is None else cells.joined
+    return cells.kind, cells.texts if count < _FEW_ROWS or cells.joined is None else cells.joined
 
 
-def _unpack(packed: _PackedCells, count: int) -> Cells:
-    if packed is None:
-        return Cells([None] * count)
+def _unpack(packed: _PackedCells) -> Cells:
     kinds, texts = packed
     if isinstance(texts, str):
         return Cells(joined=texts, kind=kinds if isinstance(kinds, str) else None)

@@ -11,7 +11,7 @@ from levelpool.sheets.clean.options import TableOptions, parse_box
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.tables import as_said, dataset_names, find_tables
 from levelpool.sheets.clean.views import Part, Span, view
-from levelpool.sheets.table import Box, Column, Kind, Outside, Sheet, TablePlan
+from levelpool.sheets.table import Box, Column, Outside, Sheet, TablePlan
 
 _MOST_CUTS = 16  # tables that stand side by side in one sheet; a sheet of more is something else
 _ALL = Span(1, 0, 1 << 40, 1 << 40)
@@ -82,16 +82,12 @@ def _as_asked(sheet: Sheet, options: TableOptions) -> tuple[Sheet, Sheet | None]
 def _left_out(rest: Sheet) -> TablePlan:
     """A plan that sets everything aside."""
     outside = tuple(
-        Outside(row, (Aside.HIDDEN if row in rest.hidden_rows else Aside.LEFT_OUT).value, _texts(texts, kinds))
+        Outside(row, (Aside.HIDDEN if row in rest.hidden_rows else Aside.LEFT_OUT).value, tuple(texts.values()))
         for batch in rest.batches()
-        for row, texts, kinds in batch.records()
+        for row, texts, _ in batch.records()
     )
     reason = f"{rest.cell_count} cells in {rest.row_count} rows are left out, as asked"
     return TablePlan(rest.name, 0, Box(0, 0, 0, 0), (), (), outside, rest.hidden, (reason,))
-
-
-def _texts(texts: list[str | None], kinds: list[Kind | None]) -> tuple[str, ...]:
-    return tuple(text or "" for text, kind in zip(texts, kinds, strict=True) if kind is not None)
 
 
 def _tables_of(sheet: Sheet, options: TableOptions, cuts: int) -> list[tuple[Sheet, TablePlan]]:

@@ -75,9 +75,9 @@ class Conversion:
 
     def _encode(self, raw: CleanBatch) -> Part:
         stored = self.goal.stored
-        batch = set_aside(raw, self.goal.columns, self.kind.misfits(stored, raw.values), self.goal.policy)
-        rows = self.kind.encode(stored, SheetRows(self.file_id, self.plan.sheet, batch.rows, batch.values)) if batch.values else None
-        return Part(rows, replace(batch, rows=[], values=[]), len(batch.values), batch.cells)
+        batch = set_aside(raw, self.goal.columns, self.kind.misfits(stored, raw.columns), self.goal.policy)
+        rows = self.kind.encode(stored, SheetRows(self.file_id, self.plan.sheet, batch.rows, batch.columns)) if batch.rows else None
+        return Part(rows, replace(batch, rows=[], columns=[]), len(batch.rows), batch.cells)
 
 
 def convert(work: Conversion, desk: Desk | None = None) -> Iterator[Part]:

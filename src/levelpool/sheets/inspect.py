@@ -174,7 +174,7 @@ def _inspect_table(planned: Planned, options: TableOptions) -> InspectedTable:
         quarantine.extend(batch.quarantined)
         cells += batch.cells
         if len(first_rows) < PREVIEW_ROWS:
-            first_rows.extend(batch.values[: PREVIEW_ROWS - len(first_rows)])
+            first_rows.extend(batch.first_values(PREVIEW_ROWS - len(first_rows)))
     return InspectedTable(plan, planned.dataset, plan.columns, tuple(first_rows), rows, tuple(quarantine), quarantined_rows, cells)
 
 

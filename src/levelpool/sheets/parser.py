@@ -61,16 +61,17 @@ def _first_table(sheet: Sheet, options: TableOptions, nrows: int | None) -> Tabl
     if found is None:
         raise SheetError(f"sheet {sheet.name!r} has no table")
     shown, plan = found
-    records: list[tuple[Value, ...]] = []
+    values: list[list[Value]] = [[] for _ in plan.columns]
     rows: list[int] = []
     quarantined: list[Quarantined] = []
     for batch in clean_rows(shown, plan, plan.columns, policy=options.policy or "cell", blanks=options.blanks):
-        records.extend(batch.values)
+        for whole, part in zip(values, batch.columns, strict=True):
+            whole.extend(part)
         rows.extend(batch.rows)
         quarantined.extend(batch.quarantined)
-        if nrows is not None and len(records) >= nrows:
+        if nrows is not None and len(rows) >= nrows:
             break
-    if nrows is not None and len(records) > nrows:
-        records, kept = records[:nrows], set(rows[:nrows])
+    if nrows is not None and len(rows) > nrows:
+        values, kept = [whole[:nrows] for whole in values], set(rows[:nrows])
         quarantined = [each for each in quarantined if each.row in kept]
-    return Table.of(plan.columns, records, quarantined=quarantined)
+    return Table.of(plan.columns, values, quarantined=quarantined)

@@ -21,6 +21,7 @@ from levelpool.sheets.table import Batch, Cells, Kind
 
 _LENGTH = struct.Struct("<Q")
 _END = 0  # no batch is of this length
+_FEW_ROWS = 16  # so few texts are not worth joining
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ def _read(file: IO[bytes]) -> Batch | None:
 def _loaded(blob: bytes) -> Batch:
     rows, columns, sums = marshal.loads(blob)  # noqa: S302  (written by SpoolWriter, in a private folder)
     rows = _unpack_rows(rows)
-    return Batch(rows, [_unpack(column, len(rows)) for column in columns], sums)
+    blank = Cells.blank(len(rows))
+    return Batch(rows, [blank if column is None else _unpack(column) for column in columns], sums)
 
 
 def follow(path: Path, wait: Callable[[], None]) -> Iterator[Batch]:
@@ -95,7 +97,7 @@ class SpoolWriter:
 
     def write(self, batch: Batch) -> int:
         """Append *batch*; returns the bytes it took."""
-        blob = marshal.dumps((_pack_rows(batch.rows), [_pack(cells) for cells in batch.columns], batch.sums))
+        blob = marshal.dumps((_pack_rows(batch.rows), [_pack(cells, len(batch.rows)) for cells in batch.columns], batch.sums))
         self._file.write(_LENGTH.pack(len(blob)))
         self._file.write(blob)
         self._starts.append(self._end)
@@ -116,7 +118,7 @@ class SpoolWriter:
 
 
 _PackedRows = list[int] | tuple[int, int]
-_PackedCells = tuple[Kind | Sequence[Kind | None], str | Sequence[str | None]] | None
+_PackedCells = tuple[Kind | Sequence[Kind | None], str | Sequence[str | None]]
 
 
 def _pack_rows(rows: list[int]) -> _PackedRows:
@@ -132,17 +134,15 @@ def _unpack_rows(packed: _PackedRows) -> list[int]:
     return list(range(first, first + count))
 
 
-def _pack(cells: Cells) -> _PackedCells:
+def _pack(cells: Cells, count: int) -> _PackedCells | None:
     if cells.kinds is not None:
         return cells.kinds, cells.texts
     if cells.kind is None:
         return None
-    return cells.kind, cells.texts if cells.joined is None else cells.joined
+    return cells.kind, cells.texts if count < _FEW_ROWS or cells.joined is None else cells.joined
 
 
-def _unpack(packed: _PackedCells, count: int) -> Cells:
-    if packed is None:
-        return Cells([None] * count)
+def _unpack(packed: _PackedCells) -> Cells:
     kinds, texts = packed
     if isinstance(texts, str):
         return Cells(joined=texts, kind=kinds if isinstance(kinds, str) else None)

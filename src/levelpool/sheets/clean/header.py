@@ -1,7 +1,7 @@
 """Where a table begins: which rows name its columns, which stand above as titles, and which hold units."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from levelpool.sheets.clean.dates import forms_for, shown_text
@@ -22,28 +22,26 @@ class Row:
     """One row of a sheet, as the scan holds it in its hand."""
 
     number: int
-    cells: list[str | None]
-    kinds: list[Kind | None]
+    cells: Mapping[int, str]  # by 0-based column, from the left; blank ones are not there
+    kinds: Mapping[int, Kind]
     sums: frozenset[int] = frozenset()
 
     def filled(self) -> list[int]:
         """The columns that have a content; an empty text is none."""
-        return [column for column, text in enumerate(self.cells) if text and not text.isspace()]
+        return [column for column, text in self.cells.items() if text and not text.isspace()]
 
     def texts(self) -> tuple[str, ...]:
         """All cells that are not blank, as in the file."""
-        return tuple(text or "" for text, kind in zip(self.cells, self.kinds, strict=True) if kind is not None)
+        return tuple(self.cells.values())
 
     def shown(self, *, date1904: bool) -> tuple[str, ...]:
         """The same as a person sees them."""
-        cells = zip(self.cells, self.kinds, strict=True)
-        return tuple(shown_text(text or "", kind, date1904=date1904) for text, kind in cells if kind is not None)
+        return tuple(shown_text(text, self.kinds[column], date1904=date1904) for column, text in self.cells.items())
 
     def looks(self, column: int) -> str:
         """What the cell looks like: "text", "number", "date", "boolean", "error" or ""."""
-        if column >= len(self.cells) or not self.cells[column]:
-            return ""
-        return looks_like(self.cells[column] or "", self.kinds[column])
+        text = self.cells.get(column)
+        return looks_like(text, self.kinds[column]) if text else ""
 
 
 def looks_like(text: str, kind: Kind | None) -> str:
@@ -96,7 +94,7 @@ class _Beneath:
         return solid > texts if solid + texts >= 5 else solid >= _MOSTLY * (solid + texts) and solid > 0
 
     def texts(self, column: int) -> list[str]:
-        return [row.cells[column] or "" for row in self.rows[:_BENEATH] if column < len(row.cells) and row.cells[column]]
+        return [text for row in self.rows[:_BENEATH] if (text := row.cells.get(column))]
 
 
 def find_head(rows: Sequence[Row], merges: "Merges") -> Head:
@@ -226,7 +224,7 @@ def _certain(row: Row, beneath: _Beneath) -> str | None:
     named = [column for column in filled if row.looks(column) == "text"]
     if not named or (len(named) != len(filled) and not _is_years(row, filled)):
         return None
-    if len(filled) <= 2 and any(_is_key(row.cells[column] or "") for column in filled):
+    if len(filled) <= 2 and any(_is_key(row.cells[column]) for column in filled):
         return None
     if not beneath.rows:
         return _certain_alone(row, filled)
@@ -245,14 +243,14 @@ def _certain(row: Row, beneath: _Beneath) -> str | None:
 
 def _certain_alone(row: Row, filled: list[int]) -> str | None:
     """A sheet of one row is a header without data when every text in it reads like the name of a column."""
-    if len(filled) > 1 and all(is_header_word(row.cells[column] or "") for column in filled):
+    if len(filled) > 1 and all(is_header_word(row.cells[column]) for column in filled):
         return f"row {row.number} holds nothing but names of columns"
     return None
 
 
 def _certain_among_texts(row: Row, named: list[int], beneath: _Beneath) -> str | None:
     """All is text: what the texts look like has to decide."""
-    texts = {column: row.cells[column] or "" for column in named}
+    texts = {column: row.cells[column] for column in named}
     if any(texts[column] in beneath.texts(column) for column in named):
         return None
     if sum(map(is_header_word, texts.values())) * 2 >= len(texts):
@@ -287,7 +285,7 @@ def _is_years(row: Row, filled: Iterable[int]) -> bool:
     named = [column for column in filled if row.looks(column) == "text"]
     if not others or not named or any(row.looks(column) not in {"number", "date"} for column in others):
         return False
-    values = [row.cells[column] or "" for column in others]
+    values = [row.cells[column] for column in others]
     dates = all(row.looks(column) == "date" for column in others)
     years = all(value.isdecimal() and 1900 <= int(value) <= 2100 for value in values)
     return (
@@ -304,9 +302,9 @@ def _is_units(row: Row, beneath: Sequence[Row]) -> bool:
     under = _Beneath(list(beneath[:_BENEATH]))
     return (
         bool(filled)
-        and all(is_unit(row.cells[column] or "") or (row.cells[column] or "").strip() in {"-", "/"} for column in filled)
-        and any(is_unit(row.cells[column] or "") for column in filled)
-        and all(under.solid(column) for column in filled if is_unit(row.cells[column] or ""))
+        and all(is_unit(row.cells[column]) or row.cells[column].strip() in {"-", "/"} for column in filled)
+        and any(is_unit(row.cells[column]) for column in filled)
+        and all(under.solid(column) for column in filled if is_unit(row.cells[column]))
     )
 
 
@@ -325,7 +323,7 @@ def _is_key_value(run: list[Row]) -> bool:
         return False
     pairs = [row.filled() for row in run if len(row.filled()) == 2]
     looks = {row.looks(row.filled()[1]) for row in run[1:] if len(row.filled()) == 2}
-    keys = [row.cells[filled[0]] or "" for row in run if (filled := row.filled())]
+    keys = [row.cells[filled[0]] for row in run if (filled := row.filled())]
     colon = any(map(_is_key, keys))
     return colon or len(pairs) < 3 or len(looks) > 1
 
@@ -368,7 +366,7 @@ def _first_header(rows: Sequence[Row], place: int, start: int, merges: "Merges")
         width = (min(row.filled()), max(row.filled()))
         groups = [box for box in merges.at(above.number) if box.last_column > box.first_column]
         partial = [box for box in groups if box.first_column > width[0] or box.last_column < width[1]]
-        if any(_is_key(above.cells[column] or "") for column in above.filled()):
+        if any(_is_key(above.cells[column]) for column in above.filled()):
             break
         names = [row.cells[column] for column in row.filled()]
         doubled = len(set(names)) < len(names)
@@ -419,9 +417,10 @@ def header_texts(head: Head, columns: Iterable[int], merges: Merges, *, date1904
 
 
 def _header_text(row: Row, column: int, *, date1904: bool) -> str:
-    if column >= len(row.cells) or not row.cells[column]:
+    text = row.cells.get(column)
+    if not text:
         return ""
-    text, kind = row.cells[column] or "", row.kinds[column]
+    kind = row.kinds[column]
     if kind_class(kind) == NUMBER:
         return number_text_or_raw(text)
     return shown_text(text, kind or "", date1904=date1904).strip()

@@ -13,6 +13,7 @@ from itertools import islice, pairwise
 from typing import TypeAlias
 
 from levelpool.sheets.clean.evidence import Evidence
+from levelpool.sheets.clean.gathering import Gathering
 from levelpool.sheets.clean.header import Head, Merges, Row, find_head, given_head, header_texts
 from levelpool.sheets.clean.labels import is_total_label
 from levelpool.sheets.clean.names import column_names, sheet_dataset_name
@@ -22,6 +23,7 @@ from levelpool.sheets.clean.totals import Totals, find_totals
 from levelpool.sheets.table import Batch, Box, Cells, Column, Outside, Sheet, TablePlan
 
 _HEAD = 80  # rows that are held in the hand until the beginning of a table is decided
+_GLANCE = 100  # columns
 _GAPS = 50  # a table with so many blank rows inside has blank rows as a habit
 
 
@@ -99,7 +101,7 @@ class _Draft:
         self.sheet = sheet
         self.head = head
         self.options = options
-        self.evidence: dict[int, Evidence] = {}
+        self.gathering = Gathering(date1904=sheet.date1904)
         self.outside: list[Outside] = []
         self.first_row: int | None = None
         self.last_row = 0
@@ -143,7 +145,7 @@ class _Draft:
 
     def span(self) -> tuple[int, int]:
         """The columns of the table, from and to."""
-        columns = [column for row in self.head.header for column in row.filled()] + list(self.evidence)
+        columns = [column for row in self.head.header for column in row.filled()] + list(self.gathering.columns())
         return (min(columns), max(columns)) if columns else (0, 16_384)
 
     # ------------------------------------------------------------ taking rows in
@@ -167,13 +169,9 @@ class _Draft:
         self.last_row = max(self.last_row, last)
         self.data_rows += len(batch.rows)
         blanks = self.options.blanks
-        for place, cells in enumerate(batch.columns):
-            if cells.is_blank:
-                continue
-            evidence = self.evidence.get(place)
-            if evidence is None:
-                evidence = self.evidence[place] = Evidence(date1904=self.sheet.date1904)
-            evidence.add(batch.rows, _without(blanks, cells) if blanks else cells)
+        if blanks:
+            batch = Batch(batch.rows, [cells if cells.is_blank else _without(blanks, cells) for cells in batch.columns])
+        self.gathering.add(batch)
 
     def _special(self, batch: Batch) -> list[int]:
         """The places of rows that may not be data."""
@@ -185,8 +183,10 @@ class _Draft:
         for column, text in self._marks:
             if column < len(batch.columns) and _may_hold(batch.columns[column], text):
                 places.update(place for place, other in enumerate(batch.columns[column].texts) if other == text)
-        if not self.sparse_is_data and (len(self.evidence) >= 3 or _has_wide_row(batch)):
-            places.update(_lonely(batch))
+        if not self.sparse_is_data and not _all_share_columns(batch):
+            counts = _counts(batch)
+            if len(self.gathering) >= 3 or max(counts) >= 3:
+                places.update(place for place, count in enumerate(counts) if count <= 1)
         return sorted(places)
 
     def _sort(self, places: list[int], last_plain: int, batch: Batch) -> None:
@@ -199,7 +199,7 @@ class _Draft:
                 self.set_aside(row, Aside.EMPTY)
             elif repeated:
                 self.set_aside(row, repeated)
-            elif filled and is_total_label(row.cells[filled[0]] or "") and len(filled) > 1 and not self.options.keep_totals:
+            elif filled and is_total_label(row.cells[filled[0]]) and len(filled) > 1 and not self.options.keep_totals:
                 self.labelled.append(row)
             elif len(filled) == 1 and not self.sparse_is_data and place > last_plain and row.looks(filled[0]) == "text":
                 self.sparse.append(row)
@@ -227,14 +227,14 @@ class _Draft:
 
     def is_narrow(self, row: Row) -> bool:
         """Whether a row fills so few columns that it may be a note."""
-        return 0 < len(row.filled()) * 2 < len(self.evidence)
+        return 0 < len(row.filled()) * 2 < len(self.gathering)
 
     def _is_footer(self, row: Row) -> bool:
         """A text behind the last record is a note when a blank row parts them, or when it stands where numbers or dates stand and reads like one."""
         column = row.filled()[0]
         if not self.is_narrow(row):
             return False
-        above = self.evidence[column].looks if column in self.evidence else ""
+        above = self.gathering.looks(column)
         return self.blank_before_sparse or (above not in {"", "text"} and _is_note(row))
 
 
@@ -311,11 +311,11 @@ class _Scan:
         filled = row.filled()
         if not filled or draft.is_repeated(row) is Aside.REPEATED_HEADER:
             return True
-        if is_total_label(row.cells[filled[0]] or "") and len(filled) > 1:
+        if is_total_label(row.cells[filled[0]]) and len(filled) > 1:
             return True
-        if len(filled) == 1 < len(draft.evidence):
+        if len(filled) == 1 < len(draft.gathering):
             return False
-        looks = [(row.looks(column), draft.evidence[column].looks) for column in filled if column in draft.evidence]
+        looks = [(row.looks(column), draft.gathering.looks(column)) for column in filled if column in draft.gathering]
         solid = [(here, above) for here, above in looks if above not in {"text", ""}]
         return bool(solid) and all(here in {above, "error"} for here, above in solid)
 
@@ -386,12 +386,7 @@ def _rows(batch: Batch, places: Sequence[int]) -> Iterator[Row]:
 
 
 def _batch(rows: list[Row]) -> Batch:
-    return Batch.of_rows(
-        [row.number for row in rows],
-        [row.cells for row in rows],
-        [row.kinds for row in rows],
-        {row.number: row.sums for row in rows if row.sums},
-    )
+    return Batch.of_records([(row.number, row.cells, row.kinds) for row in rows], {row.number: row.sums for row in rows if row.sums})
 
 
 def _firsts(batch: Batch) -> tuple[Sequence[str], list[int]]:
@@ -421,16 +416,10 @@ def _may_hold(cells: Cells, text: str) -> bool:
     return cells.joined is None or text in cells.joined
 
 
-def _has_wide_row(batch: Batch) -> bool:
-    """Whether a row has three cells or more."""
-    return sum(cells.is_full for cells in batch.columns) >= 3 or max(_counts(batch), default=0) >= 3
-
-
-def _lonely(batch: Batch) -> list[int]:
-    """The places of rows with a single cell."""
-    if len(list(islice((cells for cells in batch.columns if cells.is_full), 2))) == 2:
-        return []
-    return [place for place, count in enumerate(_counts(batch)) if count <= 1]
+def _all_share_columns(batch: Batch) -> bool:
+    """Whether it is plain at a glance that every row has two cells or more."""
+    full = (cells for cells in islice(batch.columns, _GLANCE) if cells.is_full)
+    return len(list(islice(full, 2))) == 2
 
 
 def _counts(batch: Batch) -> list[int]:
@@ -459,8 +448,8 @@ def _segments(rows: list[int], start: int) -> list[tuple[int, int]]:
 
 def _mark(row: Row) -> tuple[int, str]:
     """The cell by which a repetition of this row is found: its longest text."""
-    column = max(row.filled(), key=lambda each: len(row.cells[each] or ""))
-    return column, row.cells[column] or ""
+    column = max(row.filled(), key=lambda each: len(row.cells[each]))
+    return column, row.cells[column]
 
 
 def _is_note(row: Row, most: int = 1) -> bool:
@@ -468,7 +457,7 @@ def _is_note(row: Row, most: int = 1) -> bool:
     filled = row.filled()
     if not 0 < len(filled) <= most or any(row.looks(column) != "text" for column in filled):
         return False
-    text = (row.cells[filled[0]] or "").strip()
+    text = row.cells[filled[0]].strip()
     return most > 1 or any(map(str.isspace, text)) or ":" in text or "：" in text or not text[0].isalnum()
 
 
@@ -491,7 +480,7 @@ def _fits(draft: _Draft, rows: list[Row]) -> bool:
         if filled and (filled[0] < first or filled[-1] > last):
             return False
         for column in filled:
-            above = draft.evidence[column].looks if column in draft.evidence else ""
+            above = draft.gathering.looks(column)
             if above not in {"text", ""}:
                 agrees = row.looks(column) in {above, "error"}
                 agree, contradict = agree + agrees, contradict + (not agrees)
@@ -505,7 +494,7 @@ def _plan(sheet: Sheet, draft: _Draft, position: int, merges: Merges, options: T
     if draft.labelled:
         _settle_totals(sheet, draft)
     named = {column for row in draft.head.header for column in row.filled()}
-    places = sorted(named | draft.evidence.keys())
+    places = sorted(named.union(draft.gathering.columns()))
     headers = header_texts(draft.head, places, merges, date1904=sheet.date1904)
     columns = _columns(draft, places, headers, options)
     header_rows = tuple(row.number for row in draft.head.header)
@@ -523,7 +512,8 @@ def _plan(sheet: Sheet, draft: _Draft, position: int, merges: Merges, options: T
 
 
 def _columns(draft: _Draft, places: list[int], headers: dict[int, str], options: TableOptions) -> tuple[Column, ...]:
-    evidence = {place: draft.evidence.get(place) or Evidence() for place in places}
+    gathered = draft.gathering.evidence()
+    evidence = {place: gathered.get(place) or Evidence() for place in places}
     comma = any(each.proves_comma() for each in evidence.values())
     names = column_names([headers[place] for place in places])
     columns = []
@@ -554,10 +544,9 @@ def as_said(column: Column, options: TableOptions) -> Column:
 
 def _settle_totals(sheet: Sheet, draft: _Draft) -> None:
     """Rows that begin with the label of a total are outside when every number in them is a sum, and data otherwise."""
+    summed = {place for row in draft.labelled for place in row.filled()[1:]}
     columns = {
-        place: each.decide(name="", header="", position=place)
-        for place, each in draft.evidence.items()
-        if any(place in row.filled()[1:] for row in draft.labelled)
+        place: each.decide(name="", header="", position=place) for place, each in draft.gathering.evidence().items() if place in summed
     }
     totals = find_totals(
         sheet,

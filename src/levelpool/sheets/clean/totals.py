@@ -53,7 +53,7 @@ def _numbers(row: Row, columns: Mapping[int, Column]) -> dict[int, Decimal] | No
         if looks == "text":
             continue
         if looks == "number" and column in columns:
-            value = _number(row.cells[column] or "", row.kinds[column] or "", columns[column])
+            value = _number(row.cells[column], row.kinds[column], columns[column])
             if value is not None:
                 numbers[column] = value
                 continue
@@ -140,8 +140,8 @@ def _with_records(sums: _Sums, place: int, records: list[Row], stops: list[int])
     """The sums with rows that turned out to be records."""
     more: dict[int, Decimal] = {}
     for row in records:
-        if place < len(row.cells) and row.looks(place) == "number":
-            value = _number(row.cells[place] or "", row.kinds[place] or "", sums.column)
+        if row.looks(place) == "number":
+            value = _number(row.cells[place], row.kinds[place], sums.column)
             if value is not None:
                 more[row.number] = value
     at: dict[int, Decimal] = {}

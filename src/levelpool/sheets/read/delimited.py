@@ -16,7 +16,7 @@ from itertools import chain, zip_longest
 from levelpool.sheets.errors import NotASpreadsheet
 from levelpool.sheets.read.dialect import DELIMITERS, detect_delimiter
 from levelpool.sheets.read.encoding import Encoding, detect_encoding
-from levelpool.sheets.read.source import SheetBuilder, Source
+from levelpool.sheets.read.source import SheetBuilder, Source, is_thin
 from levelpool.sheets.table import LONGEST_JOINED, TEXT, Batch, Cells, Sheet, Workbook
 
 _BLOCK = 1 << 18
@@ -138,7 +138,8 @@ class _Rows:
         if len(widths) == 1:
             self._add_columns(list(zip(*records, strict=True)), len(records))
             return
-        if width * len(records) <= _MOST_POSITIONS:
+        positions = width * len(records)
+        if positions <= _MOST_POSITIONS and not is_thin(positions, sum(map(len, records))):
             self._add_columns(list(zip_longest(*records, fillvalue="")), len(records))
             return
         for row, record in enumerate(records, self._next):

@@ -20,6 +20,7 @@ from levelpool.sheets.clean.numbers import (
     has_few_whole_digits,
     is_number_cell,
     is_number_shape,
+    plain_number,
     readings,
     shape_of,
     shapes_of,
@@ -182,6 +183,8 @@ class Evidence:
         if len(shapes.longest) > LONGEST:
             self._spoil(f"{some.seen(max(some.values, key=len))} has more digits than any number needs")
             return
+        if not all(map(is_number_cell, shapes.distinct)):
+            shapes = Shapes([plain_number(shape) for shape in shapes.each])
         # Beyond 15 digits the shortest decimal of a fraction may be another text than the file's. It is never longer, so it tells
         # nothing new where a text of the same shape was the shortest itself.
         long = {shape for shape in shapes.distinct if len(shape) > 16 and not (shape in self._numbers and has_few_whole_digits(shape))}

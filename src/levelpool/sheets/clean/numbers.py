@@ -161,6 +161,18 @@ def is_number_cell(shape: str) -> bool:
     return bool(_NUMBER_CELL.fullmatch(shape))
 
 
+_LOOSE_CELL = re.compile(r"\s*(?:(-)|\+)?(?=\.?[0-9])([0-9]*)(?:(\.[0-9]+)|\.)?([eE][+-]?[0-9]+)?\s*")
+
+
+def plain_number(text: str) -> str:
+    """The text or shape of a number cell as most programs write it: "+5", ".5", "5." and blanks around are numbers in XML, too."""
+    found = _LOOSE_CELL.fullmatch(text)
+    if found is None:
+        return text
+    minus, whole, fraction, exponent = found.groups(default="")
+    return f"{minus}{whole or '0'}{fraction}{exponent}"
+
+
 _PLAIN_SHAPE = re.compile(r"-?0+(?:\.0+)?")
 _PLAIN_CHARACTERS = str.maketrans("", "", "0123456789.-\n")
 

@@ -18,6 +18,8 @@ from levelpool.sheets.clean.numbers import (
     Reading,
     Shapes,
     has_few_whole_digits,
+    has_long_exponent,
+    is_kept_by_double,
     is_number_cell,
     is_number_shape,
     plain_number,
@@ -301,6 +303,10 @@ class Evidence:
         self._could &= can
 
     def _check_zeros(self, some: "_Some") -> None:
+        if any(map(has_long_exponent, some.shapes.distinct)):
+            lost = next((value for value in some.values if not is_kept_by_double(value)), None)
+            if lost is not None:
+                self._rule_out("number", f"{some.seen(lost)} is no number that a double keeps")
         zeros = zeros_of(some.joined or "", some.shapes.distinct)
         if zeros.lost is not None:
             self._rule_out("number", f"{some.seen(zeros.lost)} {zeros.why}")

@@ -632,6 +632,25 @@ TRAPS = [
         ],
     ),
     Trap(
+        "numbers_without_a_zero.xlsx",
+        "some programs write the number cells .5, -.5, 5. and +5, or blanks around them: XML takes all of them for numbers",
+        lambda: xlsx(
+            row(1, 'A:t="str":<v>item</v>', 'B:t="str":<v>share</v>', 'C:t="str":<v>count</v>')
+            + row(2, 'A:t="str":<v>a</v>', "B::<v>.5</v>", "C::<v>5.</v>")
+            + row(3, 'A:t="str":<v>b</v>', "B::<v>-.25</v>", "C::<v>+6</v>")
+            + row(4, 'A:t="str":<v>c</v>', "B::<v>1.5</v>", "C::<v> 7 </v>")
+        ),
+        "xlsx",
+        tables=[
+            table(
+                0,
+                {"item": "TEXT", "share": "NUMERIC", "count": "BIGINT"},
+                [["a", "0.5", 5], ["b", "-0.25", 6], ["c", "1.5", 7]],
+                {1: "header"},
+            )
+        ],
+    ),
+    Trap(
         "page_breaks.csv",
         "the title and the header come again on each page, and the total is the sum of all pages",
         lambda: b"Stock page 1\nItem,Qty\nA1,5\nA2,6\n\nStock page 2\nItem,Qty\nA3,7\nTotal,18\n",

@@ -149,6 +149,19 @@ async def test_sheets_of_one_file_prove_a_type_together(service, tmp_path):
     assert {row["zip"] for row in (await service.rows("branches"))["rows"]} == {"10115", "20095", "SW1A 1AA", "EC1A 1BB"}
 
 
+async def test_header_that_no_database_can_hold_is_shown_as_it_can(service, tmp_path):
+    """A NUL in a header is no reason to refuse the file."""
+    path = tmp_path / "odd.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["na\0me", "number"])
+        sheet.write_row(1, 0, ["a", 1])
+
+    assert (await service.ingest_file(path))["status"] == "loaded"
+    (dataset,) = (await service.datasets())["datasets"]
+    assert dataset["columns"][0] == {"name": "na_me", "header": "na\N{SYMBOL FOR NULL}me", "type": "TEXT"}
+
+
 async def test_later_file_adds_and_widens_columns(service, tmp_path):
     """Older rows keep their values, and have NULL in what is new."""
     await service.ingest_file(put(tmp_path, "stock.csv", "sku,amount\na,1\nb,2\n"))

@@ -18,8 +18,11 @@ from levelpool.sheets.clean.numbers import (
     Reading,
     Shapes,
     has_few_whole_digits,
+    has_long_exponent,
+    is_kept_by_double,
     is_number_cell,
     is_number_shape,
+    plain_number,
     readings,
     shape_of,
     shapes_of,
@@ -181,6 +184,8 @@ class Evidence:
         if len(shapes.longest) > LONGEST:
             self._spoil(f"{some.seen(max(some.values, key=len))} has more digits than any number needs")
             return
+        if not all(map(is_number_cell, shapes.distinct)):
+            shapes = Shapes([plain_number(shape) for shape in shapes.each])
         # Beyond 15 digits the shortest decimal of a fraction may be another text than the file's. It is never longer, so it tells
         # nothing new where a text of the same shape was the shortest itself.
         long = {shape for shape in shapes.distinct if len(shape) > 16 and not (shape in self._numbers and has_few_whole_digits(shape))}
@@ -297,6 +302,10 @@ class Evidence:
         self._could &= can
 
     def _check_zeros(self, some: "_Some") -> None:
+        if any(map(has_long_exponent, some.shapes.distinct)):
+            lost = next((value for value in some.values if not is_kept_by_double(value)), None)
+            if lost is not None:
+                self._rule_out("number", f"{some.seen(lost)} is no number that a double keeps")
         zeros = zeros_of(some.joined or "", some.shapes.distinct)
         if zeros.lost is not None:
             self._rule_out("number", f"{some.seen(zeros.lost)} {zeros.why}")

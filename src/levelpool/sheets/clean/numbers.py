@@ -161,6 +161,18 @@ def is_number_cell(shape: str) -> bool:
     return bool(_NUMBER_CELL.fullmatch(shape))
 
 
+_LOOSE_CELL = re.compile(r"\s*(?:(-)|\+)?(?=\.?[0-9])([0-9]*)(?:(\.[0-9]+)|\.)?([eE][+-]?[0-9]+)?\s*")
+
+
+def plain_number(text: str) -> str:
+    """The text or shape of a number cell as most programs write it: "+5", ".5", "5." and blanks around are numbers in XML, too."""
+    found = _LOOSE_CELL.fullmatch(text)
+    if found is None:
+        return text
+    minus, whole, fraction, exponent = found.groups(default="")
+    return f"{minus}{whole or '0'}{fraction}{exponent}"
+
+
 _PLAIN_SHAPE = re.compile(r"-?0+(?:\.0+)?")
 _PLAIN_CHARACTERS = str.maketrans("", "", "0123456789.-\n")
 
@@ -271,9 +283,10 @@ def _readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Rea
         return ()
     plain = [shape.translate(_TO_HALF_WIDTH) for shape in shapes]
     full_width = any("０" in shape for shape in shapes)
-    if full_width and any(_HALF_WIDTH_MARKS & set(shape) for shape in shapes):
+    # Digits and marks are all full-width, or none of them is: nothing else would be read back.
+    if any(_HALF_WIDTH_MARKS & set(shape) for shape in shapes) if full_width else plain != list(shapes):
         return ()
-    if any(_EXPONENT.fullmatch(shape) for shape in plain):
+    if not full_width and any(_EXPONENT.fullmatch(shape) for shape in plain):
         return _read_exponents(plain)
     parts = [_WRITTEN.fullmatch(shape) for shape in plain]
     affixes = _affixes([part for part in parts if part]) if all(parts) else None
@@ -374,6 +387,19 @@ def shorten(text: str) -> str:
         return number_text(text)
     except ValueError:
         return text
+
+
+def has_long_exponent(shape: str) -> bool:
+    """Whether a number of this shape may be beyond what a double holds, such as 1e400."""
+    return re.search("[eE][+-]?000", shape) is not None
+
+
+def is_kept_by_double(text: str) -> bool:
+    """Whether a text with an exponent, such as 1e5, is a number that a double holds; any other text is for others to judge."""
+    if not _EXPONENT.fullmatch(shape_of(text)):
+        return True
+    value = float(text)
+    return not isinf(value) and Decimal(repr(value)) == Decimal(text)
 
 
 def cell_decimals(texts: list[str]) -> list[Decimal]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from levelpool.sheets.ledger.contents import storable
 from levelpool.sheets.ledger.files import now
 from levelpool.sheets.ledger.tables import audit, columns, datasets, sheets
 from levelpool.sheets.table import Column, ColumnType, StoredColumn
@@ -74,7 +75,7 @@ def save_columns(
             "dataset_id": dataset_id,
             "name": column.name,
             "position": column.position,
-            "header": column.header,
+            "header": storable(column.header),
             "notation": asdict(origin.notation),
             "why": origin.why,
             "added_by": file_id,

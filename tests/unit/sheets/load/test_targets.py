@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from levelpool.database import open_connection
+from levelpool.sheets.ingest import explain
 from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.load.schema import SchemaPlan
 from levelpool.sheets.load.target import SheetRows
@@ -186,3 +187,16 @@ def test_uneven_digits_behind_the_point_are_noticed_on_sqlite(sqlite_url):
         columns = [column(target, "even", T.NUMERIC, scale=2), column(target, "uneven", T.NUMERIC, scale=2)]
 
         assert filled(target, columns, (Decimal("1.10"), Decimal("1.1")), (None, None)) == {"uneven"}
+
+
+@pytest.mark.postgres
+def test_row_that_the_server_refuses_is_told_in_a_sentence(postgres_url):
+    """What the driver raises while rows are copied is explained like any other error of the database."""
+    with open_connection(postgres_url) as connection:
+        target = target_of(connection)
+        columns = [column(target, f"x{number}", T.BIGINT) for number in range(1100)]
+
+        with pytest.raises(sa.exc.DBAPIError) as caught:
+            filled(target, columns, (1,) * 1100)
+
+    assert "row is too big" in str(explain(caught.value))

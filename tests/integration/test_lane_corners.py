@@ -8,7 +8,9 @@ import itertools
 import os
 import resource
 import signal
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 from zoneinfo import ZoneInfo
@@ -308,6 +310,33 @@ def test_main_program_is_not_run_for_the_sake_of_its_variables(tmp_path):
     )
 
     assert (out, err, status) == ("3\n", "", 0)
+
+
+@pytest.mark.parametrize("start", [["-m", "program"], ["program"]], ids=" ".join)
+def test_function_of_a_package_that_is_run_is_found(tmp_path, start):
+    """`python -m package` and `python folder` are programs as any other: their functions and variables are there in workers."""
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program/__init__.py").touch()
+    (tmp_path / "program/__main__.py").write_text(
+        textwrap.dedent("""
+            import contextvars
+            from levelpool import ExecutorManager
+            REQUEST = contextvars.ContextVar("REQUEST")
+
+            def read():
+                return REQUEST.get()
+
+            if __name__ == "__main__":
+                REQUEST.set("r-7")
+                manager = ExecutorManager(cpu_workers=1, io_workers=1)
+                print(manager.cpu_executor.submit(read).result())
+                manager.shutdown()
+        """)
+    )
+
+    ended = subprocess.run([sys.executable, *start], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("r-7\n", "", 0)
 
 
 def test_variable_that_the_main_program_imports_reaches_its_task(tmp_path):

@@ -2,7 +2,7 @@
 
 import asyncio
 import concurrent.futures
-import functools
+import contextvars
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -99,7 +99,8 @@ class InlineLane:
         progress.reports_to(options.on_progress)
         self._busy += 1
         try:
-            result = functools.partial(func, *args, **kwargs)()
+            # What a task does to the context stays with it, as in a worker.
+            result = contextvars.copy_context().run(func, *args, **kwargs)
             outcome = "succeeded"
             return result
         finally:

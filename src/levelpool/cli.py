@@ -67,6 +67,9 @@ def corrections(command: Callable[P, T]) -> Callable[P, T]:
     return command
 
 
+NUMBER = click.IntRange(1, 2**63 - 1)
+"""What the database numbers its rows with."""
+
 database = click.option("--database", metavar="URL", help="The database; by default LEVELPOOL_DATABASE_URL.")
 
 
@@ -189,7 +192,7 @@ def inspect(file: Path, as_json: bool, **said: Any) -> None:
 
 
 @cli.command()
-@click.argument("file_id", type=click.IntRange(min=1))
+@click.argument("file_id", type=NUMBER)
 @database
 @corrections
 @as_json
@@ -207,7 +210,7 @@ def replay(file_id: int, database: str | None, as_json: bool, **said: Any) -> No
 
 
 @cli.command()
-@click.argument("file_id", type=click.IntRange(min=1))
+@click.argument("file_id", type=NUMBER)
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
 @database
@@ -381,7 +384,7 @@ def list_(database: str | None, as_json: bool) -> None:
 
 
 @token.command("revoke")
-@click.argument("token_id", type=click.IntRange(min=1))
+@click.argument("token_id", type=NUMBER)
 @database
 def revoke(token_id: int, database: str | None) -> None:
     """Take a token back; its sessions end within five seconds."""

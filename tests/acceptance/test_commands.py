@@ -105,10 +105,12 @@ def test_sync_loads_a_folder_and_finds_nothing_new_the_second_time(var, exports)
     """Status 0 both times; the rows are there once."""
     first = run_levelpool("sync", str(exports), data_dir=var)
     second = run_levelpool("sync", str(exports), data_dir=var)
+    third = json.loads(run_levelpool("sync", str(exports), "--json", data_dir=var).stdout)
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert "1 loaded" in first.stdout
     assert "1 known already" in second.stdout
+    assert (third["found"], third["loaded"], third["duplicate"], third["files"]) == (1, 0, 1, [])
     with sqlite3.connect(var / "levelpool.sqlite") as connection:
         assert connection.execute("SELECT count(*) FROM orders").fetchone() == (2,)
 
@@ -148,6 +150,14 @@ def test_command_that_could_not_run_ends_with_2_and_a_sentence(var, exports, arg
     assert done.returncode == 2
     assert told in sentence(done)
     assert "secret" not in done.stderr
+
+
+def test_number_that_no_database_can_hold_is_a_wrong_argument(var):
+    """The sentence names the range."""
+    done = run_levelpool("undo", "99999999999999999999", data_dir=var)
+
+    assert done.returncode == 2
+    assert "99999999999999999999 is not in the range" in done.stderr
 
 
 def test_inspect_says_what_would_be_loaded_and_why(var, exports):

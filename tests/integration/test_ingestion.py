@@ -9,11 +9,14 @@ import pytest
 import sqlalchemy as sa
 import xlsxwriter
 
+from levelpool.database import open_connection
 from levelpool.sheets import TableOptions
 from levelpool.sheets.errors import FileInUse, LimitExceeded, NameRefused, NotFound, OptionsRefused, SheetError
 from levelpool.sheets.importer import RawDataImporter
 from levelpool.sheets.ingestion import DataIngestionService
+from levelpool.sheets.ledger.datasets import add_dataset
 from levelpool.sheets.read.limits import Limits
+from levelpool.testing import inline_manager
 
 ORDERS = "order_no,customer,price,day\n000123,Ann,1.50,2026-11-01\n000124,Bob,2.25,2026-11-02\n"
 
@@ -49,6 +52,27 @@ async def test_file_becomes_rows(service, tmp_path):
         "price": "1.50",
         "day": "2026-11-01",
     }
+
+
+@pytest.mark.postgres
+async def test_file_arrives_while_its_dataset_is_made(postgres_url, tmp_path):
+    """A worker makes table and dataset between two questions of the arrival: the table is ours all the same."""
+    async with DataIngestionService(postgres_url, inline_manager(), data_dir=tmp_path / "var") as service:
+        first = await service.submit(put(tmp_path, "orders.csv"), name="orders.csv", actor="test")
+        made = []
+
+        def make(*_):
+            if not made:
+                made.append(True)
+                with open_connection(postgres_url) as other, other.begin():
+                    add_dataset(other, "orders", first["id"])
+                    other.exec_driver_sql("CREATE TABLE orders (_file_id bigint)")
+
+        sa.event.listen(service.intake.engine, "after_cursor_execute", make)
+        second = await service.submit(put(tmp_path, "orders_2.csv", ORDERS + "3,Cid,1.00,2026-11-03\n"), name="orders_2.csv", actor="test")
+
+    assert made
+    assert (second["status"], second["dataset"], second["error"]) == ("pending", "orders", None)
 
 
 async def test_original_stays_and_is_kept(service, tmp_path):

@@ -40,7 +40,9 @@ async def sync_paths(paths: Sequence[Path], *, database: str, dataset: str | Non
     counts = Counter(str(each["status"]) for each in records)
     if as_json:
         statuses = ("loaded", "partial", "failed", "duplicate")
-        click.echo(json.dumps({"found": len(records)} | {each: counts[each] for each in statuses} | {"files": records}, ensure_ascii=False))
+        counts["duplicate"] += shown.known
+        found = len(records) + shown.known + shown.waiting
+        click.echo(json.dumps({"found": found} | {each: counts[each] for each in statuses} | {"files": records}, ensure_ascii=False))
     else:
         shown.sum_up(counts)
     return ALL if set(counts) <= WENT_WELL else NOT_ALL

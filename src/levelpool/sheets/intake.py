@@ -481,8 +481,7 @@ def _record(connection: sa.Connection, delivery: Delivery, kept: Kept, claimer: 
     error = None
     try:
         check_dataset_name(dataset)
-        if registry.find_dataset(connection, dataset) is None:
-            check_not_taken(target_of(connection), dataset)
+        _check_ours(connection, dataset)
     except NameRefused as refused:
         if asked:
             raise
@@ -498,6 +497,15 @@ def _record(connection: sa.Connection, delivery: Delivery, kept: Kept, claimer: 
         held_by=None if delivery.options.password is None else claimer.holder,
     )
     return files.record(connection, arrival)
+
+
+def _check_ours(connection: sa.Connection, dataset: str) -> None:
+    try:
+        check_not_taken(target_of(connection), dataset)
+    except NameRefused:
+        # In this order: asked before its table, a dataset that a worker makes just now would be one that we do not know.
+        if registry.find_dataset(connection, dataset) is None:
+            raise
 
 
 def _refuse(connection: sa.Connection, delivery: Delivery, sentence: str) -> files.Recorded:

@@ -8,7 +8,7 @@ from pathlib import Path
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import plan_sheet
 from levelpool.sheets.clean.rows import clean_rows
-from levelpool.sheets.errors import EmptyFile, SheetError
+from levelpool.sheets.errors import EmptyFile, OptionsRefused, SheetError
 from levelpool.sheets.frames import Table
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.reading import read_as_asked
@@ -38,6 +38,8 @@ class ExcelParser:
         *options* says more about the file and its table; *sheet* and *header* win over it. Raises `SheetError` (see `levelpool.sheets.errors`) with one sentence,
         and `FileNotFoundError`. Reads in the calling process: run it in the process lane.
         """
+        if nrows is not None and nrows < 0:
+            raise OptionsRefused(f"nrows cannot be {nrows}: give the most rows of data, from 0 on")
         options = options or TableOptions()
         if header is not None:
             options = replace(options, header=header)

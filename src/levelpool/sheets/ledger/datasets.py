@@ -36,7 +36,8 @@ class Dataset:
 
 def find_dataset(connection: sa.Connection, name: str) -> Dataset | None:
     """The dataset of that name, or None: a table of that name is then not ours."""
-    row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
+    # PostgreSQL takes no text with this character, not even to look for it.
+    row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none() if "\0" not in name else None
     if row is None:
         return None
     found = connection.execute(sa.select(columns).where(columns.c.dataset_id == row.id).order_by(columns.c.position))

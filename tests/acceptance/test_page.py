@@ -203,6 +203,10 @@ async def test_encrypted_workbook_is_opened_with_its_password(page, tmp_path):
     await page.get_by_role("button", name="Load it like this").click()
     await page.locator("#file .status.loaded").wait_for()
 
+    await page.get_by_role("button", name="Load again").click()
+    await page.locator(".toast.bad", has_text="protected by a password").wait_for()
+    await page.locator("#file .callout.bad", has_text="It could not be loaded again, and stays as it was").wait_for()
+
 
 async def test_what_no_correction_can_make_a_table_of_is_told(page, service):
     """No fields are offered for a picture."""

@@ -94,7 +94,9 @@ async def _look(request: Request, service: Service, file: Json, sent: _Sent, *, 
         problem = problem or error
     tables = found["sheets"] if found else []
     columns, more = column_rows(form, tables)
-    return render(
+    # A wide table has thousands of fields: the loop does not wait for their text.
+    return await service.run(
+        render,
         request,
         "parts/correct.html",
         file=file,

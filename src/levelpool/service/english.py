@@ -99,6 +99,7 @@ ENGLISH = {
     "file.columns": "{count} column",
     "file.columns.many": "{count} columns",
     "file.correct": "Correct it",
+    "file.attempt": "It could not be loaded again, and stays as it was:",
     "file.corrected": "As corrected:",
     "file.read_as": "Read as",
     "file.delimiter": "parted by {mark}",

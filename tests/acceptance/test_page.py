@@ -117,6 +117,11 @@ async def test_quarantine_is_shown_and_downloaded(page):
     await row.locator(".status.partial").wait_for()
     await row.get_by_role("link", name="stock-2.csv").click()
     assert "many" in await page.text_content("#quarantine-rows")
+    assert "in the table BIGINT" in await page.text_content("#file")
+    await page.get_by_role("link", name="Correct it").click()
+    await page.locator(".sheet", has_text="The table stock holds rows of other files").wait_for()
+    assert "TEXT → BIGINT" in await page.text_content(".data thead")
+    await page.get_by_role("link", name="Cancel").click()
 
     async with page.expect_download() as downloading:
         await page.get_by_role("link", name="Download as CSV").click()

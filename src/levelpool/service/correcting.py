@@ -12,6 +12,7 @@ from levelpool.errors import LevelpoolError
 from levelpool.service.assembly import Service, service_of
 from levelpool.service.correction_form import Form, column_rows, form_of, options_of, read_form, sheet_names
 from levelpool.service.pages import FileId, render
+from levelpool.service.views import read_shared_types
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.errors import EncryptedFile, FileInUse, NotASpreadsheet, NotFound, OptionsRefused, SheetError
 from levelpool.sheets.table import ColumnType
@@ -24,6 +25,7 @@ SEE_SECONDS = 8.0
 """Seconds that a page waits for a load to end; after that the page of the file follows it."""
 SHOWN_ROWS = 8
 SHOWN_COLUMNS = 30
+FEW_TABLES = 2
 MOST_TABLES = 20
 
 Of = Annotated[Service, Depends(service_of)]
@@ -93,6 +95,7 @@ async def _look(request: Request, service: Service, file: Json, sent: _Sent, *, 
     except LevelpoolError as error:
         problem = problem or error
     tables = found["sheets"] if found else []
+    into = {table["dataset"] for table in tables if table["dataset"]}
     columns, more = column_rows(form, tables)
     # A wide table has thousands of fields: the loop does not wait for their text.
     return await service.run(
@@ -114,6 +117,7 @@ async def _look(request: Request, service: Service, file: Json, sent: _Sent, *, 
         closed=found is None and isinstance(problem, EncryptedFile),
         with_password=sent.password is not None or isinstance(problem, EncryptedFile),
         types=tuple(ColumnType),
-        shown_rows=SHOWN_ROWS,
+        shared=await service.ask(read_shared_types, into, file["id"]),
+        shown_rows=SHOWN_ROWS if len(tables) <= FEW_TABLES else SHOWN_ROWS // 2,
         shown_columns=SHOWN_COLUMNS,
     )

@@ -123,7 +123,7 @@ class Intake:
                 folder = (self._data_dir or settings.data_dir).absolute()
                 self.store = Store(folder / "files")
                 self.work = folder / "work"
-                await self.manager.run_io_intensive(self._prepare)
+                await self.manager.with_options(name="ledger").run_io_intensive(self._prepare)
                 self._open = True
         return self
 
@@ -353,7 +353,7 @@ class Intake:
 
     async def _job(self, claim: files.Claim) -> Job:
         folder = self.work / claim.token
-        await self.manager.run_io_intensive(folder.mkdir, parents=True, exist_ok=True)
+        await self.manager.with_options(name="work folder").run_io_intensive(folder.mkdir, parents=True, exist_ok=True)
         return Job(
             file_id=claim.file_id,
             claim=claim.token,
@@ -373,7 +373,7 @@ class Intake:
         """A folder for the working files of a call; it goes with the call, also when its worker was killed."""
         await self.open()
         folder = self.work / f"look-{uuid.uuid4().hex}"
-        await self.manager.run_io_intensive(folder.mkdir, parents=True)
+        await self.manager.with_options(name="work folder").run_io_intensive(folder.mkdir, parents=True)
         try:
             yield folder
         finally:
@@ -381,7 +381,7 @@ class Intake:
 
     async def _remove(self, folder: Path) -> None:
         with contextlib.suppress(LevelpoolError):
-            await self.manager.run_io_intensive(shutil.rmtree, folder, ignore_errors=True)
+            await self.manager.with_options(name="work folder").run_io_intensive(shutil.rmtree, folder, ignore_errors=True)
 
     async def _settle(self, claim: files.Claim, ending: Callable[..., bool], *args: object, tries: float = math.inf) -> None:
         """

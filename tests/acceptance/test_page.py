@@ -264,6 +264,8 @@ async def test_viewer_sees_no_way_to_change_anything(page, service):
 
     assert not await page.locator("[data-drop]").count()
     assert not await page.get_by_role("link", name="System").count()
+    await page.goto("/files/1")
+    assert not await page.get_by_role("link", name="Correct it").count()
     answer = await page.evaluate(
         "fetch('/api/sync', {method: 'POST', headers: {'X-CSRF-Token': document.body.dataset.csrf}}).then(r => r.status)"
     )

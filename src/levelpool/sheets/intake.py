@@ -134,9 +134,11 @@ class Intake:
         self.claimer = files.Claimer(self._holder, self.store.identity())
         before = time.time() - HALF_WRITTEN
         self.store.sweep(before)
-        for folder in self.work.glob("*"):  # of processes that were killed
-            if folder.stat().st_mtime < before:
-                shutil.rmtree(folder, ignore_errors=True)
+        for folder in self.work.glob("*"):
+            # Left by a process that was killed; another one that starts may be faster.
+            with contextlib.suppress(FileNotFoundError):
+                if folder.stat().st_mtime < before:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     async def aclose(self) -> None:
         """Give back what was claimed and does not run, and close the connections."""

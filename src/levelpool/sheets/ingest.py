@@ -35,7 +35,7 @@ from levelpool.sheets.load.schema import plan_schema
 from levelpool.sheets.load.target import META_COLUMNS, Target
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.reading import read_as_asked
-from levelpool.sheets.reshape import NewShape, plan_shape, reshape
+from levelpool.sheets.reshape import NewShape, drop_unmeant, plan_shape, reshape
 from levelpool.sheets.table import CellCounts, Column, StoredColumn, Workbook
 
 READ_SHARE = 60.0
@@ -244,11 +244,14 @@ def _load(
     """Pass 2: everything of this file in one transaction."""
     with connection.begin():
         files.check_claim(connection, job.file_id, job.claim)
+        before = registry.datasets_of(connection, job.file_id)
         for dataset in _names(tables):
             (target.lock_schema if dataset in shapes else target.hold_schema)(dataset)
         remove_rows(connection, target, job.file_id)
         for shape in shapes.values():
             reshape(connection, target, shape, job.file_id)
+        if job.corrected:
+            drop_unmeant(connection, target, sorted(set(before) - set(_names(tables))), job.file_id)
         loaded = [
             _load_table(connection, target, job, table, staged=staged.get(place), progress=progress) for place, table in enumerate(tables)
         ]

@@ -130,7 +130,7 @@ class Intake:
                 folder = (self._data_dir or settings.data_dir).absolute()
                 self.store = Store(folder / "files")
                 self.work = folder / "work"
-                await self.manager.run_io_intensive(self._prepare)
+                await self.manager.with_options(name="ledger").run_io_intensive(self._prepare)
                 self._open = True
         return self
 
@@ -141,9 +141,11 @@ class Intake:
         self.claimer = files.Claimer(self._holder, self.store.identity())
         before = time.time() - HALF_WRITTEN
         self.store.sweep(before)
-        for folder in self.work.glob("*"):  # of processes that were killed
-            if folder.stat().st_mtime < before:
-                shutil.rmtree(folder, ignore_errors=True)
+        for folder in self.work.glob("*"):
+            # Left by a process that was killed; another one that starts may be faster.
+            with contextlib.suppress(FileNotFoundError):
+                if folder.stat().st_mtime < before:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     async def aclose(self) -> None:
         """Give back what was claimed and does not run, and close the connections."""
@@ -362,7 +364,7 @@ class Intake:
     async def _job(self, claim: files.Claim) -> Job:
         folder = self.work / claim.token
         original = self.store.path(claim.sha256)
-        desk = await self.manager.run_io_intensive(self._set_up, folder, original)
+        desk = await self.manager.with_options(name="work folder").run_io_intensive(self._set_up, folder, original)
         return Job(
             file_id=claim.file_id,
             claim=claim.token,
@@ -392,7 +394,7 @@ class Intake:
         """A folder for the working files of a call; it goes with the call, also when its worker was killed."""
         await self.open()
         folder = self.work / f"look-{uuid.uuid4().hex}"
-        await self.manager.run_io_intensive(folder.mkdir, parents=True)
+        await self.manager.with_options(name="work folder").run_io_intensive(folder.mkdir, parents=True)
         try:
             yield folder
         finally:
@@ -400,7 +402,7 @@ class Intake:
 
     async def _remove(self, folder: Path) -> None:
         with contextlib.suppress(LevelpoolError):
-            await self.manager.run_io_intensive(shutil.rmtree, folder, ignore_errors=True)
+            await self.manager.with_options(name="work folder").run_io_intensive(shutil.rmtree, folder, ignore_errors=True)
 
     async def _settle(self, claim: files.Claim, ending: Callable[..., bool], *args: object, tries: float = math.inf) -> None:
         """

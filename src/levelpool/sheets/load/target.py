@@ -120,6 +120,10 @@ class Target(ABC):
         """Remove the view NAME_current, if it is there."""
         self.run(f"DROP VIEW IF EXISTS {quote(f'{name}_current')}")
 
+    def drop_table(self, name: str) -> None:
+        """Remove the table with its index."""
+        self.run(f"DROP TABLE {quote(name)}")
+
     def has_values(self, name: str, column: str) -> bool:
         """Whether any row has a value in that column."""
         query = sa.text(f"SELECT 1 FROM {quote(name)} WHERE {quote(column)} IS NOT NULL LIMIT 1")

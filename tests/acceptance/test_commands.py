@@ -172,6 +172,19 @@ def test_inspect_says_what_would_be_loaded_and_why(var, exports):
     assert not (var / "levelpool.sqlite").exists()
 
 
+def test_inspect_says_the_same_with_two_workers(var, tmp_path):
+    """Whether the file is shared or not, and whatever the second worker did of it."""
+    file = tmp_path / "numbers.csv"
+    file.write_text("n,day\n" + "".join(f"{number},2026-11-{number % 28 + 1:02d}\n" for number in range(30_000)), encoding="utf-8")
+    told = [
+        run_levelpool("inspect", str(file), "--json", data_dir=var, CPU_EXECUTOR_WORKERS="2", LEVELPOOL_SHARE_FILES_FROM=share)
+        for share in ("0", "1")
+    ]
+
+    assert [done.returncode for done in told] == [0, 0]
+    assert told[0].stdout == told[1].stdout
+
+
 def test_inspect_for_people_names_columns_and_reasons(var, exports):
     """The same, to be read."""
     done = run_levelpool("inspect", str(exports / "orders_2026-11-01.csv"), data_dir=var, COLUMNS="200")

@@ -8,12 +8,11 @@ locked: the converted rows wait in a file of the import's private folder.
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.clean.rows import RowCleaner
-from levelpool.sheets.clean.views import batch_at, count_batches
+from levelpool.sheets.clean.shared import batch_by_batch
 from levelpool.sheets.desk import Desk
 from levelpool.sheets.ledger.datasets import Dataset
 from levelpool.sheets.load.aside import set_aside
@@ -52,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The rows of one planned table on their way into one kind of database: work for a desk, a batch of the sheet each piece."""
+    """How the rows of one planned table become those of one kind of database."""
 
     kind: type[Target]
     sheet: Sheet
@@ -60,15 +59,7 @@ class Conversion:
     goal: Goal
     file_id: int
 
-    def __len__(self) -> int:
-        return count_batches(self.sheet)
-
-    def begin(self) -> Callable[[int], list[Part]]:
-        """What converts the batch of a number."""
-        convert = self.converter()
-        return lambda number: [] if (batch := batch_at(self.sheet.batches, number)) is None else list(convert(batch))
-
-    def converter(self) -> Callable[[Batch], Iterator[Part]]:
+    def begin(self) -> Callable[[Batch], Iterator[Part]]:
         """What converts a batch."""
         cleaner = RowCleaner(self.sheet, self.plan, self.goal.columns, policy=self.goal.policy, blanks=self.goal.blanks)
         return lambda batch: map(self._encode, cleaner.clean(batch))
@@ -82,10 +73,7 @@ class Conversion:
 
 def convert(work: Conversion, desk: Desk | None = None) -> Iterator[Part]:
     """The rows of one planned table, batch by batch; at a desk, a second process may do some of it."""
-    if desk is not None and len(work):
-        yield from chain.from_iterable(desk.in_order(work))
-    else:
-        yield from chain.from_iterable(map(work.converter(), work.sheet.batches()))
+    return batch_by_batch(work.sheet, work.begin, desk)
 
 
 @dataclass(frozen=True, slots=True)

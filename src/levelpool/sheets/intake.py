@@ -37,7 +37,7 @@ from levelpool.sheets.ledger.holder import has_died, new_holder
 from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.migrations import migrate
 from levelpool.sheets.read.limits import Limits
-from levelpool.sheets.second import second_worker
+from levelpool.sheets.second import second_worker, set_up_desk, size_to_share
 from levelpool.sheets.store import Kept, Store
 
 log = logging.getLogger(__name__)
@@ -125,8 +125,7 @@ class Intake:
                 settings = Settings.read()
                 self._limits = self._limits or Limits.of(settings)
                 if self._share_files_from is None:
-                    # Where web workers share the host's worker processes, an idle place may be the next one's.
-                    self._share_files_from = settings.share_files_from if settings.web_concurrency == 1 else 0
+                    self._share_files_from = size_to_share(settings)
                 folder = (self._data_dir or settings.data_dir).absolute()
                 self.store = Store(folder / "files")
                 self.work = folder / "work"
@@ -383,11 +382,7 @@ class Intake:
     def _set_up(self, folder: Path, original: Path) -> Desk | None:
         """Make the folder of a job, with a desk for two when the file is large enough."""
         folder.mkdir(parents=True, exist_ok=True)
-        if not self._share_files_from or original.stat().st_size < self._share_files_from:
-            return None
-        desk = Desk(folder / "desk")
-        desk.set_up()
-        return desk
+        return set_up_desk(folder, original, self._share_files_from or 0)
 
     @contextlib.asynccontextmanager
     async def work_folder(self) -> AsyncIterator[Path]:

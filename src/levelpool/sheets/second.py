@@ -4,11 +4,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from levelpool.errors import LaneClosed, LaneFull
 from levelpool.executor import ExecutorManager
 from levelpool.lanes.account import LaneStats
+from levelpool.settings import Settings
 from levelpool.sheets.desk import Desk, lend_a_hand
 
 log = logging.getLogger(__name__)
@@ -19,6 +21,21 @@ LOOK_EVERY = 0.05
 """Seconds between two looks whether a worker is idle, or somebody waits for one."""
 PATIENCE = 1.0
 """Seconds that a second worker has to end by itself; then it is killed."""
+
+
+def size_to_share(settings: Settings) -> int:
+    """Bytes from which a file may have a second worker; 0: none may."""
+    # Where web workers share the host's worker processes, an idle place may be the next one's.
+    return settings.share_files_from if settings.web_concurrency == 1 else 0
+
+
+def set_up_desk(folder: Path, file: Path, share_from: int) -> Desk | None:
+    """A desk in *folder* for a file of *share_from* bytes or more; None for a smaller one, for none, and for 0."""
+    if not share_from or not file.is_file() or file.stat().st_size < share_from:
+        return None
+    desk = Desk(folder / "desk")
+    desk.set_up()
+    return desk
 
 
 @asynccontextmanager

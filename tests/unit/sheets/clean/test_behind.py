@@ -1,28 +1,26 @@
 """Tables that are found behind the reader are the tables that are found after it, to the last word of their reasons."""
 
-import fcntl
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import squares
+from desks import helping, wait_for_somebody
 from handmade import make_sheet
 from levelpool.sheets.clean.behind import NOWHERE, walk_behind
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import plan_tables
-from levelpool.sheets.desk import Desk, lend_a_hand
+from levelpool.sheets.desk import Desk
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.sheets.spool import SpoolWriter
 from levelpool.sheets.table import Box
@@ -34,30 +32,9 @@ FILES = sorted(path for path in GALLERY.iterdir() if path.suffix not in {".json"
 @contextmanager
 def second(desk: Desk) -> Iterator[None]:
     """A second one, in a thread, which is at the work on the desk when the body begins."""
-    helping = Thread(target=lend_a_hand, args=(desk,))
-    helping.start()
-    try:
+    with helping(desk):
         wait_for_somebody(desk)
         yield
-    finally:
-        desk.call_away()
-        helping.join()
-
-
-def wait_for_somebody(desk: Desk) -> None:
-    deadline = time.monotonic() + 30
-    while not any(map(is_locked, desk.folder.glob("work-*/at hand"))):
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def is_locked(path: Path) -> bool:
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
 
 
 @pytest.fixture
@@ -156,11 +133,11 @@ def test_spool_that_its_reader_left_is_not_waited_for(tmp_path, desk):
 def test_nobody_waits_for_a_second_that_was_killed(tmp_path, desk):
     """The kernel tells that it is gone, and the walk begins anew."""
     with walk_behind(tmp_path, TableOptions(), desk) as walked:
-        helping = subprocess.Popen([sys.executable, str(Path(squares.__file__)), str(desk.folder)], stdout=subprocess.DEVNULL)
+        killed = subprocess.Popen([sys.executable, str(Path(squares.__file__)), str(desk.folder)], stdout=subprocess.DEVNULL)
         wait_for_somebody(desk)
-        os.kill(helping.pid, signal.SIGKILL)
+        os.kill(killed.pid, signal.SIGKILL)
         assert walked() == NOWHERE
-        assert helping.wait() == -signal.SIGKILL
+        assert killed.wait() == -signal.SIGKILL
 
 
 def test_nobody_waits_for_a_second_that_is_called_away(tmp_path, desk):

@@ -167,6 +167,21 @@ def _clock(parts: dict[str, str]) -> tuple[int, int, int, int]:
     return hour, int(parts["M"]), int(parts.get("S", 0)), int(parts.get("f", "0").ljust(6, "0"))
 
 
+_LETTERS = {"Y": "YYYY", "m": "MM", "d": "DD", "b": "Mon", "B": "Month", "H": "hh", "I": "hh", "M": "mm", "S": "ss", "p": "AM"}
+
+
+def form_in_letters(form: str) -> str:
+    """The form as people write it: DD.MM.YYYY, or D.M.YYYY without leading zeros."""
+
+    def letters(directive: re.Match[str]) -> str:
+        name = directive[0]
+        if name[-1] == "f":
+            return "f" * int(name[1])
+        return _LETTERS[name[-1]][:1] if name.startswith("%-") else _LETTERS[name[-1]]
+
+    return _DIRECTIVE.sub(letters, form)
+
+
 def render_date(value: date | datetime | time, form: str) -> str:
     """The text of *value* in this form: what `date_parser` reads back."""
     return _DIRECTIVE.sub(lambda found: _render_directive(found[0], value), form)

@@ -12,7 +12,16 @@ from functools import lru_cache
 from itertools import islice
 from math import isinf
 
-from levelpool.sheets.clean.dates import are_in_form, date_parser, forms_for, iso_value, serial_family, serial_value, shown_text
+from levelpool.sheets.clean.dates import (
+    are_in_form,
+    date_parser,
+    form_in_letters,
+    forms_for,
+    iso_value,
+    serial_family,
+    serial_value,
+    shown_text,
+)
 from levelpool.sheets.clean.numbers import (
     MOST_DIGITS,
     Reading,
@@ -27,6 +36,7 @@ from levelpool.sheets.clean.numbers import (
     starts_with_zero,
     zeros_of,
 )
+from levelpool.sheets.counts import all_of, counted
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Cells, Column, ColumnType, Kind, Notation
 
 SAMPLES = 3
@@ -252,7 +262,7 @@ class Evidence:
             some = plain
         longest = some.shapes.longest
         if len(longest) > LONGEST and longest.strip():
-            self._spoil(f"{some.seen(max(some.values, key=len))} is no number, date or boolean")
+            self._spoil(f"{some.seen(max(some.values, key=len))} is no number, no date, and not true or false")
             return
         for shape, place in some.shapes.new(self._texts.keys()):
             if shape.strip():
@@ -266,7 +276,7 @@ class Evidence:
         """The texts of one line that are not empty; None when another one has made the column TEXT, or when nothing else is there."""
         longest = max(some.values, key=len)
         if len(longest) > LONGEST and longest.strip():
-            self._spoil(f"{some.seen(longest)} is no number, date or boolean")
+            self._spoil(f"{some.seen(longest)} is no number, no date, and not true or false")
             return None
         broken = next((value for value in some.values if "\n" in value and value.strip()), None)
         if broken is not None:
@@ -282,7 +292,7 @@ class Evidence:
         if self.settled:
             # Where all else is typed, a person wants to see each value that is not, not the first alone.
             if self._almost_typed and not (forms or is_number_shape(shape)):
-                self._spoil(f"{seen} is no number, date or boolean")
+                self._spoil(f"{seen} is no number, no date, and not true or false")
             return
         can = {"boolean"} if shape.lower() in {"true", "false"} else set()
         can |= {"number"} if is_number_shape(shape) else set()
@@ -291,9 +301,9 @@ class Evidence:
         if not self._could & can:
             self._almost_typed = bool(earlier or self._numbers or self._serials or self._days or self._booleans)
             if earlier is None or not (can or forms):
-                self._spoil(f"{seen} is no number, date or boolean")
+                self._spoil(f"{seen} is no number, no date, and not true or false")
             else:
-                self._spoil(f"no one notation fits both {earlier} and {seen}")
+                self._spoil(f"{earlier} and {seen} are not written in one and the same way")
         self._could &= can
 
     def _check_zeros(self, some: "_Some") -> None:
@@ -330,7 +340,7 @@ class Evidence:
             "a number": next(iter(self._numbers.values()), None),
             "a date": self._days or self._stamps or self._impossible,
             "a time": self._clocks,
-            "a boolean": self._booleans,
+            "true or false": self._booleans,
         }
         kinds = {name: seen for name, seen in firsts.items() if seen}
         text = next(iter(self._texts.values()), None)
@@ -338,7 +348,7 @@ class Evidence:
             self._spoil(" and ".join(f"{seen} is {name}" for name, seen in list(kinds.items())[:2]))
         elif kinds and text:
             name, seen = next(iter(kinds.items()))
-            needed = {"a number": "number", "a boolean": "boolean"}.get(name)
+            needed = {"a number": "number", "true or false": "boolean"}.get(name)
             if needed not in self._could:
                 self._spoil(f"{seen} is {name} and {text} is a text")
 
@@ -386,7 +396,7 @@ class Evidence:
         if not self.values or not (
             self._numbers or self._serials or self._texts or self._days or self._stamps or self._clocks or self._booleans
         ):
-            return _text("no cell has a value" if not self.errors else "every cell with a content is an error")
+            return _text("no cell has a value" if not self.errors else "no cell has a value but errors such as #N/A")
         if self._days or self._stamps or self._clocks or self._serials:
             return self._decide_dates()
         if self._booleans or ("boolean" in self._could and not self._numbers):
@@ -406,18 +416,22 @@ class Evidence:
             return replace(verdict, why=f"{self._impossible} has a date format but is no date; {verdict.why}")
         notation = Notation(date_form=SERIAL if self._serials else "", date1904=self.date1904)
         if self._stamps:
-            return _Verdict(ColumnType.TIMESTAMP, f"all {self.values} values are cells with a date and a time", notation)
+            return _Verdict(
+                ColumnType.TIMESTAMP, all_of(self.values, "a cell with a date and a time", "cells with a date and a time"), notation
+            )
         if self._days:
-            return _Verdict(ColumnType.DATE, f"all {self.values} values are date cells", notation)
-        return _Verdict(ColumnType.TIME, f"all {self.values} values are cells with a time of day", notation)
+            return _Verdict(ColumnType.DATE, all_of(self.values, "a date cell", "date cells"), notation)
+        return _Verdict(ColumnType.TIME, all_of(self.values, "a cell with a time of day", "cells with a time of day"), notation)
 
     def _decide_booleans(self) -> "_Verdict":
         words = self._texts.keys()
         for true, false in sorted(_BOOLEANS, reverse=True):
             if words <= {true, false}:
-                return _Verdict(ColumnType.BOOLEAN, f"all {self.values} values are {true} or {false}", Notation(booleans=(true, false)))
+                return _Verdict(
+                    ColumnType.BOOLEAN, all_of(self.values, f"{true} or {false}", f"{true} or {false}"), Notation(booleans=(true, false))
+                )
         first, second = list(self._texts.values())[:2]
-        return _text(f"no one notation fits both {first} and {second}")
+        return _text(f"{first} and {second} are not written in one and the same way")
 
     def _number_readings(self) -> tuple[Reading, ...]:
         if self.settled or self._serials or not (self._numbers or self._texts) or ("number" not in self._could and self._texts):
@@ -433,10 +447,10 @@ class Evidence:
             found = tuple(reading for reading in found if reading.notation.decimal == decimal or reading.whole)[:1] or found
         seen = [*self._numbers.values(), *self._texts.values()]
         if not found:
-            return _text(f"no one notation fits both {seen[0]} and {seen[-1]}")
+            return _text(f"{seen[0]} and {seen[-1]} are not written in one and the same way")
         if len(found) > 1 and (found[0].notation.decimal != "." or found[0].notation.thousands or comma_elsewhere):
             asked = next((each for each in seen if "," in each.text or "." in each.text), seen[0])
-            return _text(f"{asked} can be two numbers; no row decides: does the mark part thousands or decimals?")
+            return _text(f"{asked} can be two numbers; no row decides: does the mark stand between thousands or before decimals?")
         return _number_verdict(found, seen, self.values, exponent=self._exponent, texts=self._texts)
 
     def _decide_date_texts(self, date_form: str | None, day_first: bool | None) -> "_Verdict":
@@ -456,9 +470,9 @@ class Evidence:
             return _text(f"{first} can be two dates; no row decides: does the day or the month come first?")
         form = forms[0]
         if "%Y" not in form:
-            kind, what = ColumnType.TIME, "times"
+            kind, one = ColumnType.TIME, "time"
         else:
-            kind, what = (ColumnType.TIMESTAMP, "timestamps") if "%M" in form else (ColumnType.DATE, "dates")
+            kind, one = (ColumnType.TIMESTAMP, "moment") if "%M" in form else (ColumnType.DATE, "date")
         killer = next(
             (
                 self._killers[other]
@@ -468,7 +482,9 @@ class Evidence:
             None,
         )
         proof = f"; {killer} shows which number is the day" if killer else ""
-        return _Verdict(kind, f"all {self.values} values are {what} in the form {form}{proof}{said}", Notation(date_form=form))
+        shown = form_in_letters(form)
+        why = all_of(self.values, f"a {one} in the form {shown}", f"{one}s in the form {shown}")
+        return _Verdict(kind, f"{why}{proof}{said}", Notation(date_form=form))
 
 
 _PLAIN = Notation()
@@ -499,25 +515,37 @@ def _number_verdict(found: tuple[Reading, ...], seen: Iterable[Seen], count: int
         return _text(f"{longest} has more digits than a number with an exponent can keep")
     notation = _in_words(reading.notation)
     if exponent:
-        return _Verdict(ColumnType.DOUBLE, f"all {count} values are numbers, some with an exponent", reading.notation)
+        cut = _cut_short(seen)
+        return _Verdict(
+            ColumnType.DOUBLE,
+            f"{all_of(count, 'a number', 'numbers')}, written with an exponent{'' if count == 1 else ' at least once'}{cut}",
+            reading.notation,
+        )
     if reading.whole and not reading.notation.percent:
         return _Verdict(
             ColumnType.BIGINT,
-            f"all {count} values are whole numbers of {_count(reading.whole_digits, 'digit')} at most{notation}",
+            f"{all_of(count, 'a whole number of', 'whole numbers of at most')} {counted(reading.whole_digits, 'digit')}{notation}",
             reading.notation,
         )
     scale = reading.scale + (2 if reading.notation.percent else 0)
     return _Verdict(
         ColumnType.NUMERIC,
-        f"all {count} values are numbers with {_count(reading.scale, 'decimal')} at most{notation}",
+        f"{all_of(count, 'a number with', 'numbers with at most')} {counted(reading.scale, 'decimal')}{notation}",
         reading.notation,
         digits=max(reading.digits, scale),
         scale=scale,
     )
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+_CUT_SHORT = re.compile(r"-?[1-9][.,][0-9]{2,}E\+(0[6-9]|[1-9][0-9])")
+
+
+def _cut_short(seen: Iterable[Seen]) -> str:
+    """What spreadsheets do to long codes in text files: 4006381333931 is shown, and then saved, as 4.00638E+12."""
+    found = next((each for each in seen if (match := _CUT_SHORT.fullmatch(each.text)) and int(match[1]) > len(each.text) - 6), None)
+    if found is None:
+        return ""
+    return f"; {found} is rounded: if it is a code, its last digits are lost in the file, and the column must be text where it is exported"
 
 
 def _in_words(notation: Notation) -> str:

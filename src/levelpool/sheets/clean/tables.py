@@ -18,6 +18,7 @@ from levelpool.sheets.clean.names import column_names, sheet_dataset_name
 from levelpool.sheets.clean.options import TableOptions, letters_of
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.totals import Totals, find_totals
+from levelpool.sheets.counts import counted
 from levelpool.sheets.table import Batch, Box, Cells, Column, Outside, Sheet, TablePlan
 
 _HEAD = 80  # rows that are held in the hand until the beginning of a table is decided
@@ -575,13 +576,13 @@ def _reasons(sheet: Sheet, draft: _Draft) -> tuple[str, ...]:
     for outside in draft.outside:
         counts[outside.reason] = counts.get(outside.reason, 0) + 1
     if counts:
-        reasons.append("rows outside of the data: " + ", ".join(f"{count} {reason}" for reason, count in counts.items()))
+        reasons.append("outside of the data: " + ", ".join(counted(count, f"{reason} row") for reason, count in counts.items()))
     if draft.gaps:
-        times = "" if len(draft.gaps) == 1 else f", and {len(draft.gaps) - 1} times more"
+        times = "" if len(draft.gaps) == 1 else f", and behind {counted(len(draft.gaps) - 1, 'blank row')} more"
         reasons.append(f"the data goes on behind a blank row at row {draft.gaps[0]}{times}")
     hidden = sum(1 for row in sheet.hidden_rows if (draft.first_row or 0) <= row <= draft.last_row)
     if hidden:
-        reasons.append(f"{hidden} hidden {'row is' if hidden == 1 else 'rows are'} among the data")
+        reasons.append(f"{counted(hidden, 'hidden row is', 'hidden rows are')} among the data")
     if sheet.hidden:
         reasons.append("the sheet is hidden")
     return tuple(reasons)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, zip_longest
 
+from levelpool.sheets.counts import counted
 from levelpool.sheets.errors import NotASpreadsheet
 from levelpool.sheets.read.dialect import DELIMITERS, detect_delimiter
 from levelpool.sheets.read.encoding import Encoding, detect_encoding
@@ -88,7 +89,9 @@ def _read_sheet(source: Source, encoding: str, delimiter: str, *, directive: str
         else:
             rows.add_lines(block)
     if as_text:
-        builder.remark(f'{as_text} cells are written as ="…", which keeps digits from becoming a number: the text between counts')
+        builder.remark(
+            f'{counted(as_text, "cell is", "cells are")} written as ="…", which keeps digits from becoming a number: the text between counts'
+        )
     return builder.finish()
 
 

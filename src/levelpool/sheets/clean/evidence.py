@@ -564,6 +564,10 @@ def _in_words(notation: Notation) -> str:
         words.append("the minus behind")
     if notation.full_width:
         words.append("full-width digits")
+    if notation.sign_gap:
+        words.append("a blank where a minus would stand")
+    if notation.width:
+        words.append(f"blanks before that make it {notation.width} characters")
     return f", written with {', '.join(words)}" if words else ""
 
 

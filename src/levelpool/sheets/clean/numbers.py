@@ -153,7 +153,7 @@ class Shapes:
 
 def is_number_shape(shape: str) -> bool:
     """Whether a text of this shape can be a number in any notation."""
-    return bool(_WRITTEN.fullmatch(shape.translate(_TO_HALF_WIDTH)) or _EXPONENT.fullmatch(shape))
+    return bool(_WRITTEN.fullmatch(shape.strip(" ").translate(_TO_HALF_WIDTH)) or _EXPONENT.fullmatch(shape))
 
 
 def is_number_cell(shape: str) -> bool:
@@ -269,23 +269,44 @@ def readings(shapes: Iterable[str], *, zero_before: frozenset[str] = frozenset()
 def _readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Reading, ...]:
     if not shapes:
         return ()
-    plain = [shape.translate(_TO_HALF_WIDTH) for shape in shapes]
+    padding = _padding(shapes)
+    if padding is None:
+        return ()
+    plain = [shape.strip(" ").translate(_TO_HALF_WIDTH) for shape in shapes]
     full_width = any("０" in shape for shape in shapes)
     if full_width and any(_HALF_WIDTH_MARKS & set(shape) for shape in shapes):
         return ()
     if any(_EXPONENT.fullmatch(shape) for shape in plain):
-        return _read_exponents(plain)
+        return _read_exponents(plain) if padding == Notation() else ()
     parts = [_WRITTEN.fullmatch(shape) for shape in plain]
     affixes = _affixes([part for part in parts if part]) if all(parts) else None
     if affixes is None:
         return ()
-    base = replace(affixes, full_width=full_width)
+    if padding.sign_gap and (affixes.parentheses or (affixes.minus != "after" and "-" in "".join(plain))):
+        return ()
+    base = replace(affixes, full_width=full_width, width=padding.width, sign_gap=padding.sign_gap)
+    base = replace(base, minus="after") if padding.sign_gap else base
     cores = [part["core"] for part in parts if part]
     meanings: dict[tuple[int, ...], Reading] = {}
     for decimal, thousands in _CONVENTIONS:
         if thousands not in zero_before and all(map(_core_pattern(decimal, thousands).fullmatch, cores)):
             meanings.setdefault(*_read(cores, replace(base, decimal=decimal, thousands=thousands)))
     return tuple(meanings.values())
+
+
+def _padding(shapes: tuple[str, ...]) -> Notation | None:
+    """The blanks around numbers, as lists of fixed columns have them, if they read back: one width, one place for the sign. None: they do not."""
+    if not any(" " in {shape[0], shape[-1]} for shape in shapes):
+        return Notation()
+    gap = any(shape.endswith(" ") for shape in shapes)
+    if gap and not all(shape[-1] in " -" and not shape.endswith("  ") for shape in shapes):
+        return None
+    before = {len(shape) - len(shape.lstrip(" ")) for shape in shapes}
+    if before == {0}:
+        return Notation(sign_gap=gap)
+    # Blanks that are as many everywhere fill nothing up.
+    fills = len(before) > 1 and len(set(map(len, shapes))) == 1
+    return Notation(sign_gap=gap, width=len(shapes[0])) if fills else None
 
 
 def _read_exponents(shapes: list[str]) -> tuple[Reading, ...]:
@@ -408,7 +429,7 @@ def number_parser(notation: Notation) -> Callable[[str], Decimal]:
     def parse(text: str) -> Decimal:
         written = text.translate(_TO_HALF_WIDTH) if notation.full_width and not _HALF_WIDTH_MARKS & set(text) else text
         found = pattern.fullmatch(written)
-        if found is None:
+        if found is None or (notation.width and len(text) != notation.width):
             raise ValueError(text)
         core = found["core"].replace(thousands, "") if thousands else found["core"]
         core = core.replace(decimal, ".") if decimal != "." else core
@@ -421,6 +442,11 @@ def number_parser(notation: Notation) -> Callable[[str], Decimal]:
 
 
 def _value_pattern(notation: Notation) -> str:
+    blanks = " *" if notation.width else ""
+    return f"{blanks}{_bare_pattern(notation)}{'(?(minus)| )' if notation.sign_gap else ''}"
+
+
+def _bare_pattern(notation: Notation) -> str:
     grouped = rf"(?:0|[1-9][0-9]{{0,2}}(?:{re.escape(notation.thousands)}[0-9]{{3}})*)"
     whole = grouped if notation.thousands else "(?:0|[1-9][0-9]*)"
     core = rf"(?P<core>{whole}(?:{re.escape(notation.decimal)}[0-9]+)?)"
@@ -452,6 +478,7 @@ def render_number(value: Decimal | int, notation: Notation) -> str:
         text = f"({text})"
     elif negative and notation.minus == "before":
         text = f"-{text}"
-    elif negative and notation.minus == "after":
-        text = f"{text}-"
+    elif notation.minus == "after":
+        text += "-" if negative else " " * notation.sign_gap
+    text = text.rjust(notation.width)
     return text.translate(_TO_FULL_WIDTH) if notation.full_width else text

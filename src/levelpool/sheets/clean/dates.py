@@ -75,6 +75,11 @@ def forms_for(shape: str) -> tuple[str, ...]:
     """The forms that a text of this shape may be in (digits are 0 in a shape); () when it is no date and no time."""
     if "0" not in shape or len(shape) > 40:
         return ()
+    bare = shape.strip(" ")
+    if bare != shape:
+        # Lists pad their columns: blanks that are as many everywhere are part of the form.
+        before, _, after = shape.partition(bare)
+        return tuple(f"{before}{form}{after}" for form in forms_for(bare))
     found = list(_clock_forms(shape))
     for form, pattern in _patterns(_DATE_FORMS):
         start = pattern.match(shape)
@@ -227,6 +232,11 @@ def serial_family(kind: str) -> str:
     if has_day:
         return "timestamp" if has_time else "date"
     return "time" if has_time else ""
+
+
+def is_elapsed(kind: str) -> bool:
+    """Whether a number cell of this kind shows a span of time, such as [h]:mm."""
+    return kind.startswith(NUMBER) and bool(_ELAPSED.search(_QUOTED.sub("", kind[1:].split(";", maxsplit=1)[0])))
 
 
 def serial_value(text: str, *, date1904: bool = False) -> datetime:

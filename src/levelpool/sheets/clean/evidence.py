@@ -17,6 +17,7 @@ from levelpool.sheets.clean.dates import (
     date_parser,
     form_in_letters,
     forms_for,
+    is_elapsed,
     iso_value,
     serial_family,
     serial_value,
@@ -77,6 +78,7 @@ class Evidence:
         "_clocks",
         "_could",
         "_days",
+        "_elapsed",
         "_exponent",
         "_forms",
         "_impossible",
@@ -109,6 +111,7 @@ class Evidence:
         self._impossible: Seen | None = None  # the first cell with a date format that is no date
         self._impossible_count = 0
         self._exponent = False
+        self._elapsed: Seen | None = None  # the first number that shows a span of time
         self._could = {"number", "date", "boolean"}  # what the texts may still be
         self._forms: set[str] | None = None
         self._killers: dict[str, Seen] = {}  # form -> the first value that is not in it
@@ -188,6 +191,8 @@ class Evidence:
 
     def _add_numbers(self, some: "_Some") -> None:
         shapes = some.shapes
+        if self._elapsed is None and is_elapsed(some.kind):
+            self._elapsed = some.first()
         if len(shapes.longest) > LONGEST:
             self._spoil(f"{some.seen(max(some.values, key=len))} has more digits than any number needs")
             return
@@ -203,10 +208,11 @@ class Evidence:
     def _weigh_serials(self, family: str, some: "_Some") -> None:
         found = None if family == "time" else _sure_days(some, family)
         if found is not None:
+            first = self._shown(some.first(), some.kind)
             if found == "date":
-                self._days = self._days or some.first()
+                self._days = self._days or first
             else:
-                self._stamps = self._stamps or some.first()
+                self._stamps = self._stamps or first
             return
         distinct = set(some.values)
         impossible: dict[str, Seen] = {}
@@ -214,19 +220,23 @@ class Evidence:
             try:
                 serial = float(value)
                 if family == "time" and 0 <= serial < 1:
-                    self._clocks = self._clocks or some.seen(value)
+                    self._clocks = self._clocks or self._shown(some.seen(value), some.kind)
                     continue
                 serial_value(value, date1904=self.date1904)
             except ValueError:
                 impossible[value] = some.seen(value)
                 continue
             if family == "date" and serial.is_integer():
-                self._days = self._days or some.seen(value)
+                self._days = self._days or self._shown(some.seen(value), some.kind)
             else:
-                self._stamps = self._stamps or some.seen(value)
+                self._stamps = self._stamps or self._shown(some.seen(value), some.kind)
         if impossible:
             self._impossible = self._impossible or min(impossible.values(), key=lambda seen: seen.row)
             self._impossible_count += sum(map(impossible.__contains__, some.values))
+
+    def _shown(self, seen: Seen, kind: Kind) -> Seen:
+        """As a person sees it: nobody knows a day by its serial."""
+        return replace(seen, text=shown_text(seen.text, kind, date1904=self.date1904))
 
     def _add_dates(self, some: "_Some") -> None:
         for shape, place in some.shapes.new(()):
@@ -301,7 +311,7 @@ class Evidence:
         if not self._could & can:
             self._almost_typed = bool(earlier or self._numbers or self._serials or self._days or self._booleans)
             if earlier is None or not (can or forms):
-                self._spoil(f"{seen} is no number, no date, and not true or false")
+                self._spoil(f"{seen} is no number, no date, and not true or false{_cut_short([seen])}")
             else:
                 self._spoil(f"{earlier} and {seen} are not written in one and the same way")
         self._could &= can
@@ -451,7 +461,8 @@ class Evidence:
         if len(found) > 1 and (found[0].notation.decimal != "." or found[0].notation.thousands or comma_elsewhere):
             asked = next((each for each in seen if "," in each.text or "." in each.text), seen[0])
             return _text(f"{asked} can be two numbers; no row decides: does the mark stand between thousands or before decimals?")
-        return _number_verdict(found, seen, self.values, exponent=self._exponent, texts=self._texts)
+        verdict = _number_verdict(found, seen, self.values, exponent=self._exponent, texts=self._texts)
+        return verdict if self._elapsed is None else replace(verdict, why=f"{verdict.why}; {_in_days(self._elapsed)}")
 
     def _decide_date_texts(self, date_form: str | None, day_first: bool | None) -> "_Verdict":
         forms = (
@@ -537,7 +548,7 @@ def _number_verdict(found: tuple[Reading, ...], seen: Iterable[Seen], count: int
     )
 
 
-_CUT_SHORT = re.compile(r"-?[1-9][.,][0-9]{2,}E\+(0[6-9]|[1-9][0-9])")
+_CUT_SHORT = re.compile(r"[1-9][.,][0-9]{2,}E\+(0[6-9]|[1-9][0-9])")
 
 
 def _cut_short(seen: Iterable[Seen]) -> str:
@@ -546,6 +557,13 @@ def _cut_short(seen: Iterable[Seen]) -> str:
     if found is None:
         return ""
     return f"; {found} is rounded: if it is a code, its last digits are lost in the file, and the column must be text where it is exported"
+
+
+def _in_days(elapsed: Seen) -> str:
+    """What a span of time is in a workbook."""
+    hours, seconds = divmod(round(float(elapsed.text) * 86_400), 3600)
+    shown = f"{hours}:{seconds // 60:02d}:{seconds % 60:02d}"
+    return f"they are spans of time in days, as the workbook keeps them: {elapsed} shows as {shown}"
 
 
 def _in_words(notation: Notation) -> str:
@@ -567,7 +585,7 @@ def _in_words(notation: Notation) -> str:
     if notation.sign_gap:
         words.append("a blank where a minus would stand")
     if notation.width:
-        words.append(f"blanks before that make it {notation.width} characters")
+        words.append(f"blanks {'behind' if notation.blanks_after else 'before'} that make it {notation.width} characters")
     return f", written with {', '.join(words)}" if words else ""
 
 

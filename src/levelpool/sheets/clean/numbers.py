@@ -267,9 +267,7 @@ def readings(shapes: Iterable[str], *, zero_before: frozenset[str] = frozenset()
 
 @lru_cache(maxsize=4096)
 def _readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Reading, ...]:
-    if not shapes:
-        return ()
-    padding = _padding(shapes)
+    padding = _padding(shapes) if shapes else None
     if padding is None:
         return ()
     plain = [shape.strip(" ").translate(_TO_HALF_WIDTH) for shape in shapes]
@@ -284,7 +282,7 @@ def _readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Rea
         return ()
     if padding.sign_gap and (affixes.parentheses or (affixes.minus != "after" and "-" in "".join(plain))):
         return ()
-    base = replace(affixes, full_width=full_width, width=padding.width, sign_gap=padding.sign_gap)
+    base = replace(affixes, full_width=full_width, width=padding.width, sign_gap=padding.sign_gap, blanks_after=padding.blanks_after)
     base = replace(base, minus="after") if padding.sign_gap else base
     cores = [part["core"] for part in parts if part]
     meanings: dict[tuple[int, ...], Reading] = {}
@@ -298,6 +296,10 @@ def _padding(shapes: tuple[str, ...]) -> Notation | None:
     """The blanks around numbers, as lists of fixed columns have them, if they read back: one width, one place for the sign. None: they do not."""
     if not any(" " in {shape[0], shape[-1]} for shape in shapes):
         return Notation()
+    lengths = set(map(len, shapes))
+    behind = {len(shape) - len(shape.rstrip(" ")) for shape in shapes}
+    if len(behind) > 1 and len(lengths) == 1 and not any(shape.startswith(" ") for shape in shapes):
+        return Notation(width=len(shapes[0]), blanks_after=True)
     gap = any(shape.endswith(" ") for shape in shapes)
     if gap and not all(shape[-1] in " -" and not shape.endswith("  ") for shape in shapes):
         return None
@@ -305,7 +307,7 @@ def _padding(shapes: tuple[str, ...]) -> Notation | None:
     if before == {0}:
         return Notation(sign_gap=gap)
     # Blanks that are as many everywhere fill nothing up.
-    fills = len(before) > 1 and len(set(map(len, shapes))) == 1
+    fills = len(before) > 1 and len(lengths) == 1
     return Notation(sign_gap=gap, width=len(shapes[0])) if fills else None
 
 
@@ -442,8 +444,10 @@ def number_parser(notation: Notation) -> Callable[[str], Decimal]:
 
 
 def _value_pattern(notation: Notation) -> str:
-    blanks = " *" if notation.width else ""
-    return f"{blanks}{_bare_pattern(notation)}{'(?(minus)| )' if notation.sign_gap else ''}"
+    pattern = f"{_bare_pattern(notation)}{'(?(minus)| )' if notation.sign_gap else ''}"
+    if not notation.width:
+        return pattern
+    return f"{pattern} *" if notation.blanks_after else f" *{pattern}"
 
 
 def _bare_pattern(notation: Notation) -> str:
@@ -459,6 +463,15 @@ def _bare_pattern(notation: Notation) -> str:
     if notation.minus == "after":
         return f"{before}{core}{percent}{after}{minus}"
     return f"{before}{minus}{core}{percent}{after}" if notation.minus == "inside" else f"{minus}{before}{core}{percent}{after}"
+
+
+_CURRENCY = re.compile(rf"(-?)(?:{_MARK})?[ \u00a0]?(.*?)[ \u00a0]?(?:{_MARK})?")
+
+
+def without_currency(text: str) -> str:
+    """The text without the mark of a currency before or behind it."""
+    found = _CURRENCY.fullmatch(text)
+    return f"{found[1]}{found[2]}" if found else text
 
 
 def render_number(value: Decimal | int, notation: Notation) -> str:
@@ -480,5 +493,5 @@ def render_number(value: Decimal | int, notation: Notation) -> str:
         text = f"-{text}"
     elif notation.minus == "after":
         text += "-" if negative else " " * notation.sign_gap
-    text = text.rjust(notation.width)
+    text = text.ljust(notation.width) if notation.blanks_after else text.rjust(notation.width)
     return text.translate(_TO_FULL_WIDTH) if notation.full_width else text

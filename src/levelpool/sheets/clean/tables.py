@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import islice, pairwise
 
 from levelpool.sheets.clean.evidence import Evidence
-from levelpool.sheets.clean.header import Head, Merges, Row, find_head, given_head, header_texts
+from levelpool.sheets.clean.header import Head, Merges, Row, find_head, given_head, header_texts, is_ruled, is_ruler
 from levelpool.sheets.clean.labels import is_total_label
 from levelpool.sheets.clean.names import column_names, sheet_dataset_name
 from levelpool.sheets.clean.options import TableOptions, letters_of
@@ -104,7 +104,7 @@ class _Draft:
         for row in head.header:
             self.set_aside(row, Aside.HEADER)
         for row in head.units:
-            self.set_aside(row, Aside.UNITS)
+            self.set_aside(row, Aside.RULER if is_ruler(row) else Aside.UNITS)
         self._titles = {row.texts() for row in head.titles}
         self._title_texts = {text for texts in self._titles for text in texts[:1]}
         self._header = {row.number: row.texts() for row in head.header}
@@ -119,7 +119,9 @@ class _Draft:
         self.blank_before_sparse = True
 
     def is_repeated(self, row: Row) -> Aside | None:
-        """Whether the row stood above the data already: as a header, or as a title."""
+        """Whether the row stood above the data already, as a header or as a title, or is a drawn line."""
+        if is_ruler(row):
+            return Aside.RULER
         if row.texts() in self._header.values():
             return Aside.REPEATED_HEADER
         return Aside.TITLE if row.texts() in self._titles else None
@@ -169,7 +171,8 @@ class _Draft:
         """The places of rows that may not be data."""
         firsts, empty = _firsts(batch)
         places = set(empty)
-        labels = {first for first in _worded(batch, firsts) if is_total_label(first)} | self._title_texts.intersection(firsts)
+        worded = {first for first in _worded(batch, firsts) if is_total_label(first) or is_ruled(first)}
+        labels = worded | self._title_texts.intersection(firsts)
         if labels:
             places.update(place for place, first in enumerate(firsts) if first in labels)
         for column, text in self._marks:
@@ -189,6 +192,8 @@ class _Draft:
                 self.set_aside(row, Aside.EMPTY)
             elif repeated:
                 self.set_aside(row, repeated)
+                # What stands alone under a line that ends the table is a note, as behind a blank row.
+                self.blank_before_sparse |= repeated is Aside.RULER and place > last_plain
             elif filled and is_total_label(row.cells[filled[0]] or "") and len(filled) > 1 and not self.options.keep_totals:
                 self.labelled.append(row)
             elif len(filled) == 1 and not self.sparse_is_data and place > last_plain and row.looks(filled[0]) == "text":
@@ -344,7 +349,7 @@ class _Scan:
             for row in head.header:
                 draft.set_aside(row, Aside.REPEATED_HEADER)
             for row in head.units:
-                draft.set_aside(row, Aside.UNITS)
+                draft.set_aside(row, Aside.RULER if is_ruler(row) else Aside.UNITS)
             return head.length
         if not head.header and _fits(draft, rows):
             draft.pass_blank(rows[0].number)
@@ -401,9 +406,10 @@ def _firsts(batch: Batch) -> tuple[Sequence[str], list[int]]:
 
 
 def _worded(batch: Batch, firsts: Sequence[str]) -> set[str]:
-    """The distinct texts among the first of each row; none when all of them are plainly numbers and the like."""
+    """The distinct texts among the first of each row; none when all of them are plainly numbers, dates and the like."""
     joined = batch.columns[0].joined if batch.columns and batch.columns[0].is_full else None
-    return set() if joined and joined.isascii() and joined.lower() == joined.upper() else set(firsts)
+    plain = joined and joined.isascii() and joined.lower() == joined.upper() and not any(mark in joined for mark in ("---", "===", "*"))
+    return set() if plain else set(firsts)
 
 
 def _may_hold(cells: Cells, text: str) -> bool:

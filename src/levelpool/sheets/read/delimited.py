@@ -92,6 +92,10 @@ def _read_sheet(source: Source, encoding: str, delimiter: str, *, directive: str
         builder.remark(
             f'{counted(as_text, "cell is", "cells are")} written as ="…", which keeps digits from becoming a number: the text between counts'
         )
+    if rows.tabs:
+        builder.remark(
+            f"{counted(rows.tabs, 'cell ends', 'cells end')} in a tab, which keeps digits from becoming a number: the text before it counts"
+        )
     return builder.finish()
 
 
@@ -116,6 +120,7 @@ class _Rows:
         self._builder = builder
         self._delimiter = delimiter
         self._next = 1
+        self.tabs = 0  # fields that end in a tab
 
     def skip(self) -> None:
         """One record is none."""
@@ -150,8 +155,15 @@ class _Rows:
 
     def _add_columns(self, columns: Sequence[Sequence[str]], count: int) -> None:
         rows = list(range(self._next, self._next + count))
-        self._builder.add_columns(Batch(rows, list(map(_cells, columns))))
+        self._builder.add_columns(Batch(rows, [_cells(self._without_tabs(fields)) for fields in columns]))
         self._next += count
+
+    def _without_tabs(self, fields: Sequence[str]) -> Sequence[str]:
+        """Without the tab that shops put behind digits so that a spreadsheet takes them for text; what a person sees has none."""
+        if self._delimiter == "\t" or "\t" not in "".join(fields):
+            return fields
+        self.tabs += sum(field.endswith("\t") for field in fields)
+        return [field.removesuffix("\t") for field in fields]
 
 
 def _cells(fields: Sequence[str]) -> Cells:

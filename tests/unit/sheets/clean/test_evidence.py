@@ -160,7 +160,7 @@ def test_notation_of_a_column(cells, notation, expected):
         (["5", "6", "n/a"], ["'n/a' (row 4)"]),
         (["$5", "5 €"], ["'$5' (row 2)", "'5 €' (row 3)"]),
         (["2026-11-02", "2026-02-30"], ["'2026-02-30' (row 3)"]),
-        ([*number("5"), *number("45000", kind="nyyyy-mm-dd")], ["'5' (row 2) is a number", "'45000' (row 3) is a date"]),
+        ([*number("5"), *number("45000", kind="nyyyy-mm-dd")], ["'5' (row 2) is a number", "'2023-03-15' (row 3) is a date"]),
         ([None, None], ["no cell has a value"]),
     ],
 )

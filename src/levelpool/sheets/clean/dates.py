@@ -239,6 +239,12 @@ def is_elapsed(kind: str) -> bool:
     return kind.startswith(NUMBER) and bool(_ELAPSED.search(_QUOTED.sub("", kind[1:].split(";", maxsplit=1)[0])))
 
 
+def width_of_zeros(kind: str) -> int:
+    """How many digits a number cell of this kind shows at least, when its format is nothing but zeros, as of postal codes; else 0."""
+    shown = kind[1:].split(";", maxsplit=1)[0] if kind.startswith(NUMBER) else ""
+    return len(shown) if len(shown) > 1 and not shown.strip("0") else 0
+
+
 def serial_value(text: str, *, date1904: bool = False) -> datetime:
     """
     The instant of a date serial, to the microsecond: of those that the serial cannot tell apart the roundest (see `_microseconds`).

@@ -22,6 +22,7 @@ from levelpool.sheets.clean.dates import (
     serial_family,
     serial_value,
     shown_text,
+    width_of_zeros,
 )
 from levelpool.sheets.clean.numbers import (
     MOST_DIGITS,
@@ -90,6 +91,7 @@ class Evidence:
         "_spoilers",
         "_stamps",
         "_texts",
+        "_zeros",
         "date1904",
         "errors",
         "samples",
@@ -112,6 +114,7 @@ class Evidence:
         self._impossible_count = 0
         self._exponent = False
         self._elapsed: Seen | None = None  # the first number that shows a span of time
+        self._zeros: Seen | None = None  # the first number that shows with zeros before it
         self._could = {"number", "date", "boolean"}  # what the texts may still be
         self._forms: set[str] | None = None
         self._killers: dict[str, Seen] = {}  # form -> the first value that is not in it
@@ -193,6 +196,8 @@ class Evidence:
         shapes = some.shapes
         if self._elapsed is None and is_elapsed(some.kind):
             self._elapsed = some.first()
+        if self._zeros is None and (width := width_of_zeros(some.kind)):
+            self._zeros = next((Seen(row, text.zfill(width)) for row, text in some.pairs() if text.isdigit() and len(text) < width), None)
         if len(shapes.longest) > LONGEST:
             self._spoil(f"{some.seen(max(some.values, key=len))} has more digits than any number needs")
             return
@@ -313,7 +318,7 @@ class Evidence:
             if earlier is None or not (can or forms):
                 self._spoil(f"{seen} is no number, no date, and not true or false{_cut_short([seen])}")
             else:
-                self._spoil(f"{earlier} and {seen} are not written in one and the same way")
+                self._spoil(_not_one_way(earlier, seen))
         self._could &= can
 
     def _check_zeros(self, some: "_Some") -> None:
@@ -457,12 +462,16 @@ class Evidence:
             found = tuple(reading for reading in found if reading.notation.decimal == decimal or reading.whole)[:1] or found
         seen = [*self._numbers.values(), *self._texts.values()]
         if not found:
-            return _text(f"{seen[0]} and {seen[-1]} are not written in one and the same way")
+            return _text(_not_one_way(seen[0], seen[-1]))
         if len(found) > 1 and (found[0].notation.decimal != "." or found[0].notation.thousands or comma_elsewhere):
             asked = next((each for each in seen if "," in each.text or "." in each.text), seen[0])
             return _text(f"{asked} can be two numbers; no row decides: does the mark stand between thousands or before decimals?")
         verdict = _number_verdict(found, seen, self.values, exponent=self._exponent, texts=self._texts)
-        return verdict if self._elapsed is None else replace(verdict, why=f"{verdict.why}; {_in_days(self._elapsed)}")
+        if self._elapsed is not None:
+            return replace(verdict, why=f"{verdict.why}; {_in_days(self._elapsed)}")
+        if self._zeros is not None:
+            return replace(verdict, why=f"{verdict.why}; the zeros before, as in {self._zeros}, are made by the format of the cells alone")
+        return verdict
 
     def _decide_date_texts(self, date_form: str | None, day_first: bool | None) -> "_Verdict":
         forms = (
@@ -551,6 +560,18 @@ def _number_verdict(found: tuple[Reading, ...], seen: Iterable[Seen], count: int
 _CUT_SHORT = re.compile(r"[1-9][.,][0-9]{2,}E\+(0[6-9]|[1-9][0-9])")
 
 
+_SHORT_YEAR = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2}", re.ASCII)
+
+
+def _not_one_way(first: Seen, other: Seen) -> str:
+    """Why two values, or one alone, have no notation."""
+    if _SHORT_YEAR.fullmatch(first.text):
+        return f"{first} gives a year of two digits: the century is not said"
+    if first == other:
+        return f"{first} is no number, no date, and not true or false"
+    return f"{first} and {other} are not written in one and the same way"
+
+
 def _cut_short(seen: Iterable[Seen]) -> str:
     """What spreadsheets do to long codes in text files: 4006381333931 is shown, and then saved, as 4.00638E+12."""
     found = next((each for each in seen if (match := _CUT_SHORT.fullmatch(each.text)) and int(match[1]) > len(each.text) - 6), None)
@@ -579,11 +600,9 @@ def _in_words(notation: Notation) -> str:
     if notation.parentheses:
         words.append("parentheses for negatives")
     if notation.minus == "after":
-        words.append("the minus behind")
+        words.append("the minus, or a blank in its place, behind" if notation.sign_gap else "the minus behind")
     if notation.full_width:
         words.append("full-width digits")
-    if notation.sign_gap:
-        words.append("a blank where a minus would stand")
     if notation.width:
         words.append(f"blanks {'behind' if notation.blanks_after else 'before'} that make it {notation.width} characters")
     return f", written with {', '.join(words)}" if words else ""
@@ -644,6 +663,10 @@ class _Some:
     def first(self) -> Seen:
         """The first value and its row."""
         return self.seen(self.firsts(1)[0])
+
+    def pairs(self) -> Iterable[tuple[int, str]]:
+        """The rows that have a value, with it."""
+        return ((row, text) for row, text in zip(self.rows, self.texts, strict=True) if text)
 
     def seen(self, value: str) -> Seen:
         """The value and the first row that has it."""

@@ -17,6 +17,7 @@ _BENEATH = 50  # rows under it that are looked at
 _MOSTLY = 0.8
 _FORMAT_LINES = {"EXTF", "DTVF"}
 """What a first row begins with that describes the file itself: the exchange format of the bookkeeping programs of DATEV."""
+_MOST_PREAMBLE = 15  # rows that may say more than one thing each
 _MOST_WORDS = 5  # of the name of a column
 
 
@@ -65,8 +66,8 @@ def looks_like(text: str, kind: Kind | None) -> str:
     return "boolean" if text.strip().lower() in {"true", "false"} else "text"
 
 
-_RULED = re.compile(r"[-=_+*~─━═]+")
-_RULES = frozenset("-=_+*~─━═ ")
+_RULED = re.compile(r"[-=_+*~─━═:]+")
+_RULES = frozenset("-=_+*~─━═: ")
 
 
 def is_ruled(text: str) -> bool:
@@ -100,8 +101,8 @@ class _Beneath:
     looks: dict[int, Counter[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for row in self.rows[:_BENEATH]:
-            if is_ruler(row):
+        for place, row in enumerate(self.rows[:_BENEATH]):
+            if is_ruler(row) or (place == 0 and all(is_unit(row.cells[column] or "") for column in row.filled())):
                 continue
             for column in row.filled():
                 self.looks.setdefault(column, Counter())[row.looks(column)] += 1
@@ -342,7 +343,9 @@ def _is_units(row: Row, beneath: Sequence[Row]) -> bool:
 def _is_preamble(run: list[Row], header: list[int]) -> bool:
     """Whether rows above a table are titles and notes: few, with one or two texts each, and narrower than the table."""
     most = max(2, len(header) // 2) if len(header) > 2 else 1
-    return len(run) <= 15 and all(len(row.filled()) <= most for row in run)
+    if len(run) <= _MOST_PREAMBLE:
+        return all(len(row.filled()) <= most for row in run)
+    return len(header) > 1 and all(len(row.filled()) == 1 and row.looks(row.filled()[0]) == "text" for row in run)
 
 
 def _is_key_value(run: list[Row]) -> bool:

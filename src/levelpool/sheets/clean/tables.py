@@ -589,6 +589,11 @@ def _reasons(sheet: Sheet, draft: _Draft) -> tuple[str, ...]:
     hidden = sum(1 for row in sheet.hidden_rows if (draft.first_row or 0) <= row <= draft.last_row)
     if hidden:
         reasons.append(f"{counted(hidden, 'hidden row is', 'hidden rows are')} among the data")
+    down = sum(1 for box in sheet.merges if box.last_row > box.first_row >= (draft.first_row or 1) and box.first_row <= draft.last_row)
+    if down:
+        reasons.append(
+            f"{counted(down, 'merged cell reaches', 'merged cells reach')} over several rows: the value stands in the first of them"
+        )
     if sheet.hidden:
         reasons.append("the sheet is hidden")
     return tuple(reasons)

@@ -224,3 +224,23 @@ def test_the_first_values_that_decided_are_named():
     why = column(*["5"] * 100, "12 pcs", *["6"] * 100, "three", "7", "?", "!").why
 
     assert [word in why for word in ("'12 pcs' (row 102)", "'three' (row 203)", "'?' (row 205)", "'!'")] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (["31.10.26", "15.11.26"], "'31.10.26' (row 2) gives a year of two digits: the century is not said"),
+        (["10.0.0.1", "10.0.0.2"], "'10.0.0.1' (row 2) is no number, no date, and not true or false"),
+        (["4,00638E+12"], "'4,00638E+12' (row 2) is rounded: if it is a code, its last digits are lost in the file"),
+        (["4.00638E+12"], "'4.00638E+12' (row 2) is rounded: if it is a code, its last digits are lost in the file"),
+        (["2.5E+03"], "the only value is a number, written with an exponent"),
+        (number("80331", "1067", kind="n00000"), "the zeros before, as in '01067' (row 3), are made by the format of the cells alone"),
+        (number("1.8125", kind="n[h]:mm"), "'1.8125' (row 2) shows as 43:30:00"),
+        (["5-", "12 "], "written with the minus, or a blank in its place, behind"),
+        (["27.11.2026"], "the only value is a date in the form DD.MM.YYYY"),
+        (["2026-11-02 08:30 ", "2026-11-03 09:00 "], "all 2 values are moments in the form YYYY-MM-DD hh:mm"),
+    ],
+)
+def test_what_would_surprise_is_explained(cells, told):
+    """In a sentence that a bookkeeper understands."""
+    assert told in column(*cells).why

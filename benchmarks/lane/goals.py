@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.lane import apart, large, life, small
+from benchmarks.lane import apart, large, life, placed, small
 from benchmarks.lane.peers import FOREIGN, OURS, STDLIB
 from benchmarks.lane.readings import Readings
 from benchmarks.measure import percentile
@@ -47,6 +47,8 @@ def _small(readings: Readings) -> Iterator[Goal]:
     table, mine = small.ROUND_TRIP, {OURS, FOREIGN, small.FLOOR}
     best = readings.best_of_others(table, mine)
     yield Goal("round trip, beside the bare ping-pong", readings.ratio(table, OURS, small.FLOOR), 2)
+    for place in (placed.APART, placed.TOGETHER):
+        yield Goal(f"{place}, beside the ping-pong", readings.ratio(place, OURS, small.FLOOR), 2)
     yield Goal("round trip, beside stdlib", readings.ratio(table, OURS, STDLIB), 0.3)
     yield Goal("round trip, beside the best peer", readings.median(table, OURS) / best, 1)
     yield Goal("round trip from a foreign thread, beside stdlib", readings.ratio(table, FOREIGN, STDLIB), 0.6)

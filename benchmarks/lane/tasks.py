@@ -19,6 +19,11 @@ def nap(seconds: float) -> int:
     return os.getpid()
 
 
+def live_on(processors: set[int]) -> None:
+    """Keep this worker on these processors."""
+    os.sched_setaffinity(0, processors)
+
+
 def array() -> object:
     """100 MB of numbers, made once."""
     if "array" not in _made:

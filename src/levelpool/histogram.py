@@ -1,6 +1,6 @@
 """Counts of durations, in constant space: any quantile, and the buckets that Prometheus wants."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 BOUNDS = tuple((1 << bits) / 1e6 for bits in range(10, 26, 2))
 """Seconds, from 1 ms to 17 s, each four times the one before; they lie where buckets end, so what is counted below them is exact."""
@@ -25,6 +25,11 @@ class Histogram:
         self._fresh.append(seconds)
         if len(self._fresh) >= _MOST_FRESH:
             self._sort_in()
+
+    def extend(self, durations: Iterable[float]) -> None:
+        """Count many durations."""
+        self._fresh.extend(durations)
+        self._sort_in()
 
     def _sort_in(self) -> None:
         fresh, self._fresh = self._fresh, []

@@ -204,6 +204,36 @@ def test_ctrl_c_while_an_argument_is_pickled_is_for_the_caller():
 # ---------------------------------------------------------------- limits
 
 
+async def test_loop_turns_while_it_is_looked_for_what_cannot_travel(manager):
+    """To name the part of an argument that cannot travel takes several picklings of the whole, and none of them happens on the loop."""
+    loop, looking, go = threading.get_ident(), threading.Event(), threading.Event()
+
+    class Stubborn:
+        def __reduce__(self):
+            if threading.get_ident() != loop:
+                looking.set()
+                go.wait(30)
+            raise TypeError("never")
+
+    call = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.add, [1, {"key": Stubborn()}]))
+    await processes.until(looking.is_set)
+    go.set()
+
+    with pytest.raises(TaskNotPicklable, match=r"argument 0\[1\]\['key'\] of add .*Stubborn"):
+        await call
+
+
+async def test_refusal_comes_also_when_nobody_can_say_what_cannot_travel(manager):
+    """A key that cannot be shown spoils the search for the culprit; the caller gets its answer all the same."""
+
+    class Unspeakable:
+        def __repr__(self):
+            raise ValueError("no words")
+
+    with pytest.raises(TaskNotPicklable, match=r"nobody can say \(ValueError\)"):
+        await manager.run_cpu_intensive(lane_tasks.add, {Unspeakable(): threading.Lock()})
+
+
 async def test_admission_that_is_over_refuses_at_once():
     """A deadline that has passed, as a negative time, refuses like 0; it does not wait for ever."""
     async with ExecutorManager(cpu_workers=1, io_workers=1, cpu_queue_limit=0, io_queue_limit=0) as manager:
@@ -358,6 +388,33 @@ async def test_last_report_of_progress_always_comes(manager, steps, total):
     await processes.until(lambda: reports and reports[-1] == steps)
 
     assert len(reports) <= 10
+
+
+async def test_thread_that_is_left_behind_speaks_for_no_other_call(manager, tmp_path, caplog):
+    """What such a thread, or one that it starts, reports and logs is not taken for the next call's; a thread of that call is."""
+    reports = []
+    told = manager.with_options(name="next", on_progress=lambda *report: reports.append(report))
+    await manager.run_cpu_intensive(corner_tasks.leave_threads, tmp_path)
+    await told.run_cpu_intensive(corner_tasks.let_threads_speak, tmp_path)
+    await processes.until(lambda: reports[-1:] == [(2, 2, "own")])
+
+    assert reports == [(1, 2, "own thread"), (2, 2, "own")]
+    assert [(record.message, record.levelpool_task) for record in caplog.records] == [
+        ("left behind", ""),
+        ("left behind", ""),
+        ("own thread", "next"),
+    ]
+
+
+async def test_thread_of_a_pool_speaks_for_the_call_whose_context_it_carries(manager):
+    """A pool that a module keeps has threads of an earlier call; a call whose context is handed to them is meant."""
+    reports = []
+    told = manager.with_options(on_progress=lambda done, *_: reports.append(done))
+    for step, carries_context in enumerate([True, True, False, True]):
+        await told.run_cpu_intensive(corner_tasks.report_in_a_pool, step, carries_context)
+    await processes.until(lambda: reports[-1:] == [3])
+
+    assert reports == [0, 1, 3]
 
 
 @pytest.mark.parametrize(("task", "records"), [(corner_tasks.log_from_a_signal, 3000), (corner_tasks.log_from_finalizers, 200)])

@@ -8,15 +8,23 @@ from levelpool.histogram import Histogram
 MOST_NAMES = 500
 """Task names with an account of their own; later names share the account "(other)"."""
 
+_MOST_FRESH = 200
+
 OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "died", "refused")
+
+
+Took = tuple[float, float, float, int, int]
+"""What a call that ran to its end took: seconds of waiting, of running, of CPU; peak resident bytes, and bytes of its result (0: not measured)."""
 
 
 class TaskAccount:
     """The books of one task name in one lane."""
 
-    __slots__ = ("cpu_seconds", "decode", "outcomes", "payload_bytes", "peak_rss", "result_bytes", "run", "usual_run", "wait")
+    __slots__ = ("_fresh", "cpu_seconds", "decode", "outcomes", "payload_bytes", "peak_rss", "result_bytes", "run", "usual_run", "wait")
 
     def __init__(self) -> None:
+        # Written up by the hundred, or when somebody looks: while somebody waits for a call, an append is all that its account should cost.
+        self._fresh: list[Took] = []
         self.outcomes = dict.fromkeys(OUTCOMES, 0)
         self.wait = Histogram()
         self.run = Histogram()
@@ -26,6 +34,27 @@ class TaskAccount:
         self.payload_bytes = 0
         self.result_bytes = 0
         self.usual_run = 0.0
+
+    def ran(self, took: Took) -> None:
+        """Note what a call that ran to its end took."""
+        self._fresh.append(took)
+        run = took[1]
+        # A slow run weighs more than a quick one: "usually quick" must stay true to be believed.
+        usual = self.usual_run * 0.9 + run * 0.1
+        self.usual_run = run if run > usual else usual  # noqa: FURB136 - a call of `max` costs more
+        if len(self._fresh) >= _MOST_FRESH:
+            self.write_up()
+
+    def write_up(self) -> None:
+        """Count what was noted."""
+        if self._fresh:
+            waits, runs, cpus, peaks, sizes = zip(*self._fresh, strict=True)
+            self._fresh = []
+            self.wait.extend(waits)
+            self.run.extend(runs)
+            self.cpu_seconds += sum(cpus)
+            self.peak_rss = max(self.peak_rss, *peaks)
+            self.result_bytes += sum(sizes)
 
 
 class Account:
@@ -55,15 +84,10 @@ class Account:
         self.outcomes[outcome] += 1
         task.outcomes[outcome] += 1
 
-    def ran(self, task: TaskAccount, *, wait: float, run: float, cpu: float = 0.0, peak_rss: int = 0) -> None:
+    def ran(self, task: TaskAccount, took: Took) -> None:
         """Count what a call of *task* that ran to its end took."""
-        task.wait.add(wait)
-        task.run.add(run)
-        task.cpu_seconds += cpu
-        task.peak_rss = max(task.peak_rss, peak_rss)
-        # A slow run weighs more than a quick one: "usually quick" must stay true to be believed.
-        task.usual_run = max(run, task.usual_run * 0.9 + run * 0.1)
-        self.mean_run = self.mean_run * 0.9 + run * 0.1
+        task.ran(took)
+        self.mean_run = self.mean_run * 0.9 + took[1] * 0.1
 
     def died(self, cause: str) -> None:
         """Count a death of a worker under a call."""
@@ -71,6 +95,8 @@ class Account:
 
     def task_stats(self) -> tuple["TaskStats", ...]:
         """The frozen numbers per task name."""
+        for task in self._tasks.values():
+            task.write_up()
         return tuple(
             TaskStats(
                 name=name,

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from levelpool.lanes.home import Home
+from levelpool.lanes.tickets import running_loop
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Errands:
         """Run what is due, and what becomes due meanwhile: now if this is the home's loop, else soon."""
         if not self._due:
             return
-        if not self._home.is_here:
+        if running_loop() is not self._home.loop:
             self._home.call(self.run)
             return
         me = threading.get_ident()
@@ -45,20 +46,18 @@ class Errands:
             # The lane may move while a callback keeps its old home waiting: then the new one runs the rest.
             while self._due and self._runner == me:
                 func, args = self._due.popleft()
-                self._run_one(func, args)
+                try:
+                    func(*args)
+                except BaseException as error:  # noqa: BLE001 - the outcomes of other calls are behind it
+                    self._bear(error)
         finally:
             if self._runner == me:
                 self._runner = 0
             if self._due:
                 self._home.call_soon(self.run)
 
-    def _run_one(self, func: Callable[..., object], args: tuple[object, ...]) -> None:
-        try:
-            func(*args)
-        except Exception:  # noqa: BLE001 - a log handler, a progress callback: the outcomes of other calls are behind it
-            _log.exception("a callback of lane %r failed", self._lane)
-        except BaseException:
-            # On the caller's own loop this is for the caller: Ctrl-C, for instance. On a loop of ours nobody else is there.
-            if not self._home.is_private:
-                raise
-            _log.exception("a callback of lane %r failed", self._lane)
+    def _bear(self, error: BaseException) -> None:
+        """A log handler, a progress callback failed. Ctrl-C on the caller's own loop is for the caller; on a loop of ours nobody else is there."""
+        if not isinstance(error, Exception) and not self._home.is_private:
+            raise error
+        _log.error("a callback of lane %r failed", self._lane, exc_info=error)

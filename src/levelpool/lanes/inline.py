@@ -10,6 +10,7 @@ from levelpool.errors import LaneClosed
 from levelpool.lanes import progress
 from levelpool.lanes.account import Account, LaneStats, TaskStats
 from levelpool.lanes.lane import CallOptions, now, task_name
+from levelpool.lanes.tickets import unmistakable
 
 
 class InlineLane:
@@ -100,11 +101,17 @@ class InlineLane:
         self._busy += 1
         try:
             result = functools.partial(func, *args, **kwargs)()
+        except BaseException as error:
+            told = unmistakable(error)
+            if told is error:
+                raise
+            raise told from error
+        else:
             outcome = "succeeded"
             return result
         finally:
             self._busy -= 1
             progress.reports_to(before)
             task = self._account.of(name)
-            self._account.ran(task, wait=0.0, run=now() - began)
+            self._account.ran(task, (0.0, now() - began, 0.0, 0, 0))
             self._account.ended(task, outcome)

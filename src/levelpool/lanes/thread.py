@@ -18,7 +18,7 @@ from typing import Any
 from levelpool.errors import LaneClosed, LaneFull, TaskTimeout
 from levelpool.lanes import progress
 from levelpool.lanes.account import Account, LaneStats, TaskAccount, TaskStats
-from levelpool.lanes.bulkheads import Bulkhead, Bulkheads
+from levelpool.lanes.bulkheads import Bulkhead, Bulkheads, Order
 from levelpool.lanes.entrance import Entrance, Entrances, lane_full
 from levelpool.lanes.lane import CallOptions, now, task_name
 from levelpool.lanes.tickets import LoopTicket, ThreadTicket
@@ -85,6 +85,16 @@ class _Call:
         self.started = 0.0
         self.thread: threading.Thread | None = None
         self.is_over = False
+
+    @property
+    def order(self) -> Order:
+        """Where it stands in the queue."""
+        return -self.options.priority, self.number
+
+    @property
+    def waits_here(self) -> bool:
+        """Whether it is in the queue to be run: it has not begun nor ended, and has its place behind its bulkhead."""
+        return not self.is_over and not self.started and (self.has_place or self.options.bulkhead is None)
 
 
 _lanes: "weakref.WeakSet[ThreadLane]" = weakref.WeakSet()
@@ -270,12 +280,24 @@ class ThreadLane:
         return call
 
     def _enqueue(self, call: _Call) -> None:
-        bulkhead, order = call.options.bulkhead, (-call.options.priority, call.number)
-        if bulkhead is not None and not self._bulkheads.take(bulkhead, order, call.number):
-            self._held[call.number] = call
+        bulkhead = call.options.bulkhead
+        if bulkhead is None:
+            self._line_up(call)
             return
-        call.has_place = bulkhead is not None
-        heapq.heappush(self._queue, (*order, call))
+        left_out = self._bulkheads.enter(bulkhead, call.order, call.number)
+        if left_out == call.number:
+            self._held[left_out] = call
+            return
+        if left_out is not None:
+            # It stays in the queue too, where it is passed over.
+            other = self._held[left_out] = self._calls[left_out]
+            other.has_place = False
+        call.has_place = True
+        self._line_up(call)
+
+    def _line_up(self, call: _Call) -> None:
+        self._tidy_up()
+        heapq.heappush(self._queue, (*call.order, call))
         self._man()
         self._changed.notify()
 
@@ -283,13 +305,11 @@ class ThreadLane:
         """The call needs its place behind the bulkhead no more: the next one of its group may run."""
         if call.has_place and call.options.bulkhead is not None:
             call.has_place = False
-            follower = self._bulkheads.give_back(call.options.bulkhead, self._held)
+            follower = self._bulkheads.give_back(call.options.bulkhead, call.number, self._held)
             if follower is not None:
                 next_call = self._held.pop(follower)
                 next_call.has_place = True
-                heapq.heappush(self._queue, (-next_call.options.priority, next_call.number, next_call))
-                self._man()
-                self._changed.notify()
+                self._line_up(next_call)
 
     def _man(self) -> None:
         """Start the threads that are missing."""
@@ -312,7 +332,7 @@ class ThreadLane:
         """There is no thread, and the system gives none: nobody would ever run what waits."""
         queue, self._queue = self._queue, []
         for _, _, call in queue:
-            if not call.is_over:
+            if call.waits_here:
                 self._leave(call, "refused")
                 call.ticket.fail(LaneFull(f"lane {self.name!r} has no thread to run {call.name} in: {error}", retry_after=1.0))
 
@@ -331,11 +351,13 @@ class ThreadLane:
                         break
                     while self._queue:
                         call = heapq.heappop(self._queue)[2]
-                        if call.is_over:
+                        if not call.waits_here:
                             continue
                         if not call.ticket.start():
                             self._leave(call, "cancelled")
                             continue
+                        if call.options.bulkhead is not None:
+                            self._bulkheads.begin(call.options.bulkhead, call.number)
                         call.started, call.thread = now(), threading.current_thread()
                         self._running[call.number] = call
                         return call
@@ -361,7 +383,7 @@ class ThreadLane:
             self._give_place_back(call)
             wanted = not call.is_over
             if wanted:
-                self._account.ran(call.account, wait=call.started - call.created, run=now() - call.started, cpu=cpu)
+                self._account.ran(call.account, (call.started - call.created, now() - call.started, cpu, 0, 0))
                 self._leave(call, outcome)
             self._finish_closing()
         if wanted and error is not None:
@@ -388,9 +410,9 @@ class ThreadLane:
             self._tidy_up()
 
     def _tidy_up(self) -> None:
-        """Calls that ended before they began stay in the queue; where its threads are stuck, nobody would ever meet them there."""
+        """Calls that ended before they began, or lost their place, stay in the queue; where its threads are stuck, nobody would ever meet them there."""
         if len(self._queue) > 2 * len(self._calls) + 64:
-            self._queue = [entry for entry in self._queue if not entry[2].is_over]
+            self._queue = [entry for entry in self._queue if entry[2].waits_here]
             heapq.heapify(self._queue)
 
     def _leave(self, call: _Call, outcome: str) -> None:

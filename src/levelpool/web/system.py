@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from levelpool.monitoring.metrics import render_metrics
-from levelpool.monitoring.stacks import describe_everything
+from levelpool.monitoring.stacks import look_at_everything
 from levelpool.runtime import Runtime
 
 STREAM_INTERVAL = 1.0
@@ -143,8 +143,7 @@ async def _events(runtime: Runtime) -> AsyncIterator[str]:
 
 async def stacks(request: Request) -> Response:
     """What every thread, every asyncio task and every worker does right now."""
-    runtime_of(request)
-    return JSONResponse(describe_everything(asyncio.get_running_loop()))
+    return JSONResponse(await look_at_everything(runtime_of(request).manager))
 
 
 async def metrics(request: Request) -> Response:

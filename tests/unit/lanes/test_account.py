@@ -30,7 +30,7 @@ def test_those_outside_come_in_by_priority():
 def test_retry_after_grows_with_the_queue_and_the_run_time():
     """Whoever is refused is told to come back later when more work waits."""
     account = Account("cpu")
-    account.ran(account.of("slow"), wait=0.0, run=10.0)
+    account.ran(account.of("slow"), (0.0, 10.0, 0.0, 0, 0))
     short, long = Entrance(10, 2), Entrance(1000, 2)
     short.inside, long.inside = 12, 1002
 
@@ -46,3 +46,17 @@ def test_task_names_do_not_grow_without_end(names):
 
     assert len(account.task_stats()) == MOST_NAMES + 1
     assert sum(task.count for task in account.task_stats()) == names
+
+
+def test_what_calls_took_is_there_whenever_somebody_looks():
+    """Books are written up by the hundred, and nobody sees a difference: 250 calls are 250 calls, with their sums and their largest."""
+    account = Account("cpu")
+    task = account.of("task")
+    for number in range(250):
+        account.ran(task, (0.001, 0.002, 0.5, number, 10))
+        account.ended(task, "succeeded")
+
+    (seen,) = account.task_stats()
+    assert (seen.count, seen.cpu_seconds, seen.peak_rss, seen.result_bytes) == (250, 125.0, 249, 2500)
+    assert seen.wait_p99 == pytest.approx(0.001, rel=0.25)
+    assert seen.run_p99 == pytest.approx(0.002, rel=0.25)

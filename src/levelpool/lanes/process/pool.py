@@ -31,14 +31,15 @@ from levelpool.lanes.lane import CallOptions, now, task_name
 from levelpool.lanes.process import wire
 from levelpool.lanes.process.birth import Cradle, death
 from levelpool.lanes.process.call import Call, Packer, pack_large, pack_small
+from levelpool.lanes.process.culprits import task_not_picklable
 from levelpool.lanes.process.delivery import Delivery, pass_progress, pass_record
-from levelpool.lanes.process.failures import task_not_picklable
 from levelpool.lanes.process.link import Link
 from levelpool.lanes.process.nursery import Nursery
 from levelpool.lanes.process.parcel import HEAVY, Parcel
 from levelpool.lanes.process.schedule import Gate, Kill, Retire, Schedule, Send, Start, TakeBack
 from levelpool.lanes.process.suspects import Suspects
 from levelpool.lanes.process.wire import BORN, CREDIT, DONE, FAILED, REPORT, STOP, TASK, Frame, pack
+from levelpool.lanes.process.witness import WorkerStack, stack_in
 from levelpool.lanes.spans import Tracing
 from levelpool.lanes.stream import Stream, StreamTicket
 from levelpool.lanes.tickets import LoopTicket, ThreadTicket, running_loop
@@ -118,6 +119,7 @@ class ProcessLane:
             preload=limits.preload,
             environment=limits.environment,
             max_result_bytes=limits.max_result_bytes,
+            idle_timeout=limits.idle_timeout,
             listener=self._on_control,
         )
         self._packer = Packer(limits.carry)
@@ -205,6 +207,23 @@ class ProcessLane:
         """The process ids of the workers that live now."""
         with self._lock:
             return tuple(link.pid for link in self._links.values() if link.pid)
+
+    def ask_for_stacks(self) -> None:
+        """Have every worker that runs a call write down what it does."""
+        with self._lock:
+            for link in self._links.values():
+                if link.page.started and link.cradle.is_open:
+                    link.ask_for_stack()
+
+    def stacks(self) -> tuple[WorkerStack, ...]:
+        """What the workers that run a call have answered."""
+        with self._lock:
+            answers = [
+                (link.pid, call.name, now() - self._schedule.since(link.number), link.witness.read())
+                for link in self._links.values()
+                if (call := link.sent.get(link.page.started)) is not None
+            ]
+        return tuple(WorkerStack(pid=pid, task=task, seconds=seconds, stack=stack_in(text)) for pid, task, seconds, text in answers)
 
     def resize(self, workers: int) -> None:
         """Allow this many workers from now on; those that are too many end with their present call."""
@@ -352,20 +371,40 @@ class ProcessLane:
     def _pack_large(self, call: Call, skipped: int) -> None:
         try:
             payload = pack_large(call)
+            if self._suspects.is_watching and self._resembles_a_suspect(payload):
+                payload.take_digest()
         except BaseException as error:  # noqa: BLE001 - as above
             self._cannot_pack(call, error)
         else:
             self._arrive(call, payload, skipped)
 
+    def _resembles_a_suspect(self, parcel: Parcel) -> bool:
+        with self._lock:
+            return self._suspects.resembles(parcel)
+
     def _cannot_pack(self, call: Call, error: BaseException) -> None:
+        if isinstance(error, TaskNotPicklable):
+            self._turn_away(call, error)
+        elif isinstance(error, KeyboardInterrupt):
+            self._turn_away(call, TaskNotPicklable(f"{call.name} was not sent: Ctrl-C came while it was pickled"))
+        else:
+            # Looking for the part that cannot travel may take long.
+            self._crew.do(lambda: self._name_culprit(call, error))
+
+    def _name_culprit(self, call: Call, error: BaseException) -> None:
         func = call.func
         if func is None:
             # It ended meanwhile, and has let go of what it was.
             return
-        refusal = error
-        if not isinstance(error, TaskNotPicklable):
-            refusal = task_not_picklable(func, call.args, dict(call.kwargs), error)
-            refusal.__cause__ = error
+        try:
+            refusal = task_not_picklable(func, call.args, call.kwargs, error)
+        except BaseException as broken:  # noqa: BLE001 - looking for it runs the user's code too
+            # Not even in their own words, which may fail as well.
+            why, also = type(error).__name__, type(broken).__name__
+            refusal = TaskNotPicklable(
+                f"{call.name} cannot travel to a worker process ({why}), and what of it cannot, nobody can say ({also})"
+            )
+        refusal.__cause__ = error
         self._turn_away(call, refusal)
 
     def _turn_away(self, call: Call, error: BaseException) -> None:
@@ -385,20 +424,20 @@ class ProcessLane:
             self._account.skipped_context += skipped
             task = call.account
             task.payload_bytes += len(payload) if isinstance(payload, bytes) else payload.length
-            if self._limits.max_kills is not None and self._is_refused(call, payload):
+            if self._suspects.is_watching and self._is_refused(call, payload):
                 self._leave(call, "refused")
             else:
                 quick = isinstance(payload, bytes) and 0.0 < task.usual_run < QUICK and not isinstance(call.ticket, StreamTicket)
                 options = call.options
-                send = self._schedule.arrive(call.number, now(), priority=options.priority, quick=quick, bulkhead=options.bulkhead)
-                if send is not None:
-                    self._send_call(send)
+                worker = self._schedule.arrive(call.number, now(), priority=options.priority, quick=quick, bulkhead=options.bulkhead)
+                if worker is not None:
+                    self._send_call(worker, call)
                 else:
                     self._act()
         self._errands.run()
 
     def _is_refused(self, call: Call, payload: bytes | Parcel) -> bool:
-        refusal = self._suspects.refusal(call.name, call.reference, payload, now()) if isinstance(payload, bytes) else None
+        refusal = self._suspects.refusal(call.name, call.reference, payload, now())
         if refusal is not None:
             self._errands.add(call.ticket.fail, refusal)
         return refusal is not None
@@ -475,7 +514,7 @@ class ProcessLane:
         for action in self._schedule.decide(now()):
             match action:
                 case Send():
-                    self._send_call(action)
+                    self._send_call(action.worker, self._calls[action.call])
                 case Start():
                     self._start(action.worker)
                 case Retire():
@@ -487,10 +526,10 @@ class ProcessLane:
         if self._closed is not None:
             self._wind_up()
 
-    def _send_call(self, action: Send) -> None:
-        link, call = self._links[action.worker], self._calls[action.call]
+    def _send_call(self, worker: int, call: Call) -> None:
+        link = self._links[worker]
         if call.payload is None or not call.ticket.start():
-            self._schedule.ended(action.worker, action.call, now())
+            self._schedule.ended(worker, call.number, now())
             if not call.is_over:
                 self._leave(call, "cancelled")
             return
@@ -510,10 +549,18 @@ class ProcessLane:
 
     def _start(self, number: int) -> None:
         try:
-            cradle = self._nursery.cradle()
-            self._links[number] = Link(number, cradle, lock=self._lock, home=self._home, listener=self._on_talk)
+            self._links[number] = self._ask_for_worker(number)
         except OSError as error:
             self._stillborn[number] = f"no worker process can be started: {error}"
+
+    def _ask_for_worker(self, number: int) -> Link:
+        cradle = self._nursery.cradle()
+        try:
+            return Link(number, cradle, lock=self._lock, home=self._home, listener=self._on_talk)
+        except ConnectionError:
+            # It has gone, and there was no loop to hear of it.
+            self._lose_cradle(cradle)
+            return Link(number, self._nursery.cradle(), lock=self._lock, home=self._home, listener=self._on_talk)
 
     def _take_back(self, action: TakeBack) -> None:
         link = self._links[action.worker]
@@ -538,7 +585,7 @@ class ProcessLane:
         if frames is None:
             return False
         for frame in frames:
-            if frame.kind in {DONE, FAILED}:
+            if frame.kind == DONE or frame.kind == FAILED:  # noqa: PLR1714 - a set would be built each time
                 self._on_end(link, frame)
             else:
                 self._on_word(link, frame)
@@ -581,9 +628,8 @@ class ProcessLane:
             return
         started, run, cpu, peak, size = REPORT.unpack(frame.meta)
         wait = started - call.created
-        self._account.ran(call.account, wait=max(0.0, wait), run=run, cpu=cpu, peak_rss=peak)
-        call.account.result_bytes += size
-        if self._limits.max_kills is not None and isinstance(call.payload, bytes):
+        self._account.ran(call.account, (max(0.0, wait), run, cpu, peak, size))
+        if self._suspects.is_watching and call.payload is not None:
             self._suspects.survived(call.reference, call.payload)
         if call.span is not None:
             self._errands.add(functools.partial(call.span.ran, wait=wait, run=run, worker=link.pid))
@@ -672,10 +718,29 @@ class ProcessLane:
             return
         error = death(call.name, cause=link.cause, status=link.status, rss=link.rss, limit=self._limits.memory_limit, note=note)
         self._account.died(error.cause)
-        if isinstance(call.payload, bytes):
-            self._suspects.killed(call.reference, call.payload, now())
-        self._leave(call, "died")
-        self._errands.add(call.ticket.fail, error)
+        if self._suspects.is_watching and isinstance(call.payload, Parcel) and call.payload.digest is None:
+            # Its caller hears of it when it is written down: whoever tries again at once is judged already.
+            parcel, call.payload = call.payload, None
+            self._crew.do(lambda: self._digest_and_tell(call, parcel, error))
+        else:
+            self._tell_death(call, call.payload, error)
+
+    def _digest_and_tell(self, call: Call, parcel: Parcel, error: WorkerDied) -> None:
+        try:
+            parcel.take_digest()
+        finally:
+            with self._lock:
+                self._tell_death(call, parcel, error)
+                self._act()
+            self._errands.run()
+            parcel.close()
+
+    def _tell_death(self, call: Call, payload: bytes | Parcel | None, error: WorkerDied) -> None:
+        if payload is not None:
+            self._suspects.killed(call.reference, payload, now())
+        if not call.is_over:
+            self._leave(call, "died")
+            self._errands.add(call.ticket.fail, error)
 
     def _mourn(self) -> None:
         """Workers that could not even be asked for."""

@@ -191,22 +191,28 @@ class Schedule:
         seat = self._seats.get(worker)
         return seat.calls[0].call if seat and seat.calls else None
 
+    def since(self, worker: int) -> float:
+        """When a worker began with the call at the head of its list, or became idle."""
+        return self._seats[worker].since
+
     def holder(self, call: int) -> int | None:
         """The worker that a call was sent to."""
         return self._where.get(call)
 
     # ------------------------------------------------------------ what happens
 
-    def arrive(self, call: int, now: float, *, priority: int = 0, quick: bool = False, bulkhead: str | None = None) -> Send | None:
+    def arrive(self, call: int, now: float, *, priority: int = 0, quick: bool = False, bulkhead: str | None = None) -> int | None:
         """
-        A call is ready to run; where to send it, if a worker is idle and nobody else wants it.
+        A call is ready to run; the worker to send it to, if one is idle and nobody else wants it.
 
         *quick*: calls of its name usually take well under a millisecond, so it may be sent ahead.
         """
         self._arrivals += 1
         waiting = _Waiting(call, (-priority, self._arrivals), quick and priority == 0, bulkhead)
         if bulkhead is None and self.gate is None and self._idle and not self._waiting and self.busy < self.max_workers:
-            return self._give(waiting, self._idle.pop(), now)
+            worker = self._idle.pop()
+            self._give(waiting, worker, now)
+            return worker
         self._wait(waiting)
         return None
 
@@ -222,15 +228,18 @@ class Schedule:
         """A call ended in its worker, well or badly; whether the worker is to be replaced now, for it has run its share."""
         self._call_ended = True
         seat = self._seats[worker]
-        seat.passing.discard(call)
+        if seat.passing:
+            seat.passing.discard(call)
         waiting = self._remove(seat, call)
         if waiting is not None and waiting.bulkhead is not None:
             self._drop(waiting)
         seat.done += 1
         seat.since = now
         worn = self.max_tasks is not None and seat.done >= self.max_tasks and not seat.leaving
-        seat.leaving = seat.leaving or worn
-        self._rest(seat)
+        if worn:
+            seat.leaving = True
+        if not seat.calls:
+            self._rest(seat)
         return worn
 
     def skipped(self, worker: int, call: int, now: float) -> bool:
@@ -344,11 +353,11 @@ class Schedule:
             worker = self._free_worker()
             if worker is None:
                 break
-            yield self._give(self._next(), worker, now)
+            yield self._send(worker, now)
         if self._waiting:
             yield from self._start_workers()
         while (worker := self._worker_to_send_ahead_to()) is not None:
-            yield self._give(self._next(), worker, now)
+            yield self._send(worker, now)
 
     def retire_idle(self, now: float) -> Iterator[Retire]:
         """Let workers go that had nothing to do for the idle time."""
@@ -398,15 +407,32 @@ class Schedule:
     # ------------------------------------------------------------ inside
 
     def _wait(self, waiting: _Waiting) -> None:
-        if waiting.bulkhead is not None and not self._bulkheads.take(waiting.bulkhead, waiting.order, waiting.call):
-            self._held[waiting.call] = waiting
-        else:
-            self._wait_again(waiting)
+        if waiting.bulkhead is None:
+            self._line_up(waiting)
+            return
+        left_out = self._bulkheads.enter(waiting.bulkhead, waiting.order, waiting.call)
+        if left_out == waiting.call:
+            self._held[left_out] = waiting
+            return
+        if left_out is not None:
+            self._held[left_out] = self._waiting.pop(left_out)
+        self._line_up(waiting)
 
     def _wait_again(self, waiting: _Waiting) -> None:
-        """Wait for a worker; the call has a place behind its bulkhead."""
+        """Wait for another worker, and behind the bulkhead too: somebody more urgent may have come meanwhile."""
+        self._drop(waiting)
+        self._wait(waiting)
+
+    def _line_up(self, waiting: _Waiting) -> None:
         self._waiting[waiting.call] = waiting
         heapq.heappush(self._heap, (waiting.order, waiting.call))
+        self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        """Who left the line without being sent is still in the heap; nobody may ever meet them there."""
+        if len(self._heap) > 2 * len(self._waiting) + 64:
+            self._heap = [(each.order, each.call) for each in self._waiting.values()]
+            heapq.heapify(self._heap)
 
     def _forget(self, call: int) -> bool:
         """Let go of a call that waits; whether it did."""
@@ -415,18 +441,16 @@ class Schedule:
         waiting = self._waiting.pop(call, None)
         if waiting is None:
             return False
-        if len(self._heap) > 2 * len(self._waiting) + 64:
-            self._heap = [(each.order, each.call) for each in self._waiting.values()]
-            heapq.heapify(self._heap)
+        self._tidy_up()
         self._drop(waiting)
         return True
 
     def _drop(self, waiting: _Waiting) -> None:
-        """The call is over for the schedule: the next one may have its place behind the bulkhead."""
+        """The call leaves its place behind the bulkhead, if it has one: it is for the next."""
         if waiting.bulkhead is not None:
-            follower = self._bulkheads.give_back(waiting.bulkhead, self._held)
+            follower = self._bulkheads.give_back(waiting.bulkhead, waiting.call, self._held)
             if follower is not None:
-                self._wait_again(self._held.pop(follower))
+                self._line_up(self._held.pop(follower))
 
     def _rest(self, seat: _Seat) -> None:
         """A worker without calls is idle, or goes."""
@@ -436,14 +460,17 @@ class Schedule:
             (self._parting if seat.leaving else self._idle).append(seat.number)
 
     def _remove(self, seat: _Seat, call: int) -> _Waiting | None:
-        for at, waiting in enumerate(seat.calls):
-            if waiting.call == call:
-                del seat.calls[at]
-                del self._where[call]
-                if not seat.calls:
-                    self.busy -= 1
-                return waiting
-        return None
+        if self._where.get(call) != seat.number:
+            return None
+        del self._where[call]
+        # Most often it is the first one.
+        at = 0
+        while seat.calls[at].call != call:
+            at += 1
+        waiting = seat.calls.pop(at)
+        if not seat.calls:
+            self.busy -= 1
+        return waiting
 
     def _retire_leavers(self) -> Iterator[Action]:
         surplus = sum(1 for seat in self._seats.values() if not seat.leaving) - self.max_workers
@@ -463,14 +490,20 @@ class Schedule:
         self.held_up = self.gate is not None and not self.gate.allow(self.at_work + 1)
         return not self.held_up
 
-    def _give(self, waiting: _Waiting, worker: int, now: float) -> Send:
+    def _send(self, worker: int, now: float) -> Send:
+        waiting = self._next()
+        self._give(waiting, worker, now)
+        return Send(worker, waiting.call)
+
+    def _give(self, waiting: _Waiting, worker: int, now: float) -> None:
         seat = self._seats[worker]
         if not seat.calls:
             seat.since = now
             self.busy += 1
+        if waiting.bulkhead is not None:
+            self._bulkheads.begin(waiting.bulkhead, waiting.call)
         seat.calls.append(waiting)
         self._where[waiting.call] = worker
-        return Send(worker, waiting.call)
 
     def _next(self) -> _Waiting:
         while True:

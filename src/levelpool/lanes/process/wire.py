@@ -5,6 +5,7 @@ A frame is a fixed head, a reference (which function), a meta part and a body. A
 """
 
 import errno
+import functools
 import os
 import socket
 import struct
@@ -26,7 +27,9 @@ _READ = 32 * 1024
 # Between a lane and its fork server.
 ASK = struct.Struct("<Bxxxi")  # what, number of the worker
 ANSWER = struct.Struct("<BxxxiqqQ")  # what, number of the worker, process id, wait status, peak resident bytes
-BEAR, KILL = 1, 2
+BEAR, KILL, LOOK = 1, 2, 3
+GIFTS = 4
+"""Descriptors that a worker is born with: its socket, its life-line, its page, and the file for its stack."""
 BORN, DIED, STILLBORN = 1, 2, 3
 
 # Parent to worker.
@@ -45,6 +48,10 @@ class Frame(NamedTuple):
     body: bytes
     parcel: Parcel | None
     """The large object that came beside it, if one did; it is closed when the frame is dropped."""
+
+
+_frame = functools.partial(tuple.__new__, Frame)
+"""A frame of its parts; the class itself takes twice as long, and there are two frames in each call."""
 
 
 def pack(kind: int, call: int = 0, meta: bytes = b"", body: bytes | Parcel = b"", reference: bytes = b"") -> bytes:
@@ -86,9 +93,10 @@ class Framer:
                 break
             body = data[body_at:end]
             parcel = Parcel(self._fds.popleft(), *PARCEL.unpack(body)) if carries else None
-            frames.append(Frame(kind, call, data[reference_at:meta_at], data[meta_at:body_at], body, parcel))
+            frames.append(_frame((kind, call, data[reference_at:meta_at], data[meta_at:body_at], body, parcel)))
             at = end
-        self._parts, self._size, self._needed = [data[at:]] if at < size else [], size - at, needed
+        if at < size or self._parts:
+            self._parts, self._size, self._needed = [data[at:]] if at < size else [], size - at, needed
         return frames
 
     def close(self) -> None:
@@ -104,7 +112,7 @@ class NoDescriptorsLeft(OSError):
 def receive(sock: socket.socket) -> tuple[bytes, Sequence[int]]:
     """Bytes and memory files; no bytes mean that the other side is gone."""
     data, ancillary, flags, _ = sock.recvmsg(_READ, _FD_SPACE, _CLOEXEC)
-    if flags & socket.MSG_CTRUNC:
+    if flags & _TRUNCATED:
         raise NoDescriptorsLeft(errno.EMFILE, os.strerror(errno.EMFILE))
     if not ancillary:
         return data, _NO_FDS
@@ -117,4 +125,6 @@ def receive(sock: socket.socket) -> tuple[bytes, Sequence[int]]:
 
 _NO_FDS: tuple[int, ...] = ()
 _FD_SPACE = socket.CMSG_LEN(16 * 4)
+# As plain numbers: those of `socket` are enumerations, and an operation on them costs as much as the whole call.
+_TRUNCATED = int(socket.MSG_CTRUNC)
 _CLOEXEC = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))

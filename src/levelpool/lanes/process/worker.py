@@ -5,9 +5,7 @@ import io
 import logging
 import os
 import pickle
-import resource
 import runpy
-import select
 import socket
 import sys
 import threading
@@ -20,9 +18,13 @@ from typing import Any
 
 from levelpool.errors import LevelpoolError, ResultNotPicklable, TaskNotPicklable
 from levelpool.lanes import progress, spans
-from levelpool.lanes.process.failures import blame, pack_failure
+from levelpool.lanes.process.culprits import blame
+from levelpool.lanes.process.failures import pack_failure
+from levelpool.lanes.process.meter import Meter
 from levelpool.lanes.process.page import Page
 from levelpool.lanes.process.parcel import Parcel, decode_large, decode_small, encode
+from levelpool.lanes.process.pause import Pause
+from levelpool.lanes.process.threads import call_here, follow_threads
 from levelpool.lanes.process.variables import Variables
 from levelpool.lanes.process.wire import (
     CREDIT,
@@ -41,12 +43,10 @@ from levelpool.lanes.process.wire import (
     pack,
     receive,
 )
+from levelpool.lanes.process.witness import testify
 
 _MAIN = "__mp_main__"
 _MOST_FUNCTIONS = 1024
-
-AWAKE = 0.0003
-"""Seconds for which a worker that expects the next call at once stays awake for it."""
 _REPORT_EVERY = 0.05
 
 
@@ -57,12 +57,14 @@ def prepare(preparation: dict[str, Any]) -> None:
     logging.getLogger().setLevel(preparation["log_level"])
 
 
-def work(talk: socket.socket, life_line: socket.socket, page_fd: int, preparation: dict[str, Any]) -> None:
+def work(talk: socket.socket, life_line: socket.socket, page_fd: int, stack_fd: int, preparation: dict[str, Any]) -> None:
     """Run calls until the lane says stop or is gone, then end this process."""
     page = Page(page_fd)
     os.close(page_fd)
+    testify(stack_fd)
     _reseed()
     worker = Worker(talk, page, preparation)
+    follow_threads(lambda: worker.call)
     sender = _LogSender(worker)
     logging.getLogger().addHandler(sender)
 
@@ -105,6 +107,7 @@ class Worker:
         self._limit: int | None = preparation["max_result_bytes"]
         self._framer = Framer()
         self._pause = Pause(talk)
+        self._patience: float | None = preparation["patience"]
         self._frames: deque[Frame] = deque()
         self._outbox: deque[tuple[bytes, bytes | Parcel]] = deque()
         self._sending = threading.RLock()
@@ -114,15 +117,15 @@ class Worker:
         self._progress: _ProgressSender | None = None
         self._main_is_loaded = False
         self._main_error: str | None = None
-        self._cpu = _cpu_seconds(resource.getrusage(resource.RUSAGE_SELF))
+        self._meter = Meter()
         self.call = 0
 
     def serve(self) -> None:
-        """Run calls in the order in which they come."""
+        """Run calls in the order in which they come, until there is nothing more to do, or nobody has said anything for too long."""
         self.send(READY, 0)
         while True:
-            frame = self._next()
-            if frame.kind == STOP:
+            frame = self._next(self._patience)
+            if frame is None or frame.kind == STOP:
                 spans.flush()
                 return
             if frame.kind == TASK:
@@ -151,9 +154,10 @@ class Worker:
         if data:
             self._talk.sendall(data)
 
-    def _next(self) -> Frame:
-        if not self._frames:
-            self._pause.wait()
+    def _next(self, patience: float | None = None) -> Frame | None:
+        """The next frame; None if it does not come within *patience* seconds."""
+        if not self._frames and not self._pause.wait(patience):
+            return None
         while not self._frames:
             data, fds = receive(self._talk)
             if not data:
@@ -176,10 +180,9 @@ class Worker:
         started = time.monotonic()
         kind, body = self._outcome(frame)
         run = time.monotonic() - started
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        before, self._cpu = self._cpu, _cpu_seconds(usage)
+        cpu, peak_rss = self._meter.read(run)
         size = body.length if isinstance(body, Parcel) else len(body)
-        self.send(kind, frame.call, REPORT.pack(started, run, self._cpu - before, usage.ru_maxrss * 1024, size), body)
+        self.send(kind, frame.call, REPORT.pack(started, run, cpu, peak_rss, size), body)
 
     def _outcome(self, frame: Frame) -> tuple[int, bytes | Parcel]:
         try:
@@ -203,7 +206,8 @@ class Worker:
         wishes = decode_small(frame.meta, self._found)
         if wishes["progress"]:
             self._progress = _ProgressSender(self, frame.call)
-            progress.process_reports_to(self._progress)
+            progress.reports_to(self._progress)
+            progress.process_reports_to(self._progress.of_this_thread)
         if wishes["trace"]:
             spans.join(wishes["trace"])
         values = [*wishes["context"], *(decode_small(wishes["carried"], self._found) if wishes["carried"] else ())]
@@ -248,7 +252,8 @@ class Worker:
         """Send item after item, and rest while the reader is *window* items behind."""
         for item in items:
             while window == 0:
-                window += self._next().kind == CREDIT
+                frame = self._next()
+                window += frame is not None and frame.kind == CREDIT
             window -= 1
             self.send(ITEM, call, body=self._pack_result(func, item))
             # The reader may be slow: what it has, we need not keep.
@@ -278,31 +283,6 @@ class Worker:
             where, what = blame([("the result", result)])
             name = getattr(func, "__qualname__", repr(func))
             raise ResultNotPicklable(f"{where} of {name} cannot travel back from the worker process: {what} ({error})") from error
-
-
-class Pause:
-    """
-    The pause between two calls of a worker that is called again at once.
-
-    To wake a processor that sleeps takes as long as a whole small call. So after a short pause a worker expects another short one and stays awake for it,
-    a moment at most, leaving its processor to whoever else wants it. After a long pause it goes to sleep at once.
-    """
-
-    def __init__(self, talk: socket.socket) -> None:
-        self._ready = select.poll()
-        self._ready.register(talk, select.POLLIN)
-        self._expects_more = False
-
-    def wait(self) -> None:
-        """Wait until there is something to read; or, to sleep on, until it takes too long."""
-        began = time.monotonic()
-        end = began + AWAKE if self._expects_more else began
-        while not self._ready.poll(0):
-            if time.monotonic() >= end:
-                self._ready.poll()
-                break
-            os.sched_yield()
-        self._expects_more = time.monotonic() - began < AWAKE
 
 
 def _why_not_unpacked(error: Exception) -> str:
@@ -336,10 +316,6 @@ def load_main(preparation: dict[str, Any]) -> None:
     sys.modules["__main__"] = sys.modules[_MAIN] = main
 
 
-def _cpu_seconds(usage: resource.struct_rusage) -> float:
-    return usage.ru_utime + usage.ru_stime
-
-
 class _ProgressSender:
     """Sends reports of progress, at most one in 50 ms, the first one that says that all is done, and always the last."""
 
@@ -349,8 +325,16 @@ class _ProgressSender:
         self._next_at = 0.0
         self._was_full = False
         self._held_back: tuple[float, float, str] | None = None
+        self._is_over = False
+
+    def of_this_thread(self, done: float, total: float, message: str) -> None:
+        """Likewise for a thread without a context: one that another call has left behind does not count."""
+        if call_here() == self._call:
+            self(done, total, message)
 
     def __call__(self, done: float, total: float, message: str) -> None:
+        if self._is_over:
+            return
         now, is_full = time.monotonic(), 0 < total <= done
         report = (done, total, str(message))
         if now < self._next_at and (self._was_full or not is_full):
@@ -363,6 +347,7 @@ class _ProgressSender:
 
     def flush(self) -> None:
         """The task has ended: what was held back is the last report."""
+        self._is_over = True
         if self._held_back is not None:
             self._send(self._held_back)
 
@@ -379,7 +364,7 @@ class _LogSender(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._worker.send(LOG, self._worker.call, body=encode(_plain_record(record)))
+            self._worker.send(LOG, call_here(), body=encode(_plain_record(record)))
         except ConnectionError:
             # The lane is gone, and this process follows it.
             return

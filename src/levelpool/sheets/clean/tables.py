@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
+from typing import TypeAlias
 
 from levelpool.sheets.clean.evidence import Evidence
 from levelpool.sheets.clean.header import Head, Merges, Row, find_head, given_head, header_texts, is_ruled, is_ruler
@@ -25,21 +26,31 @@ _HEAD = 80  # rows that are held in the hand until the beginning of a table is d
 _GAPS = 50  # a table with so many blank rows inside has blank rows as a habit
 
 
-def find_tables(sheet: Sheet, options: TableOptions = TableOptions()) -> tuple[TablePlan, ...]:  # noqa: B008  # frozen
+Drafts: TypeAlias = "list[_Draft]"
+"""What the walk over the rows of a sheet has found."""
+
+
+def find_tables(
+    sheet: Sheet,
+    options: TableOptions = TableOptions(),  # noqa: B008  # frozen
+    drafts: "Drafts | None" = None,
+) -> tuple[TablePlan, ...]:
     """
     The tables of a sheet, from the top; every non-blank row of the sheet is data, header or outside of exactly one of them.
 
+    *drafts* are what `find_drafts` gave for this sheet and these options, if somebody has walked over its rows before.
     A sheet without a cell has none. What a table is taken for, and why, stands in its `reasons` and in the `why` of its columns.
     """
-    drafts = _find_drafts(sheet, options)
+    drafts = find_drafts(sheet, options) if drafts is None else drafts
     if not _follow_one_another(drafts):
         # A damaged sheet whose rows stand out of order: rows could not be told apart by their numbers.
-        drafts = _find_drafts(sheet, replace(options, one_table=True))
+        drafts = find_drafts(sheet, replace(options, one_table=True))
     merges = Merges(sheet.merges)
     return tuple(_plan(sheet, draft, position, merges, options) for position, draft in enumerate(drafts))
 
 
-def _find_drafts(sheet: Sheet, options: TableOptions) -> "list[_Draft]":
+def find_drafts(sheet: Sheet, options: TableOptions) -> Drafts:
+    """Walk over all rows of a sheet. Of the sheet itself this needs no more than its batches, its merged areas and its calendar."""
     scan = _Scan(sheet, options)
     for batch in sheet.batches():
         scan.take(batch)

@@ -222,13 +222,21 @@ def undo(file_id: int, dry_run: bool, yes: bool, database: str | None, as_json: 
     url = _database(database)
     if not (dry_run or yes or as_json) and sys.stdin.isatty():
         plan = _run(undo_file(file_id, database=url, dry_run=True))
-        click.confirm(f"{plan['rows_removed']} rows are taken out, {plan['rows_restored']} older ones count again. Go on?", abort=True)
+        click.confirm(f"{_undone(plan, 'is ', 'are ')}. Go on?", abort=True)
     answer = _run(undo_file(file_id, database=url, dry_run=dry_run))
     if as_json:
         _print_json(answer)
     else:
-        would = "would be " if dry_run else ""
-        click.echo(f"{answer['rows_removed']} rows {would}taken out, {answer['rows_restored']} older ones {would}counting again")
+        click.echo(_undone(answer, *(("would be ", "would be ") if dry_run else ("", ""))))
+
+
+def _undone(answer: Any, one: str, many: str) -> str:
+    """What an undo does to rows, in words."""
+    from levelpool.sheets.counts import counted
+
+    restored = answer["rows_restored"]
+    again = f", {counted(restored, f'older row {one}', f'older rows {many}')}counted again" if restored else ""
+    return counted(answer["rows_removed"], f"row {one}taken out", f"rows {many}taken out") + again
 
 
 @cli.group()

@@ -245,7 +245,7 @@ class Settings:
     max_columns: int = _variable("LEVELPOOL_MAX_COLUMNS", _whole(1), 16_384, "Most columns of a sheet.")
     max_merges: int = _variable("LEVELPOOL_MAX_MERGES", _whole(1), 100_000, "Most merged areas of one file.")
     max_spool_bytes: int = _variable(
-        "LEVELPOOL_MAX_SPOOL_BYTES", _whole(1), 8192 * MIB, "Most bytes on disk for the cells of one file while it is taken in."
+        "LEVELPOOL_MAX_SPOOL_BYTES", _whole(1), 8192 * MIB, "Most bytes on disk for the cells and rows of one file while it is taken in."
     )
     max_key_rounds: int = _variable(
         "LEVELPOOL_MAX_KEY_ROUNDS",

@@ -16,6 +16,7 @@ from levelpool.sheets.importer import RawDataImporter
 from levelpool.sheets.ingestion import DataIngestionService
 from levelpool.sheets.ledger.datasets import add_dataset
 from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.read.workbook import read_workbook
 from levelpool.testing import inline_manager
 
 ORDERS = "order_no,customer,price,day\n000123,Ann,1.50,2026-11-01\n000124,Bob,2.25,2026-11-02\n"
@@ -269,6 +270,23 @@ async def test_file_over_the_limit_is_refused_before_it_is_kept(database_url, tm
         with pytest.raises(SheetError, match="does not exist"):
             await service.ingest_file(tmp_path / "nowhere.csv")
         assert (await service.files())["total"] == 0
+
+
+async def test_rows_that_wait_on_disk_count_against_the_limit(tmp_path, manager):
+    """SQLite takes one write at a time, so rows wait for it beside the cells: too many for the limit, and nothing is loaded."""
+    path = put(tmp_path, "orders.csv", ORDERS + "000125,Eve,3.50,2026-11-03\n" * 500)
+    (tmp_path / "cells").mkdir()
+    read_workbook(path, tmp_path / "cells")
+    cells = sum(each.stat().st_size for each in (tmp_path / "cells").iterdir())
+
+    limits = Limits(max_spool_bytes=cells + 1000)
+    async with DataIngestionService(f"sqlite:///{tmp_path / 'data.sqlite'}", manager, data_dir=tmp_path / "data", limits=limits) as service:
+        record = await service.ingest_file(path)
+        rows = await sql(service, "SELECT count(*) FROM orders")
+
+    assert (record["status"], rows) == ("failed", [(0,)])
+    assert f"more room on disk for its cells and rows than the {cells + 1000:,} bytes that are allowed" in record["error"]
+    assert "raise LEVELPOOL_MAX_SPOOL_BYTES" in record["error"]
 
 
 async def test_undo_takes_one_import_back(service, tmp_path):

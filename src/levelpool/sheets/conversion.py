@@ -90,9 +90,12 @@ class StagedParts:
                 yield part
 
 
-def stage(parts: Iterable[Part], goal: Goal, path: Path) -> StagedParts:
-    """Write *parts* to the file at *path*, anew."""
+def stage(parts: Iterable[Part], goal: Goal, path: Path, took: Callable[[int], None]) -> StagedParts:
+    """Write *parts* to the file at *path*, anew; *took* hears of the bytes of each, and may refuse them."""
     with path.open("wb") as file:
+        before = 0
         for part in parts:
             pickle.dump(part, file, protocol=pickle.HIGHEST_PROTOCOL)
+            took(file.tell() - before)
+            before = file.tell()
     return StagedParts(path, goal)

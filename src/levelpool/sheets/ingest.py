@@ -33,7 +33,7 @@ from levelpool.sheets.ledger import datasets as registry
 from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.load.schema import plan_schema
 from levelpool.sheets.load.target import META_COLUMNS, Target
-from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.read.limits import Limits, Meter
 from levelpool.sheets.reading import read_as_asked
 from levelpool.sheets.reshape import NewShape, drop_unmeant, plan_shape, reshape
 from levelpool.sheets.table import CellCounts, Column, StoredColumn, Workbook
@@ -220,13 +220,19 @@ def view_aside(target: Target, dataset: registry.Dataset, columns: tuple[StoredC
 def _stage(
     target: Target, job: Job, datasets: dict[str, registry.Dataset], tables: list[Planned], progress: "_Progress"
 ) -> dict[int, StagedParts]:
-    """The converted rows of each table, by its place among *tables*, in a file each: nobody waits for a lock meanwhile."""
+    """
+    The converted rows of each table, by its place among *tables*, in a file each: nobody waits for a lock meanwhile.
+
+    Raises `LimitExceeded` when they and the cells need more room on disk than one file may take.
+    """
+    room = Meter(job.name, job.limits, clock=lambda: 0.0)  # what converting may take is no matter of reading
+    room.spooled(sum(cells.stat().st_size for cells in job.folder.glob("*.cells")))
     staged = {}
     for place, table in enumerate(tables):
         if table.dataset is not None:
             goal = goal_of(table.plan, datasets[table.dataset], job.options)
             parts = convert(Conversion(type(target), table.sheet, table.plan, goal, job.file_id), job.desk)
-            staged[place] = stage(progress.watch(parts), goal, job.folder / f"table-{place}.rows")
+            staged[place] = stage(progress.watch(parts), goal, job.folder / f"table-{place}.rows", room.spooled)
     return staged
 
 

@@ -382,6 +382,9 @@ class Notation:
     parentheses: bool = False  # "(12.00)" is -12.00
     minus: str = "before"  # where a minus stands: "before" everything, "inside" ("$-5"), or "after" ("5-")
     full_width: bool = False  # "１２３"
+    sign_gap: bool = False  # a blank stands behind where a minus would: "5 " beside "3-"
+    width: int = 0  # characters that blanks fill up; 0: none
+    blanks_after: bool = False  # the blanks that fill up stand behind the number
     date_form: str = ""  # strptime-like: "%Y-%m-%d", "%-d.%-m.%Y %H:%M", "%Y年%m月%d日"; "serial" for workbook serials; "%3f": milliseconds
     date1904: bool = False
     booleans: tuple[str, str] = ("true", "false")  # how true and false are written

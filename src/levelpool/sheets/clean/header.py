@@ -1,5 +1,6 @@
 """Where a table begins: which rows name its columns, which stand above as titles, and which hold units."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Box, Kind
 _LOOK = 30  # rows of a block that may be the header
 _BENEATH = 50  # rows under it that are looked at
 _MOSTLY = 0.8
+_FORMAT_LINES = {"EXTF", "DTVF"}
+"""What a first row begins with that describes the file itself: the exchange format of the bookkeeping programs of DATEV."""
+_MOST_PREAMBLE = 15  # rows that may say more than one thing each
 _MOST_WORDS = 5  # of the name of a column
 
 
@@ -60,6 +64,21 @@ def looks_like(text: str, kind: Kind | None) -> str:
     return "boolean" if text.strip().lower() in {"true", "false"} else "text"
 
 
+_RULED = re.compile(r"[-=_+*~─━═:]+")
+_RULES = frozenset("-=_+*~─━═: ")
+
+
+def is_ruled(text: str) -> bool:
+    """Whether a text is part of a drawn line."""
+    return text[:1] in _RULES and bool(_RULED.fullmatch(text.strip()))
+
+
+def is_ruler(row: Row) -> bool:
+    """Whether the row is a line drawn of characters: dashes and the like in all of its cells."""
+    cells = [row.cells[column].strip() for column in row.filled()]
+    return any(len(cell) >= 3 for cell in cells) and all(map(_RULED.fullmatch, cells))
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """What stands before the first row of data."""
@@ -80,7 +99,9 @@ class _Beneath:
     looks: dict[int, Counter[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for row in self.rows[:_BENEATH]:
+        for place, row in enumerate(self.rows[:_BENEATH]):
+            if is_ruler(row) or (place == 0 and all(is_unit(row.cells[column]) for column in row.filled())):
+                continue
             for column in row.filled():
                 self.looks.setdefault(column, Counter())[row.looks(column)] += 1
 
@@ -103,6 +124,10 @@ def find_head(rows: Sequence[Row], merges: "Merges") -> Head:
 
     A header is taken only when it is certain; otherwise the first row is data. Blank rows are not among *rows*: their numbers tell.
     """
+    if len(rows) > 1 and (first := rows[0].cells.get(0)) in _FORMAT_LINES:
+        return _with_header(
+            rows, 1, 1, f"row {rows[0].number} begins with {first}: it describes the format, and the next row the columns", merges
+        )
     runs = _runs(rows)
     start = 0
     for number, run in enumerate(runs):
@@ -164,7 +189,9 @@ def _without_header(runs: list[list[Row]]) -> Head:
 def _with_header(rows: Sequence[Row], place: int, start: int, why: str, merges: "Merges") -> Head:
     last = _last_header(rows, place, merges)
     first, spread = _first_header(rows, place, start, merges)
-    units = [rows[last + 1]] if last + 1 < len(rows) and _is_units(rows[last + 1], rows[last + 2 :]) else []
+    units = [row for row in rows[last + 1 : last + 2] if is_ruler(row)]
+    under = last + 1 + len(units)
+    units += [row for row in rows[under : under + 1] if _is_units(row, rows[under + 1 :])]
     return Head(
         titles=tuple(rows[:first]),
         header=tuple(rows[first : last + 1]),
@@ -313,8 +340,10 @@ def _is_units(row: Row, beneath: Sequence[Row]) -> bool:
 
 def _is_preamble(run: list[Row], header: list[int]) -> bool:
     """Whether rows above a table are titles and notes: few, with one or two texts each, and narrower than the table."""
-    most = 2 if len(header) > 2 else 1
-    return len(run) <= 15 and all(len(row.filled()) <= most for row in run)
+    most = max(2, len(header) // 2) if len(header) > 2 else 1
+    if len(run) <= _MOST_PREAMBLE:
+        return all(len(row.filled()) <= most for row in run)
+    return len(header) > 1 and all(len(row.filled()) == 1 and row.looks(row.filled()[0]) == "text" for row in run)
 
 
 def _is_key_value(run: list[Row]) -> bool:

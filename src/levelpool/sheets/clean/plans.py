@@ -14,6 +14,7 @@ from levelpool.sheets.clean.options import TableOptions, parse_box
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.tables import as_said, dataset_names, find_tables
 from levelpool.sheets.clean.views import Part, Span, view
+from levelpool.sheets.counts import counted
 from levelpool.sheets.table import Box, Column, Outside, Sheet, TablePlan
 
 _MOST_CUTS = 16  # tables that stand side by side in one sheet; a sheet of more is something else
@@ -103,7 +104,7 @@ def _as_asked(sheet: Sheet, options: TableOptions) -> tuple[Sheet, Sheet | None]
 def _left_out(rest: Sheet) -> TablePlan:
     """A plan that sets everything aside."""
     outside = tuple(_outside(rest, Row(*record)) for batch in rest.batches() for record in batch.records())
-    reason = f"{rest.cell_count} cells in {rest.row_count} rows are left out, as asked"
+    reason = f"{counted(rest.cell_count, 'cell is', 'cells are')} left out, in {counted(rest.row_count, 'row')}, as asked"
     return TablePlan(rest.name, 0, Box(0, 0, 0, 0), (), (), outside, rest.hidden, (reason,))
 
 

@@ -14,12 +14,13 @@ from typing import TypeAlias
 
 from levelpool.sheets.clean.evidence import Evidence
 from levelpool.sheets.clean.gathering import Gathering
-from levelpool.sheets.clean.header import Head, Merges, Row, find_head, given_head, header_texts
+from levelpool.sheets.clean.header import Head, Merges, Row, find_head, given_head, header_texts, is_ruled, is_ruler
 from levelpool.sheets.clean.labels import is_total_label
 from levelpool.sheets.clean.names import column_names, sheet_dataset_name
 from levelpool.sheets.clean.options import TableOptions, letters_of
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.totals import Totals, find_totals
+from levelpool.sheets.counts import counted
 from levelpool.sheets.table import Batch, Box, Cells, Column, Outside, Sheet, TablePlan
 
 _HEAD = 80  # rows that are held in the hand until the beginning of a table is decided
@@ -116,7 +117,7 @@ class _Draft:
         for row in head.header:
             self.set_aside(row, Aside.HEADER)
         for row in head.units:
-            self.set_aside(row, Aside.UNITS)
+            self.set_aside(row, Aside.RULER if is_ruler(row) else Aside.UNITS)
         self._titles = {row.texts() for row in head.titles}
         self._title_texts = {text for texts in self._titles for text in texts[:1]}
         self._header = {row.number: row.texts() for row in head.header}
@@ -131,7 +132,9 @@ class _Draft:
         self.blank_before_sparse = True
 
     def is_repeated(self, row: Row) -> Aside | None:
-        """Whether the row stood above the data already: as a header, or as a title."""
+        """Whether the row stood above the data already, as a header or as a title, or is a drawn line."""
+        if is_ruler(row):
+            return Aside.RULER
         if row.texts() in self._header.values():
             return Aside.REPEATED_HEADER
         return Aside.TITLE if row.texts() in self._titles else None
@@ -177,7 +180,8 @@ class _Draft:
         """The places of rows that may not be data."""
         firsts, empty = _firsts(batch)
         places = set(empty)
-        labels = {first for first in _worded(batch, firsts) if is_total_label(first)} | self._title_texts.intersection(firsts)
+        worded = {first for first in _worded(batch, firsts) if is_total_label(first) or is_ruled(first)}
+        labels = worded | self._title_texts.intersection(firsts)
         if labels:
             places.update(place for place, first in enumerate(firsts) if first in labels)
         for column, text in self._marks:
@@ -199,6 +203,8 @@ class _Draft:
                 self.set_aside(row, Aside.EMPTY)
             elif repeated:
                 self.set_aside(row, repeated)
+                # What stands alone under a line that ends the table is a note, as behind a blank row.
+                self.blank_before_sparse |= repeated is Aside.RULER and place > last_plain
             elif filled and is_total_label(row.cells[filled[0]]) and len(filled) > 1 and not self.options.keep_totals:
                 self.labelled.append(row)
             elif len(filled) == 1 and not self.sparse_is_data and place > last_plain and row.looks(filled[0]) == "text":
@@ -354,7 +360,7 @@ class _Scan:
             for row in head.header:
                 draft.set_aside(row, Aside.REPEATED_HEADER)
             for row in head.units:
-                draft.set_aside(row, Aside.UNITS)
+                draft.set_aside(row, Aside.RULER if is_ruler(row) else Aside.UNITS)
             return head.length
         if not head.header and _fits(draft, rows):
             draft.pass_blank(rows[0].number)
@@ -406,9 +412,10 @@ def _firsts(batch: Batch) -> tuple[Sequence[str], list[int]]:
 
 
 def _worded(batch: Batch, firsts: Sequence[str]) -> set[str]:
-    """The distinct texts among the first of each row; none when all of them are plainly numbers and the like."""
+    """The distinct texts among the first of each row; none when all of them are plainly numbers, dates and the like."""
     joined = batch.columns[0].joined if batch.columns and batch.columns[0].is_full else None
-    return set() if joined and joined.isascii() and joined.lower() == joined.upper() else set(firsts)
+    plain = joined and joined.isascii() and joined.lower() == joined.upper() and not any(mark in joined for mark in ("---", "===", "*"))
+    return set() if plain else set(firsts)
 
 
 def _may_hold(cells: Cells, text: str) -> bool:
@@ -575,13 +582,18 @@ def _reasons(sheet: Sheet, draft: _Draft) -> tuple[str, ...]:
     for outside in draft.outside:
         counts[outside.reason] = counts.get(outside.reason, 0) + 1
     if counts:
-        reasons.append("rows outside of the data: " + ", ".join(f"{count} {reason}" for reason, count in counts.items()))
+        reasons.append("outside of the data: " + ", ".join(counted(count, f"{reason} row") for reason, count in counts.items()))
     if draft.gaps:
-        times = "" if len(draft.gaps) == 1 else f", and {len(draft.gaps) - 1} times more"
+        times = "" if len(draft.gaps) == 1 else f", and behind {counted(len(draft.gaps) - 1, 'blank row')} more"
         reasons.append(f"the data goes on behind a blank row at row {draft.gaps[0]}{times}")
     hidden = sum(1 for row in sheet.hidden_rows if (draft.first_row or 0) <= row <= draft.last_row)
     if hidden:
-        reasons.append(f"{hidden} hidden {'row is' if hidden == 1 else 'rows are'} among the data")
+        reasons.append(f"{counted(hidden, 'hidden row is', 'hidden rows are')} among the data")
+    down = sum(1 for box in sheet.merges if box.last_row > box.first_row >= (draft.first_row or 1) and box.first_row <= draft.last_row)
+    if down:
+        reasons.append(
+            f"{counted(down, 'merged cell reaches', 'merged cells reach')} over several rows: the value stands in the first of them"
+        )
     if sheet.hidden:
         reasons.append("the sheet is hidden")
     return tuple(reasons)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from levelpool.sheets.clean.header import Row
+from levelpool.sheets.clean.numbers import without_currency
 from levelpool.sheets.clean.values import Misfit, converter
 from levelpool.sheets.table import Batch, Column, ColumnType, Kind, Sheet
 
@@ -68,10 +69,13 @@ def _number(text: str, kind: Kind, column: Column) -> Decimal | None:
     if column.type not in _NUMERIC and kind == "s":
         return None
     numeric = Column(column.name, column.header, column.position, ColumnType.NUMERIC, column.notation)
+    convert = converter(numeric, kind)
     try:
-        value = converter(numeric, kind)(text)
+        value = convert(text)
     except Misfit:
-        return None
+        # Reports set the mark of the currency before the total alone.
+        bare = without_currency(text)
+        return None if kind != "s" or bare == text else _number(bare, kind, column)
     return value if isinstance(value, Decimal) else None
 
 

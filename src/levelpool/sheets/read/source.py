@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from levelpool.sheets.counts import counted
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.spool import SpoolWriter
@@ -224,4 +225,5 @@ class SheetBuilder:
     def _disorder_remark(self) -> tuple[str, ...]:
         if not self._disorder:
             return ()
-        return (f"{len(self._disorder)} rows stand twice or out of order, the first is row {self._disorder[0]}",)
+        stand = counted(len(self._disorder), "row stands", "rows stand")
+        return (f"{stand} twice or out of order, first of all row {self._disorder[0]}",)

@@ -40,8 +40,10 @@ _CORRECTIONS = (
     click.option("--sheet", metavar="NAME", help="Only this sheet."),
     click.option("--box", metavar="B4:F900", help="Where the table is, its header included; B:F and 4: are open ones."),
     click.option("--header-row", type=click.IntRange(min=1), help="The (last) row of the header, as the report shows it."),
+    click.option("--first-header-row", type=click.IntRange(min=1), help="The first one, where several rows name the columns."),
     click.option("--no-header", is_flag=True, help="The first row is data."),
     click.option("--one-table", is_flag=True, help="Blank rows and columns part nothing."),
+    click.option("--keep-totals", is_flag=True, help="Rows of totals are data."),
     click.option("--visible-only", is_flag=True, help="Leave hidden sheets and rows out."),
     click.option("--blank", multiple=True, metavar="TEXT", help='A text that means "no value", such as NA; may be given again.'),
     click.option("--policy", type=click.Choice(["row", "cell", "error"]), help="What a cell that cannot be loaded keeps out."),
@@ -49,6 +51,10 @@ _CORRECTIONS = (
     click.option("--day-first/--month-first", default=None, help="Which of the two comes first, where no row decides."),
     click.option("--encoding", metavar="NAME", help="Of a text file, such as gb18030."),
     click.option("--delimiter", metavar="CHARACTER", help='Of a text file; "tab" is one, too.'),
+    click.option("--quote", metavar="CHARACTER", help='Quotation mark of a text file; "none": all are ordinary characters.'),
+    click.option("--name", multiple=True, metavar="HEADER=NAME", help="What a column is called; may be given again."),
+    click.option("--type", multiple=True, metavar="HEADER=TYPE", help="The type of a column, such as TEXT; may be given again."),
+    click.option("--date-form", multiple=True, metavar="HEADER=FORM", help="How a column's dates are written, such as %d/%m/%Y."),
     click.option("--options", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A JSON file of corrections."),
     click.option("--password", is_flag=True, help="Ask for the password of an encrypted workbook; or set LEVELPOOL_FILE_PASSWORD."),
 )
@@ -180,6 +186,24 @@ def inspect(file: Path, as_json: bool, **said: Any) -> None:
     from levelpool.service.sync import inspect_path
 
     sys.exit(_run(inspect_path(file, options=read_corrections(said, os.environ), as_json=as_json)))
+
+
+@cli.command()
+@click.argument("file_id", type=click.IntRange(min=1))
+@database
+@corrections
+@as_json
+def replay(file_id: int, database: str | None, as_json: bool, **said: Any) -> None:
+    """
+    Load the kept original of the file with this number again, in place of what it brought before.
+
+    With corrections, they take the place of those that the file has. Exit status: as of sync.
+    """
+    from levelpool.service.corrections import read_corrections
+    from levelpool.service.sync import replay_file
+
+    options = read_corrections(said, os.environ)
+    sys.exit(_run(replay_file(file_id, database=_database(database), options=options, as_json=as_json)))
 
 
 @cli.command()

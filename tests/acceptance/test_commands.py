@@ -188,9 +188,47 @@ def test_corrections_of_inspect_are_those_of_sync(var, tmp_path):
         assert database.execute("SELECT day, note FROM shop").fetchall() == [("2026-04-03", None), ("2026-04-04", "x")]
 
 
+def test_loaded_file_is_corrected_by_its_number(var, tmp_path):
+    """Its table is as corrected; without a correction it is loaded as it was; one that cannot be leaves it alone, with status 1."""
+    file = tmp_path / "Shop.csv"
+    file.write_text("Report\nday;note\n03/04/2026;-\n04/04/2026;x\nTotal;\n", encoding="utf-8")
+    run_levelpool("sync", str(file), data_dir=var)
+    said = (
+        "--date-form",
+        "day=%d/%m/%Y",
+        "--name",
+        "note=remark",
+        "--box",
+        "1:4",
+        "--quote",
+        "none",
+        "--first-header-row",
+        "2",
+        "--header-row",
+        "2",
+    )
+
+    done = run_levelpool("replay", "1", *said, "--json", data_dir=var)
+    again = run_levelpool("replay", "1", data_dir=var)
+    failed = run_levelpool("replay", "1", "--box", "Y90:Z99", data_dir=var)
+
+    assert done.returncode == again.returncode == 0, done.stderr + again.stderr
+    columns = [{"header": "note", "name": "remark"}, {"header": "day", "date_form": "%d/%m/%Y"}]
+    assert json.loads(done.stdout)["options"] == {"box": "1:4", "header": 1, "header_from": 1, "columns": columns, "quote": ""}
+    assert failed.returncode == 1 and "holds no table" in failed.stdout
+    with closing(sqlite3.connect(var / "levelpool.sqlite")) as database:
+        assert database.execute("SELECT * FROM shop").fetchall() == [(1, "Shop", 3, "2026-04-03", "-"), (1, "Shop", 4, "2026-04-04", "x")]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
-    [(("--box", "B4-F9"), "such as B4:F900"), (("--encoding", "klingon"), "klingon"), (("--options", "{file}"), "no option 'haeder'")],
+    [
+        (("--type", "MONEY"), "HEADER="),
+        (("--type", "a=MONEY"), "NUMERIC"),
+        (("--box", "B4-F9"), "such as B4:F900"),
+        (("--encoding", "klingon"), "klingon"),
+        (("--options", "{file}"), "no option 'haeder'"),
+    ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
 def test_correction_that_cannot_be_is_told(var, tmp_path, options, told):

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 
 import pytest
 import sqlalchemy as sa
@@ -62,6 +64,50 @@ async def test_nothing_is_left_in_the_work_folder(service, tmp_path):
     await service.ingest_file(put(tmp_path, "orders.csv"))
 
     assert list((tmp_path / "data" / "work").iterdir()) == []
+
+
+IMPORTS_OF_THE_LOOP = """
+import asyncio, sys, threading
+from pathlib import Path
+from levelpool.errors import DatabaseError
+from levelpool.executor import ExecutorManager
+from levelpool.sheets.ingestion import DataIngestionService
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        print(name, threading.current_thread() is threading.main_thread())
+
+async def main():
+    async with ExecutorManager(cpu_workers=1, io_workers=2) as manager:
+        await manager.run_io_intensive(int)
+        sys.meta_path.insert(0, Watch())
+        try:
+            await DataIngestionService("postgresql://nobody@127.0.0.1:1/nothing", manager, data_dir=Path("/nonexistent")).intake.open()
+        except DatabaseError:
+            sys.meta_path.pop(0)
+
+asyncio.run(main())
+"""
+
+
+def test_driver_of_the_database_is_not_imported_on_the_loop():
+    """It takes a tenth of a second and more; a thread has the time."""
+    done = subprocess.run([sys.executable, "-c", IMPORTS_OF_THE_LOOP], capture_output=True, text=True, timeout=60, check=True)
+    imported = dict(line.split() for line in done.stdout.splitlines())
+
+    assert imported["psycopg"] == "False"
+    assert {name for name, on_the_loop in imported.items() if on_the_loop == "True"} <= {"encodings.ascii"}  # a page of code
+
+
+async def test_what_a_killed_process_left_behind_goes_after_a_day(database_url, tmp_path, manager):
+    """Its working files may hold the plain form of an encrypted workbook."""
+    old, young = tmp_path / "data" / "work" / "old", tmp_path / "data" / "work" / "young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "spool").touch()
+    os.utime(old, (1, 1))
+    async with DataIngestionService(database_url, manager, data_dir=tmp_path / "data"):
+        assert not old.exists() and young.exists()
 
 
 async def test_same_file_twice_is_loaded_once(service, tmp_path):

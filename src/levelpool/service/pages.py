@@ -18,7 +18,7 @@ from levelpool.service.guard import SESSION_COOKIE, SIGN_IN
 from levelpool.service.live import page_events
 from levelpool.service.signin import local_target
 from levelpool.service.tokens import SESSION_LIFE
-from levelpool.service.views import read_dataset, read_sheets
+from levelpool.service.views import read_dataset, read_outside, read_sheets
 from levelpool.web.auth import Identity, Role, require_admin, require_operator, require_viewer
 
 PAGE = 50
@@ -167,6 +167,7 @@ def _add_files(router: APIRouter) -> None:
     async def file(request: Request, service: Of, _: Viewer, file_id: FileId, offset: Offset = 0) -> Response:
         record = await service.ingestion.file(file_id)
         record["sheets"] = await service.ask(read_sheets, file_id)
+        record["outside"] = await service.ask(read_outside, file_id)
         quarantine = await service.ingestion.quarantine(file_id, limit=PAGE, offset=offset)
         return render(request, "file.html", here="files", file=record, quarantine=quarantine, limit=PAGE, offset=offset)
 

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,18 @@ def _inspect(path: Path, options: TableOptions) -> Inspection:
     if not path.is_file():
         raise SheetError(f"{path} does not exist or is no file: check the path")
     return inspect_file(path, name=path.name, options=options)
+
+
+async def replay_file(file_id: int, *, database: str, options: TableOptions, as_json: bool) -> int:
+    """Load a file once more and show what came of it; the exit status is that of `sync_paths`."""
+    corrected = replace(options, password=None) != TableOptions()
+    with FileProgress(silent=as_json) as shown:
+        async with _manager() as manager, DataIngestionService(database, manager, on_progress=shown.moved) as service:
+            record = await service.replay(file_id, options=options if corrected else None, password=options.password, actor=ACTOR)
+        shown.ended(record)
+    if as_json:
+        click.echo(json.dumps(record, ensure_ascii=False))
+    return ALL if record["status"] in WENT_WELL and not record["error"] else NOT_ALL
 
 
 async def undo_file(file_id: int, *, database: str, dry_run: bool) -> Json:

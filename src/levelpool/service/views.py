@@ -5,9 +5,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from levelpool.sheets.errors import NotFound
-from levelpool.sheets.ledger.tables import columns, datasets, sheets
+from levelpool.sheets.ledger.tables import columns, datasets, outside, sheets
 
 Json = dict[str, Any]
+
+MOST_OUTSIDE = 100
 
 
 def read_sheets(connection: sa.Connection, file_id: int) -> list[Json]:
@@ -19,6 +21,12 @@ def read_sheets(connection: sa.Connection, file_id: int) -> list[Json]:
         | {"columns": (row.plan or {}).get("columns", []), "reasons": (row.plan or {}).get("reasons", [])}
         for row in found
     ]
+
+
+def read_outside(connection: sa.Connection, file_id: int) -> list[Json]:
+    """The first rows of a file that stand outside of its tables, each with its reason."""
+    found = connection.execute(sa.select(outside).where(outside.c.file_id == file_id).order_by(outside.c.id).limit(MOST_OUTSIDE))
+    return [{"sheet": row.sheet, "row": row.sheet_row, "reason": row.reason, "cells": row.cells} for row in found]
 
 
 def read_dataset(connection: sa.Connection, name: str) -> Json:

@@ -33,11 +33,15 @@ from levelpool.sheets.load.schema import plan_schema
 from levelpool.sheets.load.target import META_COLUMNS, Target
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.reading import read_as_asked
-from levelpool.sheets.table import CellCounts, StoredColumn, Workbook
+from levelpool.sheets.reshape import NewShape, plan_shape, reshape
+from levelpool.sheets.table import CellCounts, Column, StoredColumn, Workbook
 
 READ_SHARE = 60.0
 """How much of the progress, in percent, is pass 1; the rest is pass 2."""
 
+
+MOST_REMARKS = 100
+"""So many are kept of each file."""
 
 PATIENCE = 900.0
 """Seconds that an import waits for another one that writes, before it is tried again from its start."""
@@ -57,6 +61,7 @@ class Job:
     database_url: str
     limits: Limits = field(default_factory=Limits)
     options: TableOptions = field(default_factory=TableOptions)
+    corrected: bool = False  # it was loaded before, with other options
 
 
 def ingest_file(job: Job) -> files.Outcome:
@@ -82,13 +87,24 @@ def _ingest(job: Job) -> files.Outcome:
     with open_connection(job.database_url) as connection:
         target = target_of(connection)
         target.be_patient(PATIENCE)
+        shapes = _plan_shapes(connection, target, job, tables) if job.corrected else {}
         datasets = {
-            dataset: _make_ready(connection, target, job, dataset, [table for table in tables if table.dataset == dataset])
-            for dataset in sorted({table.dataset for table in tables if table.dataset})
+            dataset: shapes[dataset].after if dataset in shapes else _make_ready(connection, target, job, dataset, _into(dataset, tables))
+            for dataset in _names(tables)
         }
         progress = _Progress(sum(sheet.row_count for sheet in workbook.sheets), turns=2 if target.writes_alone else 1)
         staged = _stage(target, job, datasets, tables, progress) if target.writes_alone else {}
-        return _load(connection, target, job, workbook, tables, staged=staged, progress=progress)
+        return _load(connection, target, job, workbook, tables, shapes=shapes, staged=staged, progress=progress)
+
+
+def _names(tables: list[Planned]) -> list[str]:
+    """The datasets that get rows, always in the same order: two imports must not wait for each other."""
+    return sorted({table.dataset for table in tables if table.dataset})
+
+
+def _into(dataset: str, tables: list[Planned]) -> list[Column]:
+    """The columns that a file brings into a dataset."""
+    return [column for table in tables if table.dataset == dataset for column in table.plan.columns]
 
 
 def _read_file(job: Job) -> tuple[Workbook, list[Planned]]:
@@ -121,8 +137,19 @@ def _report_reading(fraction: float) -> None:
 # ---------------------------------------------------------------- the tables
 
 
-def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: str, tables: list[Planned]) -> registry.Dataset:
-    """Create or widen the table of one dataset so that the rows of *tables* can go in; return the dataset as it then is."""
+def _plan_shapes(connection: sa.Connection, target: Target, job: Job, tables: list[Planned]) -> dict[str, NewShape]:
+    """The datasets that a corrected file fills alone and gives another shape."""
+    with connection.begin():
+        files.check_claim(connection, job.file_id, job.claim)
+        planned = {name: plan_shape(connection, target, name, job.file_id, _into(name, tables)) for name in _names(tables)}
+    shapes = {name: shape for name, shape in planned.items() if shape is not None}
+    for name, shape in shapes.items():
+        _check_width(target, name, len(META_COLUMNS) + len(shape.after.columns))
+    return shapes
+
+
+def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: str, wanted: list[Column]) -> registry.Dataset:
+    """Create or widen the table of one dataset so that rows with the columns *wanted* can go in; return the dataset as it then is."""
     with connection.begin():
         files.check_claim(connection, job.file_id, job.claim)
         target.lock_schema(dataset)
@@ -130,7 +157,6 @@ def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: st
         if known is None:
             check_not_taken(target, dataset)
         existing = () if known is None else tuple(_with_truth(target, dataset, column) for column in known.columns)
-        wanted = [column for table in tables for column in table.plan.columns]
         plan = plan_schema(existing, wanted, target.storage)
         _check_width(target, dataset, len(META_COLUMNS) + len(plan.columns))
         if known is None:
@@ -207,15 +233,18 @@ def _load(
     workbook: Workbook,
     tables: list[Planned],
     *,
+    shapes: dict[str, NewShape],
     staged: dict[int, StagedParts],
     progress: "_Progress",
 ) -> files.Outcome:
     """Pass 2: everything of this file in one transaction."""
     with connection.begin():
         files.check_claim(connection, job.file_id, job.claim)
-        for dataset in sorted({table.dataset for table in tables if table.dataset}):
-            target.hold_schema(dataset)
+        for dataset in _names(tables):
+            (target.lock_schema if dataset in shapes else target.hold_schema)(dataset)
         remove_rows(connection, target, job.file_id)
+        for shape in shapes.values():
+            reshape(connection, target, shape, job.file_id)
         loaded = [
             _load_table(connection, target, job, table, staged=staged.get(place), progress=progress) for place, table in enumerate(tables)
         ]
@@ -274,7 +303,16 @@ def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable]) ->
         cells=cells,
         format=workbook.format,
         reader=workbook.reader,
+        encoding=workbook.encoding,
+        delimiter=workbook.delimiter,
+        remarks=_remarks(workbook),
     )
+
+
+def _remarks(workbook: Workbook) -> tuple[str, ...]:
+    """What the reader noticed, in the file and in its sheets."""
+    of_sheets = (f"sheet {sheet.name!r}: {each}" for sheet in workbook.sheets for each in sheet.remarks)
+    return tuple(map(contents.storable, (*workbook.remarks, *of_sheets)))[:MOST_REMARKS]
 
 
 class _Progress:

@@ -87,22 +87,24 @@ def inspect_file(
     path: Path,
     *,
     name: str | None = None,
+    dataset: str | None = None,
     limits: Limits | None = None,
     max_seconds: float | None = None,
     options: TableOptions | None = None,
+    folder: Path | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Inspection:
     """
     What the file would become: where its tables are, what type each column gets and why, what goes to quarantine.
 
-    *name* is the original file name. With *max_seconds*, a file that takes longer to read is judged by the first rows of each sheet,
-    and `complete` is False. Raises `SheetError` with one sentence. Reads in the calling process: run it in a memory-limited worker.
+    *name* is the original file name, *dataset* where the first table would go (None: the name decides). With *max_seconds*, a file that takes longer to read is judged by the first rows of each sheet,
+    and `complete` is False. Working files go to a private folder in *folder*. Raises `SheetError` with one sentence. Reads in the calling process: run it in a memory-limited worker.
     """
     shown = name or path.name
     options = options or TableOptions()
-    with tempfile.TemporaryDirectory(prefix="levelpool-inspect-") as folder:
-        workbook = _read(path, Path(folder), options, name=shown, limits=limits, max_seconds=max_seconds, progress=progress)
-        planned = plan_tables(workbook.sheets, dataset_name(shown), options)
+    with tempfile.TemporaryDirectory(prefix="levelpool-inspect-", dir=folder) as private:
+        workbook = _read(path, Path(private), options, name=shown, limits=limits, max_seconds=max_seconds, progress=progress)
+        planned = plan_tables(workbook.sheets, dataset or dataset_name(shown), options)
         tables = [(each.sheet, _inspect_table(each, options)) for each in planned]
         sheets = tuple(
             InspectedSheet(
@@ -208,12 +210,16 @@ def _inspect_entry(sheet: InspectedSheet, table: InspectedTable) -> Json:
 def _preview_entries(sheet: InspectedSheet, *, complete: bool) -> list[Json]:
     examined: dict[str, Json] = {"rows_examined": sheet.rows_read, "complete": complete}
     if not sheet.tables:
-        return [{**_sheet_head(sheet, None), "header_row": None, "columns": [], "rows": [], **examined}]
+        nothing: dict[str, Json] = {"header_row": None, "columns": [], "row_count": 0, "quarantined_rows": 0, "outside": [], "rows": []}
+        return [{**_sheet_head(sheet, None), **nothing, **examined}]
     return [
         {
             **_sheet_head(sheet, table),
             "header_row": table.plan.header_row,
-            "columns": [_column(column) for column in table.columns],
+            "columns": [{**_column(column), "position": column.position} for column in table.columns],
+            "row_count": table.rows,
+            "quarantined_rows": table.quarantined_rows,
+            "outside": [_outside(each) for each in table.plan.outside[:PREVIEW_ROWS]],
             "rows": [
                 {column.name: json_value(value) for column, value in zip(table.columns, row, strict=True)} for row in table.first_rows
             ],

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from levelpool.sheets.ledger.files import now
-from levelpool.sheets.ledger.tables import columns, datasets, sheets
+from levelpool.sheets.ledger.tables import audit, columns, datasets, sheets
 from levelpool.sheets.table import Column, ColumnType, StoredColumn
 
 Policy = Literal["row", "cell", "error"]
@@ -80,6 +80,20 @@ def save_columns(
             "added_by": file_id,
         }
         connection.execute(columns.insert(), values | new)
+
+
+def replace_columns(
+    connection: sa.Connection, dataset_id: int, file_id: int, stored: Sequence[StoredColumn], origins: Sequence[Column]
+) -> None:
+    """Make the ledger say that the table has these columns and no other."""
+    connection.execute(columns.delete().where(columns.c.dataset_id == dataset_id))
+    save_columns(connection, dataset_id, file_id, stored, origins)
+
+
+def widened(connection: sa.Connection, name: str) -> set[str]:
+    """The columns of a dataset that a person made TEXT for good."""
+    query = sa.select(audit.c.detail).where(audit.c.action == "dataset.widened", audit.c.dataset == name)
+    return {str(detail["column"]) for detail in connection.execute(query).scalars()}
 
 
 def save_key(connection: sa.Connection, dataset_id: int, key: Sequence[str]) -> None:

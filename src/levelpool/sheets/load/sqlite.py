@@ -74,6 +74,10 @@ class SqliteTarget(Target):
         for column in plan.added:
             self.run(f"ALTER TABLE {quote(name)} ADD COLUMN {_declared(column)}")
 
+    def reshape_table(self, name: str, before: Sequence[StoredColumn], after: Sequence[StoredColumn]) -> None:  # noqa: ARG002
+        """Make the table anew, as SQLite wants it."""
+        self._rebuild(name, SchemaPlan(tuple(after), tuple(after), ()))
+
     def _rebuild(self, name: str, plan: SchemaPlan) -> None:
         attached = sa.text("SELECT sql FROM sqlite_master WHERE tbl_name = :name AND type IN ('index', 'trigger') AND sql IS NOT NULL")
         statements = list(self.connection.execute(attached, {"name": name}).scalars())

@@ -81,6 +81,10 @@ class Target(ABC):
         """Add and widen columns; rows keep their values."""
 
     @abstractmethod
+    def reshape_table(self, name: str, before: Sequence[StoredColumn], after: Sequence[StoredColumn]) -> None:
+        """Give a table without rows other columns."""
+
+    @abstractmethod
     def write(self, name: str, columns: Sequence[StoredColumn], rows: EncodedRows) -> None:
         """Write rows that were encoded for these columns."""
 
@@ -118,6 +122,11 @@ class Target(ABC):
         """Whether any row has a value in that column."""
         query = sa.text(f"SELECT 1 FROM {quote(name)} WHERE {quote(column)} IS NOT NULL LIMIT 1")
         return self.connection.execute(query).first() is not None
+
+    def is_only_of(self, name: str, file_id: int) -> bool:
+        """Whether no other file has a row there."""
+        query = sa.text(f"SELECT 1 FROM {quote(name)} WHERE _file_id <> :id LIMIT 1")
+        return self.connection.execute(query, {"id": file_id}).first() is None
 
     def count(self, name: str, file_id: int) -> int:
         """How many rows of one file are there."""

@@ -9,22 +9,17 @@ Who runs what is decided in `schedule`; how bytes travel stands in `wire`; how p
 import asyncio
 import concurrent.futures
 import contextvars
-import dataclasses
 import functools
-import os
 import socket
-import threading
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from levelpool.errors import LaneClosed, LevelpoolError, TaskNotPicklable, TaskTimeout, WorkerDied
-from levelpool.lanes.account import Account, LaneStats, TaskStats
 from levelpool.lanes.alarm import Alarm
 from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.crew import Crew
-from levelpool.lanes.entrance import Entrances, lane_full
+from levelpool.lanes.doors import Doors
 from levelpool.lanes.errands import Errands
 from levelpool.lanes.home import Home, call_on
 from levelpool.lanes.lane import CallOptions, now, task_name
@@ -62,8 +57,6 @@ LAST_WORDS = 1.0
 GROWN = 0.6
 """An idle worker that holds this share of its memory limit is replaced."""
 
-_lanes: "weakref.WeakSet[ProcessLane]" = weakref.WeakSet()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessLimits:
@@ -85,20 +78,21 @@ class ProcessLimits:
     """Shared with the lanes of other processes; None: this lane is alone."""
 
 
-class ProcessLane:
-    """Runs calls in worker processes: bounded, killable, limited in memory, replaced when they die."""
+class ProcessLane(Doors[Call]):
+    """Runs calls in worker processes: bounded, killable, limited in memory, replaced when they die. Cancelling a call kills the worker under it."""
+
+    queue_setting = "LEVELPOOL_CPU_QUEUE_LIMIT"
 
     def __init__(self, name: str, workers: int, limits: ProcessLimits) -> None:
         self.name = name
         self._limits = limits
         self._workers_wanted = workers
         self._reset()
-        _lanes.add(self)
 
     def _reset(self) -> None:
         """The state of a lane that was never used."""
         limits = self._limits
-        self._lock = threading.RLock()
+        self._open_doors(limits.queue_limit, self._workers_wanted, limits.bulkheads)
         self._home = Home(self.name)
         self._errands = Errands(self.name, self._home)
         self._schedule = Schedule(
@@ -108,8 +102,6 @@ class ProcessLane:
             gate=limits.gate,
             bulkheads={name: each.workers for name, each in limits.bulkheads.items()},
         )
-        self._entrances = Entrances(self.name, limits.queue_limit, self._workers_wanted, limits.bulkheads)
-        self._account = Account(self.name)
         self._suspects = Suspects(limits.max_kills)
         self._crew = Crew(f"{self.name}-chores", 2)
         self._alarm = Alarm(self._home, self._tick)
@@ -125,83 +117,19 @@ class ProcessLane:
         self._packer = Packer(limits.carry)
         self._tracing = Tracing()
         self._delivery = Delivery(self._crew, book=self._book_decoding)
-        self._calls: dict[int, Call] = {}
-        self._numbers = 0
         self._links: dict[int, Link] = {}
         self._stillborn: dict[int, str] = {}
-        self._closed: concurrent.futures.Future[None] | None = None
         self._is_wound_up = False
 
     # ------------------------------------------------------------ the doors
-
-    async def run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Any:
-        """Run *func* in a worker; cancelling this kills the worker under it."""
-        loop = asyncio.get_running_loop()
-        ticket = LoopTicket(loop)
-        call = self._open(ticket, func, args, kwargs, options=options, loop=loop)
-        if options.timeout is not None or options.admission_timeout:
-            self._set_timers(call, loop, ticket)
-        try:
-            return await ticket.future
-        except (asyncio.CancelledError, GeneratorExit):
-            self._cancel(call)
-            raise
-
-    def _set_timers(self, call: Call, loop: asyncio.AbstractEventLoop, ticket: LoopTicket) -> None:
-        for limit, end in ((call.options.timeout, self._expire), (call.options.admission_timeout, self._refuse)):
-            if limit is not None and (limit > 0 or end == self._expire):
-                timer = loop.call_later(limit, end, call)
-                ticket.future.add_done_callback(functools.partial(_cancel_timer, timer))
-
-    def submit(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
-    ) -> "concurrent.futures.Future[Any]":
-        """Queue the call; never blocks, raises `LaneFull` when there is no place."""
-        ticket = ThreadTicket()
-        options = options if options.admission_timeout == 0 else _refusing(options)
-        call = self._open(ticket, func, args, kwargs, options=options, loop=None)
-        ticket.future.add_done_callback(functools.partial(self._on_cancelled, weakref.ref(call)))
-        return ticket.future
 
     def stream(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Stream[Any]:
         """Run a generator function in a worker and return its items as they come."""
         loop = asyncio.get_running_loop()
         ticket = StreamTicket(loop)
-        call = self._open(ticket, func, args, kwargs, options=options, loop=loop)
+        call = self._open(ticket, func, args, kwargs, options)
         self._set_timers(call, loop, ticket)
         return Stream(ticket, unpack=self._delivery.item, ask_for_more=lambda: self._grant(call), cancel=lambda: self._cancel(call))
-
-    def _on_cancelled(self, known: "weakref.ref[Call]", future: "concurrent.futures.Future[Any]") -> None:
-        call = known()
-        if call is not None and future.cancelled():
-            self._cancel(call)
-            with self._lock:
-                call.ticket.start()
-
-    def stats(self) -> LaneStats:
-        """The numbers of this lane now."""
-        with self._lock:
-            waiting = [call.created for call in self._calls.values() if not call.is_over and self._is_waiting(call)]
-            return LaneStats(
-                workers=len(self._links),
-                max_workers=self._schedule.max_workers,
-                busy=self._schedule.busy,
-                queued=len(waiting),
-                queue_limit=self._entrances.common.limit,
-                submitted=self._account.submitted,
-                oldest_wait=now() - min(waiting) if waiting else 0.0,
-                outside=sum(each.outside for each in self._entrances),
-                recycled=self._account.recycled,
-                skipped_context=self._account.skipped_context,
-                deaths=dict(self._account.deaths),
-                bulkheads=self._entrances.bulkhead_stats(),
-                **self._account.outcomes,
-            )
-
-    def task_stats(self) -> tuple[TaskStats, ...]:
-        """The numbers per task name."""
-        with self._lock:
-            return self._account.task_stats()
 
     def pids(self) -> tuple[int, ...]:
         """The process ids of the workers that live now."""
@@ -240,14 +168,8 @@ class ProcessLane:
     def close(self, timeout: float) -> "concurrent.futures.Future[None]":
         """Take no new calls, finish the admitted ones, kill what is left after *timeout* seconds."""
         with self._lock:
-            if self._closed is None:
-                self._closed = concurrent.futures.Future()
-                self._closed.set_running_or_notify_cancel()
-                self._schedule.retire_all = True
-                for call in [call for each in self._entrances for call in each.send_away()]:
-                    self._finish(call, "refused")
-                    self._errands.add(call.ticket.fail, LaneClosed(f"lane {self.name!r} is closed"))
-            closed = self._closed
+            closed = self._close_doors()
+            self._schedule.retire_all = True
             if self._home.loop is None:
                 if not closed.done():
                     closed.set_result(None)
@@ -283,11 +205,6 @@ class ProcessLane:
         self._nursery.forget()
         self._reset()
 
-    @property
-    def has_pending_futures(self) -> bool:
-        """Whether somebody without a loop waits for a call."""
-        return any(isinstance(call.ticket, ThreadTicket) for call in list(self._calls.values()))
-
     # ------------------------------------------------------------ the entrance
 
     def _open(
@@ -296,16 +213,13 @@ class ProcessLane:
         func: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
-        *,
         options: CallOptions,
-        loop: asyncio.AbstractEventLoop | None,
     ) -> Call:
-        name = options.name or task_name(func)
+        name, loop = options.name or task_name(func), ticket.loop
         span = self._tracing.begin(name)
         try:
             with self._lock:
-                if self._closed is not None:
-                    raise LaneClosed(f"lane {self.name!r} is closed and takes no new calls")
+                self._check_open()
                 entrance = self._entrances.of(options.bulkhead)
                 if self._home.loop is not loop or loop is None:
                     self._settle(loop)
@@ -327,29 +241,14 @@ class ProcessLane:
         self._pack(call)
         return call
 
-    def _wait_outside(self, call: Call) -> None:
-        options, entrance = call.options, call.entrance
-        if options.admission_timeout is not None and options.admission_timeout <= 0:
-            self._account.ended(call.account, "refused")
-            raise lane_full(self.name, self._account, entrance, "LEVELPOOL_CPU_QUEUE_LIMIT", options.bulkhead)
-        self._calls[call.number] = call
-        entrance.wait_outside(call, options.priority)
+    def _bring_in(self, call: Call) -> None:
+        self._errands.add(self._pack, call)
 
-    def _refuse(self, call: Call) -> None:
-        """The time to wait for a place is over."""
-        with self._lock:
-            if call.is_over or not call.entrance.leave_outside(call):
-                return
-            error = lane_full(self.name, self._account, call.entrance, "LEVELPOOL_CPU_QUEUE_LIMIT", call.options.bulkhead)
-            self._finish(call, "refused")
-            self._errands.add(call.ticket.fail, error)
+    def _tell(self, call: Call, error: BaseException) -> None:
+        self._errands.add(call.ticket.fail, error)
+
+    def _run_errands(self) -> None:
         self._errands.run()
-
-    def _admit(self) -> None:
-        for entrance in self._entrances:
-            while (call := entrance.next_in()) is not None:
-                entrance.inside += 1
-                self._errands.add(self._pack, call)
 
     def _pack(self, call: Call) -> None:
         """Turn the call into bytes: here if they are few, by the crew if they are many. Not under the lock: pickling runs foreign code."""
@@ -411,7 +310,7 @@ class ProcessLane:
         with self._lock:
             if not call.is_over:
                 self._leave(call, "failed")
-                self._errands.add(call.ticket.fail, error)
+                self._tell(call, error)
         self._errands.run()
 
     def _arrive(self, call: Call, payload: bytes | Parcel, skipped: int) -> None:
@@ -439,7 +338,7 @@ class ProcessLane:
     def _is_refused(self, call: Call, payload: bytes | Parcel) -> bool:
         refusal = self._suspects.refusal(call.name, call.reference, payload, now())
         if refusal is not None:
-            self._errands.add(call.ticket.fail, refusal)
+            self._tell(call, refusal)
         return refusal is not None
 
     def _release(self, payload: bytes | Parcel | None) -> None:
@@ -453,7 +352,6 @@ class ProcessLane:
     # ------------------------------------------------------------ the end of a call
 
     def _finish(self, call: Call, outcome: str) -> None:
-        """Write down how the call ended; whoever calls this hands the outcome over."""
         call.is_over = True
         call.func, call.args, call.kwargs = None, (), {}
         payload, call.payload = call.payload, None
@@ -463,13 +361,6 @@ class ProcessLane:
         self._account.ended(call.account, outcome)
         if call.span is not None:
             self._errands.add(call.span.end, outcome)
-
-    def _leave(self, call: Call, outcome: str) -> None:
-        """Likewise for a call that was inside: its place is free."""
-        self._finish(call, outcome)
-        call.entrance.inside -= 1
-        if call.entrance.outside:
-            self._admit()
 
     def _cancel(self, call: Call) -> None:
         self._withdraw(call, "cancelled", "cancelled")
@@ -494,7 +385,7 @@ class ProcessLane:
                 elif isinstance(action, TakeBack):
                     self._take_back(action)
             if outcome == "timed_out":
-                self._errands.add(call.ticket.fail, _timeout(call, killed))
+                self._tell(call, _timeout(call, killed))
             self._act()
         self._errands.run()
 
@@ -740,7 +631,7 @@ class ProcessLane:
             self._suspects.killed(call.reference, payload, now())
         if not call.is_over:
             self._leave(call, "died")
-            self._errands.add(call.ticket.fail, error)
+            self._tell(call, error)
 
     def _mourn(self) -> None:
         """Workers that could not even be asked for."""
@@ -756,7 +647,7 @@ class ProcessLane:
             call = self._calls[number]
             self._account.died("exit")
             self._leave(call, "died")
-            self._errands.add(call.ticket.fail, WorkerDied(f"{call.name} was not run: {why}", cause="exit", task=call.name))
+            self._tell(call, WorkerDied(f"{call.name} was not run: {why}", cause="exit", task=call.name))
 
     # ------------------------------------------------------------ time
 
@@ -860,7 +751,7 @@ class ProcessLane:
                     )
                 else:
                     error = LaneClosed(f"{call.name} was not run: lane {self.name!r} was closed, and its {timeout:g} s are over")
-                self._errands.add(call.ticket.fail, error)
+                self._tell(call, error)
             for link in list(self._links.values()):
                 self._schedule.condemn(link.number)
                 link.kill("cancelled")
@@ -914,13 +805,8 @@ class ProcessLane:
         holder = self._schedule.holder(call.number)
         return holder is None or self._schedule.runs(holder) != call.number
 
-
-def _cancel_timer(timer: asyncio.TimerHandle, _: object) -> None:
-    timer.cancel()
-
-
-def _refusing(options: CallOptions) -> CallOptions:
-    return dataclasses.replace(options, admission_timeout=0)
+    def _count(self) -> tuple[int, int]:
+        return len(self._links), self._schedule.busy
 
 
 def _timeout(call: Call, killed: WorkerDied | None) -> TaskTimeout:
@@ -928,11 +814,3 @@ def _timeout(call: Call, killed: WorkerDied | None) -> TaskTimeout:
     error = TaskTimeout(f"{call.name} did not end within {call.options.timeout:g} s: its time was up {where}")
     error.__cause__ = killed
     return error
-
-
-def _forget_all() -> None:
-    for lane in list(_lanes):
-        lane.forget()
-
-
-os.register_at_fork(after_in_child=_forget_all)

@@ -226,6 +226,15 @@ class Settings:
     max_spool_bytes: int = _variable(
         "LEVELPOOL_MAX_SPOOL_BYTES", _whole(1), 8192 * MIB, "Most bytes on disk for the cells of one file while it is taken in."
     )
+    max_key_rounds: int = _variable(
+        "LEVELPOOL_MAX_KEY_ROUNDS",
+        _whole(1),
+        1_000_000,
+        "Most rounds in which a file's password is made a key; of Argon2id passes times KiB.",
+    )
+    max_key_memory: int = _variable(
+        "LEVELPOOL_MAX_KEY_MEMORY", _whole(1), 128 * MIB, "Most bytes of memory with which a file's password is made a key."
+    )
     max_read_seconds: float = _variable("LEVELPOOL_MAX_READ_SECONDS", _number(0.1), 900.0, "Most seconds that reading one file may take.")
 
     @classmethod

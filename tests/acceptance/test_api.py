@@ -5,6 +5,7 @@ import io
 import json
 import socket
 import threading
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,6 +13,8 @@ import pytest
 
 from handmade import encrypted_workbook
 from running import ADMIN_TOKEN, start_service
+
+GALLERY = Path(__file__).parents[1] / "gallery"
 
 ORDERS = b"Order No,Placed,Amount\n000184,2026-11-01,12.50\n000185,2026-11-02,7.25\n"
 LIMIT = 200_000
@@ -298,6 +301,25 @@ def test_undo_counts_before_it_removes(admin, service):
 
     again = admin.post(f"/api/files/{sent['id']}/replay").json()
     assert (again["status"], again["rows_loaded"]) == ("loaded", 2)
+
+
+def test_encrypted_file_is_loaded_by_a_replay_with_its_password(admin, service):
+    """The upload says so in a sentence; the password opens it, is asked for again, and is stored nowhere."""
+    workbook = (GALLERY / "encrypted" / "libreoffice_aes.ods").read_bytes()
+    sent = admin.post("/api/files", files={"file": ("secret.ods", workbook)}).json()
+    closed = service.settled(sent["id"])
+    assert closed["status"] == "failed"
+    assert "replay with the password on the page or in the API" in closed["error"]
+
+    wrong = admin.post(f"/api/files/{sent['id']}/replay", json={"password": "sesame"}).json()
+    opened = admin.post(f"/api/files/{sent['id']}/replay", json={"password": "open sesame ü"}).json()
+    again = admin.post(f"/api/files/{sent['id']}/replay").json()
+
+    assert "another password" in wrong["error"]
+    assert (opened["status"], opened["rows_loaded"]) == ("loaded", 3)
+    assert again["status"] == "loaded"
+    assert "never stored" in again["error"]
+    assert not [path for path in service.folder.rglob("*") if path.is_file() and b"open sesame" in path.read_bytes()]
 
 
 def test_quarantine_comes_as_json_and_as_csv(admin, service):

@@ -359,13 +359,15 @@ TRAPS = [
     ),
     Trap(
         "rich_and_phonetic_text.xlsx",
-        "a text may come in pieces, and its phonetic reading is not part of it",
+        "a text may come in pieces, its phonetic reading is not part of it, and what looks like an escape across two pieces is none",
         lambda: xlsx(
-            row(1, 'A:t="s":<v>0</v>', 'B:t="s":<v>1</v>'),
-            texts='<si><r><t>bo</t></r><r><rPr><b/></rPr><t>ld</t></r></si><si><t>漢字</t><rPh sb="0" eb="2"><t>かんじ</t></rPh></si>',
+            row(1, 'A:t="s":<v>0</v>', 'B:t="s":<v>1</v>', 'C:t="s":<v>2</v>')
+            + row(2, 'A:t="inlineStr":<is><r><t>_x00</t></r><r><t>41__x0042_</t></r></is>'),
+            texts='<si><r><t>bo</t></r><r><rPr><b/></rPr><t>ld</t></r></si><si><t>漢字</t><rPh sb="0" eb="2"><t>かんじ</t></rPh></si>'
+            "<si><r><t>_x0042__x00</t></r><r><t>41_</t></r></si>",
         ),
         "xlsx",
-        one(text(A1="bold", B1="漢字")),
+        one(text(A1="bold", B1="漢字", C1="B_x0041_", A2="_x0041_B")),
     ),
     Trap(
         "both_value_and_inline_text.xlsx",

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import sqlalchemy as sa
+import xlsxwriter
 
 from levelpool.sheets import TableOptions
 from levelpool.sheets.errors import FileInUse, LimitExceeded, NameRefused, NotFound, OptionsRefused, SheetError
@@ -130,6 +131,22 @@ async def test_bad_rows_come_back_with_the_reason(service, tmp_path):
     quarantined = await service.quarantine(record["id"])
     assert quarantined["total"] == 1
     assert {name: quarantined["rows"][0][name] for name in ("row", "column", "value")} == {"row": 3, "column": "amount", "value": "many"}
+
+
+async def test_sheets_of_one_file_prove_a_type_together(service, tmp_path):
+    """A zip code with letters in May makes those of April texts, too; no row of May is refused."""
+    path = tmp_path / "branches.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        for name, codes in (("April", [10115, 20095]), ("May", ["SW1A 1AA", "EC1A 1BB"])):
+            sheet = book.add_worksheet(name)
+            sheet.write_row(0, 0, ["branch", "zip"])
+            for row, code in enumerate(codes, 1):
+                sheet.write_row(row, 0, [row, code])
+
+    record = await service.ingest_file(path)
+
+    assert (record["status"], record["rows_loaded"]) == ("loaded", 4)
+    assert {row["zip"] for row in (await service.rows("branches"))["rows"]} == {"10115", "20095", "SW1A 1AA", "EC1A 1BB"}
 
 
 async def test_later_file_adds_and_widens_columns(service, tmp_path):

@@ -244,7 +244,7 @@ def _column(column: Column) -> dict[str, Json]:
 
 
 def _outside(outside: Outside) -> Json:
-    return {"row": outside.row, "reason": outside.reason, "cells": list(outside.cells)}
+    return {"row": outside.row, "reason": outside.reason, "cells": list(outside.shown)}
 
 
 def _cells(cells: CellCounts) -> Json:

@@ -404,7 +404,8 @@ class Outside:
 
     row: int  # 1-based
     reason: str  # "title", "header", "repeated header", "units", "total", "footer", "note"
-    cells: tuple[str, ...]  # its non-blank texts
+    cells: tuple[str, ...]  # its non-blank texts, as in the file
+    shown: tuple[str, ...]  # the same as a person sees them: a date is no serial
 
 
 @dataclass(frozen=True, slots=True)

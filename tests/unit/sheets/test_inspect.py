@@ -1,12 +1,18 @@
 """What a file would become, told without a database."""
 
 import json
+import runpy
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 import xlsxwriter
+import xlwt
 
 from levelpool.sheets.errors import NotASpreadsheet
 from levelpool.sheets.inspect import inspect_file
+
+GALLERY = runpy.run_path(str(Path(__file__).parents[2] / "gallery" / "make.py"))
 
 
 @pytest.fixture
@@ -49,6 +55,67 @@ def test_inspection_tells_everything(workbook):
     assert secret["hidden"]
     assert secret["dataset"] == "orders__secret"
     assert found["complete"]
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "xls", "ods"])
+@pytest.mark.parametrize("date1904", [False, True])
+def test_date_beside_the_data_is_shown_as_a_date(tmp_path, suffix, date1904):
+    """Nobody knows the day of a report by its serial, whichever program wrote it."""
+    path = tmp_path / f"report.{suffix}"
+    rows = [
+        ["Report of", datetime(2026, 11, 2)],
+        [],
+        ["sku", "qty", "price", "sum", "place"],
+        ["a", 1, 2, 2, "x"],
+        ["b", 2, 3, 6, "y"],
+        [],
+        ["As of", datetime(2026, 11, 3, 8, 30)],
+    ]
+    _WRITERS[suffix](path, rows, date1904)
+
+    (sheet,) = inspect_file(path).to_dict()["sheets"]
+
+    shown = {each["row"]: each["cells"] for each in sheet["outside"]}
+    assert shown[1][1].startswith("2026-11-02")
+    assert shown[7][1] == "2026-11-03T08:30:00"
+    assert sheet["cells"] == {"read": 19, "loaded": 10, "quarantined": 0, "outside": 9}
+
+
+def _write_xlsx(path, rows, date1904):
+    with xlsxwriter.Workbook(path, {"date_1904": date1904, "default_date_format": "yyyy-mm-dd hh:mm"}) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+
+
+def _write_xls(path, rows, date1904):
+    book = xlwt.Workbook()
+    book.dates_1904 = date1904
+    sheet = book.add_sheet("S")
+    style = xlwt.easyxf(num_format_str="yyyy-mm-dd hh:mm")
+    for number, row in enumerate(rows):
+        for column, value in enumerate(row):
+            if value is not None:
+                sheet.write(number, column, value, *([style] if isinstance(value, datetime) else []))
+    book.save(str(path))
+
+
+def _write_ods(path, rows, _date1904):
+    cells = "".join(f"<table:table-row>{''.join(map(_ods_cell, row)) or '<table:table-cell/>'}</table:table-row>" for row in rows)
+    path.write_bytes(GALLERY["ods"](cells))
+
+
+def _ods_cell(value):
+    if value is None:
+        return "<table:table-cell/>"
+    if isinstance(value, datetime):
+        return f'<table:table-cell office:value-type="date" office:date-value="{value.isoformat()}"/>'
+    if isinstance(value, int):
+        return f'<table:table-cell office:value-type="float" office:value="{value}"/>'
+    return f'<table:table-cell office:value-type="string"><text:p>{value}</text:p></table:table-cell>'
+
+
+_WRITERS = {"xlsx": _write_xlsx, "xls": _write_xls, "ods": _write_ods}
 
 
 def test_preview_shows_the_first_rows(workbook):

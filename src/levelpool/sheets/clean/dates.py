@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection
 from datetime import date, datetime, time, timedelta
 from functools import cache, lru_cache
+from math import ulp
 
 from levelpool.sheets.table import NUMBER, Value
 
@@ -215,7 +216,7 @@ def serial_family(kind: str) -> str:
 
 def serial_value(text: str, *, date1904: bool = False) -> datetime:
     """
-    The instant of a date serial, to the microsecond.
+    The instant of a date serial, to the microsecond: of those that the serial cannot tell apart the roundest (see `_microseconds`).
 
     Raises `ValueError`, with the reason, for what is no day: the 29 February 1900 that Excel counts by mistake,
     0 and below, and what lies behind the year 9999.
@@ -229,7 +230,31 @@ def serial_value(text: str, *, date1904: bool = False) -> datetime:
         raise ValueError("1900-02-29 did not exist")
     # Excel's day 60 did not exist: the days before it stand one further from the epoch.
     epoch = _EPOCH_1904 if date1904 else _EPOCH_1900 + timedelta(days=1 if days < 60 else 0)
-    return epoch + timedelta(days=days, microseconds=round((serial - days) * _MICROSECONDS))
+    return epoch + timedelta(days=days, microseconds=_microseconds(text, serial - days))
+
+
+_LOOSE = 10
+"""Microseconds that fifteen digits leave open at most, for the days of our time."""
+
+
+def _microseconds(text: str, fraction: float) -> int:
+    """
+    The microseconds of a serial's fraction of a day.
+
+    A double leaves a third of a microsecond open, and the fifteen or sixteen digits that some programs write of it up to ten: 08:30 comes
+    as 08:29:59.999999. So a whole second within that is meant, or a whole millisecond, as spreadsheets show no less.
+    """
+    exact = fraction * _MICROSECONDS
+    micros = round(exact)
+    if micros % 1000 == 0 or _LOOSE < micros % 1000 < 1000 - _LOOSE:
+        return micros
+    digits = text.lstrip("-0.").replace(".", "")
+    rounded = 0.5 * 10.0 ** -len(text.partition(".")[2]) if len(digits) >= _ROUNDED_DIGITS and "e" not in text.lower() else 0.0
+    open_ = (ulp(float(text)) + rounded) * _MICROSECONDS
+    return next((near for step in (1_000_000, 1000) if abs((near := round(exact / step) * step) - exact) <= open_), micros)
+
+
+_ROUNDED_DIGITS = 15
 
 
 def serial_values(texts: list[str], *, date1904: bool = False) -> list[datetime] | None:
@@ -242,15 +267,15 @@ def serial_values(texts: list[str], *, date1904: bool = False) -> list[datetime]
         return None
     epoch = _EPOCH_1904 if date1904 else _EPOCH_1900
     return [
-        epoch + timedelta(days=days, microseconds=round((serial - days) * _MICROSECONDS))
-        for serial, days in zip(serials, map(int, serials), strict=True)
+        epoch + timedelta(days=days, microseconds=_microseconds(text, serial - days))
+        for text, serial, days in zip(texts, serials, map(int, serials), strict=True)
     ]
 
 
 def serial_time(text: str) -> time:
     """The time of day of a serial below one; raises `ValueError` for any other."""
     serial = float(text)
-    microseconds = round(serial * _MICROSECONDS)
+    microseconds = _microseconds(text, serial)
     if not 0 <= serial < 1 or microseconds >= _MICROSECONDS:
         raise ValueError(f"the serial {text} is no time of day")
     return (_EPOCH_1904 + timedelta(microseconds=microseconds)).time()
@@ -276,6 +301,11 @@ def serial_text(text: str, kind: str, *, date1904: bool = False) -> str:
     if serial_family(kind) == "date" and value.time() == time():
         return value.date().isoformat()
     return value.isoformat()
+
+
+def shown_text(text: str, kind: str, *, date1904: bool) -> str:
+    """A cell as a person sees it, but for the format of numbers: nobody knows a day by its serial."""
+    return serial_text(text, kind, date1904=date1904) if serial_family(kind) else text
 
 
 def iso_value(text: str) -> Value:

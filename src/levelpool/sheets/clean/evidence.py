@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import islice
 from math import isinf
 
-from levelpool.sheets.clean.dates import are_in_form, date_parser, forms_for, iso_value, serial_family, serial_text, serial_value
+from levelpool.sheets.clean.dates import are_in_form, date_parser, forms_for, iso_value, serial_family, serial_value, shown_text
 from levelpool.sheets.clean.numbers import (
     MOST_DIGITS,
     Reading,
@@ -170,8 +170,7 @@ class Evidence:
 
     def _sample(self, some: "_Some") -> None:
         for value in some.firsts(50):
-            # Nobody knows a day by its serial.
-            shown = serial_text(value, some.kind, date1904=self.date1904) if serial_family(some.kind) else value
+            shown = shown_text(value, some.kind, date1904=self.date1904)
             if shown not in self.samples and len(self.samples) < SAMPLES:
                 self.samples.append(shown if len(shown) <= _SAMPLE else f"{shown[: _SAMPLE - 1]}…")
 

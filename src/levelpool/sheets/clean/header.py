@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from levelpool.sheets.clean.dates import forms_for, serial_text
+from levelpool.sheets.clean.dates import forms_for, shown_text
 from levelpool.sheets.clean.evidence import LONGEST, kind_class
 from levelpool.sheets.clean.labels import is_header_word, is_unit
 from levelpool.sheets.clean.numbers import is_number_shape, shapes_of
@@ -33,6 +33,11 @@ class Row:
     def texts(self) -> tuple[str, ...]:
         """All cells that are not blank, as in the file."""
         return tuple(text or "" for text, kind in zip(self.cells, self.kinds, strict=True) if kind is not None)
+
+    def shown(self, *, date1904: bool) -> tuple[str, ...]:
+        """The same as a person sees them."""
+        cells = zip(self.cells, self.kinds, strict=True)
+        return tuple(shown_text(text or "", kind, date1904=date1904) for text, kind in cells if kind is not None)
 
     def looks(self, column: int) -> str:
         """What the cell looks like: "text", "number", "date", "boolean", "error" or ""."""
@@ -417,7 +422,6 @@ def _header_text(row: Row, column: int, *, date1904: bool) -> str:
     if column >= len(row.cells) or not row.cells[column]:
         return ""
     text, kind = row.cells[column] or "", row.kinds[column]
-    shown = kind_class(kind)
-    if shown == "serial":
-        return serial_text(text, kind or "", date1904=date1904)
-    return number_text_or_raw(text) if shown == NUMBER else text.strip()
+    if kind_class(kind) == NUMBER:
+        return number_text_or_raw(text)
+    return shown_text(text, kind or "", date1904=date1904).strip()

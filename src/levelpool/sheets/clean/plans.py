@@ -4,14 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from levelpool.sheets.clean.accord import agree_on_types
 from levelpool.sheets.clean.beside import BESIDE, find_cut
 from levelpool.sheets.clean.evidence import SAMPLES
+from levelpool.sheets.clean.header import Row
 from levelpool.sheets.clean.names import column_names
 from levelpool.sheets.clean.options import TableOptions, parse_box
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.tables import as_said, dataset_names, find_tables
 from levelpool.sheets.clean.views import Part, Span, view
-from levelpool.sheets.table import Box, Column, Kind, Outside, Sheet, TablePlan
+from levelpool.sheets.table import Box, Column, Outside, Sheet, TablePlan
 
 _MOST_CUTS = 16  # tables that stand side by side in one sheet; a sheet of more is something else
 _ALL = Span(1, 0, 1 << 40, 1 << 40)
@@ -30,7 +32,12 @@ def plan_tables(sheets: Iterable[Sheet], dataset: str, options: TableOptions = T
     """The tables of all these sheets, in order; every non-blank cell is data, header or outside of exactly one of them."""
     found = [pair for sheet in sheets for pair in plan_sheet(sheet, options)]
     names = iter(dataset_names(dataset, [plan for _, plan in found if plan.columns]))
-    return tuple(Planned(sheet, plan, next(names) if plan.columns else None) for sheet, plan in found)
+    placed = [(next(names) if plan.columns else None, sheet, plan) for sheet, plan in found]
+    agreed = {
+        name: iter(agree_on_types([(sheet, plan) for other, sheet, plan in placed if other == name], options))
+        for name in dict.fromkeys(name for name, _, _ in placed if name is not None)
+    }
+    return tuple(Planned(sheet, plan if name is None else next(agreed[name]), name) for name, sheet, plan in placed)
 
 
 def plan_sheet(sheet: Sheet, options: TableOptions = TableOptions()) -> tuple[tuple[Sheet, TablePlan], ...]:  # noqa: B008  # frozen
@@ -81,17 +88,14 @@ def _as_asked(sheet: Sheet, options: TableOptions) -> tuple[Sheet, Sheet | None]
 
 def _left_out(rest: Sheet) -> TablePlan:
     """A plan that sets everything aside."""
-    outside = tuple(
-        Outside(row, (Aside.HIDDEN if row in rest.hidden_rows else Aside.LEFT_OUT).value, _texts(texts, kinds))
-        for batch in rest.batches()
-        for row, texts, kinds in batch.records()
-    )
+    outside = tuple(_outside(rest, Row(*record)) for batch in rest.batches() for record in batch.records())
     reason = f"{rest.cell_count} cells in {rest.row_count} rows are left out, as asked"
     return TablePlan(rest.name, 0, Box(0, 0, 0, 0), (), (), outside, rest.hidden, (reason,))
 
 
-def _texts(texts: list[str | None], kinds: list[Kind | None]) -> tuple[str, ...]:
-    return tuple(text or "" for text, kind in zip(texts, kinds, strict=True) if kind is not None)
+def _outside(rest: Sheet, row: Row) -> Outside:
+    reason = Aside.HIDDEN if row.number in rest.hidden_rows else Aside.LEFT_OUT
+    return Outside(row.number, reason.value, row.texts(), row.shown(date1904=rest.date1904))
 
 
 def _tables_of(sheet: Sheet, options: TableOptions, cuts: int) -> list[tuple[Sheet, TablePlan]]:

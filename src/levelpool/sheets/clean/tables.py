@@ -110,7 +110,7 @@ class _Draft:
         self._marks = [_mark(row) for row in head.header if row.filled()]
 
     def set_aside(self, row: Row, reason: Aside) -> None:
-        self.outside.append(Outside(row.number, reason.value, row.texts()))
+        self.outside.append(Outside(row.number, reason.value, row.texts(), row.shown(date1904=self.sheet.date1904)))
 
     def pass_blank(self, row: int) -> None:
         """The table goes on at *row*, behind a blank row."""
@@ -329,7 +329,10 @@ class _Scan:
             head = self._first_head(rows)
             self._open(head)
             return head.length
-        if final and all(draft.is_narrow(row) and _is_note(row, most=2) for row in rows):
+        if final and (
+            all(draft.is_narrow(row) and _is_note(row, most=2) for row in rows)
+            or (all(draft.is_narrow(row) and _is_label_and_value(row) for row in rows) and not _fits(draft, rows))
+        ):
             for row in rows:
                 draft.set_aside(row, Aside.FOOTER)
             return len(rows)
@@ -456,6 +459,12 @@ def _is_note(row: Row, most: int = 1) -> bool:
         return False
     text = (row.cells[filled[0]] or "").strip()
     return most > 1 or any(map(str.isspace, text)) or ":" in text or "：" in text or not text[0].isalnum()
+
+
+def _is_label_and_value(row: Row) -> bool:
+    """Whether a row says one thing about the sheet: "Printed on", and a date beside it."""
+    filled = row.filled()
+    return len(filled) == 2 and row.looks(filled[0]) == "text"
 
 
 def _fits(draft: _Draft, rows: list[Row]) -> bool:

@@ -49,7 +49,8 @@ def _read(source: Source, format_: str, open_file: Callable[[Any, Source, ExitSt
         raise DamagedFile(f"{source.name} is damaged ({str(error).splitlines()[0][:200]}): export it again") from error
     for column in columns:
         if column.nans:
-            builder.remark(f"{column.nans} values of {column.header!r} are NaN, which is no number: they are blank")
+            are, they = ("value is", "it is") if column.nans == 1 else ("values are", "they are")
+            builder.remark(f"{column.nans} {are} NaN in {column.header!r}, which is no number: {they} blank")
     return Workbook(format=format_, sheets=(builder.finish(declared=tuple(map(_declared, columns))),), reader="pyarrow")
 
 
@@ -73,7 +74,7 @@ def _read_rows(pa: Any, source: Source, opened: _Opened, columns: "list[_Column]
             batch = large.slice(start, BATCH_ROWS)
             source.meter.tick()
             cells = [Cells.alike(column.texts(pa, batch.column(place)), column.kind) for place, column in enumerate(columns)]
-            builder.add_columns(Batch(list(range(row + 1, row + 1 + batch.num_rows)), cells))
+            builder.add_columns(Batch(list(range(row + 1, row + 1 + batch.num_rows)), cells), every_row=True)
             row += batch.num_rows
             source.progress(min(1.0, row / opened.rows) if opened.rows else 0.0)
             if builder.full:

@@ -192,6 +192,7 @@ class _TextParser:
         self._collector = collector
         self._meter = meter
         self._pieces: list[str] = []
+        self._begin = 0  # where the pieces of the open <t> begin
         self._length = 0
         self._phonetic = False
         self._parser = create_parser(meter, self._start, self._end)
@@ -200,6 +201,7 @@ class _TextParser:
     def _start(self, name: str, _attributes: dict[str, str]) -> None:
         tag = local(name)
         if tag == "t" and not self._phonetic:
+            self._begin = len(self._pieces)
             self._parser.CharacterDataHandler = self._take
         elif tag == "si":
             self._pieces.clear()
@@ -214,10 +216,12 @@ class _TextParser:
 
     def _end(self, name: str) -> None:
         tag = local(name)
-        if tag == "t":
+        if tag == "t" and not self._phonetic:
             self._parser.CharacterDataHandler = None
+            # An escape stands within one run: what looks like one across two of them was typed so.
+            self._pieces[self._begin :] = [unescape("".join(self._pieces[self._begin :]))]
         elif tag == "si":
-            self._collector.extend([unescape("".join(self._pieces))])
+            self._collector.extend(["".join(self._pieces)])
         elif tag == "rPh":
             self._phonetic = False
 

@@ -114,12 +114,16 @@ class SheetBuilder:
         self._cell_count += filled
         self._meter.cells(len(kinds))
 
-    def add_columns(self, rows: Batch, hidden: Sequence[bool] = ()) -> None:
-        """Many rows at once, column by column; *hidden* tells of each whether it is, () that none is. A row without a cell is not delivered."""
+    def add_columns(self, rows: Batch, hidden: Sequence[bool] = (), *, every_row: bool = False) -> None:
+        """
+        Many rows at once, column by column; *hidden* tells of each whether it is, () that none is.
+
+        A row without a cell is not delivered, but with *every_row*, as in a format where each row is a record.
+        """
         columns = rows.columns
-        while columns and columns[-1].is_blank:
+        while columns and columns[-1].is_blank and not every_row:
             columns.pop()
-        places = _filled(rows)
+        places = range(len(rows.rows)) if every_row else _filled(rows)
         if self._max_rows is not None and self._row_count + len(places) > self._max_rows:
             places = places[: self._max_rows - self._row_count]
             self.complete = False

@@ -54,6 +54,7 @@ class SheetParser:
         self._style: str | None = None
         self._value: list[str] = []  # of <v>
         self._inline: list[str] = []  # of <is>
+        self._begin = 0  # where the pieces of the open <t> begin
         self._has_inline = False
         self._formula: list[str] = []
         self._formula_at: str | None = None  # the shared formula's number, "" for one of the cell's own
@@ -75,6 +76,7 @@ class SheetParser:
             self._parser.CharacterDataHandler = self._take_value
         elif tag == "t":
             self._has_inline = True
+            self._begin = len(self._inline)
             self._parser.CharacterDataHandler = self._take_inline
         elif tag == "row":
             self._start_row(attributes)
@@ -92,8 +94,13 @@ class SheetParser:
             return
         elif tag == "c":
             self._end_cell()
-        elif tag in {"v", "t", "f"}:
+        elif tag in {"v", "f"}:
             self._parser.CharacterDataHandler = None
+        elif tag == "t":
+            self._parser.CharacterDataHandler = None
+            if self._type in {"str", "inlineStr"}:
+                # An escape stands within one run: what looks like one across two of them was typed so.
+                self._inline[self._begin :] = [unescape("".join(self._inline[self._begin :]))]
         elif tag == "row":
             self._builder.add(self.row, self._cells, self._kinds, self._sums, hidden=self._hidden)
         elif tag == "sheetData":
@@ -166,7 +173,8 @@ class SheetParser:
             return (self._texts[self._text_number(value)], TEXT) if value else ("", None)
         if type_ in {"str", "inlineStr"}:
             # An empty text is a text when it is the result of a formula or written in place; without either the cell is only styled.
-            return (unescape(value), TEXT) if value or self._formula_at is not None or self._has_inline else ("", None)
+            value = value if pieces is self._inline else unescape(value)
+            return (value, TEXT) if value or self._formula_at is not None or self._has_inline else ("", None)
         if not value:
             return ("=" + "".join(self._formula), NO_VALUE) if self._formula_at is not None else ("", None)
         if type_ is None or type_ == "n":

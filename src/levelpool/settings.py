@@ -203,6 +203,13 @@ class Settings:
         "LEVELPOOL_KEEP_FILES_DAYS", _whole(1), None, "Days after which the kept original of a file is removed.", shown="kept for good"
     )
 
+    share_files_from: int = _variable(
+        "LEVELPOOL_SHARE_FILES_FROM",
+        _whole(0),
+        8 * MIB,
+        "Bytes from which a file is taken in by two worker processes while one is idle; 0: never.",
+    )
+
     # what a file may be
     max_upload_bytes: int = _variable("LEVELPOOL_MAX_UPLOAD_BYTES", _whole(1), 256 * MIB, "Most bytes of one file.")
     max_inflated_bytes: int = _variable(

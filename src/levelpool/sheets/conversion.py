@@ -6,16 +6,19 @@ locked: the converted rows wait in a file of the import's private folder.
 """
 
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from levelpool.sheets.clean.options import Policy, TableOptions
-from levelpool.sheets.clean.rows import clean_rows
+from levelpool.sheets.clean.rows import RowCleaner
+from levelpool.sheets.clean.views import batch_at, count_batches
+from levelpool.sheets.desk import Desk
 from levelpool.sheets.ledger.datasets import Dataset
 from levelpool.sheets.load.aside import set_aside
 from levelpool.sheets.load.target import EncodedRows, SheetRows, Target
-from levelpool.sheets.table import CellCounts, CleanBatch, Column, ColumnType, Sheet, StoredColumn, TablePlan
+from levelpool.sheets.table import Batch, CellCounts, CleanBatch, Column, ColumnType, Sheet, StoredColumn, TablePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,42 @@ class Part:
     cells: CellCounts
 
 
-def convert(target: Target, sheet: Sheet, plan: TablePlan, goal: Goal, file_id: int) -> Iterator[Part]:
-    """The rows of one planned table, batch by batch."""
-    for raw in clean_rows(sheet, plan, goal.columns, policy=goal.policy, blanks=goal.blanks):
-        batch = set_aside(raw, goal.columns, target.misfits(goal.stored, raw.values), goal.policy)
-        rows = target.encode(goal.stored, SheetRows(file_id, plan.sheet, batch.rows, batch.values)) if batch.values else None
-        yield Part(rows, replace(batch, rows=[], values=[]), len(batch.values), batch.cells)
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """The rows of one planned table on their way into one kind of database: work for a desk, a batch of the sheet each piece."""
+
+    kind: type[Target]
+    sheet: Sheet
+    plan: TablePlan
+    goal: Goal
+    file_id: int
+
+    def __len__(self) -> int:
+        return count_batches(self.sheet)
+
+    def begin(self) -> Callable[[int], list[Part]]:
+        """What converts the batch of a number."""
+        convert = self.converter()
+        return lambda number: [] if (batch := batch_at(self.sheet.batches, number)) is None else list(convert(batch))
+
+    def converter(self) -> Callable[[Batch], Iterator[Part]]:
+        """What converts a batch."""
+        cleaner = RowCleaner(self.sheet, self.plan, self.goal.columns, policy=self.goal.policy, blanks=self.goal.blanks)
+        return lambda batch: map(self._encode, cleaner.clean(batch))
+
+    def _encode(self, raw: CleanBatch) -> Part:
+        stored = self.goal.stored
+        batch = set_aside(raw, self.goal.columns, self.kind.misfits(stored, raw.values), self.goal.policy)
+        rows = self.kind.encode(stored, SheetRows(self.file_id, self.plan.sheet, batch.rows, batch.values)) if batch.values else None
+        return Part(rows, replace(batch, rows=[], values=[]), len(batch.values), batch.cells)
+
+
+def convert(work: Conversion, desk: Desk | None = None) -> Iterator[Part]:
+    """The rows of one planned table, batch by batch; at a desk, a second process may do some of it."""
+    if desk is not None and len(work):
+        yield from chain.from_iterable(desk.in_order(work))
+    else:
+        yield from chain.from_iterable(map(work.converter(), work.sheet.batches()))
 
 
 @dataclass(frozen=True, slots=True)

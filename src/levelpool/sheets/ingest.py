@@ -23,7 +23,8 @@ from levelpool.errors import DatabaseError, LevelpoolError
 from levelpool.lanes.progress import report_progress
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import Planned, plan_tables
-from levelpool.sheets.conversion import Part, StagedParts, convert, goal_of, stage
+from levelpool.sheets.conversion import Conversion, Part, StagedParts, convert, goal_of, stage
+from levelpool.sheets.desk import Desk
 from levelpool.sheets.errors import EmptyFile, NameRefused, SheetError, TryAgain
 from levelpool.sheets.handed import read_rows
 from levelpool.sheets.ledger import contents, files
@@ -59,6 +60,7 @@ class Job:
     original: Path  # the kept copy
     folder: Path  # private, for the spool; removed by the caller
     database_url: str
+    desk: Desk | None = None  # where a second worker may help; None: nobody will
     limits: Limits = field(default_factory=Limits)
     options: TableOptions = field(default_factory=TableOptions)
     corrected: bool = False  # it was loaded before, with other options
@@ -221,7 +223,7 @@ def _stage(
     for place, table in enumerate(tables):
         if table.dataset is not None:
             goal = goal_of(table.plan, datasets[table.dataset], job.options)
-            parts = convert(target, table.sheet, table.plan, goal, job.file_id)
+            parts = convert(Conversion(type(target), table.sheet, table.plan, goal, job.file_id), job.desk)
             staged[place] = stage(progress.watch(parts), goal, job.folder / f"table-{place}.rows")
     return staged
 
@@ -271,7 +273,9 @@ def _load_table(
     dataset = _must_be_there(connection, table.dataset, job)
     goal = goal_of(table.plan, dataset, job.options)
     # Another import may have widened a column since the rows were staged: then they are converted once more.
-    parts = staged if staged is not None and staged.goal == goal else convert(target, table.sheet, table.plan, goal, job.file_id)
+    parts: Iterable[Part] | None = staged if staged is not None and staged.goal == goal else None
+    if parts is None:
+        parts = convert(Conversion(type(target), table.sheet, table.plan, goal, job.file_id), job.desk)
     rows_loaded = rows_quarantined = 0
     cells = CellCounts()
     uneven: set[str] = set()

@@ -39,7 +39,8 @@ class DataIngestionService:
 
     `async with` opens it; the first call does so, too. `start` begins to work on pending files in the background, `aclose` ends it.
     Every answer has the shape of the HTTP API. *manager* is the process-wide one by default, *data_dir* holds the kept originals;
-    with *keep_files_days* the background worker removes those that are older.
+    with *keep_files_days* the background worker removes those that are older. A file of *share_files_from* bytes or more is taken in by two
+    worker processes while one is idle (0: never; by default as the environment says).
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class DataIngestionService:
         limits: Limits | None = None,
         file_timeout: float = 1800.0,
         parallel: int | None = None,
+        share_files_from: int | None = None,
         keep_files_days: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class DataIngestionService:
             limits=limits,
             file_timeout=file_timeout,
             parallel=parallel,
+            share_files_from=share_files_from,
             on_progress=on_progress,
         )
         self._keep_files_days = keep_files_days

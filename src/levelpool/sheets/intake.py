@@ -28,6 +28,7 @@ from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.settings import Settings
 from levelpool.sheets.clean.names import check_dataset_name, dataset_name
 from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.desk import Desk
 from levelpool.sheets.errors import ClaimLost, LimitExceeded, NameRefused, SheetError, TryAgain
 from levelpool.sheets.ingest import Job, check_not_taken, explain, ingest_file
 from levelpool.sheets.ledger import answers, files
@@ -36,6 +37,7 @@ from levelpool.sheets.ledger.holder import has_died, new_holder
 from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.migrations import migrate
 from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.second import second_worker
 from levelpool.sheets.store import Kept, Store
 
 log = logging.getLogger(__name__)
@@ -93,9 +95,11 @@ class Intake:
         limits: Limits | None = None,
         file_timeout: float = 1800.0,
         parallel: int | None = None,
+        share_files_from: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
         self._parallel = parallel
+        self._share_files_from = share_files_from
         self._on_progress = on_progress
         self._url = _absolute(database_url)
         self._given = manager
@@ -120,6 +124,9 @@ class Intake:
                 self.manager = self._given or get_executor_manager()
                 settings = Settings.read()
                 self._limits = self._limits or Limits.of(settings)
+                if self._share_files_from is None:
+                    # Where web workers share the host's worker processes, an idle place may be the next one's.
+                    self._share_files_from = settings.share_files_from if settings.web_concurrency == 1 else 0
                 folder = (self._data_dir or settings.data_dir).absolute()
                 self.store = Store(folder / "files")
                 self.work = folder / "work"
@@ -326,7 +333,8 @@ class Intake:
         lane = self.manager.with_options(timeout=self._file_timeout, name="ingest", on_progress=on_progress)
         try:
             job = await self._job(claim)
-            await lane.run_cpu_intensive(ingest_file, job)
+            async with second_worker(self.manager, job.desk):
+                await lane.run_cpu_intensive(ingest_file, job)
         except ClaimLost as error:
             log.warning("%s", error)
         except LaneClosed:
@@ -353,20 +361,31 @@ class Intake:
 
     async def _job(self, claim: files.Claim) -> Job:
         folder = self.work / claim.token
-        await self.manager.run_io_intensive(folder.mkdir, parents=True, exist_ok=True)
+        original = self.store.path(claim.sha256)
+        desk = await self.manager.run_io_intensive(self._set_up, folder, original)
         return Job(
             file_id=claim.file_id,
             claim=claim.token,
             name=claim.name,
             dataset=claim.dataset,
             source=claim.source,
-            original=self.store.path(claim.sha256),
+            original=original,
             folder=folder,
+            desk=desk,
             database_url=self._url,
             limits=self.limits,
             options=replace(TableOptions.from_dict(claim.options or {}), password=self._passwords.get(claim.file_id)),
             corrected=claim.corrected,
         )
+
+    def _set_up(self, folder: Path, original: Path) -> Desk | None:
+        """Make the folder of a job, with a desk for two when the file is large enough."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if not self._share_files_from or original.stat().st_size < self._share_files_from:
+            return None
+        desk = Desk(folder / "desk")
+        desk.set_up()
+        return desk
 
     @contextlib.asynccontextmanager
     async def work_folder(self) -> AsyncIterator[Path]:

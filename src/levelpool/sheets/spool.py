@@ -8,11 +8,12 @@ marshal must never be fed a stranger's bytes: the folder must be private.
 
 import marshal
 import struct
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from levelpool.sheets.table import Batch, Cells, Kind
 
@@ -21,17 +22,37 @@ _LENGTH = struct.Struct("<Q")
 
 @dataclass(frozen=True, slots=True)
 class SpooledBatches:
-    """The batches of one spool file; each call walks them from the start."""
+    """The batches of one spool file; each call walks them from the start, and each can be had by its number, too."""
 
     path: Path
+    starts: tuple[int, ...] = ()  # where each batch begins
 
     def __call__(self) -> Iterator[Batch]:
         with self.path.open("rb") as file:
-            while head := file.read(_LENGTH.size):
-                blob = file.read(_LENGTH.unpack(head)[0])
-                rows, columns, sums = marshal.loads(blob)  # noqa: S302  (written by SpoolWriter, in a private folder)
-                rows = _unpack_rows(rows)
-                yield Batch(rows, [_unpack(column, len(rows)) for column in columns], sums)
+            while (batch := _read(file)) is not None:
+                yield batch
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, number: int) -> Batch:
+        with self.path.open("rb") as file:
+            file.seek(self.starts[number])
+            batch = _read(file)
+        if batch is None:
+            raise IndexError(number)
+        return batch
+
+
+def _read(file: IO[bytes]) -> Batch | None:
+    """The batch that begins here; None at the end of the file."""
+    head = file.read(_LENGTH.size)
+    if not head:
+        return None
+    blob = file.read(_LENGTH.unpack(head)[0])
+    rows, columns, sums = marshal.loads(blob)  # noqa: S302  (written by SpoolWriter, in a private folder)
+    rows = _unpack_rows(rows)
+    return Batch(rows, [_unpack(column, len(rows)) for column in columns], sums)
 
 
 class SpoolWriter:
@@ -40,18 +61,22 @@ class SpoolWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = path.open("wb")
+        self._starts = array("Q")
+        self._end = 0
 
     def write(self, batch: Batch) -> int:
         """Append *batch*; returns the bytes it took."""
         blob = marshal.dumps((_pack_rows(batch.rows), [_pack(cells) for cells in batch.columns], batch.sums))
         self._file.write(_LENGTH.pack(len(blob)))
         self._file.write(blob)
+        self._starts.append(self._end)
+        self._end += _LENGTH.size + len(blob)
         return len(blob)
 
     def close(self) -> SpooledBatches:
         """Close the file; returns what walks through it."""
         self._file.close()
-        return SpooledBatches(self._path)
+        return SpooledBatches(self._path, tuple(self._starts))
 
     def __enter__(self) -> Self:
         return self

@@ -101,7 +101,8 @@ class SqliteTarget(Target):
         """Wait so long for the write lock: another import may hold it for all its rows."""
         self._driver().execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
-    def misfits(self, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:
+    @classmethod
+    def misfits(cls, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:
         """Numbers with more digits than a double holds, in columns of numbers."""
         found: list[Misfit] = []
         for index, column in enumerate(columns):
@@ -111,7 +112,8 @@ class SqliteTarget(Target):
                     found += [(number, index, _TOO_EXACT) for number, value in enumerate(numbers) if _is_too_exact(value)]
         return found
 
-    def encode(self, columns: Sequence[StoredColumn], rows: SheetRows) -> EncodedRows:
+    @classmethod
+    def encode(cls, columns: Sequence[StoredColumn], rows: SheetRows) -> EncodedRows:
         """Each value with the storage class of its column."""
         by_column = dict(zip(columns, zip(*rows.values, strict=True), strict=True))
         bound = [list(_BINDERS.get(_class_of(column), _as_it_is)(of_column)) for column, of_column in by_column.items()]

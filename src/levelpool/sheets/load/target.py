@@ -93,11 +93,13 @@ class Target(ABC):
     def be_patient(self, seconds: float) -> None:  # noqa: B027 (most kinds let many write at once)
         """Wait so long for others that write, where a database lets only one write at a time."""
 
-    def misfits(self, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:  # noqa: ARG002
+    @classmethod
+    def misfits(cls, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:  # noqa: ARG003
         """The values that this kind of database cannot hold, although their types fit; most kinds hold all."""
         return []
 
-    def encode(self, columns: Sequence[StoredColumn], rows: SheetRows) -> EncodedRows:  # noqa: ARG002 (most drivers take values as they are)
+    @classmethod
+    def encode(cls, columns: Sequence[StoredColumn], rows: SheetRows) -> EncodedRows:  # noqa: ARG003 (most drivers take values as they are)
         """The rows as `write` takes them; asks the database nothing. No value may be a misfit."""
         return EncodedRows(rows.file_id, rows.sheet, rows.numbers, list(zip(*rows.values, strict=True)))
 

@@ -1,0 +1,106 @@
+"""When a large file gets a second worker process, and when it loses it: only ever a place that nobody else wants."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from levelpool.errors import LaneClosed, LaneFull, LevelpoolError
+from levelpool.executor import ExecutorManager
+from levelpool.lanes.account import LaneStats
+from levelpool.sheets.desk import Desk, lend_a_hand
+
+log = logging.getLogger(__name__)
+
+TASK = "second worker"
+"""Its name in the lane's statistics."""
+LOOK_EVERY = 0.05
+"""Seconds between two looks whether a worker is idle, or somebody waits for one."""
+PATIENCE = 1.0
+"""Seconds that a second worker has to end by itself when the file has ended."""
+
+
+@asynccontextmanager
+async def second_worker(manager: ExecutorManager, desk: Desk | None) -> AsyncIterator[None]:
+    """
+    Lend the file that is worked on at *desk* an idle worker process, whenever there is one, as long as the body runs; None: never.
+
+    It goes when another call waits for a worker, after the piece that it has at hand. When the body raises or is cancelled it is killed at once.
+    What becomes of it is no concern of the body.
+    """
+    if desk is None:
+        yield
+        return
+    second = _Second(manager, desk)
+    lending = asyncio.create_task(second.lend(), name="levelpool second worker")
+    try:
+        yield
+        await second.end()
+    finally:
+        lending.cancel()
+        await asyncio.wait([lending])
+
+
+class _Second:
+    """The second worker of one file, there or not."""
+
+    def __init__(self, manager: ExecutorManager, desk: Desk) -> None:
+        self._manager = manager
+        self._desk = desk
+        self._call: asyncio.Future[int] | None = None
+        self._has_begun = False
+
+    async def lend(self) -> None:
+        """Give the file a second worker whenever one is idle; gives up when that went wrong once."""
+        try:
+            while True:
+                if self._is_idle(self._manager.stats().cpu):
+                    await self._run()
+                await asyncio.sleep(LOOK_EVERY)
+        except LaneClosed:
+            return
+        except Exception as error:  # noqa: BLE001 (whatever it was: the file goes on without)
+            log.warning("the second worker at %s has gone, and the first goes on alone: %s", self._desk.folder, error)
+
+    async def end(self) -> None:
+        """The file has ended: the second worker has a moment to see that."""
+        if self._call is not None:
+            await self._call_away()
+            await asyncio.wait([self._call], timeout=PATIENCE)
+
+    async def _run(self) -> None:
+        """One stay of the second worker."""
+        self._has_begun = False
+        lane = self._manager.with_options(name=TASK, priority=-1, admission_timeout=0, on_progress=self._begun)
+        await self._manager.run_io_intensive(self._desk.set_up)
+        self._call = asyncio.ensure_future(lane.run_cpu_intensive(lend_a_hand, self._desk))
+        try:
+            while not self._call.done():
+                await asyncio.wait([self._call], timeout=LOOK_EVERY)
+                if self._is_in_the_way(self._manager.stats().cpu):
+                    await self._call_away()
+            self._call.result()
+        except LaneFull:
+            return  # somebody was faster
+        finally:
+            call, self._call = self._call, None
+            call.cancel()
+            await asyncio.wait([call])
+
+    def _begun(self, *_: object) -> None:
+        self._has_begun = True
+
+    async def _call_away(self) -> None:
+        try:
+            await self._manager.with_options(name=TASK).run_io_intensive(self._desk.call_away)
+        except LevelpoolError as error:
+            log.debug("the second worker is not called away: %s", error)
+
+    @staticmethod
+    def _is_idle(lane: LaneStats) -> bool:
+        return lane.busy < lane.max_workers and not lane.queued and not lane.outside
+
+    def _is_in_the_way(self, lane: LaneStats) -> bool:
+        """Whether others wait while all workers are busy, or more of them are than may be."""
+        others = lane.queued + lane.outside - (not self._has_begun)
+        return lane.busy > lane.max_workers or (others > 0 and lane.busy >= lane.max_workers)

@@ -191,6 +191,7 @@ class ProcessLane(Staff):
             if not call.is_over:
                 self._leave(call, "failed")
                 self._tell(call, error)
+                self._act()
         self._errands.run()
 
     def _arrive(self, call: Call, payload: bytes | Parcel, skipped: int) -> None:
@@ -205,6 +206,7 @@ class ProcessLane(Staff):
             task.payload_bytes += len(payload) if isinstance(payload, bytes) else payload.length
             if self._suspects.is_watching and self._is_refused(call, payload):
                 self._leave(call, "refused")
+                self._act()
             else:
                 quick = isinstance(payload, bytes) and 0.0 < task.usual_run < QUICK and not isinstance(call.ticket, StreamTicket)
                 options = call.options

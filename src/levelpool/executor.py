@@ -21,7 +21,8 @@ from levelpool.errors import LaneClosed, SettingsError
 from levelpool.lanes.account import LaneStats, TaskStats
 from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, Progress, StreamingLane, now
-from levelpool.lanes.process.pool import ProcessLane, ProcessLimits
+from levelpool.lanes.process.limits import ProcessLimits
+from levelpool.lanes.process.pool import ProcessLane
 from levelpool.lanes.process.schedule import Gate
 from levelpool.lanes.process.witness import WorkerStack
 from levelpool.lanes.thread import ThreadLane

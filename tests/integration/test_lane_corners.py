@@ -227,6 +227,28 @@ async def test_loop_turns_while_it_is_looked_for_what_cannot_travel(manager):
         await call
 
 
+async def test_drain_ends_with_a_call_that_cannot_travel(manager):
+    """The last call of a closing manager turns out not to travel: then there is nothing left to wait for."""
+    loop, looking, go = threading.get_ident(), threading.Event(), threading.Event()
+
+    class Stubborn:
+        def __reduce__(self):
+            if threading.get_ident() != loop:
+                looking.set()
+                go.wait(30)
+            raise TypeError("never")
+
+    call = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.add, Stubborn()))
+    await processes.until(looking.is_set)
+    closing = asyncio.create_task(manager.aclose(timeout=600))
+    await asyncio.sleep(0)
+    go.set()
+
+    await asyncio.wait_for(closing, 30)
+    with pytest.raises(TaskNotPicklable):
+        await call
+
+
 async def test_refusal_comes_also_when_nobody_can_say_what_cannot_travel(manager):
     """A key that cannot be shown spoils the search for the culprit; the caller gets its answer all the same."""
 

@@ -79,6 +79,8 @@ class ThreadTicket:
 
     __slots__ = ("_has_started", "future")
 
+    loop: None = None
+
     def __init__(self) -> None:
         self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         self._has_started = False

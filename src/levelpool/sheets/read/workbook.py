@@ -84,7 +84,8 @@ def read_workbook(
 
 
 def _read(source: Source) -> Workbook:
-    return _READERS[detect_format(source.path, source.meter)](source)
+    found = detect_format(source.path, source.meter)
+    return _READERS[found.format](replace(source, encoding=found.encoding))
 
 
 def _read_encrypted(source: Source, found: EncryptedFile) -> Workbook:

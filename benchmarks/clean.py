@@ -2,7 +2,8 @@
 What it costs to read a file, find its table, prove the types over all rows, and clean the values.
 
 CPU seconds for a workbook of 100,000 x 20 beside the bare readers; then, each in a process of its own, rows per CPU second and peak
-memory for 100,000 and 1,000,000 rows, as a workbook and as CSV.
+memory for 100,000 and 1,000,000 rows, as a workbook and as CSV: of reading, finding and proving alone, and of all that
+`levelpool inspect` does; and the seconds of that whole command, its start and its worker included.
 """
 
 import json
@@ -14,10 +15,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measure import interleave, keep, peak_memory, print_series, python
+from benchmarks.measure import interleave, keep, peak_memory, print_series, process_seconds, python
 from benchmarks.workbooks import mixed_text, mixed_workbook
 from levelpool.sheets.clean.rows import clean_rows
 from levelpool.sheets.clean.tables import find_tables
+from levelpool.sheets.inspect import inspect_file
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.sheets.table import Sheet, Workbook
 
@@ -30,7 +32,7 @@ def main() -> None:
     """The steps beside the bare readers, then the whole at scale."""
     keep(
         "clean",
-        {"seconds": _steps(), "at_scale": _at_scale()},
+        {"seconds": _steps(), "at_scale": _at_scale("read, find and prove"), "inspect": _inspected()},
         packages=["fastexcel", "pandas", "python-calamine"],
     )
 
@@ -56,23 +58,18 @@ def _steps() -> dict[str, tuple[float, ...]]:
     return {each.name: each.readings for each in series}
 
 
-def _at_scale() -> dict[str, dict[str, list[float]]]:
-    """Read, find and prove, each time in a new process: CPU seconds, and the peak of its memory in MiB."""
-    files = {
-        f"xlsx {ROWS:,} x 20": (mixed_workbook(ROWS), ROWS),
-        f"xlsx {MANY:,} x 20": (mixed_workbook(MANY), MANY),
-        f"csv {MANY:,} x 20": (mixed_text(MANY), MANY),
-        f"csv {MANY:,} x 20, texts quoted": (mixed_text(MANY, quoted=True), MANY),
-    }
+def _at_scale(work: str) -> dict[str, dict[str, list[float]]]:
+    """One of `WORK`, each time in a new process: CPU seconds, and the peak of its memory in MiB."""
+    files = _files()
     found: dict[str, dict[str, list[float]]] = {name: {"cpu_seconds": [], "peak_mib": [], "rows_per_cpu_second": []} for name in files}
     for _ in range(ROUNDS_AT_SCALE):
         for name, (path, rows) in files.items():
-            done = subprocess.run(python("-m", "benchmarks.clean", str(path)), check=True, capture_output=True, text=True)
+            done = subprocess.run(python("-m", "benchmarks.clean", work, str(path)), check=True, capture_output=True, text=True)
             seconds, peak = json.loads(done.stdout)
             found[name]["cpu_seconds"].append(seconds)
             found[name]["peak_mib"].append(peak)
             found[name]["rows_per_cpu_second"].append(rows / seconds)
-    print(f"\nread, find and prove, a process each ({ROUNDS_AT_SCALE} rounds, interleaved, medians)")
+    print(f"\n{work}, a process each ({ROUNDS_AT_SCALE} rounds, interleaved, medians)")
     for name, each in found.items():
         middle = {key: statistics.median(values) for key, values in each.items()}
         print(
@@ -81,9 +78,31 @@ def _at_scale() -> dict[str, dict[str, list[float]]]:
     return found
 
 
-def _one(path: Path) -> None:
+def _files() -> dict[str, tuple[Path, int]]:
+    return {
+        f"xlsx {ROWS:,} x 20": (mixed_workbook(ROWS), ROWS),
+        f"xlsx {MANY:,} x 20": (mixed_workbook(MANY), MANY),
+        f"csv {MANY:,} x 20": (mixed_text(MANY), MANY),
+        f"csv {MANY:,} x 20, texts quoted": (mixed_text(MANY, quoted=True), MANY),
+    }
+
+
+def _inspected() -> dict[str, dict[str, list[float]]]:
+    """The same for an inspection, with the wall seconds of the whole command."""
+    found = _at_scale("inspect")
+    for name, (path, _) in _files().items():
+        command = python("-m", "levelpool", "inspect", "--json", str(path))
+        found[name]["command_seconds"] = [process_seconds(command) for _ in range(ROUNDS_AT_SCALE)]
+        print(f"  levelpool inspect, {name:35} {statistics.median(found[name]['command_seconds']):8.2f} s wall")
+    for kind in ("cpu_seconds", "command_seconds"):
+        few, many = (statistics.median(found[f"xlsx {rows:,} x 20"][kind]) / rows for rows in (ROWS, MANY))
+        print(f"  xlsx, {kind} for one row at {MANY:,} rows: {many / few:.2f} x that at {ROWS:,}")
+    return found
+
+
+def _one(work: str, path: Path) -> None:
     """The child's side: CPU seconds and peak MiB of one file."""
-    print(json.dumps([_cpu(lambda: _read_and_find(path)), peak_memory() / (1 << 20)]))
+    print(json.dumps([_cpu(lambda: WORK[work](path)), peak_memory() / (1 << 20)]))
 
 
 def _cpu(work: Callable[[], object]) -> float:
@@ -106,6 +125,13 @@ def _read_and_find(path: Path) -> int:
         return sum(len(find_tables(sheet)) for sheet in read_workbook(path, Path(folder)).sheets)
 
 
+def _inspect(path: Path) -> str:
+    return json.dumps(inspect_file(path).to_dict())
+
+
+WORK: dict[str, Callable[[Path], object]] = {"read, find and prove": _read_and_find, "inspect": _inspect}
+
+
 def _fastexcel(path: Path) -> object:
     import fastexcel
 
@@ -119,4 +145,4 @@ def _pandas(path: Path) -> object:
 
 
 if __name__ == "__main__":
-    _one(Path(sys.argv[1])) if len(sys.argv) > 1 else main()
+    _one(sys.argv[1], Path(sys.argv[2])) if len(sys.argv) > 1 else main()

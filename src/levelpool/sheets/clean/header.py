@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 
 from levelpool.sheets.clean.dates import forms_for, shown_text
 from levelpool.sheets.clean.evidence import LONGEST, kind_class
@@ -13,7 +14,10 @@ from levelpool.sheets.clean.values import number_text_or_raw
 from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Box, Kind
 
 _LOOK = 30  # rows of a block that may be the header
-_BENEATH = 50  # rows under it that are looked at
+_BENEATH = 50  # rows under it that are looked at, ...
+_MOST_BENEATH = 100_000  # ... fewer where they have so many cells, ...
+_FEWEST_BENEATH = 6  # ... but these
+_MOST_LOOKS = 100_000  # cells that are looked at to find one header
 _MOSTLY = 0.8
 _FORMAT_LINES = {"EXTF", "DTVF"}
 """What a first row begins with that describes the file itself: the exchange format of the bookkeeping programs of DATEV."""
@@ -91,31 +95,32 @@ class Head:
     length: int = 0  # rows it takes in all
 
 
-@dataclass(slots=True)
 class _Beneath:
-    """What the columns look like under a row."""
+    """What the columns look like under a row; each is looked at when it is asked for, because a sheet may be wide."""
 
-    rows: list[Row]
-    looks: dict[int, Counter[str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for place, row in enumerate(self.rows[:_BENEATH]):
-            if is_ruler(row) or (place == 0 and all(is_unit(row.cells[column]) for column in row.filled())):
-                continue
-            for column in row.filled():
-                self.looks.setdefault(column, Counter())[row.looks(column)] += 1
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.rows: list[Row] = []
+        self.columns: set[int] = set()
+        self._data: list[Row] = []
+        cells = 0
+        for row in islice(rows, _BENEATH):
+            if not is_ruler(row) and (self.rows or not all(is_unit(row.cells[column]) for column in row.filled())):
+                self._data.append(row)
+                self.columns.update(row.filled())
+            self.rows.append(row)
+            cells += len(row.cells)
+            if cells > _MOST_BENEATH and len(self.rows) >= _FEWEST_BENEATH:
+                break
 
     def solid(self, column: int) -> bool:
         """Whether what stands in this column is mostly numbers, dates or booleans."""
-        seen = self.looks.get(column)
-        if not seen:
-            return False
+        seen = Counter(row.looks(column) for row in self._data if not (row.cells.get(column) or " ").isspace())
         solid = seen["number"] + seen["date"] + seen["boolean"]
         texts = seen["text"]
         return solid > texts if solid + texts >= 5 else solid >= _MOSTLY * (solid + texts) and solid > 0
 
     def texts(self, column: int) -> list[str]:
-        return [text for row in self.rows[:_BENEATH] if (text := row.cells.get(column))]
+        return [text for row in self.rows if (text := row.cells.get(column))]
 
 
 def find_head(rows: Sequence[Row], merges: "Merges") -> Head:
@@ -208,15 +213,17 @@ def _with_header(rows: Sequence[Row], place: int, start: int, why: str, merges: 
 def _header_in(run: list[Row], following: list[Row], merges: "Merges") -> tuple[int, str] | None:
     """The place of the header in a run of rows and why it is certain; *following* is the next run, for a header that a blank row follows."""
     best: tuple[int, str, float] | None = None
+    looks = 0
     for place, row in enumerate(run[:_LOOK]):
-        if best is not None and (best[2] >= 0.7 or place - best[0] > 5):
+        if looks > _MOST_LOOKS or (best is not None and (best[2] >= 0.7 or place - best[0] > 5)):
             break
-        beneath = _Beneath(run[place + 1 :][:_BENEATH] or following[:_BENEATH])
+        beneath = _Beneath(islice(run, place + 1, None) if place + 1 < len(run) else following)
+        looks += len(row.cells) * len(beneath.rows)
         if best is None and _is_data(row, beneath) and len(run) > 1:
             return None
         why = _certain(row, beneath)
         if why is not None:
-            coverage = len(set(row.filled()) & beneath.looks.keys()) / max(1, len(beneath.looks))
+            coverage = len(beneath.columns.intersection(row.filled())) / max(1, len(beneath.columns))
             if best is None or coverage > best[2]:
                 best = place, why, coverage
     if best is None or not all(_may_stand_above(run, place, best[0], merges) for place in range(best[0])):
@@ -237,9 +244,9 @@ def _may_stand_above(run: list[Row], place: int, header: int, merges: "Merges") 
 def _is_data(row: Row, beneath: _Beneath) -> bool:
     """Whether a row looks like those under it: wide, with a number where numbers stand."""
     filled = row.filled()
-    if len(beneath.looks) < 2 and len(beneath.rows) < 2:
+    if len(beneath.columns) < 2 and len(beneath.rows) < 2:
         return False
-    if len(filled) < 0.6 * len(beneath.looks) or _is_years(row, filled):
+    if len(filled) < 0.6 * len(beneath.columns) or _is_years(row, filled):
         return False
     solid = [column for column in filled if beneath.solid(column)]
     return sum(row.looks(column) not in {"text", "error"} for column in solid) * 2 > len(solid) > 0
@@ -255,10 +262,10 @@ def _certain(row: Row, beneath: _Beneath) -> str | None:
         return None
     if not beneath.rows:
         return _certain_alone(row, filled)
-    shared = set(filled) & beneath.looks.keys()
+    shared = beneath.columns.intersection(filled)
     if (
-        len(shared) < 0.5 * len(beneath.looks)
-        or (len(beneath.looks) > 1 and len(filled) < 2)
+        len(shared) < 0.5 * len(beneath.columns)
+        or (len(beneath.columns) > 1 and len(filled) < 2)
         or (len(filled) > 2 and len({row.cells[column] for column in filled}) < 2)
     ):
         return None
@@ -326,7 +333,7 @@ def _is_years(row: Row, filled: Iterable[int]) -> bool:
 def _is_units(row: Row, beneath: Sequence[Row]) -> bool:
     """Whether a row under the header holds units of measurement and nothing else, above numbers."""
     filled = row.filled()
-    under = _Beneath(list(beneath[:_BENEATH]))
+    under = _Beneath(beneath)
     return (
         bool(filled)
         and all(is_unit(row.cells[column]) or row.cells[column].strip() in {"-", "/"} for column in filled)

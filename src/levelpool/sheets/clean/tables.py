@@ -264,13 +264,12 @@ class _Scan:
                 start = self._feed(batch, start, fresh=False)
                 if start == len(batch.rows):
                     return
-            self._hand.append(_row(batch, start))
-            start += 1
-            while start < len(batch.rows) and not self._enough():
-                self._hand.append(_row(batch, start))
+            for row in _rows(batch, range(start, min(start + _HEAD, len(batch.rows)))):
+                self._hand.append(row)
                 start += 1
-            if self._enough():
-                self._decide(final=False)
+                if self._enough():
+                    self._decide(final=False)
+                    break
 
     def finish(self) -> list[_Draft]:
         """All rows were taken: the tables."""

@@ -46,7 +46,7 @@ def text_encoding(source: Source) -> Encoding:
     """The encoding asked for, or the one found; raises `NotASpreadsheet` for what is no text."""
     if source.options.encoding:
         return Encoding(source.options.encoding, certain=True)
-    encoding = detect_encoding(source.path, source.meter.tick)
+    encoding = source.encoding or detect_encoding(source.path, source.meter.tick)
     if encoding is None:
         raise NotASpreadsheet(f"{source.name} is not a spreadsheet: its content is neither a workbook nor readable text")
     return encoding

@@ -3,12 +3,13 @@
 import re
 import zipfile
 import zlib
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from levelpool.sheets.errors import DamagedFile, EmptyFile, NotASpreadsheet
 from levelpool.sheets.read.dialect import detect_delimiter
-from levelpool.sheets.read.encoding import decode, detect_encoding
+from levelpool.sheets.read.encoding import Encoding, decode, detect_encoding
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.read.locked import no_password
 from levelpool.sheets.read.ole import SIGNATURE as OLE_SIGNATURE
@@ -59,7 +60,15 @@ _COLUMNAR = ((b"PAR1", Format.PARQUET), (b"ARROW1\0\0", Format.ARROW))
 _BIFF_BEGINNINGS = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00", b"\x09\x08\x10\x00", b"\x09\x08\x08\x00")
 
 
-def detect_format(path: Path, meter: Meter) -> Format:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The format of a file, and the encoding of a text: it takes a look at all of it, and one is enough."""
+
+    format: Format
+    encoding: Encoding | None = None
+
+
+def detect_format(path: Path, meter: Meter) -> Found:
     """
     The format of the file at *path*.
 
@@ -71,18 +80,19 @@ def detect_format(path: Path, meter: Meter) -> Format:
     if not head:
         raise EmptyFile(f"{name} is empty: it has no bytes; export it again")
     if head.startswith(b"PK\x03\x04"):
-        return _zipped(path, meter)
+        return Found(_zipped(path, meter))
     if head.startswith(OLE_SIGNATURE):
-        return _compound(path, name)
+        return Found(_compound(path, name))
     if head.startswith(_BIFF_BEGINNINGS):
-        return Format.XLS
+        return Found(Format.XLS)
     for beginning, format_ in _COLUMNAR:
         if head.startswith(beginning):
-            return format_
+            return Found(format_)
     for beginning, kind in _FOREIGN:
         if head.startswith(beginning):
             raise NotASpreadsheet(f"{name} is not a spreadsheet: it is {kind}")
-    return _marked_up(head) or _text(path, name)
+    marked_up = _marked_up(head)
+    return Found(marked_up) if marked_up else _text(path, meter)
 
 
 def _zipped(path: Path, meter: Meter) -> Format:
@@ -152,15 +162,16 @@ def _marked_up(head: bytes) -> Format | None:
     return Format.HTML if _HTML.search(plain) else None
 
 
-def _text(path: Path, name: str) -> Format:
-    encoding = detect_encoding(path)
+def _text(path: Path, meter: Meter) -> Found:
+    name = meter.name
+    encoding = detect_encoding(path, meter.tick)
     if encoding is None:
         raise NotASpreadsheet(f"{name} is not a spreadsheet: its content is neither a workbook nor readable text")
     if Path(name).suffix.lower() in _TEXT_SUFFIXES:
-        return Format.CSV
+        return Found(Format.CSV, encoding)
     sample = next(decode(path, encoding.name))[:HEAD]
     lines = [line for line in sample.splitlines() if line.strip()]
     if len(lines) >= 2 and detect_delimiter(lines).share >= 0.8:
-        return Format.CSV
+        return Found(Format.CSV, encoding)
     what = "a page or an XML file without a table" if sample.lstrip("\ufeff \t\r\n").startswith("<") else "text without columns"
     raise NotASpreadsheet(f"{name} is not a spreadsheet: it is {what}")

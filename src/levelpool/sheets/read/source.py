@@ -7,6 +7,7 @@ from pathlib import Path
 
 from levelpool.sheets.counts import counted
 from levelpool.sheets.errors import DamagedFile
+from levelpool.sheets.read.encoding import Encoding
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.spool import SpoolWriter
 from levelpool.sheets.table import Batch, Box, Declared, Kind, Sheet
@@ -51,6 +52,7 @@ class Source:
     options: ReadOptions
     progress: Callable[[float], None]  # takes a fraction, 0 to 1
     opened: ExitStack  # what was opened on the way; closed when the reading ends, however it ends
+    encoding: Encoding | None = None  # of a text, when finding out the format has shown it
 
     def wants(self, name: str, position: int) -> bool:
         """Whether the sheet *name* at the 0-based *position* is asked for."""

@@ -90,7 +90,8 @@ def _read(source: Source) -> Workbook:
 
 
 def _read_plain(source: Source) -> Workbook:
-    return _READERS[detect_format(source.path, source.meter)](source)
+    found = detect_format(source.path, source.meter)
+    return _READERS[found.format](replace(source, encoding=found.encoding))
 
 
 def _read_encrypted(source: Source) -> Workbook:

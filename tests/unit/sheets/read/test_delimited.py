@@ -2,13 +2,19 @@
 
 import csv
 import io
+from contextlib import ExitStack
+from dataclasses import replace
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.handmade import grid_of
 
 from levelpool.sheets.read import delimited
-from levelpool.sheets.read.source import ReadOptions
+from levelpool.sheets.read.delimited import read_delimited
+from levelpool.sheets.read.encoding import Encoding
+from levelpool.sheets.read.formats import Format, detect_format
+from levelpool.sheets.read.limits import Limits, Meter
+from levelpool.sheets.read.source import ReadOptions, Source
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.sheets.table import TEXT
 
@@ -82,3 +88,18 @@ def _trimmed(record: list[str]) -> list[str | None]:
     while cells[-1] is None:
         cells.pop()
     return cells
+
+
+def test_what_the_look_for_the_format_has_shown_is_not_looked_for_again(tmp_path):
+    """The encoding that came out with the format is taken as it is: a large file is decoded once less."""
+    path = tmp_path / "a.csv"
+    path.write_text("größe,farbe\n1,rot\n", encoding="utf-8")
+    meter = Meter("a.csv", Limits())
+
+    found = detect_format(path, meter)
+    with ExitStack() as opened:
+        source = Source(path, "a.csv", tmp_path, meter, ReadOptions(), lambda _fraction: None, opened)
+        told = read_delimited(replace(source, encoding=Encoding("cp1252", certain=True)))
+
+    assert (found.format, found.encoding) == (Format.CSV, Encoding("utf-8", certain=True))
+    assert told.encoding == "cp1252"

@@ -247,6 +247,11 @@ TEXT: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: b"\n".join(b",".join([b"1"] * count) for count in [16_384, *LENGTHS]),
         f"read {16_384 + sum(LENGTHS)}",
     ),
+    "long lines of texts, none of which is surely the header": (
+        "a.csv",
+        lambda: b"\n".join(b",".join(b"%c%c x" % (97 + place * 7 % 26, 97 + (place + row) % 13) for place in EVERY) for row in range(10)),
+        f"read {10 * 16_384}",
+    ),
     "a line among every hundred that reaches to the last column": (
         "a.csv",
         lambda: (b"1,2\n" * 99 + b"1" + b"," * 16_383 + b"1\n") * 20,

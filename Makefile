@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := $(VENV)/.peers
 VENDOR := src/levelpool/service/static/vendor
 
-.PHONY: run test check bench fuzz docs assets clean system
+.PHONY: run test check bench peers fuzz torture docs assets clean system
 
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
@@ -21,8 +22,10 @@ check: $(STAMP)  ## lint, format, types, architecture
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/unit/test_architecture.py
 
-bench: $(STAMP)  ## the benchmarks, ours and the peers' interleaved; ratios are printed
+bench: $(STAMP) $(PEERS)  ## the benchmarks, ours and the peers' interleaved; ratios are printed
 	$(BIN)/python -m benchmarks
+
+peers: $(PEERS)  ## what the benchmarks compare with; some of it is large, and nothing else needs it
 
 fuzz: $(STAMP)  ## spoilt files for ten minutes, elsewhere each time; SECONDS=3600 SEED=7 say how long and where
 	FUZZ_SECONDS=$(or $(SECONDS),300) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest -q -s --no-cov -o timeout=0 tests/unit/sheets/read/test_fuzz.py
@@ -43,6 +46,10 @@ $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(PEERS): requirements-bench.txt $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.txt
 	@touch $@
 
 $(VENDOR)/.built: package.json package-lock.json .npmrc $(STAMP)

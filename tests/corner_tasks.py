@@ -1,11 +1,15 @@
 """Tasks for the corners of the lanes: what hardly anybody does on purpose, and what happens all the same."""
 
+import concurrent.futures
 import contextvars
+import functools
 import gc
 import logging
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 
 from levelpool import report_progress
@@ -18,6 +22,10 @@ class Text(str):
     """Not plain: somebody may have changed what it does."""
 
     __slots__ = ()
+
+
+def tenant():
+    return TENANT.get()
 
 
 class Loud:
@@ -119,3 +127,56 @@ def view(size):
 
 def pid():
     return os.getpid()
+
+
+def throw(kind, *args):
+    raise kind(*args)
+
+
+def leave_threads(folder):
+    """Leave a thread behind, and one that it starts; both speak while the next call runs."""
+
+    def speak():
+        report_progress(66, 100, "left behind")
+        logging.getLogger("corner").warning("left behind")
+
+    def wait_and_speak():
+        until_there(folder / "go")
+        speak()
+        child = threading.Thread(target=speak)
+        child.start()
+        child.join()
+        (folder / "spoken").touch()
+
+    threading.Thread(target=wait_and_speak, daemon=True).start()
+
+
+def let_threads_speak(folder):
+    """Let the other call's threads speak, then one of our own."""
+    (folder / "go").touch()
+    until_there(folder / "spoken")
+
+    def speak():
+        report_progress(1, 2, "own thread")
+        logging.getLogger("corner").warning("own thread")
+
+    own = threading.Thread(target=speak)
+    own.start()
+    own.join()
+    time.sleep(0.06)
+    report_progress(2, 2, "own")
+
+
+_pool = concurrent.futures.ThreadPoolExecutor(1)
+
+
+def report_in_a_pool(step, carries_context):
+    """Report from a thread that stays for the next call."""
+    work = functools.partial(report_progress, step, step, "pool")
+    _pool.submit(contextvars.copy_context().run, work).result() if carries_context else _pool.submit(work).result()
+
+
+def until_there(path):
+    """Wait for a file."""
+    while not path.exists():
+        time.sleep(0.005)

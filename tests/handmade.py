@@ -1,6 +1,11 @@
-"""Sheets made by hand."""
+"""Sheets and workbooks made by hand."""
 
+import io
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import xlsxwriter
+from msoffcrypto.format.ooxml import OOXMLFile
 
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import plan_sheet
@@ -55,3 +60,24 @@ def account(sheet: Sheet, **options: object) -> CellCounts:
             total += batch.cells
     assert total.read == sheet.cell_count
     return total
+
+
+def encrypted_workbook(path: Path, password: str, *, rows: int = 2) -> Path:
+    """A workbook at *path* with one table of two columns, encrypted with *password*."""
+    plain = io.BytesIO()
+    with xlsxwriter.Workbook(plain, {"in_memory": True}) as book:
+        sheet = book.add_worksheet("Stock")
+        for number, row in enumerate([("sku", "amount"), *((f"{each:05d}", each) for each in range(1, rows + 1))]):
+            sheet.write_row(number, 0, row)
+    with path.open("wb") as file:
+        OOXMLFile(plain).encrypt(password, file)
+    return path
+
+
+def grid_of(batch: Batch) -> list[tuple[int, list[str | None], list[str | None]]]:
+    """The rows of a batch from column A to their last cell: number, texts, and kinds."""
+    grid = []
+    for row, texts, kinds in batch.records():
+        columns = range(max(texts, default=-1) + 1)
+        grid.append((row, [texts.get(column) for column in columns], [kinds.get(column) for column in columns]))
+    return grid

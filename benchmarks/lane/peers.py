@@ -4,12 +4,12 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
-import importlib.util
 import multiprocessing
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -27,7 +27,8 @@ Runner = Callable[..., Awaitable[Any]]
 
 WORKERS = 2
 STDLIB, FOREIGN, OURS = "stdlib spawn", "levelpool, foreign thread", "levelpool"
-PACKAGES = ["loky", "pebble", "anyio", "deadpool-executor", "mpire", "distributed", "numpy", "pyarrow", "pandas"]
+PACKAGES = ["loky", "pebble", "anyio", "deadpool-executor", "numpy", "pyarrow", "pandas"]
+BUSYBODIES = ["mpire", "distributed", "ray"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ async def busybodies() -> AsyncIterator[list[Peer]]:
 
     The standard pool and ours are there again, to compare with.
     """
-    async with from_dask() as cluster:
-        made = [stdlib("spawn"), from_mpire(), *([cluster] if cluster else []), ours()]
+    async with from_dask() as dask:
+        made = [stdlib("spawn"), from_mpire(), dask, from_ray(), ours()]
         async with _warm(made):
             yield made
 
@@ -130,11 +131,8 @@ def from_mpire() -> Peer:
 
 
 @contextlib.asynccontextmanager
-async def from_dask() -> AsyncIterator[Peer | None]:
-    """A local Dask cluster, whose client lives in this loop; None when it is not installed."""
-    if importlib.util.find_spec("distributed") is None:
-        yield None
-        return
+async def from_dask() -> AsyncIterator[Peer]:
+    """A local Dask cluster, whose client lives in this loop."""
     import distributed
 
     cluster = distributed.LocalCluster(
@@ -146,6 +144,35 @@ async def from_dask() -> AsyncIterator[Peer | None]:
             return await client.submit(func, *args, pure=False)
 
         yield Peer("dask", run, lambda: None)
+
+
+def from_ray() -> Peer:
+    """A local Ray of its own: on the loopback only, with no dashboard, reporting to nobody, its files gone with it."""
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", RAY_enable_metrics_collection="0")
+    import ray
+
+    # Short, for it holds sockets, whose paths may not be long.
+    folder = tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True)
+    ray.init(
+        address="local",
+        num_cpus=WORKERS,
+        object_store_memory=1 << 30,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        _node_ip_address="127.0.0.1",
+        _temp_dir=folder.name,
+    )
+    remote = functools.cache(ray.remote)
+
+    async def run(func: Callable[..., object], *args: object) -> object:
+        return await remote(func).remote(*args)
+
+    def close() -> None:
+        ray.shutdown()
+        folder.cleanup()
+
+    return Peer("ray", run, close)
 
 
 def foreign() -> Peer:

@@ -6,11 +6,11 @@ import os
 
 from benchmarks.lane import apart, large, life, placed, small
 from benchmarks.lane.goals import beyond_control, goals, print_goals
-from benchmarks.lane.peers import OURS, PACKAGES, STDLIB, busybodies, usual
+from benchmarks.lane.peers import OURS, PACKAGES, STDLIB, usual
 from benchmarks.lane.readings import Readings
 from benchmarks.measure import keep, percentile, print_series
 
-UNITS = {small.THROUGHPUT: ("/s", 1.0), small.THROUGHPUT + small.APART: ("/s", 1.0), apart.MEMORY: ("MB", 1e-6), apart.LEFT: ("", 1.0)}
+UNITS = {small.THROUGHPUT: ("/s", 1.0), apart.MEMORY: ("MB", 1e-6), apart.LEFT: ("", 1.0)}
 """The others are seconds, shown in ms."""
 
 
@@ -41,8 +41,6 @@ async def _measure(readings: Readings) -> None:
         await placed.measure(readings)
         await large.measure(readings, peers)
     await life.measure(readings)
-    async with busybodies() as peers:
-        await small.measure_busybodies(readings, peers)
 
 
 def _collector() -> tuple[object, ...]:

@@ -14,7 +14,6 @@ FLOOR = "bare add_reader ping-pong"
 TURNS = 12  # many short ones: a noisy second hits all candidates, not one
 TRIPS = 100
 FLOOD, IN_FLIGHT = 1600, 64
-APART = " (beside mpire and dask)"
 
 
 async def measure(readings: Readings, peers: list[Peer]) -> None:
@@ -29,12 +28,12 @@ async def measure(readings: Readings, peers: list[Peer]) -> None:
             readings.note(THROUGHPUT, peer.name, await _throughput(peer.run, FLOOD))
 
 
-async def measure_busybodies(readings: Readings, peers: list[Peer]) -> None:
-    """Both tables again, with fewer and shorter turns: a round trip of Dask takes ten milliseconds."""
+async def measure_briefly(readings: Readings, peers: list[Peer]) -> None:
+    """Both tables, with fewer and shorter turns: a round trip of Dask takes ten milliseconds."""
     for _ in range(TURNS // 2):
         for peer in peers:
-            readings.note(ROUND_TRIP + APART, peer.name, await round_trip(peer.run, TRIPS // 4))
-            readings.note(THROUGHPUT + APART, peer.name, await _throughput(peer.run, FLOOD // 5))
+            readings.note(ROUND_TRIP, peer.name, await round_trip(peer.run, TRIPS // 4))
+            readings.note(THROUGHPUT, peer.name, await _throughput(peer.run, FLOOD // 5))
 
 
 async def round_trip(run: Runner, trips: int) -> float:

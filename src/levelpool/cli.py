@@ -40,8 +40,10 @@ _CORRECTIONS = (
     click.option("--sheet", metavar="NAME", help="Only this sheet."),
     click.option("--box", metavar="B4:F900", help="Where the table is, its header included; B:F and 4: are open ones."),
     click.option("--header-row", type=click.IntRange(min=1), help="The (last) row of the header, as the report shows it."),
+    click.option("--first-header-row", type=click.IntRange(min=1), help="The first one, where several rows name the columns."),
     click.option("--no-header", is_flag=True, help="The first row is data."),
     click.option("--one-table", is_flag=True, help="Blank rows and columns part nothing."),
+    click.option("--keep-totals", is_flag=True, help="Rows of totals are data."),
     click.option("--visible-only", is_flag=True, help="Leave hidden sheets and rows out."),
     click.option("--blank", multiple=True, metavar="TEXT", help='A text that means "no value", such as NA; may be given again.'),
     click.option("--policy", type=click.Choice(["row", "cell", "error"]), help="What a cell that cannot be loaded keeps out."),
@@ -49,6 +51,10 @@ _CORRECTIONS = (
     click.option("--day-first/--month-first", default=None, help="Which of the two comes first, where no row decides."),
     click.option("--encoding", metavar="NAME", help="Of a text file, such as gb18030."),
     click.option("--delimiter", metavar="CHARACTER", help='Of a text file; "tab" is one, too.'),
+    click.option("--quote", metavar="CHARACTER", help='Quotation mark of a text file; "none": all are ordinary characters.'),
+    click.option("--name", multiple=True, metavar="HEADER=NAME", help="What a column is called; may be given again."),
+    click.option("--type", multiple=True, metavar="HEADER=TYPE", help="The type of a column, such as TEXT; may be given again."),
+    click.option("--date-form", multiple=True, metavar="HEADER=FORM", help="How a column's dates are written, such as %d/%m/%Y."),
     click.option("--options", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A JSON file of corrections."),
     click.option("--password", is_flag=True, help="Ask for the password of an encrypted workbook; or set LEVELPOOL_FILE_PASSWORD."),
 )
@@ -60,6 +66,9 @@ def corrections(command: Callable[P, T]) -> Callable[P, T]:
         command = option(command)
     return command
 
+
+NUMBER = click.IntRange(1, 2**63 - 1)
+"""What the database numbers its rows with."""
 
 database = click.option("--database", metavar="URL", help="The database; by default LEVELPOOL_DATABASE_URL.")
 
@@ -183,7 +192,25 @@ def inspect(file: Path, as_json: bool, **said: Any) -> None:
 
 
 @cli.command()
-@click.argument("file_id", type=click.IntRange(min=1))
+@click.argument("file_id", type=NUMBER)
+@database
+@corrections
+@as_json
+def replay(file_id: int, database: str | None, as_json: bool, **said: Any) -> None:
+    """
+    Load the kept original of the file with this number again, in place of what it brought before.
+
+    With corrections, they take the place of those that the file has. Exit status: as of sync.
+    """
+    from levelpool.service.corrections import read_corrections
+    from levelpool.service.sync import replay_file
+
+    options = read_corrections(said, os.environ)
+    sys.exit(_run(replay_file(file_id, database=_database(database), options=options, as_json=as_json)))
+
+
+@cli.command()
+@click.argument("file_id", type=NUMBER)
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
 @database
@@ -195,13 +222,21 @@ def undo(file_id: int, dry_run: bool, yes: bool, database: str | None, as_json: 
     url = _database(database)
     if not (dry_run or yes or as_json) and sys.stdin.isatty():
         plan = _run(undo_file(file_id, database=url, dry_run=True))
-        click.confirm(f"{plan['rows_removed']} rows are taken out, {plan['rows_restored']} older ones count again. Go on?", abort=True)
+        click.confirm(f"{_undone(plan, 'is ', 'are ')}. Go on?", abort=True)
     answer = _run(undo_file(file_id, database=url, dry_run=dry_run))
     if as_json:
         _print_json(answer)
     else:
-        would = "would be " if dry_run else ""
-        click.echo(f"{answer['rows_removed']} rows {would}taken out, {answer['rows_restored']} older ones {would}counting again")
+        click.echo(_undone(answer, *(("would be ", "would be ") if dry_run else ("", ""))))
+
+
+def _undone(answer: Any, one: str, many: str) -> str:
+    """What an undo does to rows, in words."""
+    from levelpool.sheets.counts import counted
+
+    restored = answer["rows_restored"]
+    again = f", {counted(restored, f'older row {one}', f'older rows {many}')}counted again" if restored else ""
+    return counted(answer["rows_removed"], f"row {one}taken out", f"rows {many}taken out") + again
 
 
 @cli.group()
@@ -357,7 +392,7 @@ def list_(database: str | None, as_json: bool) -> None:
 
 
 @token.command("revoke")
-@click.argument("token_id", type=click.IntRange(min=1))
+@click.argument("token_id", type=NUMBER)
 @database
 def revoke(token_id: int, database: str | None) -> None:
     """Take a token back; its sessions end within five seconds."""

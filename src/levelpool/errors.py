@@ -103,7 +103,11 @@ class ResultTooLarge(LevelpoolError):
 
 
 class RemoteError(LevelpoolError):
-    """An exception of the task that could not travel itself: its type's name, its message and its traceback as text."""
+    """
+    An exception of the task that could not travel itself: its type's name, its message and its traceback as text.
+
+    Likewise a `CancelledError` that the task itself raised: as itself it would be taken for a cancelled call.
+    """
 
     def __init__(self, message: str, *, type_name: str, traceback_text: str) -> None:
         super().__init__(message)

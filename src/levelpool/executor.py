@@ -21,8 +21,10 @@ from levelpool.errors import LaneClosed, SettingsError
 from levelpool.lanes.account import LaneStats, TaskStats
 from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, Progress, StreamingLane, now
-from levelpool.lanes.process.pool import ProcessLane, ProcessLimits
+from levelpool.lanes.process.limits import ProcessLimits
+from levelpool.lanes.process.pool import ProcessLane
 from levelpool.lanes.process.schedule import Gate
+from levelpool.lanes.process.witness import WorkerStack
 from levelpool.lanes.thread import ThreadLane
 from levelpool.neighbours import CpuShare
 
@@ -143,7 +145,7 @@ class ExecutorManager(_Calls):
         At most *cpu_queue_limit* (*io_queue_limit*) calls wait beside those that run. A worker whose resident memory goes over *worker_memory_limit*
         bytes is killed with its call; by default there is no limit. It ends after *worker_idle_timeout* seconds without work, and is replaced after
         *worker_max_tasks* calls. A result over *max_result_bytes* is refused.
-        A call that has killed *max_kills* workers in a row with the same arguments (of up to 64 KiB) is refused with `TaskRefused` for a minute; by default never.
+        A call that has killed *max_kills* workers in a row with the same arguments is refused with `TaskRefused` for a minute; by default never.
         *cpu_bulkheads* and *io_bulkheads* name groups of calls with limits of their own, see `with_options`. *carry* names context variables whose values travel pickled.
         *preload* names modules that are imported once and shared by all workers; they must not start threads. *worker_environment* is what
         workers find in `os.environ`; by default a copy of ours without what looks like a secret. *gate* is shared with managers of other processes:
@@ -230,6 +232,15 @@ class ExecutorManager(_Calls):
     def worker_pids(self) -> tuple[int, ...]:
         """The process ids of the workers that live now."""
         return self._cpu.pids() if isinstance(self._cpu, ProcessLane) else ()
+
+    def ask_for_stacks(self) -> None:
+        """Have every worker that runs a call write down what it does; `worker_stacks` has it a moment later."""
+        if isinstance(self._cpu, ProcessLane):
+            self._cpu.ask_for_stacks()
+
+    def worker_stacks(self) -> tuple[WorkerStack, ...]:
+        """What each worker that runs a call does: its Python stack as of the last `ask_for_stacks`."""
+        return self._cpu.stacks() if isinstance(self._cpu, ProcessLane) else ()
 
     def resize(self, *, cpu_workers: int | None = None, io_workers: int | None = None) -> None:
         """Allow this many worker processes and threads from now on; running calls finish where they are."""

@@ -21,7 +21,7 @@ from levelpool.monitoring.metrics import Samples, metric_samples
 from levelpool.monitoring.monitor import ResourceMonitor
 from levelpool.monitoring.resources import ResourceReader
 from levelpool.monitoring.snapshot import Snapshot
-from levelpool.monitoring.stacks import describe_everything
+from levelpool.monitoring.stacks import look_at_everything_from_a_thread
 from levelpool.neighbours import ANSWER_TIMEOUT, Neighbours
 from levelpool.pools import HasPool, PoolStats, pool_stats
 from levelpool.settings import Settings
@@ -158,12 +158,11 @@ class Runtime:
             self.neighbours.add_answer(question, answer)
 
     def _find_neighbours(self) -> Neighbours | None:
-        if self.settings.web_concurrency == 1 and self.settings.runtime_dir is None:
-            return None
-        return Neighbours(self.settings.runtime_dir or self.settings.data_dir / "run", self._answers)
+        folder = self.settings.runtime_folder
+        return Neighbours(folder, self._answers) if folder is not None else None
 
     def _own_stacks(self) -> dict[str, object]:
-        return {"pid": os.getpid(), **(describe_everything(self._loop) if self._loop is not None else {})}
+        return {"pid": os.getpid(), **(look_at_everything_from_a_thread(self.manager, self._loop) if self._loop is not None else {})}
 
     def _own_samples(self) -> Samples:
         return metric_samples(self.monitor.ask().result(ANSWER_TIMEOUT))

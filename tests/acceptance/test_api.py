@@ -5,12 +5,16 @@ import io
 import json
 import socket
 import threading
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from handmade import encrypted_workbook
 from running import ADMIN_TOKEN, start_service
+
+GALLERY = Path(__file__).parents[1] / "gallery"
 
 ORDERS = b"Order No,Placed,Amount\n000184,2026-11-01,12.50\n000185,2026-11-02,7.25\n"
 LIMIT = 200_000
@@ -25,6 +29,7 @@ ADDRESSES = [
     ("POST", "/api/files", "oa"),
     ("POST", "/api/files/1/undo?dry_run=true", "oa"),
     ("POST", "/api/files/999/replay", "oa"),
+    ("POST", "/api/files/999/preview", "oa"),
     ("POST", "/api/preview", "oa"),
     ("POST", "/api/sync", "oa"),
     ("GET", "/api/datasets", "voa"),
@@ -39,6 +44,9 @@ ADDRESSES = [
     ("GET", "/openapi.json", "voa"),
     ("GET", "/", "voa"),
     ("GET", "/files", "voa"),
+    ("GET", "/files/1/correct", "oa"),
+    ("POST", "/files/999/preview", "oa"),
+    ("POST", "/files/999/correct", "oa"),
     ("GET", "/datasets", "voa"),
     ("GET", "/system", "a"),
     ("GET", "/no/such/address", ""),
@@ -139,6 +147,7 @@ def test_every_answer_carries_the_security_headers(service, admin):
         ("GET", "/api/files/999/quarantine?format=csv", {}, (404, "not_found")),
         ("POST", "/api/files/999/undo", {}, (404, "not_found")),
         ("POST", "/api/files/999/replay", {}, (404, "not_found")),
+        ("POST", "/api/files/999/preview", {}, (404, "not_found")),
         ("GET", "/api/datasets/nope/rows", {}, (404, "not_found")),
         ("GET", "/api/datasets/levelpool_tokens/rows", {}, (404, "not_found")),
         ("DELETE", "/api/files", {}, (405, "method_not_allowed")),
@@ -157,6 +166,15 @@ def test_every_answer_carries_the_security_headers(service, admin):
         ("POST", "/api/files", {"files": {"file": ("a.csv", b"a" * LIMIT * 2)}}, (413, "too_large")),
         ("POST", "/api/preview", {"files": {"file": ("a.csv", b"")}}, (422, "empty_file")),
         ("POST", "/api/preview", {"files": {"file": ("a.xlsx", b"%PDF-1.7 no sheet")}}, (422, "unreadable_file")),
+        ("POST", "/api/preview", {"files": {"file": ("a.csv", b"a,b\n1,2\n")}, "data": {"options": "{"}}, (422, "options_refused")),
+        ("POST", "/api/files/1/replay", {"content": b"[]"}, (422, "invalid_request")),
+        ("POST", "/api/files/1/replay", {"content": b"[" * 100_000}, (422, "invalid_request")),
+        ("POST", "/api/files/1/replay", {"json": {"header": 3}}, (422, "invalid_request")),
+        ("POST", "/api/files/1/preview", {"json": {"options": []}}, (422, "options_refused")),
+        ("POST", "/api/files/1/preview", {"json": {"options": {"encoding": "utf-16"}}}, (422, "unreadable_file")),
+        ("POST", "/api/files/1/preview", {"json": {"password": 7}}, (422, "options_refused")),
+        ("POST", "/api/files/1/preview", {"content": b'{"options": {"sheet": "\\ud800"}}'}, (422, "options_refused")),
+        ("POST", "/api/files/1/preview", {"content": b" " * 300_000}, (413, "too_large")),
         ("POST", "/sign-out", {"content": b"x" * 70_000}, (413, "too_large")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -208,6 +226,31 @@ def test_name_with_path_parts_is_made_harmless(service, admin):
 
     assert answer.status_code == 202
     assert service.settled(answer.json()["id"])["name"] == "evil orders.csv"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"haeder": 1}, ("haeder", None, "header")),
+        ({"header": -1}, ("header", -1, "a row, counted from 0")),
+        ({"delimiter": ";;"}, ("delimiter", ";;", "one character")),
+        ({"encoding": "no\0such"}, ("encoding", "no\0such", "gb18030")),
+        ({"columns": [{"header": "a"}, {"header": "b", "type": "MONEY"}]}, ("columns[1].type", "MONEY", "NUMERIC")),
+        ({"password": "open sesame"}, ("password", "…", "given by itself")),
+        ({"box": "x" * 1000}, ("box", "x" * 200 + "…", "B4:F900")),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_correction_that_cannot_be_names_option_value_and_what_is_allowed(admin, orders, options, told):
+    """The same whether it comes with a file or for one that is kept; a program can point at the field."""
+    beside = admin.post("/api/files", files={"file": ("a.csv", ORDERS)}, data={"options": json.dumps(options)})
+    kept = admin.post(f"/api/files/{orders['id']}/replay", json={"options": options})
+
+    for answer in (beside, kept):
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["option"], error["value"]) == (422, "options_refused", *told[:2])
+        assert told[2] in error["allowed"]
+        assert "sesame" not in answer.text
 
 
 # ---------------------------------------------------------------- the main job
@@ -263,6 +306,25 @@ def test_undo_counts_before_it_removes(admin, service):
     assert (again["status"], again["rows_loaded"]) == ("loaded", 2)
 
 
+def test_encrypted_file_is_loaded_by_a_replay_with_its_password(admin, service):
+    """The upload says so in a sentence; the password opens it, is asked for again, and is stored nowhere."""
+    workbook = (GALLERY / "encrypted" / "libreoffice_aes.ods").read_bytes()
+    sent = admin.post("/api/files", files={"file": ("secret.ods", workbook)}).json()
+    closed = service.settled(sent["id"])
+    assert closed["status"] == "failed"
+    assert "replay with the password on the page or in the API" in closed["error"]
+
+    wrong = admin.post(f"/api/files/{sent['id']}/replay", json={"password": "sesame"}).json()
+    opened = admin.post(f"/api/files/{sent['id']}/replay", json={"password": "open sesame ü"}).json()
+    again = admin.post(f"/api/files/{sent['id']}/replay").json()
+
+    assert "another password" in wrong["error"]
+    assert (opened["status"], opened["rows_loaded"]) == ("loaded", 3)
+    assert again["status"] == "loaded"
+    assert "never stored" in again["error"]
+    assert not [path for path in service.folder.rglob("*") if path.is_file() and b"open sesame" in path.read_bytes()]
+
+
 def test_quarantine_comes_as_json_and_as_csv(admin, service):
     """The same cells; in CSV a value that starts like a formula is guarded."""
     clean = b"name,qty\n" + b"".join(b"item %d,%d\n" % (number, number) for number in range(30))
@@ -291,6 +353,68 @@ def test_preview_says_what_a_file_would_become_and_loads_nothing(admin):
     assert len(sheet["rows"]) == 2
     assert (sheet["complete"], sheet["header_row"]) == (True, 0)
     assert admin.get("/api/files").json()["total"] == before
+
+
+GERMAN = "Bestand;;\nSKU;Menge;Größe\n00012;1.234;9,5\n00013;2.345;8,25\n".encode("cp1252")
+
+
+def test_file_comes_with_its_corrections(admin, service):
+    """The record tells how it was read, and which corrections hold."""
+    options = {"decimal": ",", "columns": [{"header": "Menge", "name": "pieces", "type": "TEXT"}]}
+    sent = admin.post("/api/files", files={"file": ("bestand.csv", GERMAN)}, data={"options": json.dumps(options)}).json()
+    record = service.settled(sent["id"])
+
+    assert (record["status"], record["format"], record["delimiter"], record["options"]) == ("loaded", "csv", ";", options)
+    assert admin.get("/api/datasets/bestand/rows").json()["rows"][0]["pieces"] == "1.234"
+
+
+def test_decision_is_seen_before_and_after_and_corrected(admin, service):
+    """Look at a file that is kept, with other corrections; load it with them; its table is as corrected."""
+    sent = admin.post("/api/files", files={"file": ("lager.csv", GERMAN + b"\n")}).json()
+    service.settled(sent["id"])
+    options = {"columns": [{"header": "SKU", "name": "article"}, {"header": "Menge", "type": "TEXT"}], "encoding": "cp1252"}
+
+    (now,) = admin.post(f"/api/files/{sent['id']}/preview").json()["sheets"]
+    (then,) = admin.post(f"/api/files/{sent['id']}/preview", json={"options": options}).json()["sheets"]
+    assert [column["name"] for column in now["columns"]] == ["sku", "menge", "grφίe"]
+    assert [column["name"] for column in then["columns"]] == ["article", "menge", "größe"]
+    assert (then["row_count"], then["quarantined_rows"], then["outside"][0]["reason"]) == (2, 0, "title")
+    assert admin.get(f"/api/files/{sent['id']}").json()["options"] == {}
+
+    again = admin.post(f"/api/files/{sent['id']}/replay", json={"options": options}).json()
+    assert (again["status"], again["rows_loaded"], again["options"]) == ("loaded", 2, options)
+    assert list(admin.get("/api/datasets/lager/rows").json()["rows"][0])[3:] == ["article", "menge", "größe"]
+
+
+def test_preview_takes_dataset_and_corrections(admin):
+    """As an upload does."""
+    fields = {"dataset": "goods", "options": json.dumps({"no_header": True})}
+    (sheet,) = admin.post("/api/preview", files={"file": ("orders.csv", ORDERS)}, data=fields).json()["sheets"]
+
+    assert (sheet["dataset"], sheet["header_row"], sheet["row_count"]) == ("goods", None, 3)
+
+
+def test_password_opens_a_workbook_and_is_written_nowhere(admin, service, tmp_path):
+    """With the upload, with a look, with a replay: not in a log, not in the database, not in any file, not in an answer."""
+    secret = "open-sesame-of-the-api"
+    closed = encrypted_workbook(tmp_path / "closed.xlsx", secret).read_bytes()
+    other = encrypted_workbook(tmp_path / "other.xlsx", secret, rows=5).read_bytes()
+    sent = [admin.post("/api/files", files={"file": ("closed.xlsx", closed)})]
+    sent += [admin.post("/api/files", files={"file": ("other.xlsx", other)}, data={"password": secret})]
+    without, with_it = (service.settled(each.json()["id"]) for each in sent)
+    assert (without["status"], with_it["status"], with_it["rows_loaded"]) == ("failed", "loaded", 5)
+    assert "password" in without["error"]
+
+    wrong = admin.post(f"/api/files/{without['id']}/preview", json={"password": f"not-{secret}"})
+    right = admin.post(f"/api/files/{without['id']}/preview", json={"password": secret})
+    loaded = admin.post(f"/api/files/{without['id']}/replay", json={"password": secret})
+    assert refusal(wrong) == (422, "unreadable_file")
+    assert right.json()["sheets"][0]["row_count"] == loaded.json()["rows_loaded"] == 2
+
+    answers = "".join(each.text for each in (*sent, wrong, right, loaded))
+    files = [path for path in (*service.folder.rglob("*"), service.log) if path.is_file()]
+    assert secret not in answers
+    assert not [path for path in files if secret.encode() in path.read_bytes()]
 
 
 def test_lists_are_paged(admin, orders):

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from handmade import encrypted_workbook
 from running import ADMIN_TOKEN, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 ORDERS = "Order No,Placed,Amount\n000184,2026-11-01,12.50\n000185,2026-11-02,7.25\n"
+GERMAN = "Bestand;;\nSKU;Menge;Größe\n00012;1.234;9,5\n00013;2.345;8,25\n".encode("cp1252")
 STOCK = "sku,qty\n" + "".join(f"{number:05d},{number % 9}\n" for number in range(40))
 
 DROP = """text => {
@@ -28,6 +30,12 @@ def as_file(name: str, text: str) -> dict[str, object]:
 
 async def upload(page, *files: dict[str, object]) -> None:
     await page.set_input_files("#upload-input", list(files))
+
+
+async def settled(page) -> None:
+    """The page of a correction shows what was found once the file was read."""
+    if page.url.endswith("/correct"):
+        await page.get_by_role("button", name="Load it like this").wait_for()
 
 
 async def test_visitor_is_sent_to_sign_in_and_back(page):
@@ -109,6 +117,11 @@ async def test_quarantine_is_shown_and_downloaded(page):
     await row.locator(".status.partial").wait_for()
     await row.get_by_role("link", name="stock-2.csv").click()
     assert "many" in await page.text_content("#quarantine-rows")
+    assert "in the table BIGINT" in await page.text_content("#file")
+    await page.get_by_role("link", name="Correct it").click()
+    await page.locator(".sheet", has_text="The table stock holds rows of other files").wait_for()
+    assert "TEXT → BIGINT" in await page.text_content(".data thead")
+    await page.get_by_role("link", name="Cancel").click()
 
     async with page.expect_download() as downloading:
         await page.get_by_role("link", name="Download as CSV").click()
@@ -116,6 +129,99 @@ async def test_quarantine_is_shown_and_downloaded(page):
 
     assert lines[0] == "sheet,row,column,value,reason"
     assert ",42,qty,many," in lines[1]
+
+
+async def test_file_that_was_read_wrongly_is_corrected(page, service):
+    """The decision is shown with its reasons; correct it, look again by the keyboard, load it: its table is as corrected."""
+    await sign_in(page, path="/files")
+    await upload(page, {"name": "lager.csv", "mimeType": "text/csv", "buffer": GERMAN})
+    await page.locator("tr", has_text="lager.csv").locator(".status.loaded").wait_for()
+    await page.get_by_role("link", name="lager.csv").click()
+    shown = await page.text_content("#file")
+    assert "CSV · cp1253 · parted by ;" in shown
+    assert "row 2 holds texts above numbers" in shown and "2 rows outside of tables" in shown
+
+    await page.get_by_role("link", name="Correct it").click()
+    await page.get_by_label("Encoding").fill("cp1252")
+    await page.get_by_label("Name: SKU").fill("article")
+    await page.get_by_label("Type: Menge").select_option("TEXT")
+    await page.get_by_label("Encoding").press("Enter")
+    await page.locator("th", has_text="größe").first.wait_for()
+    assert await page.evaluate("document.activeElement.id") == "f-encoding"
+    assert "article" in await page.text_content(".data thead")
+    assert "Read again: 1 table." in await page.text_content("#said")
+
+    await page.get_by_role("button", name="Load it like this").click()
+    await page.wait_for_url(re.compile(r"/files/\d+$"))
+    assert "cp1252" in await page.text_content(".said-card")
+    columns = next(each for each in service.client().get("/api/datasets").json()["datasets"] if each["name"] == "lager")["columns"]
+    assert [(column["name"], column["type"]) for column in columns] == [("article", "TEXT"), ("menge", "TEXT"), ("größe", "NUMERIC")]
+
+
+async def test_field_that_cannot_be_is_pointed_at_and_nothing_that_was_said_is_lost(page, service):
+    """The sentence stands above, the field is marked, the other fields keep their words, and nothing is loaded."""
+    sent = service.client().post("/api/files", files={"file": ("regal.csv", ORDERS.replace("000184", "000555"))}).json()
+    service.settled(sent["id"])
+    await sign_in(page, path=f"/files/{sent['id']}/correct")
+    await page.get_by_label("Cells of the table").fill("B")
+    await page.get_by_label("Name: Amount").fill("price")
+    await page.get_by_role("button", name="Load it like this").click()
+
+    await page.get_by_role("alert").wait_for()
+    assert "the option box cannot be 'B'" in await page.get_by_role("alert").text_content()
+    assert await page.get_by_label("Cells of the table").get_attribute("aria-invalid") == "true"
+    assert await page.get_by_label("Name: Amount").input_value() == "price"
+    assert service.client().get(f"/api/files/{sent['id']}").json()["options"] == {}
+
+
+async def test_correction_with_which_nothing_can_be_loaded_says_why(page, service):
+    """It is tried, the file stays as it was, and the form is still there."""
+    sent = service.client().post("/api/files", files={"file": ("kiste.csv", ORDERS.replace("000184", "000556"))}).json()
+    service.settled(sent["id"])
+    await sign_in(page, path=f"/files/{sent['id']}/correct")
+    await page.get_by_label("Cells of the table").fill("Y90:Z99")
+    await page.get_by_role("button", name="Load it like this").click()
+
+    await page.get_by_role("alert").filter(has_text="holds no table").wait_for()
+    assert await page.get_by_label("Cells of the table").input_value() == "Y90:Z99"
+    assert service.client().get(f"/api/files/{sent['id']}").json()["rows_loaded"] == 2
+
+
+async def test_encrypted_workbook_is_opened_with_its_password(page, tmp_path):
+    """A wrong one is told; the right one shows what is inside, and is not asked for again until it is loaded."""
+    path = encrypted_workbook(tmp_path / "secret.xlsx", "open sesame")
+    await sign_in(page, path="/files")
+    await page.set_input_files("#upload-input", path)
+    row = page.locator("tr", has_text="secret.xlsx")
+    await row.locator(".status.failed").wait_for()
+    await row.get_by_role("link", name="secret.xlsx").click()
+    await page.get_by_role("link", name="Correct it").click()
+
+    password = page.get_by_label("Password of the workbook")
+    await password.fill("sesame")
+    await page.get_by_role("button", name="Open it").click()
+    await page.get_by_role("alert").filter(has_text="another password").wait_for()
+    await password.fill("open sesame")
+    await password.press("Enter")
+    await page.get_by_role("cell", name="00001", exact=True).wait_for()
+    assert "sesame" not in await page.content()
+    await page.get_by_role("button", name="Load it like this").click()
+    await page.locator("#file .status.loaded").wait_for()
+
+    await page.get_by_role("button", name="Load again").click()
+    await page.locator(".toast.bad", has_text="protected by a password").wait_for()
+    await page.locator("#file .callout.bad", has_text="It could not be loaded again, and stays as it was").wait_for()
+
+
+async def test_what_no_correction_can_make_a_table_of_is_told(page, service):
+    """No fields are offered for a picture."""
+    sent = service.client().post("/api/files", files={"file": ("photo.xlsx", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")}).json()
+    service.settled(sent["id"])
+    await sign_in(page, path=f"/files/{sent['id']}/correct")
+
+    await page.get_by_role("alert").wait_for()
+    assert "send the new file" in await page.text_content("#decision")
+    assert not await page.locator("fieldset").count()
 
 
 async def test_too_large_and_empty_files_are_refused_before_they_are_sent(page):
@@ -158,6 +264,8 @@ async def test_viewer_sees_no_way_to_change_anything(page, service):
 
     assert not await page.locator("[data-drop]").count()
     assert not await page.get_by_role("link", name="System").count()
+    await page.goto("/files/1")
+    assert not await page.get_by_role("link", name="Correct it").count()
     answer = await page.evaluate(
         "fetch('/api/sync', {method: 'POST', headers: {'X-CSRF-Token': document.body.dataset.csrf}}).then(r => r.status)"
     )
@@ -192,9 +300,10 @@ async def test_no_page_breaks_the_content_security_policy(page, scheme):
     """Nothing inline, nothing from elsewhere: the browser has nothing to complain about (the fixture looks)."""
     await page.emulate_media(color_scheme=scheme)
     await sign_in(page)
-    for path in ("/", "/files", "/files/1", "/datasets", "/datasets/orders", "/system", "/no/such/page"):
+    for path in ("/", "/files", "/files/1", "/files/1/correct", "/datasets", "/datasets/orders", "/system", "/no/such/page"):
         await page.goto(path)
         await page.wait_for_load_state("load")
+        await settled(page)
         assert await page.locator("h1").count() == 1, path
     # The browser itself notes the status 404 of the last one.
     page.complaints[:] = [each for each in page.complaints if "404" not in each]
@@ -204,18 +313,20 @@ async def test_page_fits_a_phone(page):
     """Nothing makes a page wider than the screen; wide tables scroll in their own frame."""
     await page.set_viewport_size({"width": 360, "height": 740})
     await sign_in(page)
-    for path in ("/", "/files", "/files/1", "/datasets", "/datasets/orders", "/system"):
+    for path in ("/", "/files", "/files/1", "/files/1/correct", "/datasets", "/datasets/orders", "/system"):
         await page.goto(path)
+        await settled(page)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
 async def test_every_control_has_a_name(page):
     """A screen reader can say what each button, link and field is for."""
     await sign_in(page)
-    for path in ("/", "/files", "/files/1", "/datasets", "/datasets/orders", "/system"):
+    for path in ("/", "/files", "/files/1", "/files/1/correct", "/datasets", "/datasets/orders", "/system"):
         await page.goto(path)
+        await settled(page)
         nameless = await page.evaluate(
-            """() => [...document.querySelectorAll("a, button, input:not([type=hidden]):not([hidden])")].filter(each =>
+            """() => [...document.querySelectorAll("a, button, select, textarea, input:not([type=hidden]):not([hidden])")].filter(each =>
                 !each.textContent.trim() && !each.ariaLabel && !each.labels?.length).map(each => each.outerHTML)"""
         )
         assert not nameless, json.dumps(nameless)

@@ -18,6 +18,14 @@ async def manager():
         yield made
 
 
+@pytest.fixture
+def gate():
+    """Calls that wait for it are held until the test opens it."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
 async def test_others_pass_while_a_group_waits(manager):
     """Three slow reports with one worker for reports: another call runs at once beside the first of them."""
     reports = manager.with_options(bulkhead="reports")
@@ -91,3 +99,42 @@ async def test_unknown_group_is_named_with_those_there_are(manager):
         await manager.with_options(bulkhead="exports").run_cpu_intensive(lane_tasks.noop)
     with pytest.raises(SettingsError, match="it needs 1 worker at least"):
         Bulkhead(workers=0)
+
+
+async def test_urgent_call_of_a_group_overtakes_one_that_waits_for_a_thread(gate):
+    """A call has the one place of its group and waits for a thread: a more urgent one of the group goes before it."""
+    limits = {"reports": Bulkhead(workers=1)}
+    async with ExecutorManager(cpu_workers=1, io_workers=1, io_bulkheads=limits) as manager:
+        reports = manager.with_options(bulkhead="reports")
+        order = []
+        busy = asyncio.create_task(manager.run_io_intensive(gate.wait, 30))
+        await asyncio.sleep(0)
+        calls = [
+            asyncio.create_task(reports.with_options(priority=priority).run_io_intensive(order.append, priority))
+            for priority in (0, 1, 5, 2)
+        ]
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(busy, *calls)
+
+    assert order == [5, 2, 1, 0]
+
+
+async def test_overtaken_call_can_be_cancelled(gate):
+    """Whoever was overtaken and gives up leaves its group as it was."""
+    limits = {"reports": Bulkhead(workers=1)}
+    async with ExecutorManager(cpu_workers=1, io_workers=1, io_bulkheads=limits) as manager:
+        reports = manager.with_options(bulkhead="reports")
+        busy = asyncio.create_task(manager.run_io_intensive(gate.wait, 30))
+        await asyncio.sleep(0)
+        overtaken, urgent = [
+            asyncio.create_task(reports.with_options(priority=priority).run_io_intensive(int, priority)) for priority in (0, 1)
+        ]
+        await asyncio.sleep(0)
+        overtaken.cancel()
+        gate.set()
+
+        assert await urgent == 1
+        assert await reports.run_io_intensive(int, 7) == 7
+        assert manager.stats().io.bulkheads["reports"].inside == 0
+        await busy

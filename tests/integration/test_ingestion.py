@@ -2,16 +2,22 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 
 import pytest
 import sqlalchemy as sa
 import xlsxwriter
 
+from levelpool.database import open_connection
 from levelpool.sheets import TableOptions
 from levelpool.sheets.errors import FileInUse, LimitExceeded, NameRefused, NotFound, OptionsRefused, SheetError
 from levelpool.sheets.importer import RawDataImporter
 from levelpool.sheets.ingestion import DataIngestionService
+from levelpool.sheets.ledger.datasets import add_dataset
 from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.read.workbook import read_workbook
+from levelpool.testing import inline_manager
 
 ORDERS = "order_no,customer,price,day\n000123,Ann,1.50,2026-11-01\n000124,Bob,2.25,2026-11-02\n"
 
@@ -49,6 +55,27 @@ async def test_file_becomes_rows(service, tmp_path):
     }
 
 
+@pytest.mark.postgres
+async def test_file_arrives_while_its_dataset_is_made(postgres_url, tmp_path):
+    """A worker makes table and dataset between two questions of the arrival: the table is ours all the same."""
+    async with DataIngestionService(postgres_url, inline_manager(), data_dir=tmp_path / "var") as service:
+        first = await service.submit(put(tmp_path, "orders.csv"), name="orders.csv", actor="test")
+        made = []
+
+        def make(*_):
+            if not made:
+                made.append(True)
+                with open_connection(postgres_url) as other, other.begin():
+                    add_dataset(other, "orders", first["id"])
+                    other.exec_driver_sql("CREATE TABLE orders (_file_id bigint)")
+
+        sa.event.listen(service.intake.engine, "after_cursor_execute", make)
+        second = await service.submit(put(tmp_path, "orders_2.csv", ORDERS + "3,Cid,1.00,2026-11-03\n"), name="orders_2.csv", actor="test")
+
+    assert made
+    assert (second["status"], second["dataset"], second["error"]) == ("pending", "orders", None)
+
+
 async def test_original_stays_and_is_kept(service, tmp_path):
     """What a person gave is still where it was, and a copy of it is in the store."""
     path = put(tmp_path, "orders.csv")
@@ -63,6 +90,50 @@ async def test_nothing_is_left_in_the_work_folder(service, tmp_path):
     await service.ingest_file(put(tmp_path, "orders.csv"))
 
     assert list((tmp_path / "data" / "work").iterdir()) == []
+
+
+IMPORTS_OF_THE_LOOP = """
+import asyncio, sys, threading
+from pathlib import Path
+from levelpool.errors import DatabaseError
+from levelpool.executor import ExecutorManager
+from levelpool.sheets.ingestion import DataIngestionService
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        print(name, threading.current_thread() is threading.main_thread())
+
+async def main():
+    async with ExecutorManager(cpu_workers=1, io_workers=2) as manager:
+        await manager.run_io_intensive(int)
+        sys.meta_path.insert(0, Watch())
+        try:
+            await DataIngestionService("postgresql://nobody@127.0.0.1:1/nothing", manager, data_dir=Path("/nonexistent")).intake.open()
+        except DatabaseError:
+            sys.meta_path.pop(0)
+
+asyncio.run(main())
+"""
+
+
+def test_driver_of_the_database_is_not_imported_on_the_loop():
+    """It takes a tenth of a second and more; a thread has the time."""
+    done = subprocess.run([sys.executable, "-c", IMPORTS_OF_THE_LOOP], capture_output=True, text=True, timeout=60, check=True)
+    imported = dict(line.split() for line in done.stdout.splitlines())
+
+    assert imported["psycopg"] == "False"
+    assert {name for name, on_the_loop in imported.items() if on_the_loop == "True"} <= {"encodings.ascii"}  # a page of code
+
+
+async def test_what_a_killed_process_left_behind_goes_after_a_day(database_url, tmp_path, manager):
+    """Its working files may hold the plain form of an encrypted workbook."""
+    old, young = tmp_path / "data" / "work" / "old", tmp_path / "data" / "work" / "young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "spool").touch()
+    os.utime(old, (1, 1))
+    async with DataIngestionService(database_url, manager, data_dir=tmp_path / "data"):
+        assert not old.exists() and young.exists()
 
 
 async def test_same_file_twice_is_loaded_once(service, tmp_path):
@@ -199,6 +270,23 @@ async def test_file_over_the_limit_is_refused_before_it_is_kept(database_url, tm
         with pytest.raises(SheetError, match="does not exist"):
             await service.ingest_file(tmp_path / "nowhere.csv")
         assert (await service.files())["total"] == 0
+
+
+async def test_rows_that_wait_on_disk_count_against_the_limit(tmp_path, manager):
+    """SQLite takes one write at a time, so rows wait for it beside the cells: too many for the limit, and nothing is loaded."""
+    path = put(tmp_path, "orders.csv", ORDERS + "000125,Eve,3.50,2026-11-03\n" * 500)
+    (tmp_path / "cells").mkdir()
+    read_workbook(path, tmp_path / "cells")
+    cells = sum(each.stat().st_size for each in (tmp_path / "cells").iterdir())
+
+    limits = Limits(max_spool_bytes=cells + 1000)
+    async with DataIngestionService(f"sqlite:///{tmp_path / 'data.sqlite'}", manager, data_dir=tmp_path / "data", limits=limits) as service:
+        record = await service.ingest_file(path)
+        rows = await sql(service, "SELECT count(*) FROM orders")
+
+    assert (record["status"], rows) == ("failed", [(0,)])
+    assert f"more room on disk for its cells and rows than the {cells + 1000:,} bytes that are allowed" in record["error"]
+    assert "raise LEVELPOOL_MAX_SPOOL_BYTES" in record["error"]
 
 
 async def test_undo_takes_one_import_back(service, tmp_path):

@@ -2,14 +2,18 @@
 
 import asyncio
 import collections
+import datetime as dt
 import gc
 import itertools
 import os
 import resource
 import signal
+import subprocess
 import sys
+import textwrap
 import threading
 import time
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -204,6 +208,58 @@ def test_ctrl_c_while_an_argument_is_pickled_is_for_the_caller():
 # ---------------------------------------------------------------- limits
 
 
+async def test_loop_turns_while_it_is_looked_for_what_cannot_travel(manager):
+    """To name the part of an argument that cannot travel takes several picklings of the whole, and none of them happens on the loop."""
+    loop, looking, go = threading.get_ident(), threading.Event(), threading.Event()
+
+    class Stubborn:
+        def __reduce__(self):
+            if threading.get_ident() != loop:
+                looking.set()
+                go.wait(30)
+            raise TypeError("never")
+
+    call = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.add, [1, {"key": Stubborn()}]))
+    await processes.until(looking.is_set)
+    go.set()
+
+    with pytest.raises(TaskNotPicklable, match=r"argument 0\[1\]\['key'\] of add .*Stubborn"):
+        await call
+
+
+async def test_drain_ends_with_a_call_that_cannot_travel(manager):
+    """The last call of a closing manager turns out not to travel: then there is nothing left to wait for."""
+    loop, looking, go = threading.get_ident(), threading.Event(), threading.Event()
+
+    class Stubborn:
+        def __reduce__(self):
+            if threading.get_ident() != loop:
+                looking.set()
+                go.wait(30)
+            raise TypeError("never")
+
+    call = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.add, Stubborn()))
+    await processes.until(looking.is_set)
+    closing = asyncio.create_task(manager.aclose(timeout=600))
+    await asyncio.sleep(0)
+    go.set()
+
+    await asyncio.wait_for(closing, 30)
+    with pytest.raises(TaskNotPicklable):
+        await call
+
+
+async def test_refusal_comes_also_when_nobody_can_say_what_cannot_travel(manager):
+    """A key that cannot be shown spoils the search for the culprit; the caller gets its answer all the same."""
+
+    class Unspeakable:
+        def __repr__(self):
+            raise ValueError("no words")
+
+    with pytest.raises(TaskNotPicklable, match=r"nobody can say \(ValueError\)"):
+        await manager.run_cpu_intensive(lane_tasks.add, {Unspeakable(): threading.Lock()})
+
+
 async def test_admission_that_is_over_refuses_at_once():
     """A deadline that has passed, as a negative time, refuses like 0; it does not wait for ever."""
     async with ExecutorManager(cpu_workers=1, io_workers=1, cpu_queue_limit=0, io_queue_limit=0) as manager:
@@ -308,6 +364,86 @@ def test_main_program_is_not_run_for_the_sake_of_its_variables(tmp_path):
     assert (out, err, status) == ("3\n", "", 0)
 
 
+@pytest.mark.parametrize("start", [["-m", "program"], ["program"]], ids=" ".join)
+def test_function_of_a_package_that_is_run_is_found(tmp_path, start):
+    """`python -m package` and `python folder` are programs as any other: their functions and variables are there in workers."""
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program/__init__.py").touch()
+    (tmp_path / "program/__main__.py").write_text(
+        textwrap.dedent("""
+            import contextvars
+            from levelpool import ExecutorManager
+            REQUEST = contextvars.ContextVar("REQUEST")
+
+            def read():
+                return REQUEST.get()
+
+            if __name__ == "__main__":
+                REQUEST.set("r-7")
+                manager = ExecutorManager(cpu_workers=1, io_workers=1)
+                print(manager.cpu_executor.submit(read).result())
+                manager.shutdown()
+        """)
+    )
+
+    ended = subprocess.run([sys.executable, *start], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("r-7\n", "", 0)
+
+
+def test_variable_that_the_main_program_imports_reaches_its_task(tmp_path):
+    """A context variable that several modules hold is set in a worker that knows only one of them."""
+    out, err, status = processes.run(
+        tmp_path,
+        """
+        import corner_tasks
+        from corner_tasks import TENANT
+
+        if __name__ == "__main__":
+            TENANT.set("acme")
+            manager = ExecutorManager(cpu_workers=1, io_workers=1)
+            print(manager.cpu_executor.submit(corner_tasks.tenant).result())
+            manager.shutdown()
+        """,
+    )
+
+    assert (out, err, status) == ("acme\n", "", 0)
+
+
+class OwnZone(dt.tzinfo):
+    """A time zone that no worker knows."""
+
+    def __reduce__(self):
+        raise TypeError("stays here")
+
+
+@pytest.mark.parametrize(
+    ("value", "arrives"),
+    [
+        ("x" * 4096, True),
+        ("x" * 4097, False),
+        ("é" * 2048, True),
+        ("é" * 2049, False),
+        (b"x" * 4096, True),
+        (("",) * 4096, True),
+        (("",) * 4097, False),
+        (dt.datetime(2026, 1, 2, tzinfo=dt.UTC), True),
+        (dt.datetime(2026, 1, 2, tzinfo=ZoneInfo("UTC")), True),
+        (dt.datetime(2026, 1, 2, tzinfo=OwnZone()), False),
+    ],
+    ids=itertools.count(),
+)
+async def test_four_kibibytes_of_plain_values_travel(manager, value, arrives):
+    """A size is bytes, not characters or parts; what does not travel stays behind and breaks no call."""
+    token = corner_tasks.TENANT.set(value)
+    try:
+        found = await manager.run_cpu_intensive(corner_tasks.tenant)
+    finally:
+        corner_tasks.TENANT.reset(token)
+
+    assert found == (value if arrives else "nobody")
+
+
 async def test_error_of_a_module_that_is_not_here_is_imported_beside_the_loop(manager):
     """The loop goes on while the module of an exception is imported."""
     beats = []
@@ -358,6 +494,33 @@ async def test_last_report_of_progress_always_comes(manager, steps, total):
     await processes.until(lambda: reports and reports[-1] == steps)
 
     assert len(reports) <= 10
+
+
+async def test_thread_that_is_left_behind_speaks_for_no_other_call(manager, tmp_path, caplog):
+    """What such a thread, or one that it starts, reports and logs is not taken for the next call's; a thread of that call is."""
+    reports = []
+    told = manager.with_options(name="next", on_progress=lambda *report: reports.append(report))
+    await manager.run_cpu_intensive(corner_tasks.leave_threads, tmp_path)
+    await told.run_cpu_intensive(corner_tasks.let_threads_speak, tmp_path)
+    await processes.until(lambda: reports[-1:] == [(2, 2, "own")])
+
+    assert reports == [(1, 2, "own thread"), (2, 2, "own")]
+    assert [(record.message, record.levelpool_task) for record in caplog.records] == [
+        ("left behind", ""),
+        ("left behind", ""),
+        ("own thread", "next"),
+    ]
+
+
+async def test_thread_of_a_pool_speaks_for_the_call_whose_context_it_carries(manager):
+    """A pool that a module keeps has threads of an earlier call; a call whose context is handed to them is meant."""
+    reports = []
+    told = manager.with_options(on_progress=lambda done, *_: reports.append(done))
+    for step, carries_context in enumerate([True, True, False, True]):
+        await told.run_cpu_intensive(corner_tasks.report_in_a_pool, step, carries_context)
+    await processes.until(lambda: reports[-1:] == [3])
+
+    assert reports == [0, 1, 3]
 
 
 @pytest.mark.parametrize(("task", "records"), [(corner_tasks.log_from_a_signal, 3000), (corner_tasks.log_from_finalizers, 200)])

@@ -1,5 +1,6 @@
 """Whole programs that use the lanes: how they start, fork, are interrupted, killed, and end."""
 
+import subprocess
 import time
 
 import pytest
@@ -30,6 +31,44 @@ def test_no_orphans_after_a_kill(tmp_path, fork):
 
     assert len(pids) == 2
     assert fork_server != process.pid
+
+
+def test_idle_workers_go_also_when_their_loop_has_ended(tmp_path):
+    """A program that goes on after its `asyncio.run` keeps no workers beyond the idle time, and can use the lane again."""
+    program = f"""
+    manager = ExecutorManager(cpu_workers=2, io_workers=1, worker_idle_timeout=0.5)
+
+    async def use(task, *rows):
+        return await asyncio.gather(*[manager.run_cpu_intensive(task, *row) for row in rows])
+
+    os.mkdir("{tmp_path}/met")
+    asyncio.run(use(lane_tasks.meet, *[("{tmp_path}/met", 2)] * 2))
+    print(*manager.worker_pids(), flush=True)
+    sys.stdin.readline()
+    assert asyncio.run(use(lane_tasks.add, *[(number, 1) for number in range(8)])) == list(range(1, 9))
+    print("well")
+    """
+    with start(tmp_path, program, stdin=subprocess.PIPE) as process:
+        pids = [int(word) for word in process.stdout.readline().split()]
+        wait_until_gone([parent(pids[0]), *pids], 10.0)
+
+        assert process.communicate("go on\n", timeout=30) == ("well\n", "")
+    assert len(pids) == 2
+
+
+def test_idle_workers_go_at_once_with_the_program(tmp_path):
+    """At the end of a program whose loop has ended before, nobody waits for the idle time."""
+    program = """
+    manager = ExecutorManager(cpu_workers=2, io_workers=1, worker_idle_timeout=600)
+    asyncio.run(manager.run_cpu_intensive(lane_tasks.add, 1))
+    print(*manager.worker_pids(), flush=True)
+    sys.stdin.readline()
+    """
+    with start(tmp_path, program, stdin=subprocess.PIPE) as process:
+        pids = [int(word) for word in process.stdout.readline().split()]
+        pids.append(parent(pids[0]))
+        process.communicate("go on\n", timeout=30)
+        wait_until_gone(pids, 2.0)
 
 
 def test_forked_child_gets_a_lane_of_its_own(tmp_path):

@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import corner_tasks
 import lane_tasks
-from levelpool import ExecutorManager, LaneFull, ResultNotPicklable, TaskNotPicklable, WorkerDied
+from levelpool import Bulkhead, ExecutorManager, LaneFull, RemoteError, ResultNotPicklable, TaskNotPicklable, WorkerDied
 from processes import children, descriptors, is_gone, parent, until
 
-SECONDS = float(os.environ.get("LANE_TORTURE_SECONDS", "4"))
+SECONDS = float(os.environ.get("LANE_TORTURE_SECONDS", "60"))
 """Longer by hand: `make torture`."""
 
-EXPECTED = (WorkerDied, lane_tasks.CustomError, ResultNotPicklable, TaskNotPicklable, TimeoutError, LaneFull)
+EXPECTED = (WorkerDied, lane_tasks.CustomError, RemoteError, ResultNotPicklable, TaskNotPicklable, TimeoutError, LaneFull)
 
 
 class Torture:
@@ -30,10 +31,20 @@ class Torture:
 
     def __init__(self, seed):
         self.random = random.Random(seed)
-        self.manager = ExecutorManager(cpu_workers=3, io_workers=1, cpu_queue_limit=50, worker_memory_limit=400 << 20, worker_max_tasks=200)
+        self.manager = ExecutorManager(
+            cpu_workers=3,
+            io_workers=1,
+            cpu_queue_limit=50,
+            worker_memory_limit=400 << 20,
+            worker_max_tasks=200,
+            # Deaths are written down, and nobody is refused.
+            max_kills=1_000_000,
+            cpu_bulkheads={"few": Bulkhead(workers=1, queue_limit=10)},
+        )
         self.end = time.monotonic() + SECONDS
         self.lock = threading.Lock()
         self.calls = 0
+        self.looks = 0
         self.outcomes = Counter()
         self.wrong = []
 
@@ -54,6 +65,9 @@ class Torture:
     async def small(self):
         assert await self.call(lane_tasks.add, 7) == 7
 
+    async def grouped(self):
+        assert await self.call(lane_tasks.add, 7, bulkhead="few", priority=self.random.randrange(3)) == 7
+
     async def dicts(self):
         count = self.random.choice([10, 20_000])
         rows = await self.call(lane_tasks.return_dicts, count)
@@ -71,7 +85,9 @@ class Torture:
             [
                 (lane_tasks.leave, 1),
                 (lane_tasks.kill_self, signal.SIGKILL),
+                (lane_tasks.die_if_told, "/absent", bytes(200_000)),
                 (lane_tasks.raise_custom,),
+                (corner_tasks.throw, asyncio.CancelledError),
                 (lane_tasks.return_lambda,),
                 (lane_tasks.return_thing, "ExitsWhenUnpickled"),
                 (lane_tasks.length, lane_tasks.ExitsWhenPickled()),
@@ -103,7 +119,7 @@ class Torture:
         deeds = [
             self.small,
             self.small,
-            self.small,
+            self.grouped,
             self.dicts,
             self.buffers,
             self.bad,
@@ -141,6 +157,12 @@ class Torture:
             time.sleep(mine.random() * 0.3)
             self.manager.resize(cpu_workers=mine.randrange(1, 5))
 
+    def look(self):
+        while self.goes_on:
+            self.manager.ask_for_stacks()
+            time.sleep(0.02)
+            self.looks += sum(each.stack is not None for each in self.manager.worker_stacks())
+
     def call_from_a_thread(self):
         while self.goes_on:
             time.sleep(0.005)
@@ -168,7 +190,7 @@ async def test_every_call_is_accounted_for(seed):
     gc.collect()
     before, family = descriptors(), set(children(os.getpid()))
     torture = Torture(seed)
-    deeds = [torture.kill, torture.resize, torture.resize, *([torture.call_from_a_thread] * 2 if seed % 2 else [])]
+    deeds = [torture.kill, torture.resize, torture.resize, torture.look, *([torture.call_from_a_thread] * 2 if seed % 2 else [])]
     threads = [threading.Thread(target=deed) for deed in deeds]
     for thread in threads:
         thread.start()
@@ -180,10 +202,11 @@ async def test_every_call_is_accounted_for(seed):
     stats, pids = torture.manager.stats().cpu, torture.manager.worker_pids()
     await torture.manager.aclose(10)
     gc.collect()
-    print(f"\n{torture.calls} calls, {dict(torture.outcomes)}, {stats}")
+    print(f"\n{torture.calls} calls, {torture.looks} looks, {dict(torture.outcomes)}, {stats}")
 
     assert not hanging
     assert not torture.wrong
+    assert torture.looks
     assert stats.submitted == torture.calls
     assert stats.submitted == stats.succeeded + stats.failed + stats.cancelled + stats.timed_out + stats.died + stats.refused
     assert (stats.queued, stats.outside) == (0, 0)

@@ -231,6 +231,46 @@ async def test_call_that_kills_one_worker_after_another_is_refused(tmp_path):
         assert manager.stats().cpu.refused == 1
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray], ids=["in the pickle", "beside it"])
+async def test_large_arguments_that_kill_are_known_by_every_byte(tmp_path, kind):
+    """A call with a megabyte is refused as one with a word is; one that differs in a single byte of it is not."""
+    fatal, other = kind(1 << 20), kind(bytes(1 << 19) + b"x" + bytes((1 << 19) - 1))
+    async with ExecutorManager(cpu_workers=1, io_workers=1, max_kills=2) as manager:
+        for _ in range(2):
+            with pytest.raises(WorkerDied):
+                await manager.run_cpu_intensive(lane_tasks.die_if_told, str(tmp_path / "absent"), fatal)
+        with pytest.raises(TaskRefused, match="has killed 2 workers in a row"):
+            await manager.run_cpu_intensive(lane_tasks.die_if_told, str(tmp_path / "absent"), fatal)
+
+        with pytest.raises(WorkerDied):
+            await manager.run_cpu_intensive(lane_tasks.die_if_told, str(tmp_path / "absent"), other)
+
+
+async def test_large_call_that_survives_begins_anew(tmp_path):
+    """Deaths count in a row: one good end, and the next death is the first."""
+    path = tmp_path / "there"
+    async with ExecutorManager(cpu_workers=1, io_workers=1, max_kills=2) as manager:
+        for survives in (False, True, False, True):
+            if survives:
+                path.touch()
+                assert await manager.run_cpu_intensive(lane_tasks.die_if_told, str(path), bytes(1 << 20)) == "survived"
+                path.unlink()
+            else:
+                with pytest.raises(WorkerDied):
+                    await manager.run_cpu_intensive(lane_tasks.die_if_told, str(path), bytes(1 << 20))
+
+
+async def test_drain_waits_for_a_death_that_is_being_written_down(tmp_path):
+    """A manager that closes as a call with large arguments dies still tells its caller."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1, max_kills=2) as manager:
+        call = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.die_if_told, str(tmp_path / "absent"), bytes(64 << 20)))
+        await asyncio.sleep(0)
+        await manager.aclose()
+
+        with pytest.raises(WorkerDied):
+            await call
+
+
 async def test_dropping_a_large_array_frees_its_memory_elsewhere(manager):
     """The last user of a large result may be the loop: the memory is given back by a helper thread, and it is given back."""
     array = await manager.run_cpu_intensive(lane_tasks.return_array, 64 << 20)

@@ -49,13 +49,24 @@ def test_no_file_names_a_package_host():
     assert not named
 
 
-@pytest.mark.parametrize("pins", ["requirements.txt", "requirements-node.txt"])
+@pytest.mark.parametrize("pins", ["requirements.txt", "requirements-bench.txt", "requirements-node.txt"])
 def test_every_pin_has_a_hash(pins):
     """Each package is pinned to one version and to the content of its files."""
     entries = (ROOT / pins).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
 
     assert entries
     assert not [entry for entry in entries if entry.strip() and not re.match(r"[\w.-]+==\S+.*--hash=sha256:", entry)]
+
+
+def test_peers_of_the_benchmarks_change_no_version_of_the_suite():
+    """Whoever installs the peers too tests with the same versions as before."""
+    suite, peers = [
+        dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / pins).read_text(encoding="utf-8"), re.MULTILINE))
+        for pins in ("requirements.txt", "requirements-bench.txt")
+    ]
+
+    assert suite.keys() & peers.keys()
+    assert not {name for name in suite.keys() & peers.keys() if suite[name] != peers[name]}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

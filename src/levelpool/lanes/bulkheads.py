@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from levelpool.errors import SettingsError
 
+Order = tuple[int, int]
+"""Who goes first: the lower one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bulkhead:
@@ -23,27 +26,53 @@ class Bulkhead:
             )
 
 
+class _Group:
+    """One group: how many places it has left, who has one and has not begun, and who waits for one."""
+
+    __slots__ = ("free", "line", "placed")
+
+    def __init__(self, places: int) -> None:
+        self.free = places
+        self.placed: dict[int, Order] = {}
+        self.line: list[tuple[Order, int]] = []
+
+
 class Bulkheads:
     """How many places each group has left, and which calls of it wait for one."""
 
     def __init__(self, limits: Mapping[str, int]) -> None:
-        self._free = dict(limits)
-        self._queues: dict[str, list[tuple[tuple[int, int], int]]] = {name: [] for name in limits}
+        self._groups = {name: _Group(places) for name, places in limits.items()}
 
-    def take(self, name: str, order: tuple[int, int], call: int) -> bool:
-        """Take a place for *call*; False if there is none, and the call is remembered, the lowest *order* first."""
-        if self._free[name] > 0:
-            self._free[name] -= 1
-            return True
-        heapq.heappush(self._queues[name], (order, call))
-        return False
+    def enter(self, name: str, order: Order, call: int) -> int | None:
+        """
+        Let *call* have a place of its group; who waits for one now, if anybody: the call itself, or one of a larger *order* that had a place and has not begun.
 
-    def give_back(self, name: str, waiting: Container[int]) -> int | None:
-        """A place is free again: the call that gets it, if one of those that are remembered still waits."""
-        queue = self._queues[name]
-        while queue:
-            call = heapq.heappop(queue)[1]
-            if call in waiting:
-                return call
-        self._free[name] += 1
+        Whoever waits gets the next place that is given back, the lowest order first.
+        """
+        group = self._groups[name]
+        if group.free:
+            group.free -= 1
+            group.placed[call] = order
+            return None
+        last = max(group.placed, key=group.placed.__getitem__, default=call)
+        if last != call and order < group.placed[last]:
+            group.placed[call] = order
+            order, call = group.placed.pop(last), last
+        heapq.heappush(group.line, (order, call))
+        return call
+
+    def begin(self, name: str, call: int) -> None:
+        """The call is on its way to a worker: its place is nobody else's."""
+        self._groups[name].placed.pop(call, None)
+
+    def give_back(self, name: str, call: int, waiting: Container[int]) -> int | None:
+        """The place of *call* is free: who gets it, if one of those that were told to wait still waits."""
+        group = self._groups[name]
+        group.placed.pop(call, None)
+        while group.line:
+            order, follower = heapq.heappop(group.line)
+            if follower in waiting:
+                group.placed[follower] = order
+                return follower
+        group.free += 1
         return None

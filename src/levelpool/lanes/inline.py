@@ -2,7 +2,7 @@
 
 import asyncio
 import concurrent.futures
-import functools
+import contextvars
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -10,6 +10,7 @@ from levelpool.errors import LaneClosed
 from levelpool.lanes import progress
 from levelpool.lanes.account import Account, LaneStats, TaskStats
 from levelpool.lanes.lane import CallOptions, now, task_name
+from levelpool.lanes.tickets import unmistakable
 
 
 class InlineLane:
@@ -99,7 +100,14 @@ class InlineLane:
         progress.reports_to(options.on_progress)
         self._busy += 1
         try:
-            result = functools.partial(func, *args, **kwargs)()
+            # What a task does to the context stays with it, as in a worker.
+            result = contextvars.copy_context().run(func, *args, **kwargs)
+        except BaseException as error:
+            told = unmistakable(error)
+            if told is error:
+                raise
+            raise told from error
+        else:
             outcome = "succeeded"
             return result
         finally:

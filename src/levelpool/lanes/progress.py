@@ -26,7 +26,7 @@ def reports_to(reporter: Reporter | None) -> None:
 
 
 def process_reports_to(reporter: Reporter | None) -> None:
-    """Send the reports of this whole process to *reporter*: a worker runs one task at a time, and its threads may report too."""
+    """Send the reports of what has no context of its own to *reporter*: a worker runs one task at a time, and its threads may report too."""
     global _process_reporter  # noqa: PLW0603 - there is one task at a time in a worker process
     _process_reporter = reporter
 

@@ -1,25 +1,23 @@
 """The thread lane: blocking I/O in named threads, bounded and counted. A thread that is stuck cannot be killed; the lane says so instead of hiding it."""
 
-import asyncio
 import concurrent.futures
 import contextvars
 import functools
 import heapq
-import os
 import sys
 import threading
 import time
 import traceback
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from levelpool.errors import LaneClosed, LaneFull, TaskTimeout
 from levelpool.lanes import progress
-from levelpool.lanes.account import Account, LaneStats, TaskAccount, TaskStats
-from levelpool.lanes.bulkheads import Bulkhead, Bulkheads
-from levelpool.lanes.entrance import Entrance, Entrances, lane_full
+from levelpool.lanes.account import TaskAccount
+from levelpool.lanes.bulkheads import Bulkhead, Bulkheads, Order
+from levelpool.lanes.doors import Doors
+from levelpool.lanes.entrance import Entrance
 from levelpool.lanes.lane import CallOptions, now, task_name
 from levelpool.lanes.tickets import LoopTicket, ThreadTicket
 
@@ -86,12 +84,25 @@ class _Call:
         self.thread: threading.Thread | None = None
         self.is_over = False
 
+    @property
+    def order(self) -> Order:
+        """Where it stands in the queue."""
+        return -self.options.priority, self.number
 
-_lanes: "weakref.WeakSet[ThreadLane]" = weakref.WeakSet()
+    @property
+    def waits_here(self) -> bool:
+        """Whether it is in the queue to be run: it has not begun nor ended, and has its place behind its bulkhead."""
+        return not self.is_over and not self.started and (self.has_place or self.options.bulkhead is None)
 
 
-class ThreadLane:
-    """Runs calls in threads that come when they are needed and go when they are not."""
+class ThreadLane(Doors[_Call]):
+    """
+    Runs calls in threads that come when they are needed and go when they are not.
+
+    Cancelling a call, or its timeout, ends the waiting; one that has begun goes on in its thread.
+    """
+
+    queue_setting = "io_queue_limit"
 
     def __init__(self, name: str, workers: int, *, queue_limit: int = 10_000, bulkheads: Mapping[str, Bulkhead] | None = None) -> None:
         self.name = name
@@ -99,88 +110,25 @@ class ThreadLane:
         self._queue_limit = queue_limit
         self._limits = bulkheads or {}
         self._reset()
-        _lanes.add(self)
 
     def _reset(self) -> None:
-        self._changed = threading.Condition(threading.RLock())
-        self._entrances = Entrances(self.name, self._queue_limit, self._wanted, self._limits)
+        self._open_doors(self._queue_limit, self._wanted, self._limits)
+        self._changed = threading.Condition(self._lock)
         self._bulkheads = Bulkheads({name: each.workers for name, each in self._limits.items()})
         self._held: dict[int, _Call] = {}
-        self._account = Account(self.name)
-        self._calls: dict[int, _Call] = {}
         self._queue: list[tuple[int, int, _Call]] = []
-        self._numbers = 0
         self._threads = 0
         self._thread_numbers = 0
         self._idle = 0
         self._running: dict[int, _Call] = {}
-        self._closed: concurrent.futures.Future[None] | None = None
 
     # ------------------------------------------------------------ the doors
-
-    async def run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Any:
-        """Run *func* in a thread. Cancelling this, or its timeout, ends the waiting; a call that has begun goes on in its thread."""
-        loop = asyncio.get_running_loop()
-        ticket = LoopTicket(loop)
-        call = self._open(ticket, func, args, kwargs, options=options)
-        timers = []
-        if options.timeout is not None:
-            timers.append(loop.call_later(options.timeout, self._expire, call))
-        if options.admission_timeout:
-            timers.append(loop.call_later(options.admission_timeout, self._refuse, call))
-        try:
-            return await ticket.future
-        except (asyncio.CancelledError, GeneratorExit):
-            self._withdraw(call, "cancelled")
-            raise
-        finally:
-            for timer in timers:
-                timer.cancel()
-
-    def submit(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
-    ) -> "concurrent.futures.Future[Any]":
-        """Queue the call; never blocks, raises `LaneFull` when there is no place."""
-        ticket = ThreadTicket()
-        call = self._open(ticket, func, args, kwargs, options=options, waits=False)
-        ticket.future.add_done_callback(functools.partial(self._on_cancelled, weakref.ref(call)))
-        return ticket.future
-
-    def _on_cancelled(self, known: "weakref.ref[_Call]", future: "concurrent.futures.Future[Any]") -> None:
-        call = known()
-        if call is not None and future.cancelled():
-            self._withdraw(call, "cancelled")
-            with self._changed:
-                call.ticket.start()
-
-    def stats(self) -> LaneStats:
-        """The numbers of this lane now."""
-        with self._changed:
-            waiting = [call.created for call in self._calls.values() if not call.is_over and not call.started]
-            return LaneStats(
-                workers=self._threads,
-                max_workers=self._entrances.common.seats,
-                busy=len(self._running),
-                queued=len(waiting),
-                queue_limit=self._entrances.common.limit,
-                submitted=self._account.submitted,
-                oldest_wait=now() - min(waiting) if waiting else 0.0,
-                outside=sum(each.outside for each in self._entrances),
-                deaths={},
-                bulkheads=self._entrances.bulkhead_stats(),
-                **self._account.outcomes,
-            )
-
-    def task_stats(self) -> tuple[TaskStats, ...]:
-        """The numbers per task name."""
-        with self._changed:
-            return self._account.task_stats()
 
     def stuck(self, longer_than: float = 30.0) -> tuple[StuckThread, ...]:
         """The calls that have run for more than *longer_than* seconds, each with the stack of its thread now."""
         moment = now()
         frames = sys._current_frames()  # noqa: SLF001 - documented, in spite of its name
-        with self._changed:
+        with self._lock:
             running = [call for call in self._running.values() if moment - call.started > longer_than]
         return tuple(
             StuckThread(
@@ -196,7 +144,7 @@ class ThreadLane:
 
     def resize(self, workers: int) -> None:
         """Allow this many threads from now on; those that are too many end with their present call."""
-        with self._changed:
+        with self._lock:
             self._wanted = self._entrances.common.seats = workers
             self._admit()
             self._man()
@@ -204,14 +152,8 @@ class ThreadLane:
 
     def close(self, timeout: float) -> "concurrent.futures.Future[None]":
         """Take no new calls and finish the admitted ones; after *timeout* seconds those that wait are failed, and those that run are left alone."""
-        with self._changed:
-            if self._closed is None:
-                self._closed = concurrent.futures.Future()
-                self._closed.set_running_or_notify_cancel()
-                for call in [call for each in self._entrances for call in each.send_away()]:
-                    self._end(call, "refused")
-                    call.ticket.fail(LaneClosed(f"lane {self.name!r} is closed"))
-            closed = self._closed
+        with self._lock:
+            closed = self._close_doors()
             self._changed.notify_all()
             if not self._calls and not self._running:
                 self._finish_closing()
@@ -230,11 +172,6 @@ class ThreadLane:
         """Start anew in a forked child, where the threads do not exist."""
         self._reset()
 
-    @property
-    def has_pending_futures(self) -> bool:
-        """Whether somebody without a loop waits for a call."""
-        return any(isinstance(call.ticket, ThreadTicket) for call in list(self._calls.values()))
-
     # ------------------------------------------------------------ the way of a call
 
     def _open(
@@ -243,13 +180,10 @@ class ThreadLane:
         func: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
-        *,
         options: CallOptions,
-        waits: bool = True,
     ) -> _Call:
-        with self._changed:
-            if self._closed is not None:
-                raise LaneClosed(f"lane {self.name!r} is closed and takes no new calls")
+        with self._lock:
+            self._check_open()
             entrance = self._entrances.of(options.bulkhead)
             self._numbers += 1
             name = options.name or task_name(func)
@@ -260,22 +194,42 @@ class ThreadLane:
             if entrance.has_place(options.priority):
                 self._calls[call.number] = call
                 entrance.inside += 1
-                self._enqueue(call)
-            elif not waits or (options.admission_timeout is not None and options.admission_timeout <= 0):
-                self._account.ended(account, "refused")
-                raise lane_full(self.name, self._account, entrance, "io_queue_limit", options.bulkhead)
+                self._bring_in(call)
             else:
-                self._calls[call.number] = call
-                entrance.wait_outside(call, options.priority)
+                self._wait_outside(call)
         return call
 
-    def _enqueue(self, call: _Call) -> None:
-        bulkhead, order = call.options.bulkhead, (-call.options.priority, call.number)
-        if bulkhead is not None and not self._bulkheads.take(bulkhead, order, call.number):
-            self._held[call.number] = call
+    def _tell(self, call: _Call, error: BaseException) -> None:
+        call.ticket.fail(error)
+
+    def _run_errands(self) -> None:
+        """There are none: whoever fails a call here is not in its way."""
+
+    def _is_waiting(self, call: _Call) -> bool:
+        return not call.started
+
+    def _count(self) -> tuple[int, int]:
+        return self._threads, len(self._running)
+
+    def _bring_in(self, call: _Call) -> None:
+        bulkhead = call.options.bulkhead
+        if bulkhead is None:
+            self._line_up(call)
             return
-        call.has_place = bulkhead is not None
-        heapq.heappush(self._queue, (*order, call))
+        left_out = self._bulkheads.enter(bulkhead, call.order, call.number)
+        if left_out == call.number:
+            self._held[left_out] = call
+            return
+        if left_out is not None:
+            # It stays in the queue too, where it is passed over.
+            other = self._held[left_out] = self._calls[left_out]
+            other.has_place = False
+        call.has_place = True
+        self._line_up(call)
+
+    def _line_up(self, call: _Call) -> None:
+        self._tidy_up()
+        heapq.heappush(self._queue, (*call.order, call))
         self._man()
         self._changed.notify()
 
@@ -283,13 +237,11 @@ class ThreadLane:
         """The call needs its place behind the bulkhead no more: the next one of its group may run."""
         if call.has_place and call.options.bulkhead is not None:
             call.has_place = False
-            follower = self._bulkheads.give_back(call.options.bulkhead, self._held)
+            follower = self._bulkheads.give_back(call.options.bulkhead, call.number, self._held)
             if follower is not None:
                 next_call = self._held.pop(follower)
                 next_call.has_place = True
-                heapq.heappush(self._queue, (-next_call.options.priority, next_call.number, next_call))
-                self._man()
-                self._changed.notify()
+                self._line_up(next_call)
 
     def _man(self) -> None:
         """Start the threads that are missing."""
@@ -312,7 +264,7 @@ class ThreadLane:
         """There is no thread, and the system gives none: nobody would ever run what waits."""
         queue, self._queue = self._queue, []
         for _, _, call in queue:
-            if not call.is_over:
+            if call.waits_here:
                 self._leave(call, "refused")
                 call.ticket.fail(LaneFull(f"lane {self.name!r} has no thread to run {call.name} in: {error}", retry_after=1.0))
 
@@ -322,7 +274,7 @@ class ThreadLane:
             del call
 
     def _next(self) -> _Call | None:
-        with self._changed:
+        with self._lock:
             self._idle += 1
             deadline = now() + IDLE
             try:
@@ -331,11 +283,13 @@ class ThreadLane:
                         break
                     while self._queue:
                         call = heapq.heappop(self._queue)[2]
-                        if call.is_over:
+                        if not call.waits_here:
                             continue
                         if not call.ticket.start():
                             self._leave(call, "cancelled")
                             continue
+                        if call.options.bulkhead is not None:
+                            self._bulkheads.begin(call.options.bulkhead, call.number)
                         call.started, call.thread = now(), threading.current_thread()
                         self._running[call.number] = call
                         return call
@@ -356,7 +310,7 @@ class ThreadLane:
         except BaseException as raised:  # noqa: BLE001 - everything a task raises belongs to its caller, SystemExit included
             outcome, error = "failed", raised
         cpu = time.thread_time() - cpu
-        with self._changed:
+        with self._lock:
             self._running.pop(call.number, None)
             self._give_place_back(call)
             wanted = not call.is_over
@@ -377,7 +331,7 @@ class ThreadLane:
         work, call.work = call.work, None
         return work() if work is not None else None
 
-    def _end(self, call: _Call, outcome: str) -> None:
+    def _finish(self, call: _Call, outcome: str) -> None:
         call.is_over = True
         call.work = None
         self._calls.pop(call.number, None)
@@ -388,30 +342,17 @@ class ThreadLane:
             self._tidy_up()
 
     def _tidy_up(self) -> None:
-        """Calls that ended before they began stay in the queue; where its threads are stuck, nobody would ever meet them there."""
+        """Calls that ended before they began, or lost their place, stay in the queue; where its threads are stuck, nobody would ever meet them there."""
         if len(self._queue) > 2 * len(self._calls) + 64:
-            self._queue = [entry for entry in self._queue if not entry[2].is_over]
+            self._queue = [entry for entry in self._queue if entry[2].waits_here]
             heapq.heapify(self._queue)
 
     def _leave(self, call: _Call, outcome: str) -> None:
-        self._end(call, outcome)
-        call.entrance.inside -= 1
-        self._admit()
+        super()._leave(call, outcome)
         self._finish_closing()
 
-    def _admit(self) -> None:
-        for entrance in self._entrances:
-            while (call := entrance.next_in()) is not None:
-                entrance.inside += 1
-                self._enqueue(call)
-
-    def _refuse(self, call: _Call) -> None:
-        with self._changed:
-            if call.is_over or not call.entrance.leave_outside(call):
-                return
-            error = lane_full(self.name, self._account, call.entrance, "io_queue_limit", call.options.bulkhead)
-            self._end(call, "refused")
-        call.ticket.fail(error)
+    def _cancel(self, call: _Call) -> None:
+        self._withdraw(call, "cancelled")
 
     def _expire(self, call: _Call) -> None:
         if self._withdraw(call, "timed_out"):
@@ -419,11 +360,11 @@ class ThreadLane:
             call.ticket.fail(TaskTimeout(f"{call.name} did not end within {call.options.timeout:g} s: {where}"))
 
     def _withdraw(self, call: _Call, outcome: str) -> bool:
-        with self._changed:
+        with self._lock:
             if call.is_over:
                 return False
             if call.entrance.leave_outside(call):
-                self._end(call, outcome)
+                self._finish(call, outcome)
             else:
                 self._leave(call, outcome)
             return True
@@ -431,7 +372,7 @@ class ThreadLane:
     # ------------------------------------------------------------ the end of the lane
 
     def _drop_rest(self, timeout: float) -> None:
-        with self._changed:
+        with self._lock:
             rest = [call for call in self._calls.values() if not call.is_over]
             for call in rest:
                 self._leave(call, "cancelled")
@@ -445,11 +386,3 @@ class ThreadLane:
             self._changed.notify_all()
             if not self._closed.done():
                 self._closed.set_result(None)
-
-
-def _forget_all() -> None:
-    for lane in list(_lanes):
-        lane.forget()
-
-
-os.register_at_fork(after_in_child=_forget_all)

@@ -2,8 +2,13 @@
 
 import asyncio
 import concurrent.futures
+import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
+
+from levelpool.errors import RemoteError
+
+_CANCELLATIONS = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
 
 class Ticket(Protocol):
@@ -66,14 +71,15 @@ class LoopTicket:
 
     def _set_error(self, error: BaseException) -> None:
         if not self.future.done():
-            # A future refuses StopIteration, because a coroutine cannot raise it.
-            self.future.set_exception(in_other_words(error) if isinstance(error, StopIteration) else error)
+            self.future.set_exception(unmistakable(error))
 
 
 class ThreadTicket:
     """The outcome goes to a `concurrent.futures.Future`. Its lane calls `start` under the lane's lock."""
 
     __slots__ = ("_has_started", "future")
+
+    loop: None = None
 
     def __init__(self) -> None:
         self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
@@ -85,7 +91,7 @@ class ThreadTicket:
 
     def fail(self, error: BaseException) -> None:
         if not self.future.done():
-            self.future.set_exception(error)
+            self.future.set_exception(unmistakable(error))
 
     def call(self, func: Callable[..., object], *args: object) -> None:
         func(*args)
@@ -96,6 +102,24 @@ class ThreadTicket:
         self._has_started = True
         # Also what tells those who wait for a cancelled future that it is over.
         return self.future.set_running_or_notify_cancel()
+
+
+def unmistakable(error: BaseException) -> BaseException:
+    """
+    *error* of a task, or another one that tells of it where the caller would take it for something else.
+
+    That a call is cancelled is for its caller alone to say: a task group ignores a member that raises CancelledError, as if nobody wanted it any more.
+    And a coroutine cannot raise StopIteration, which a future refuses.
+    """
+    if isinstance(error, _CANCELLATIONS):
+        name = f"{type(error).__module__}.{type(error).__qualname__}"
+        text = "".join(traceback.format_exception(error))
+        said: BaseException = RemoteError(
+            f"the task itself raised {name}: nobody has cancelled the call", type_name=name, traceback_text=text
+        )
+        said.__cause__ = error
+        return said
+    return in_other_words(error) if isinstance(error, StopIteration) else error
 
 
 def in_other_words(error: BaseException) -> RuntimeError:

@@ -4,17 +4,37 @@ import asyncio
 import os
 import sys
 import threading
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
+from levelpool.executor import ExecutorManager
+from levelpool.lanes.process.witness import WorkerStack
 from levelpool.monitoring.lag import describe_stack
 from levelpool.monitoring.resources import descendants, read_text
 
 _TASK_FRAMES = 20
 
+PATIENCE = 0.1
+"""Seconds that workers have to write down their stacks; who gets no processor meanwhile is shown from outside only."""
 
-def describe_everything(loop: asyncio.AbstractEventLoop) -> dict[str, object]:
-    """The answer of `GET /api/system/stacks`, with the tasks of *loop*; usable from any thread."""
-    return {"threads": describe_threads(), "tasks": describe_tasks(loop), "workers": describe_children()}
+
+async def look_at_everything(manager: ExecutorManager) -> dict[str, object]:
+    """The answer of `GET /api/system/stacks`, with the tasks of this loop."""
+    manager.ask_for_stacks()
+    await asyncio.sleep(PATIENCE)
+    return _everything(asyncio.get_running_loop(), manager)
+
+
+def look_at_everything_from_a_thread(manager: ExecutorManager, loop: asyncio.AbstractEventLoop) -> dict[str, object]:
+    """The same with the tasks of *loop*, which may be blocked."""
+    manager.ask_for_stacks()
+    time.sleep(PATIENCE)
+    return _everything(loop, manager)
+
+
+def _everything(loop: asyncio.AbstractEventLoop, manager: ExecutorManager) -> dict[str, object]:
+    return {"threads": describe_threads(), "tasks": describe_tasks(loop), "workers": describe_children(manager.worker_stacks())}
 
 
 def describe_threads() -> list[dict[str, object]]:
@@ -35,9 +55,24 @@ def _describe_task(task: "asyncio.Task[object]") -> dict[str, object]:
     return {"name": task.get_name(), "coroutine": getattr(coroutine, "__qualname__", str(coroutine)), "stack": lines}
 
 
-def describe_children() -> list[dict[str, object]]:
-    """What the processes below this one are and do: command, state, resident bytes, CPU seconds, and the call of the kernel they wait in."""
-    return [found for child in descendants(os.getpid()) if (found := _describe_process(Path("/proc") / str(child)))]
+def describe_children(stacks: Iterable[WorkerStack]) -> list[dict[str, object]]:
+    """
+    What the processes below this one are and do: command, state, resident bytes, CPU seconds, and the call of the kernel they wait in.
+
+    Workers that run a call also have its task, for how long, and the Python stack that they have told, in *stacks*.
+    """
+    told = {each.pid: each for each in stacks}
+    return [
+        {**found, **_describe_work(told.get(child))}
+        for child in descendants(os.getpid())
+        if (found := _describe_process(Path("/proc") / str(child)))
+    ]
+
+
+def _describe_work(told: WorkerStack | None) -> dict[str, object]:
+    if told is None:
+        return {"task": None, "seconds": None, "stack": None}
+    return {"task": told.task, "seconds": told.seconds, "stack": told.stack}
 
 
 def _describe_process(folder: Path) -> dict[str, object] | None:

@@ -10,6 +10,7 @@ import anyio.lowlevel
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -17,6 +18,7 @@ from levelpool._version import __version__
 from levelpool.errors import LevelpoolError
 from levelpool.service import shapes
 from levelpool.service.assembly import Readiness, Service, open_service
+from levelpool.service.correcting import correction_router
 from levelpool.service.errors import answer_error
 from levelpool.service.guard import Guard
 from levelpool.service.headers import SecurityHeaders, with_security_headers
@@ -36,6 +38,7 @@ from levelpool.web.system import metrics_router, system_router
 log = logging.getLogger(__name__)
 
 _UPLOADS = frozenset({"/api/files", "/api/preview"})
+_CORRECTIONS = ("/replay", "/preview", "/correct")
 
 Opener = Callable[[Settings], AbstractAsyncContextManager[Service]]
 
@@ -51,6 +54,7 @@ def create_app(settings: Settings | None = None, *, open_parts: Opener = open_se
         HTTPException: _answer,
         RequestValidationError: _answer,
         LevelpoolError: _answer,
+        ClientDisconnect: _answer,
         Exception: _answer_unexpected,
     }
     app = FastAPI(
@@ -70,7 +74,7 @@ def create_app(settings: Settings | None = None, *, open_parts: Opener = open_se
     app.add_middleware(SecurityHeaders)
     app.add_middleware(NameHolders)
     system = (system_router(require_admin=require_admin), metrics_router(require_scrape=require_scrape))
-    for router in (probe_router(), page_router(), ingestion_router()):
+    for router in (probe_router(), page_router(), correction_router(), ingestion_router()):
         app.include_router(router)
     for router in system:
         app.include_router(router, responses={status: {"model": shapes.ErrorAnswer} for status in (401, 403)})
@@ -96,7 +100,7 @@ def _lifespan(settings: Settings, open_parts: Opener) -> Callable[[FastAPI], Abs
 def _limit_of(path: str, settings: Settings) -> tuple[int, str | None]:
     if path in _UPLOADS:
         return settings.max_upload_bytes + MULTIPART_ROOM, "LEVELPOOL_MAX_UPLOAD_BYTES"
-    return SMALL_BODY, None
+    return MULTIPART_ROOM if path.endswith(_CORRECTIONS) else SMALL_BODY, None
 
 
 # ---------------------------------------------------------------- errors

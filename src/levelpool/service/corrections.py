@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.options import ColumnOptions, TableOptions
 from levelpool.sheets.errors import OptionsRefused
 
 PASSWORD_VARIABLE = "LEVELPOOL_FILE_PASSWORD"  # noqa: S105  # the name of the variable, not its value
@@ -27,8 +27,10 @@ def read_corrections(said: Mapping[str, Any], environ: Mapping[str, str]) -> Tab
         "sheet": sheet,
         "box": said["box"],
         "header": None if said["header_row"] is None else said["header_row"] - 1,
+        "header_from": None if said["first_header_row"] is None else said["first_header_row"] - 1,
         "no_header": said["no_header"] or None,
         "one_table": said["one_table"] or None,
+        "keep_totals": said["keep_totals"] or None,
         "side_by_side": False if said["one_table"] else None,
         "hidden_rows": False if said["visible_only"] else None,
         "hidden_sheets": False if said["visible_only"] else None,
@@ -38,9 +40,25 @@ def read_corrections(said: Mapping[str, Any], environ: Mapping[str, str]) -> Tab
         "day_first": said["day_first"],
         "encoding": said["encoding"],
         "delimiter": "\t" if said["delimiter"] in _TAB else said["delimiter"],
+        "quote": "" if said["quote"] == "none" else said["quote"],
+        "columns": _columns(options, said) or None,
         "password": _password(environ, asked=said["password"]),
     }
     return replace(options, **{name: value for name, value in given.items() if value is not None})
+
+
+def _columns(options: TableOptions, said: Mapping[str, Any]) -> tuple[ColumnOptions, ...]:
+    """What is said about columns, one record each."""
+    columns = {column.header: column.to_dict() for column in options.columns}
+    for name in ("name", "type", "date_form"):
+        for text in said[name]:
+            header, mark, value = text.rpartition("=")
+            if not mark or not header:
+                raise OptionsRefused(
+                    f"--{name.replace('_', '-')} cannot be {text!r}: give HEADER=..., such as 'Qty.=TEXT'", option=name, value=text
+                )
+            columns.setdefault(header, {"header": header})[name] = value
+    return tuple(map(ColumnOptions.from_dict, columns.values()))
 
 
 def _of_file(path: Path) -> TableOptions:

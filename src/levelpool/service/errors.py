@@ -8,6 +8,7 @@ from http import HTTPStatus
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from levelpool.errors import (
@@ -26,6 +27,8 @@ from levelpool.sheets.errors import (
     LimitExceeded,
     NameRefused,
     NotFound,
+    OptionsRefused,
+    SheetError,
     StoreError,
     TryAgain,
     UnreadableFile,
@@ -33,12 +36,16 @@ from levelpool.sheets.errors import (
 
 log = logging.getLogger(__name__)
 
+LONGEST_VALUE = 200
+"""Characters of a value that an answer repeats."""
+
 # From the special to the general: the first that fits decides.
 _ANSWERS: tuple[tuple[type[LevelpoolError], int, str], ...] = (
     (LimitExceeded, 413, "limit_exceeded"),
     (NotFound, 404, "not_found"),
     (TryAgain, 503, "try_again"),
     (NameRefused, 422, "name_refused"),
+    (OptionsRefused, 422, "options_refused"),
     (UnreadableFile, 422, "unreadable_file"),
     (FileInUse, 409, "file_in_use"),
     (InboxError, 409, "inbox_unusable"),
@@ -50,6 +57,7 @@ _ANSWERS: tuple[tuple[type[LevelpoolError], int, str], ...] = (
     (PoolExhausted, 503, "pool_exhausted"),
     (DatabaseError, 503, "database_unavailable"),
     (SettingsError, 422, "invalid_value"),
+    (SheetError, 422, "sheet_error"),
 )
 
 
@@ -73,6 +81,9 @@ def error_response(error: Exception) -> Response:
         return _of_http(error)
     if isinstance(error, RequestValidationError):
         return _of_validation(error)
+    if isinstance(error, ClientDisconnect):
+        # Nobody reads it; the status of other servers for this keeps it apart from what is our fault.
+        return JSONResponse(error_body("client_left", "The client left before it had sent everything."), 499)
     for kind, status, code in _ANSWERS:
         if isinstance(error, kind):
             return _of_levelpool(error, status, code)
@@ -111,6 +122,14 @@ def _of_validation(error: RequestValidationError) -> Response:
     return JSONResponse(error_body("invalid_request", f"{where}: {first['msg']}.", details=details), 422)
 
 
+def _shown(value: object) -> object:
+    """A value as the answer can repeat it: short, and of characters only."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = str(value).encode(errors="backslashreplace").decode()
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
+
+
 def _of_levelpool(error: LevelpoolError, status: int, code: str) -> Response:
     headers = {}
     fields: dict[str, object] = {}
@@ -120,4 +139,6 @@ def _of_levelpool(error: LevelpoolError, status: int, code: str) -> Response:
         headers["Retry-After"] = "5"
     if isinstance(error, LimitExceeded):
         fields = {"limit": error.limit, "value": error.value, "allowed": error.allowed, "variable": error.variable}
+    if isinstance(error, OptionsRefused):
+        fields = {"option": error.option, "value": _shown(error.value), "allowed": error.allowed}
     return JSONResponse(error_body(code, str(error), **fields), status, headers)

@@ -9,17 +9,16 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from levelpool.service import shapes
+from levelpool.service.asked import asked_beside_file, asked_in_body
 from levelpool.service.assembly import Service, service_of
 from levelpool.service.quarantine import csv_lines
 from levelpool.service.uploads import Upload, receive_upload
 from levelpool.sheets.clean.names import check_dataset_name
-from levelpool.sheets.inspect import inspect_file
+from levelpool.sheets.inspect import Inspection
 from levelpool.web.auth import Identity, require_operator, require_viewer
 from levelpool.web.disconnect import cancel_on_disconnect
 
 PREVIEW_SECONDS = 5.0
-PREVIEW_LIMIT = 60.0
-"""Seconds after which a preview is given up, waiting for a worker included."""
 CSV_STEP = 1000
 MAX_ID = (1 << 63) - 1
 
@@ -30,6 +29,7 @@ FileId = Annotated[int, Path(ge=1, le=MAX_ID, description="The file's number.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many entries.")]
 Offset = Annotated[int, Query(ge=0, le=MAX_ID, description="Entries to skip.")]
 
+_PASSWORD = {"type": "string", "format": "password", "description": "Opens an encrypted workbook; it is kept nowhere."}
 _UPLOAD_BODY = {
     "requestBody": {
         "required": True,
@@ -41,7 +41,26 @@ _UPLOAD_BODY = {
                     "properties": {
                         "file": {"type": "string", "format": "binary", "description": "The spreadsheet."},
                         "dataset": {"type": "string", "description": "The dataset to load into; by default the file's name decides."},
+                        "options": {"type": "string", "description": "The correction record, as JSON; what is left unsaid is found out."},
+                        "password": _PASSWORD,
                     },
+                }
+            }
+        },
+    }
+}
+_ASKED_BODY = {
+    "requestBody": {
+        "required": False,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "options": {"type": "object", "description": "The correction record; by default the one that the file has."},
+                        "password": _PASSWORD,
+                    },
+                    "additionalProperties": False,
                 }
             }
         },
@@ -79,8 +98,8 @@ def _add_files(router: APIRouter) -> None:
         """Keep a file and queue it; the answer comes before it is read."""
         upload = await _receive(request, service)
         try:
-            dataset = _dataset_of(upload)
-            queued = await service.ingestion.submit(upload.path, name=upload.name, dataset=dataset, actor=who.name)
+            dataset, options = _dataset_of(upload), asked_beside_file(upload.fields).for_new_file()
+            queued = await service.ingestion.submit(upload.path, name=upload.name, dataset=dataset, options=options, actor=who.name)
         finally:
             await service.run(upload.path.unlink, missing_ok=True)
         return JSONResponse(queued, 202)
@@ -148,10 +167,17 @@ def _add_file_changes(router: APIRouter) -> None:
         """Take the rows of this file out of their tables; the original stays."""
         return JSONResponse(await service.ingestion.undo(file_id, dry_run=dry_run, actor=who.name))
 
-    @router.post("/files/{file_id}/replay", tags=["files"], responses=_answers(shapes.Replayed, 404, 409, 422), response_model=None)
-    async def replay_file(service: Of, who: Operator, file_id: FileId) -> Response:
-        """Load the kept original again, in place of what it brought before."""
-        return JSONResponse(await service.ingestion.replay(file_id, actor=who.name))
+    @router.post(
+        "/files/{file_id}/replay",
+        tags=["files"],
+        openapi_extra=_ASKED_BODY,
+        responses=_answers(shapes.Replayed, 404, 409, 422),
+        response_model=None,
+    )
+    async def replay_file(request: Request, service: Of, who: Operator, file_id: FileId) -> Response:
+        """Load the kept original again, in place of what it brought before; with other corrections, if there are any."""
+        asked = await asked_in_body(request)
+        return JSONResponse(await service.ingestion.replay(file_id, options=asked.options, password=asked.password, actor=who.name))
 
     @router.post("/sync", tags=["files"], responses=_answers(shapes.Scanned, 409), response_model=None)
     async def sync(service: Of, _: Operator) -> Response:
@@ -171,12 +197,30 @@ def _add_preview(router: APIRouter) -> None:
         """What a file would become, without loading it: its first 100 rows, and types from all rows or from what 5 seconds allow."""
         upload = await _receive(request, service)
         try:
-            lane = service.runtime.manager.with_options(timeout=PREVIEW_LIMIT, name="preview", priority=10)
+            dataset, options = _dataset_of(upload), asked_beside_file(upload.fields).for_new_file()
             async with cancel_on_disconnect(request):
-                inspection = await lane.run_cpu_intensive(inspect_file, upload.path, name=upload.name, max_seconds=PREVIEW_SECONDS)
+                inspection = await service.ingestion.look(
+                    upload.path, name=upload.name, dataset=dataset, options=options, max_seconds=PREVIEW_SECONDS
+                )
         finally:
             await service.run(upload.path.unlink, missing_ok=True)
-        return JSONResponse(inspection.preview())
+        return await _json_of_preview(service, inspection)
+
+    @router.post(
+        "/files/{file_id}/preview",
+        tags=["files"],
+        openapi_extra=_ASKED_BODY,
+        responses=_answers(shapes.Preview, 404, 409, 422, 503, 504),
+        response_model=None,
+    )
+    async def preview_file(request: Request, service: Of, _: Operator, file_id: FileId) -> Response:
+        """The same for a file that is kept, with the corrections that it has, or with others; nothing is loaded."""
+        asked = await asked_in_body(request)
+        async with cancel_on_disconnect(request):
+            inspection = await service.ingestion.look_again(
+                file_id, options=asked.options, password=asked.password, max_seconds=PREVIEW_SECONDS
+            )
+        return await _json_of_preview(service, inspection)
 
 
 # ---------------------------------------------------------------- datasets
@@ -206,6 +250,14 @@ def _dataset_of(upload: Upload) -> str | None:
     if dataset:
         check_dataset_name(dataset)
     return dataset or None
+
+
+async def _json_of_preview(service: Service, inspection: Inspection) -> Response:
+    return Response(await service.run(_write_preview, inspection), media_type="application/json")
+
+
+def _write_preview(inspection: Inspection) -> bytes:
+    return json.dumps(inspection.preview(), ensure_ascii=False, allow_nan=False).encode(errors="replace")
 
 
 async def _json_with_rows(service: Service, answer: dict[str, Any]) -> Response:

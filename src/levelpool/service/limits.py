@@ -9,8 +9,11 @@ from levelpool.service.errors import Refusal, error_response
 SMALL_BODY = 64 * 1024
 """Most bytes of a request that carries no file."""
 
-MULTIPART_ROOM = 16 * 1024
-"""What the boundaries, part headers and the dataset name around one file may take."""
+OPTIONS_ROOM = 256 * 1024
+"""What the correction record may take: some thousand columns, each with a name and a type."""
+
+MULTIPART_ROOM = OPTIONS_ROOM + 16 * 1024
+"""What the boundaries, part headers and fields around one file may take."""
 
 
 def too_large(declared: int | None, allowed: int, variable: str | None) -> Refusal:

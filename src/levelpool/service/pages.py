@@ -18,7 +18,7 @@ from levelpool.service.guard import SESSION_COOKIE, SIGN_IN
 from levelpool.service.live import page_events
 from levelpool.service.signin import local_target
 from levelpool.service.tokens import SESSION_LIFE
-from levelpool.service.views import read_dataset, read_sheets
+from levelpool.service.views import read_dataset, read_outside, read_sheets
 from levelpool.web.auth import Identity, Role, require_admin, require_operator, require_viewer
 
 PAGE = 50
@@ -167,8 +167,10 @@ def _add_files(router: APIRouter) -> None:
     async def file(request: Request, service: Of, _: Viewer, file_id: FileId, offset: Offset = 0) -> Response:
         record = await service.ingestion.file(file_id)
         record["sheets"] = await service.ask(read_sheets, file_id)
+        record["outside"] = await service.ask(read_outside, file_id)
         quarantine = await service.ingestion.quarantine(file_id, limit=PAGE, offset=offset)
-        return render(request, "file.html", here="files", file=record, quarantine=quarantine, limit=PAGE, offset=offset)
+        # A wide table has thousands of columns: the loop does not wait for their text.
+        return await service.run(render, request, "file.html", here="files", file=record, quarantine=quarantine, limit=PAGE, offset=offset)
 
     @router.get("/files/{file_id}/undo", dependencies=[Depends(require_operator)])
     async def ask_undo(request: Request, service: Of, who: Viewer, file_id: FileId) -> Response:

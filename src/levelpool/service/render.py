@@ -27,7 +27,7 @@ class Renderer:
         )
         self._environment.globals.update(t=texts, static=static.url)
         self._environment.filters.update(
-            number=number_in_words, bytes=bytes_in_words, seconds=seconds_in_words, percent=percent_in_words, cell=cell
+            number=number_in_words, bytes=bytes_in_words, seconds=seconds_in_words, percent=percent_in_words, cell=cell, mark=mark
         )
         # All are compiled now: a broken template stops the start, and no request waits for a compiler.
         for name in self._environment.list_templates():
@@ -36,6 +36,11 @@ class Renderer:
     def page(self, template: str, values: Mapping[str, object], *, status: int = 200) -> HTMLResponse:
         """The page *template* filled with *values*; a template that asks for a missing one raises."""
         return HTMLResponse(self._environment.get_template(template).render(values), status)
+
+
+def mark(delimiter: str) -> str:
+    """A delimiter as a person names it."""
+    return {"\t": "tab", " ": "blank"}.get(delimiter, delimiter)
 
 
 def cell(value: object) -> str:

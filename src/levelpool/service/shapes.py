@@ -49,6 +49,9 @@ class FileRecord(_Shape):
     finished_at: str | None
     progress: float | None = Field(description="0 to 100 while it runs.")
     duplicate_of: int | None
+    format: str | None = Field(description="How it was read; null before that.")
+    encoding: str | None = Field(description="Of a text file.")
+    delimiter: str | None = Field(description="Of a text file.")
 
 
 class FileList(_Shape):
@@ -92,14 +95,23 @@ class PreviewColumn(_Shape):
 
 class PreviewSheet(_Shape):
     name: str
-    header_row: int | None
+    dataset: str | None = Field(description="Where its rows would go.")
+    header_row: int | None = Field(description="0-based; null without a header row.")
+    reasons: list[str] = Field(description="Why the table is where it is.")
     columns: list[PreviewColumn]
-    rows: list[list[object]] = Field(description="The first 100.")
+    row_count: int = Field(description="Rows that would be loaded, of those that were examined.")
+    quarantined_rows: int
+    rows: list[dict[str, object]] = Field(description="The first 100.")
     rows_examined: int
     complete: bool = Field(description="Whether the types stand on all rows of the sheet.")
 
 
 class Preview(_Shape):
+    format: str
+    encoding: str | None = Field(description="Of a text file.")
+    delimiter: str | None = Field(description="Of a text file.")
+    remarks: list[str] = Field(description="What was noticed while it was read.")
+    options: dict[str, object] = Field(description="The corrections that hold here.")
     sheets: list[PreviewSheet]
 
 

@@ -16,9 +16,11 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from levelpool.service.errors import Refusal
+from levelpool.service.limits import OPTIONS_ROOM
 
 WRITE_SIZE = 1 << 20
 MAX_FIELD = 4096
+_MAX_FIELDS = {"options": OPTIONS_ROOM}
 MAX_NAME_BYTES = 200
 
 P = ParamSpec("P")
@@ -40,7 +42,7 @@ class Upload:
     path: Path
     name: str
     size: int
-    fields: dict[str, str]
+    fields: dict[str, str] = field(repr=False)  # one of them may be a password
 
 
 async def receive_upload(request: Request, *, folder: Path, limit: int, run: Run) -> Upload:
@@ -139,8 +141,9 @@ class _Parser:
             self.pending += data[start:end]
             return
         self._part.value += data[start:end]
-        if len(self._part.value) > MAX_FIELD:
-            raise Refusal(422, "field_too_long", f"The field {self._part.name!r} is longer than {MAX_FIELD} bytes.")
+        allowed = _MAX_FIELDS.get(self._part.name, MAX_FIELD)
+        if len(self._part.value) > allowed:
+            raise Refusal(422, "field_too_long", f"The field {self._part.name!r} is longer than {allowed} bytes.")
 
     def _end_part(self) -> None:
         if self._part is not self.file and self._part.name:

@@ -6,16 +6,18 @@ locked: the converted rows wait in a file of the import's private folder.
 """
 
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from levelpool.sheets.clean.options import Policy, TableOptions
-from levelpool.sheets.clean.rows import clean_rows
+from levelpool.sheets.clean.rows import RowCleaner
+from levelpool.sheets.clean.shared import batch_by_batch
+from levelpool.sheets.desk import Desk
 from levelpool.sheets.ledger.datasets import Dataset
 from levelpool.sheets.load.aside import set_aside
 from levelpool.sheets.load.target import EncodedRows, SheetRows, Target
-from levelpool.sheets.table import CellCounts, CleanBatch, Column, ColumnType, Sheet, StoredColumn, TablePlan
+from levelpool.sheets.table import Batch, CellCounts, CleanBatch, Column, ColumnType, Sheet, StoredColumn, TablePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,31 @@ class Part:
     cells: CellCounts
 
 
-def convert(target: Target, sheet: Sheet, plan: TablePlan, goal: Goal, file_id: int) -> Iterator[Part]:
-    """The rows of one planned table, batch by batch."""
-    for raw in clean_rows(sheet, plan, goal.columns, policy=goal.policy, blanks=goal.blanks):
-        batch = set_aside(raw, goal.columns, target.misfits(goal.stored, raw.values), goal.policy)
-        rows = target.encode(goal.stored, SheetRows(file_id, plan.sheet, batch.rows, batch.values)) if batch.values else None
-        yield Part(rows, replace(batch, rows=[], values=[]), len(batch.values), batch.cells)
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How the rows of one planned table become those of one kind of database."""
+
+    kind: type[Target]
+    sheet: Sheet
+    plan: TablePlan
+    goal: Goal
+    file_id: int
+
+    def begin(self) -> Callable[[Batch], Iterator[Part]]:
+        """What converts a batch."""
+        cleaner = RowCleaner(self.sheet, self.plan, self.goal.columns, policy=self.goal.policy, blanks=self.goal.blanks)
+        return lambda batch: map(self._encode, cleaner.clean(batch))
+
+    def _encode(self, raw: CleanBatch) -> Part:
+        stored = self.goal.stored
+        batch = set_aside(raw, self.goal.columns, self.kind.misfits(stored, raw.columns), self.goal.policy)
+        rows = self.kind.encode(stored, SheetRows(self.file_id, self.plan.sheet, batch.rows, batch.columns)) if batch.rows else None
+        return Part(rows, replace(batch, rows=[], columns=[]), len(batch.rows), batch.cells)
+
+
+def convert(work: Conversion, desk: Desk | None = None) -> Iterator[Part]:
+    """The rows of one planned table, batch by batch; at a desk, a second process may do some of it."""
+    return batch_by_batch(work.sheet, work.begin, desk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +90,12 @@ class StagedParts:
                 yield part
 
 
-def stage(parts: Iterable[Part], goal: Goal, path: Path) -> StagedParts:
-    """Write *parts* to the file at *path*, anew."""
+def stage(parts: Iterable[Part], goal: Goal, path: Path, took: Callable[[int], None]) -> StagedParts:
+    """Write *parts* to the file at *path*, anew; *took* hears of the bytes of each, and may refuse them."""
     with path.open("wb") as file:
+        before = 0
         for part in parts:
             pickle.dump(part, file, protocol=pickle.HIGHEST_PROTOCOL)
+            took(file.tell() - before)
+            before = file.tell()
     return StagedParts(path, goal)

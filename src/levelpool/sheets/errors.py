@@ -62,7 +62,13 @@ class NameRefused(SheetError):
 
 
 class OptionsRefused(SheetError):
-    """A correction that cannot be; the sentence names the option, its value and what is allowed."""
+    """A correction that cannot be; the sentence names the option, its value and what is allowed, and so do the fields."""
+
+    def __init__(self, message: str, *, option: str = "options", value: object = None, allowed: str = "") -> None:
+        super().__init__(message)
+        self.option = option
+        self.value = value
+        self.allowed = allowed
 
 
 class ClaimLost(SheetError):

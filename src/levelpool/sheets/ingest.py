@@ -21,9 +21,11 @@ from sqlalchemy.exc import DBAPIError
 from levelpool.database import open_connection
 from levelpool.errors import DatabaseError, LevelpoolError
 from levelpool.lanes.progress import report_progress
+from levelpool.sheets.clean.behind import walk_behind
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import Planned, plan_tables
-from levelpool.sheets.conversion import Part, StagedParts, convert, goal_of, stage
+from levelpool.sheets.conversion import Conversion, Part, StagedParts, convert, goal_of, stage
+from levelpool.sheets.desk import Desk
 from levelpool.sheets.errors import EmptyFile, NameRefused, SheetError, TryAgain
 from levelpool.sheets.handed import read_rows
 from levelpool.sheets.ledger import contents, files
@@ -31,13 +33,17 @@ from levelpool.sheets.ledger import datasets as registry
 from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.load.schema import plan_schema
 from levelpool.sheets.load.target import META_COLUMNS, Target
-from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.read.limits import Limits, Meter
 from levelpool.sheets.reading import read_as_asked
-from levelpool.sheets.table import CellCounts, StoredColumn, Workbook
+from levelpool.sheets.reshape import NewShape, drop_unmeant, plan_shape, reshape
+from levelpool.sheets.table import CellCounts, Column, StoredColumn, Workbook
 
 READ_SHARE = 60.0
 """How much of the progress, in percent, is pass 1; the rest is pass 2."""
 
+
+MOST_REMARKS = 100
+"""So many are kept of each file."""
 
 PATIENCE = 900.0
 """Seconds that an import waits for another one that writes, before it is tried again from its start."""
@@ -55,8 +61,10 @@ class Job:
     original: Path  # the kept copy
     folder: Path  # private, for the spool; removed by the caller
     database_url: str
+    desk: Desk | None = None  # where a second worker may help; None: nobody will
     limits: Limits = field(default_factory=Limits)
     options: TableOptions = field(default_factory=TableOptions)
+    corrected: bool = False  # it was loaded before, with other options
 
 
 def ingest_file(job: Job) -> files.Outcome:
@@ -82,19 +90,31 @@ def _ingest(job: Job) -> files.Outcome:
     with open_connection(job.database_url) as connection:
         target = target_of(connection)
         target.be_patient(PATIENCE)
+        shapes = _plan_shapes(connection, target, job, tables) if job.corrected else {}
         datasets = {
-            dataset: _make_ready(connection, target, job, dataset, [table for table in tables if table.dataset == dataset])
-            for dataset in sorted({table.dataset for table in tables if table.dataset})
+            dataset: shapes[dataset].after if dataset in shapes else _make_ready(connection, target, job, dataset, _into(dataset, tables))
+            for dataset in _names(tables)
         }
         progress = _Progress(sum(sheet.row_count for sheet in workbook.sheets), turns=2 if target.writes_alone else 1)
         staged = _stage(target, job, datasets, tables, progress) if target.writes_alone else {}
-        return _load(connection, target, job, workbook, tables, staged=staged, progress=progress)
+        return _load(connection, target, job, workbook, tables, shapes=shapes, staged=staged, progress=progress)
+
+
+def _names(tables: list[Planned]) -> list[str]:
+    """The datasets that get rows, always in the same order: two imports must not wait for each other."""
+    return sorted({table.dataset for table in tables if table.dataset})
+
+
+def _into(dataset: str, tables: list[Planned]) -> list[Column]:
+    """The columns that a file brings into a dataset."""
+    return [column for table in tables if table.dataset == dataset for column in table.plan.columns]
 
 
 def _read_file(job: Job) -> tuple[Workbook, list[Planned]]:
     """Pass 1: the cells of all sheets, their tables, and the types of their columns, proved over all rows."""
-    workbook = read_as_asked(job.original, job.folder, job.options, name=job.name, limits=job.limits, progress=_report_reading)
-    return workbook, list(plan_tables(workbook.sheets, job.dataset, job.options))
+    with walk_behind(job.folder, job.options, job.desk) as walked:
+        workbook = read_as_asked(job.original, job.folder, job.options, name=job.name, limits=job.limits, progress=_report_reading)
+        return workbook, list(plan_tables(workbook.sheets, job.dataset, job.options, walked()))
 
 
 def _read_rows(job: Job) -> tuple[Workbook, list[Planned]]:
@@ -121,8 +141,19 @@ def _report_reading(fraction: float) -> None:
 # ---------------------------------------------------------------- the tables
 
 
-def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: str, tables: list[Planned]) -> registry.Dataset:
-    """Create or widen the table of one dataset so that the rows of *tables* can go in; return the dataset as it then is."""
+def _plan_shapes(connection: sa.Connection, target: Target, job: Job, tables: list[Planned]) -> dict[str, NewShape]:
+    """The datasets that a corrected file fills alone and gives another shape."""
+    with connection.begin():
+        files.check_claim(connection, job.file_id, job.claim)
+        planned = {name: plan_shape(connection, target, name, job.file_id, _into(name, tables)) for name in _names(tables)}
+    shapes = {name: shape for name, shape in planned.items() if shape is not None}
+    for name, shape in shapes.items():
+        _check_width(target, name, len(META_COLUMNS) + len(shape.after.columns))
+    return shapes
+
+
+def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: str, wanted: list[Column]) -> registry.Dataset:
+    """Create or widen the table of one dataset so that rows with the columns *wanted* can go in; return the dataset as it then is."""
     with connection.begin():
         files.check_claim(connection, job.file_id, job.claim)
         target.lock_schema(dataset)
@@ -130,7 +161,6 @@ def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: st
         if known is None:
             check_not_taken(target, dataset)
         existing = () if known is None else tuple(_with_truth(target, dataset, column) for column in known.columns)
-        wanted = [column for table in tables for column in table.plan.columns]
         plan = plan_schema(existing, wanted, target.storage)
         _check_width(target, dataset, len(META_COLUMNS) + len(plan.columns))
         if known is None:
@@ -190,13 +220,19 @@ def view_aside(target: Target, dataset: registry.Dataset, columns: tuple[StoredC
 def _stage(
     target: Target, job: Job, datasets: dict[str, registry.Dataset], tables: list[Planned], progress: "_Progress"
 ) -> dict[int, StagedParts]:
-    """The converted rows of each table, by its place among *tables*, in a file each: nobody waits for a lock meanwhile."""
+    """
+    The converted rows of each table, by its place among *tables*, in a file each: nobody waits for a lock meanwhile.
+
+    Raises `LimitExceeded` when they and the cells need more room on disk than one file may take.
+    """
+    room = Meter(job.name, job.limits, clock=lambda: 0.0)  # what converting may take is no matter of reading
+    room.spooled(sum(cells.stat().st_size for cells in job.folder.glob("*.cells")))
     staged = {}
     for place, table in enumerate(tables):
         if table.dataset is not None:
             goal = goal_of(table.plan, datasets[table.dataset], job.options)
-            parts = convert(target, table.sheet, table.plan, goal, job.file_id)
-            staged[place] = stage(progress.watch(parts), goal, job.folder / f"table-{place}.rows")
+            parts = convert(Conversion(type(target), table.sheet, table.plan, goal, job.file_id), job.desk)
+            staged[place] = stage(progress.watch(parts), goal, job.folder / f"table-{place}.rows", room.spooled)
     return staged
 
 
@@ -207,15 +243,21 @@ def _load(
     workbook: Workbook,
     tables: list[Planned],
     *,
+    shapes: dict[str, NewShape],
     staged: dict[int, StagedParts],
     progress: "_Progress",
 ) -> files.Outcome:
     """Pass 2: everything of this file in one transaction."""
     with connection.begin():
         files.check_claim(connection, job.file_id, job.claim)
-        for dataset in sorted({table.dataset for table in tables if table.dataset}):
-            target.hold_schema(dataset)
+        before = registry.datasets_of(connection, job.file_id)
+        for dataset in _names(tables):
+            (target.lock_schema if dataset in shapes else target.hold_schema)(dataset)
         remove_rows(connection, target, job.file_id)
+        for shape in shapes.values():
+            reshape(connection, target, shape, job.file_id)
+        if job.corrected:
+            drop_unmeant(connection, target, sorted(set(before) - set(_names(tables))), job.file_id)
         loaded = [
             _load_table(connection, target, job, table, staged=staged.get(place), progress=progress) for place, table in enumerate(tables)
         ]
@@ -242,7 +284,9 @@ def _load_table(
     dataset = _must_be_there(connection, table.dataset, job)
     goal = goal_of(table.plan, dataset, job.options)
     # Another import may have widened a column since the rows were staged: then they are converted once more.
-    parts = staged if staged is not None and staged.goal == goal else convert(target, table.sheet, table.plan, goal, job.file_id)
+    parts: Iterable[Part] | None = staged if staged is not None and staged.goal == goal else None
+    if parts is None:
+        parts = convert(Conversion(type(target), table.sheet, table.plan, goal, job.file_id), job.desk)
     rows_loaded = rows_quarantined = 0
     cells = CellCounts()
     uneven: set[str] = set()
@@ -274,7 +318,16 @@ def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable]) ->
         cells=cells,
         format=workbook.format,
         reader=workbook.reader,
+        encoding=workbook.encoding,
+        delimiter=workbook.delimiter,
+        remarks=_remarks(workbook),
     )
+
+
+def _remarks(workbook: Workbook) -> tuple[str, ...]:
+    """What the reader noticed, in the file and in its sheets."""
+    of_sheets = (f"sheet {sheet.name!r}: {each}" for sheet in workbook.sheets for each in sheet.remarks)
+    return tuple(map(contents.storable, (*workbook.remarks, *of_sheets)))[:MOST_REMARKS]
 
 
 class _Progress:

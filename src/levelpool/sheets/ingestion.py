@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,7 @@ from levelpool.errors import LaneClosed
 from levelpool.executor import ExecutorManager
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.datasets import set_policy, widen_column
+from levelpool.sheets.inspect import Inspection, inspect_file
 from levelpool.sheets.intake import Delivery, Intake, OnProgress
 from levelpool.sheets.keys import set_key
 from levelpool.sheets.ledger import answers
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 2.0
 """Seconds between two looks for files that another process recorded."""
+LOOK_TIMEOUT = 60.0
+"""Seconds after which a look at a file is given up, waiting for a worker included."""
 RETIRE_EVERY = 3600.0
 """Seconds between two looks for originals that are kept long enough."""
 RECLAIM_EVERY = 30.0
@@ -35,7 +39,8 @@ class DataIngestionService:
 
     `async with` opens it; the first call does so, too. `start` begins to work on pending files in the background, `aclose` ends it.
     Every answer has the shape of the HTTP API. *manager* is the process-wide one by default, *data_dir* holds the kept originals;
-    with *keep_files_days* the background worker removes those that are older.
+    with *keep_files_days* the background worker removes those that are older. A file of *share_files_from* bytes or more is taken in by two
+    worker processes while one is idle (0: never; by default as the environment says).
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class DataIngestionService:
         limits: Limits | None = None,
         file_timeout: float = 1800.0,
         parallel: int | None = None,
+        share_files_from: int | None = None,
         keep_files_days: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -57,6 +63,7 @@ class DataIngestionService:
             limits=limits,
             file_timeout=file_timeout,
             parallel=parallel,
+            share_files_from=share_files_from,
             on_progress=on_progress,
         )
         self._keep_files_days = keep_files_days
@@ -92,36 +99,51 @@ class DataIngestionService:
         """
         source = Path(path)
         kept = await self.intake.keep(source, consume=False)
-        options = options or TableOptions()
-        delivery = Delivery(name=name or source.name, source="direct", actor=actor, dataset=dataset, options=options)
+        delivery = Delivery(name=name or source.name, source="direct", actor=actor, dataset=dataset, options=options or TableOptions())
         recorded = await self.intake.record(delivery, kept)
         if recorded.status == "pending":
-            with self.intake.password_of(recorded.id, options.password):
-                await self.intake.ingest([recorded.id])
+            await self.intake.ingest([recorded.id])
         return await self.intake.get_file(recorded.id)
 
-    async def submit(self, path: Path, *, name: str, dataset: str | None = None, actor: str) -> answers.Json:
+    async def submit(
+        self, path: Path, *, name: str, dataset: str | None = None, options: TableOptions | None = None, actor: str
+    ) -> answers.Json:
         """
         Keep a file, record it as pending and return its record at once; the background worker takes it in.
 
-        *path* is consumed: the file moves into the store. Raises as `ingest_file` does.
+        *path* is consumed: the file moves into the store. A password in *options* is known to this process only, until the file has
+        ended; if the process ends first, the file fails and says so. Raises as `ingest_file` does.
         """
         kept = await self.intake.keep(path, consume=True)
-        recorded = await self.intake.record(Delivery(name=name, source="upload", actor=actor, dataset=dataset), kept)
+        delivery = Delivery(name=name, source="upload", actor=actor, dataset=dataset, options=options or TableOptions())
+        recorded = await self.intake.record(delivery, kept)
         return await self.intake.get_file(recorded.id)
 
-    async def replay(self, file_id: int, *, options: TableOptions | None = None, actor: str = "program") -> answers.Json:
+    async def replay(
+        self, file_id: int, *, options: TableOptions | None = None, password: str | None = None, actor: str = "program"
+    ) -> answers.Json:
         """
         Load the kept original of a file once more; the rows of the earlier import stay until the new ones are there.
 
-        *options* take the place of those that the file came with.
+        *options* take the place of those that the file came with, and do so only if the file can be loaded with them; a *password* by
+        itself leaves them as they are.
 
         Returns the record. Raises `FileInUse` for a file that is pending, running or a duplicate, `NotFound` when there is none.
         """
-        claim = await self.intake.claim_replay(file_id, actor, options)
-        with self.intake.password_of(file_id, options.password if options else None):
-            await self.intake.run(claim)
+        await self.intake.run(await self._claim_replay(file_id, options, password, actor))
         return await self.intake.get_file(file_id)
+
+    async def begin_replay(
+        self, file_id: int, *, options: TableOptions | None = None, password: str | None = None, actor: str = "program"
+    ) -> "asyncio.Task[None]":
+        """The same, and come back as soon as it has begun, with what runs; it goes on when nobody waits for it."""
+        claim = await self._claim_replay(file_id, options, password, actor)
+        return self._run_apart(claim)
+
+    async def _claim_replay(self, file_id: int, options: TableOptions | None, password: str | None, actor: str) -> Claim:
+        if password is None and options is not None:
+            password = options.password
+        return await self.intake.claim_replay(file_id, actor, options, password=password)
 
     async def undo(self, file_id: int, *, dry_run: bool = False, actor: str = "program") -> answers.Json:
         """Take one import back; with *dry_run* only say what would happen. Raises `FileInUse` unless the file is loaded or partial."""
@@ -151,6 +173,45 @@ class DataIngestionService:
         Raises `NotFound` for an unknown dataset or column.
         """
         await self.intake.write(widen_column, dataset, column, actor=actor)
+
+    # ------------------------------------------------------------ looking
+
+    async def look(
+        self,
+        path: Path,
+        *,
+        name: str | None = None,
+        dataset: str | None = None,
+        options: TableOptions | None = None,
+        max_seconds: float | None = None,
+    ) -> Inspection:
+        """What a file would become, read in a worker; nothing is loaded. Raises `SheetError` as `inspect_file` does."""
+        async with self.intake.work_folder() as folder:
+            lane = self.intake.manager.with_options(timeout=LOOK_TIMEOUT, name="preview", priority=10)
+            return await lane.run_cpu_intensive(
+                inspect_file,
+                path,
+                name=name,
+                dataset=dataset,
+                limits=self.intake.limits,
+                max_seconds=max_seconds,
+                options=options,
+                folder=folder,
+            )
+
+    async def look_again(
+        self, file_id: int, *, options: TableOptions | None = None, password: str | None = None, max_seconds: float | None = None
+    ) -> Inspection:
+        """
+        What the kept original of a file would become with other *options* (None: those that it has); nothing is loaded.
+
+        Raises `FileInUse` when there is nothing to look at, `NotFound` when there is no such file, and `SheetError` as `look` does.
+        """
+        path, original = await self.intake.original_of(file_id)
+        asked = TableOptions.from_dict(original.options) if options is None else options
+        if password is not None:
+            asked = replace(asked, password=password)
+        return await self.look(path, name=original.name, dataset=original.dataset, options=asked, max_seconds=max_seconds)
 
     # ------------------------------------------------------------ answers
 
@@ -204,11 +265,14 @@ class DataIngestionService:
         slots = asyncio.Semaphore(self.intake.parallel)
         while True:
             await slots.acquire()
-            claim = await self._next_claim()
-            task = asyncio.create_task(self.intake.run(claim), name=f"levelpool file {claim.file_id}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task = self._run_apart(await self._next_claim())
             task.add_done_callback(lambda _: slots.release())
+
+    def _run_apart(self, claim: Claim) -> "asyncio.Task[None]":
+        task = asyncio.create_task(self.intake.run(claim), name=f"levelpool file {claim.file_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _retire(self, now: float) -> None:
         """Now and then remove originals that need not be kept any longer."""

@@ -11,8 +11,9 @@ import logging
 import math
 import shutil
 import time
+import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.settings import Settings
 from levelpool.sheets.clean.names import check_dataset_name, dataset_name
 from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.desk import Desk
 from levelpool.sheets.errors import ClaimLost, LimitExceeded, NameRefused, SheetError, TryAgain
 from levelpool.sheets.ingest import Job, check_not_taken, explain, ingest_file
 from levelpool.sheets.ledger import answers, files
@@ -35,6 +37,7 @@ from levelpool.sheets.ledger.holder import has_died, new_holder
 from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.migrations import migrate
 from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.second import second_worker, set_up_desk, size_to_share
 from levelpool.sheets.store import Kept, Store
 
 log = logging.getLogger(__name__)
@@ -77,6 +80,7 @@ class _Running:
 
     claim: files.Claim
     progress: float = 0.0
+    comes_again: bool = False  # it is pending once more, and goes on here
 
 
 class Intake:
@@ -91,9 +95,11 @@ class Intake:
         limits: Limits | None = None,
         file_timeout: float = 1800.0,
         parallel: int | None = None,
+        share_files_from: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
         self._parallel = parallel
+        self._share_files_from = share_files_from
         self._on_progress = on_progress
         self._url = _absolute(database_url)
         self._given = manager
@@ -118,18 +124,27 @@ class Intake:
                 self.manager = self._given or get_executor_manager()
                 settings = Settings.read()
                 self._limits = self._limits or Limits.of(settings)
+                if self._share_files_from is None:
+                    self._share_files_from = size_to_share(settings)
                 folder = (self._data_dir or settings.data_dir).absolute()
                 self.store = Store(folder / "files")
                 self.work = folder / "work"
-                self.engine = create_engine(self._url, name="ledger")
-                await self.manager.run_io_intensive(self._prepare)
+                await self.manager.with_options(name="ledger").run_io_intensive(self._prepare)
                 self._open = True
         return self
 
     def _prepare(self) -> None:
+        # An engine imports its driver: a hundred modules, for which the loop must not stand still.
+        self.engine = create_engine(self._url, name="ledger")
         self._begin(migrate, write=True)
         self.claimer = files.Claimer(self._holder, self.store.identity())
-        self.store.sweep(time.time() - HALF_WRITTEN)
+        before = time.time() - HALF_WRITTEN
+        self.store.sweep(before)
+        for folder in self.work.glob("*"):
+            # Left by a process that was killed; another one that starts may be faster.
+            with contextlib.suppress(FileNotFoundError):
+                if folder.stat().st_mtime < before:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     async def aclose(self) -> None:
         """Give back what was claimed and does not run, and close the connections."""
@@ -210,8 +225,15 @@ class Intake:
 
         Raises `NameRefused` for a dataset that was asked for and cannot be; a name that only follows from the file's is recorded as failed.
         """
-        recorded = await self.write(_record, delivery, kept, self.claimer.store)
+        recorded = await self.write(self._record_here, delivery, kept)
         self.arrived.set()
+        return recorded
+
+    def _record_here(self, connection: sa.Connection, delivery: Delivery, kept: Kept) -> files.Recorded:
+        recorded = _record(connection, delivery, kept, self.claimer)
+        if delivery.options.password is not None and recorded.status == "pending":
+            # Known before anybody can claim the file; kept nowhere else, so only this process can open it.
+            self._passwords[recorded.id] = delivery.options.password
         return recorded
 
     async def refuse(self, delivery: Delivery, sentence: str) -> files.Recorded:
@@ -224,14 +246,20 @@ class Intake:
         """Claim the oldest pending file whose original is in our store."""
         return await self._claim(files.claim_next, self.claimer, among)
 
-    async def claim_replay(self, file_id: int, actor: str, options: TableOptions | None = None) -> files.Claim:
+    async def claim_replay(
+        self, file_id: int, actor: str, options: TableOptions | None = None, *, password: str | None = None
+    ) -> files.Claim:
         """Claim a file to load its kept original once more, with other *options* if they are given."""
+        await self.open()
         said = None if options is None else options.to_dict()
-        return await self._claim(files.claim_replay, file_id, self.claimer, actor, said)
+        claim = await self._claim(files.claim_replay, file_id, self.claimer, actor, said, held=password is not None)
+        if password is not None:
+            self._passwords[file_id] = password
+        return claim
 
-    async def _claim(self, step: Callable[..., C], *args: Any) -> C:
+    async def _claim(self, step: Callable[..., C], *args: Any, **kwargs: Any) -> C:
         """Claim something; when this is cancelled while the thread still works, what it claimed is given back."""
-        claiming = asyncio.ensure_future(self.write(step, *args))
+        claiming = asyncio.ensure_future(self.write(step, *args, **kwargs))
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -293,7 +321,9 @@ class Intake:
             raise
         finally:
             del self._running[claim.token]
-            await _to_the_end(self._remove_work(claim))
+            if not running.comes_again:
+                self._passwords.pop(claim.file_id, None)
+            await _to_the_end(self._remove(self.work / claim.token))
 
     async def _run(self, claim: files.Claim, running: _Running) -> None:
         def on_progress(done: float, total: float, message: str) -> None:  # noqa: ARG001
@@ -304,18 +334,20 @@ class Intake:
         lane = self.manager.with_options(timeout=self._file_timeout, name="ingest", on_progress=on_progress)
         try:
             job = await self._job(claim)
-            await lane.run_cpu_intensive(ingest_file, job)
+            async with second_worker(self.manager, job.desk):
+                await lane.run_cpu_intensive(ingest_file, job)
         except ClaimLost as error:
             log.warning("%s", error)
         except LaneClosed:
             await self._settle(claim, files.release)
         except TryAgain as error:
-            await self._try_again(claim, error)
+            await self._try_again(running, error)
         except Exception as error:  # noqa: BLE001 (whatever it was: the file must not stay "running")
             await self._settle(claim, files.fail, self._sentence(claim, error))
 
-    async def _try_again(self, claim: files.Claim, error: TryAgain) -> None:
+    async def _try_again(self, running: _Running, error: TryAgain) -> None:
         """Give the file back after a while, some times; then it has failed."""
+        claim = running.claim
         self._tries[claim.file_id] += 1
         tries = self._tries[claim.file_id]
         if tries == MOST_TRIES:
@@ -324,40 +356,48 @@ class Intake:
             return
         log.warning("file %s: %s; it is tried again", claim.file_id, error)
         await asyncio.sleep(RETRY_AFTER * tries)
+        running.comes_again = True
         await self._settle(claim, files.release)
         self.arrived.set()
 
     async def _job(self, claim: files.Claim) -> Job:
         folder = self.work / claim.token
-        await self.manager.run_io_intensive(folder.mkdir, parents=True, exist_ok=True)
+        original = self.store.path(claim.sha256)
+        desk = await self.manager.with_options(name="work folder").run_io_intensive(self._set_up, folder, original)
         return Job(
             file_id=claim.file_id,
             claim=claim.token,
             name=claim.name,
             dataset=claim.dataset,
             source=claim.source,
-            original=self.store.path(claim.sha256),
+            original=original,
             folder=folder,
+            desk=desk,
             database_url=self._url,
             limits=self.limits,
             options=replace(TableOptions.from_dict(claim.options or {}), password=self._passwords.get(claim.file_id)),
+            corrected=claim.corrected,
         )
 
-    @contextlib.contextmanager
-    def password_of(self, file_id: int, password: str | None) -> Iterator[None]:
-        """Know the password of a file for so long; it is kept nowhere else, so only this process can open the file."""
-        if password is None:
-            yield
-            return
-        self._passwords[file_id] = password
-        try:
-            yield
-        finally:
-            del self._passwords[file_id]
+    def _set_up(self, folder: Path, original: Path) -> Desk | None:
+        """Make the folder of a job, with a desk for two when the file is large enough."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return set_up_desk(folder, original, self._share_files_from or 0)
 
-    async def _remove_work(self, claim: files.Claim) -> None:
+    @contextlib.asynccontextmanager
+    async def work_folder(self) -> AsyncIterator[Path]:
+        """A folder for the working files of a call; it goes with the call, also when its worker was killed."""
+        await self.open()
+        folder = self.work / f"look-{uuid.uuid4().hex}"
+        await self.manager.with_options(name="work folder").run_io_intensive(folder.mkdir, parents=True)
+        try:
+            yield folder
+        finally:
+            await _to_the_end(self._remove(folder))
+
+    async def _remove(self, folder: Path) -> None:
         with contextlib.suppress(LevelpoolError):
-            await self.manager.run_io_intensive(shutil.rmtree, self.work / claim.token, ignore_errors=True)
+            await self.manager.with_options(name="work folder").run_io_intensive(shutil.rmtree, folder, ignore_errors=True)
 
     async def _settle(self, claim: files.Claim, ending: Callable[..., bool], *args: object, tries: float = math.inf) -> None:
         """
@@ -406,6 +446,12 @@ class Intake:
 
     # ------------------------------------------------------------ answers
 
+    async def original_of(self, file_id: int) -> tuple[Path, files.Original]:
+        """Where the kept original of a file lies, and what is known of it; raises `NotFound`, and `FileInUse` when there is none here."""
+        await self.open()
+        original = await self.read(files.original_of, file_id, self.claimer.store)
+        return self.store.path(original.sha256), original
+
     async def get_file(self, file_id: int) -> answers.Json:
         """The record of one file, with its progress of this moment."""
         return self._live(await self.read(answers.get_file, file_id))
@@ -426,22 +472,37 @@ class Intake:
 # ---------------------------------------------------------------- one step of the ledger each
 
 
-def _record(connection: sa.Connection, delivery: Delivery, kept: Kept, store: str) -> files.Recorded:
+def _record(connection: sa.Connection, delivery: Delivery, kept: Kept, claimer: files.Claimer) -> files.Recorded:
     asked = delivery.dataset is not None
     dataset = delivery.dataset or dataset_name(delivery.name)
     error = None
     try:
         check_dataset_name(dataset)
-        if registry.find_dataset(connection, dataset) is None:
-            check_not_taken(target_of(connection), dataset)
+        _check_ours(connection, dataset)
     except NameRefused as refused:
         if asked:
             raise
         error = str(refused)
     arrival = replace(
-        _arrival(delivery), sha256=kept.sha256, size=kept.size, store=store, dataset=dataset, dataset_asked=asked, error=error
+        _arrival(delivery),
+        sha256=kept.sha256,
+        size=kept.size,
+        store=claimer.store,
+        dataset=dataset,
+        dataset_asked=asked,
+        error=error,
+        held_by=None if delivery.options.password is None else claimer.holder,
     )
     return files.record(connection, arrival)
+
+
+def _check_ours(connection: sa.Connection, dataset: str) -> None:
+    try:
+        check_not_taken(target_of(connection), dataset)
+    except NameRefused:
+        # In this order: asked before its table, a dataset that a worker makes just now would be one that we do not know.
+        if registry.find_dataset(connection, dataset) is None:
+            raise
 
 
 def _refuse(connection: sa.Connection, delivery: Delivery, sentence: str) -> files.Recorded:

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from levelpool.monitoring.metrics import render_metrics
-from levelpool.monitoring.stacks import describe_everything
+from levelpool.monitoring.stacks import look_at_everything
 from levelpool.runtime import Runtime
 
 STREAM_INTERVAL = 1.0
@@ -131,11 +131,13 @@ async def _events(runtime: Runtime) -> AsyncIterator[str]:
     try:
         while not stopping.done():
             following = asyncio.ensure_future(newest.get())
-            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            try:
+                await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                # Also when the client leaves: one that has its snapshot is not cancelled by this.
+                following.cancel()
             if following.done():
                 yield following.result()
-            else:
-                following.cancel()
     finally:
         stopping.cancel()
         leave()
@@ -143,8 +145,7 @@ async def _events(runtime: Runtime) -> AsyncIterator[str]:
 
 async def stacks(request: Request) -> Response:
     """What every thread, every asyncio task and every worker does right now."""
-    runtime_of(request)
-    return JSONResponse(describe_everything(asyncio.get_running_loop()))
+    return JSONResponse(await look_at_everything(runtime_of(request).manager))
 
 
 async def metrics(request: Request) -> Response:

@@ -30,6 +30,7 @@ class World:
     def __init__(self, workers, max_tasks=None, bulkheads=(), gate=None):
         self.bulkheads = dict(bulkheads)
         self.groups = {}
+        self.orders = {}
         self.gate = gate
         self.schedule = Schedule(workers, max_tasks=max_tasks, idle_timeout=1.0, gate=gate, bulkheads=self.bulkheads)
         self.is_closing = False
@@ -68,7 +69,15 @@ class World:
             assert len(self.busy()) < self.schedule.max_workers, "more workers are busy than may be"
             self.pass_the_gate()
         self.inbox[send.worker].append(send.call)
+        self.check_order(send.call)
         assert len(self.inbox[send.worker]) <= AHEAD
+
+    def check_order(self, sent):
+        """Who is sent was the most urgent of its group."""
+        sent_too = {call for worker, calls in self.inbox.items() for call in calls if (worker, call) not in self.moved}
+        group = self.groups[sent]
+        waiting = [call for call, its in self.groups.items() if its == group and call not in self.ends and call not in sent_too]
+        assert all(self.orders[sent] < self.orders[call] for call in waiting), "a call of a group overtakes a more urgent one"
 
     def pass_the_gate(self):
         assert self.gate is None or len(self.busy()) + len(self.unborn) < self.gate.most, "a worker slips past the gate"
@@ -124,6 +133,7 @@ class World:
             return
         self.calls += 1
         self.groups[self.calls] = bulkhead
+        self.orders[self.calls] = (-priority, self.calls)
         worker = self.schedule.arrive(self.calls, self.clock, priority=priority, quick=quick, bulkhead=bulkhead)
         if worker is not None:
             self.deliver(Send(worker, self.calls))
@@ -303,6 +313,22 @@ def test_larger_priority_runs_first():
         schedule.ended(1, send.call, 0.0)
 
     assert order == [2, 3, 1, 4]
+
+
+def test_larger_priority_runs_first_within_a_bulkhead_too():
+    """A call that has a place of its group and has not begun gives it to a more urgent one, and is next."""
+    schedule = Schedule(1, bulkheads={"reports": 1})
+    for call, priority in ((1, 0), (2, 0), (3, 5)):
+        schedule.arrive(call, 0.0, priority=priority, bulkhead="reports")
+    order = []
+    list(schedule.decide(0.0))
+    schedule.born(1, 0.0)
+    for _ in range(3):
+        (send,) = [action for action in schedule.decide(0.0) if isinstance(action, Send)]
+        order.append(send.call)
+        schedule.ended(1, send.call, 0.0)
+
+    assert order == [3, 1, 2]
 
 
 def test_only_quick_calls_are_sent_ahead():

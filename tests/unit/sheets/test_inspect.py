@@ -1,12 +1,20 @@
 """What a file would become, told without a database."""
 
 import json
+import runpy
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 import xlsxwriter
+import xlwt
 
+from desks import helping, wait_for_somebody
+from levelpool.sheets.desk import Desk
 from levelpool.sheets.errors import NotASpreadsheet
 from levelpool.sheets.inspect import inspect_file
+
+GALLERY = runpy.run_path(str(Path(__file__).parents[2] / "gallery" / "make.py"))
 
 
 @pytest.fixture
@@ -51,6 +59,67 @@ def test_inspection_tells_everything(workbook):
     assert found["complete"]
 
 
+@pytest.mark.parametrize("suffix", ["xlsx", "xls", "ods"])
+@pytest.mark.parametrize("date1904", [False, True])
+def test_date_beside_the_data_is_shown_as_a_date(tmp_path, suffix, date1904):
+    """Nobody knows the day of a report by its serial, whichever program wrote it."""
+    path = tmp_path / f"report.{suffix}"
+    rows = [
+        ["Report of", datetime(2026, 11, 2)],
+        [],
+        ["sku", "qty", "price", "sum", "place"],
+        ["a", 1, 2, 2, "x"],
+        ["b", 2, 3, 6, "y"],
+        [],
+        ["As of", datetime(2026, 11, 3, 8, 30)],
+    ]
+    _WRITERS[suffix](path, rows, date1904)
+
+    (sheet,) = inspect_file(path).to_dict()["sheets"]
+
+    shown = {each["row"]: each["cells"] for each in sheet["outside"]}
+    assert shown[1][1].startswith("2026-11-02")
+    assert shown[7][1] == "2026-11-03T08:30:00"
+    assert sheet["cells"] == {"read": 19, "loaded": 10, "quarantined": 0, "outside": 9}
+
+
+def _write_xlsx(path, rows, date1904):
+    with xlsxwriter.Workbook(path, {"date_1904": date1904, "default_date_format": "yyyy-mm-dd hh:mm"}) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+
+
+def _write_xls(path, rows, date1904):
+    book = xlwt.Workbook()
+    book.dates_1904 = date1904
+    sheet = book.add_sheet("S")
+    style = xlwt.easyxf(num_format_str="yyyy-mm-dd hh:mm")
+    for number, row in enumerate(rows):
+        for column, value in enumerate(row):
+            if value is not None:
+                sheet.write(number, column, value, *([style] if isinstance(value, datetime) else []))
+    book.save(str(path))
+
+
+def _write_ods(path, rows, _date1904):
+    cells = "".join(f"<table:table-row>{''.join(map(_ods_cell, row)) or '<table:table-cell/>'}</table:table-row>" for row in rows)
+    path.write_bytes(GALLERY["ods"](cells))
+
+
+def _ods_cell(value):
+    if value is None:
+        return "<table:table-cell/>"
+    if isinstance(value, datetime):
+        return f'<table:table-cell office:value-type="date" office:date-value="{value.isoformat()}"/>'
+    if isinstance(value, int):
+        return f'<table:table-cell office:value-type="float" office:value="{value}"/>'
+    return f'<table:table-cell office:value-type="string"><text:p>{value}</text:p></table:table-cell>'
+
+
+_WRITERS = {"xlsx": _write_xlsx, "xls": _write_xls, "ods": _write_ods}
+
+
 def test_preview_shows_the_first_rows(workbook):
     """Rows are objects; decimals come as text, so that no reader of JSON rounds them."""
     found = json.loads(json.dumps(inspect_file(workbook).preview()))
@@ -79,3 +148,42 @@ def test_what_is_no_spreadsheet_is_said(tmp_path):
 
     with pytest.raises(NotASpreadsheet, match=r"scan\.pdf"):
         inspect_file(path, name="scan.pdf")
+
+
+GALLERY = Path(__file__).parents[2] / "gallery"
+FILES = sorted(path for path in GALLERY.iterdir() if path.suffix not in {".json", ".py"} and path.is_file())
+
+
+@pytest.fixture
+def large(tmp_path):
+    """Several batches of rows with a note in their midst, errors of spelling, gaps and a total."""
+    path = tmp_path / "large.csv"
+    lines = [f"{number:05d};{number * 7};{'' if number % 9 else number};{number % 28 + 1:02d}.03.2026" for number in range(20_000)]
+    lines[15_000:15_000] = ["", "a note"]
+    path.write_text("\n".join(["Report;;;", "id;number;sometimes;day", *lines, f"Total;{7 * 19_999 * 10_000};;"]), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_two_processes_tell_of_the_gallery_what_one_tells(tmp_path, path):
+    """Every trap: the same JSON, and the same preview, or the same refusal."""
+    desk = Desk(tmp_path / "desk")
+    desk.set_up()
+    with helping(desk):
+        together = inspect_file(path, desk=desk, progress=lambda _: wait_for_somebody(desk))
+    alone = inspect_file(path)
+
+    assert json.dumps(together.to_dict()) == json.dumps(alone.to_dict())
+    assert json.dumps(together.preview()) == json.dumps(alone.preview())
+
+
+def test_two_processes_tell_of_a_large_file_what_one_tells(tmp_path, large):
+    """The second is behind the reader from the start, and at the rows from their end."""
+    desk = Desk(tmp_path / "desk")
+    desk.set_up()
+    with helping(desk):
+        together = inspect_file(large, desk=desk, progress=lambda _: wait_for_somebody(desk))
+    alone = inspect_file(large)
+
+    assert json.dumps(together.to_dict()) == json.dumps(alone.to_dict())
+    assert alone.sheets[0].tables[0].rows > 10_000

@@ -14,12 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from levelpool.errors import WorkerDied
-from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, KILL, LENGTH
+from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, KILL, LENGTH, LOOK
 
 SECRET = re.compile(
     r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|_KEY$|^LEVELPOOL_DATABASE_URL$|^DATABASE_URL$|^LEVELPOOL_ALERT_URLS$|^PGPASS|_DSN$"
 )
 """Names of environment variables that a worker process does not get: what parses other people's files has no use for a password."""
+
+GRACE = 1.0
+"""Seconds after the idle time for which a worker, and a fork server without workers, still waits to be told to go: the lane's loop may be late, or over."""
+
+FOR_EVER = 1e6
+"""An idle time of so many seconds or more never ends."""
 
 # A package's face imports all its rooms. The fork server needs two of them, so the face stays shut until somebody there asks it for a name.
 _BOOT = """
@@ -59,7 +65,9 @@ class Answer:
 class Cradle:
     """The lane's end of its fork server. All methods return at once, except `wait`."""
 
-    def __init__(self, *, preload: Sequence[str], environment: Mapping[str, str], max_result_bytes: int | None) -> None:
+    def __init__(
+        self, *, preload: Sequence[str], environment: Mapping[str, str], max_result_bytes: int | None, idle_timeout: float
+    ) -> None:
         self.control, theirs = socket.socketpair()
         self._line, their_line = socket.socketpair()
         code = _BOOT.format(path=sys.path, control=theirs.fileno(), line=their_line.fileno())
@@ -72,20 +80,25 @@ class Cradle:
                 # Out of the terminal's group: Ctrl-C is for the serving process, which then ends its workers.
                 process_group=0,
             )
-        preparation = json.dumps(_preparation(preload, max_result_bytes)).encode()
+        preparation = json.dumps(_preparation(preload, max_result_bytes, idle_timeout)).encode()
         self.control.sendall(LENGTH.pack(len(preparation)) + preparation)
         self.control.setblocking(False)
         self.is_open = True
         self._buffer = b""
 
     def bear(self, number: int, fds: Sequence[int]) -> None:
-        """Ask for a worker that gets these three descriptors: its socket, its life-line, its page. Raises OSError if that cannot be asked."""
+        """Ask for a worker that gets these descriptors, see `wire.GIFTS`. Raises OSError if that cannot be asked."""
         socket.send_fds(self.control, [ASK.pack(BEAR, number)], list(fds))
 
     def kill(self, number: int) -> None:
         """Ask for the death of a worker; the fork server is its parent, so no other process can be meant."""
         with contextlib.suppress(OSError):
             self.control.send(ASK.pack(KILL, number))
+
+    def look(self, number: int) -> None:
+        """Ask a worker for its stack, see `witness`."""
+        with contextlib.suppress(OSError):
+            self.control.send(ASK.pack(LOOK, number))
 
     def answers(self) -> Iterator[Answer]:
         """What came since the last time; raises ConnectionError when the fork server is gone."""
@@ -127,21 +140,23 @@ class Cradle:
         self.process.returncode = 0
 
 
-def _preparation(preload: Sequence[str], max_result_bytes: int | None) -> dict[str, object]:
+def _preparation(preload: Sequence[str], max_result_bytes: int | None, idle_timeout: float) -> dict[str, object]:
     main = sys.modules.get("__main__")
     # Here and there the main program must answer to the name under which workers know it.
     if main is not None:
         sys.modules.setdefault("__mp_main__", main)
     spec_name = getattr(getattr(main, "__spec__", None), "name", None)
     path = getattr(main, "__file__", None)
-    is_module = spec_name is not None and spec_name != "__main__" and not spec_name.endswith(".__main__")
+    # `python folder` has a spec, but the name in it is that of every program.
+    is_module = spec_name not in {None, "__main__"}
     return {
         "argv": sys.argv,
         "main_name": spec_name if is_module else None,
-        "main_path": str(Path(path).absolute()) if path and spec_name is None and Path(path).exists() else None,
+        "main_path": str(Path(path).absolute()) if path and not is_module and Path(path).exists() else None,
         "log_level": logging.getLogger().getEffectiveLevel(),
         "max_result_bytes": max_result_bytes,
         "preload": list(preload),
+        "patience": idle_timeout + GRACE if idle_timeout < FOR_EVER else None,
     }
 
 

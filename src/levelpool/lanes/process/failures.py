@@ -2,10 +2,10 @@
 
 import pickle
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from levelpool.errors import RemoteError, TaskNotPicklable
+from levelpool.errors import RemoteError
 from levelpool.lanes.process.parcel import MissingModuleError, decode_small
 
 _NATIVE, _RAW, _TEXT = "native", "raw", "text"
@@ -105,48 +105,3 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception as broken:  # noqa: BLE001 - a `__str__` that fails must not hide the error itself
         return f"(its message cannot be shown: {broken!r})"
-
-
-# ---------------------------------------------------------------- which part cannot travel
-
-
-def task_not_picklable(func: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], error: BaseException) -> TaskNotPicklable:
-    """The refusal of a call, naming the part of it that cannot be pickled."""
-    name = getattr(func, "__qualname__", repr(func))
-    if not _travels(func):
-        hint = "functions travel by name, so it must be importable: define it at the top level of a module, or use run_io_intensive"
-        return TaskNotPicklable(f"the function {name} cannot travel to a worker process ({error}): {hint}")
-    parts = [(f"argument {at}", value) for at, value in enumerate(args)] + [(f"argument {key!r}", value) for key, value in kwargs.items()]
-    where, culprit = blame(parts)
-    return TaskNotPicklable(f"{where} of {name} cannot travel to a worker process: {culprit} ({error})")
-
-
-def blame(parts: Iterable[tuple[str, Any]], depth: int = 6) -> tuple[str, str]:
-    """Where in *parts* the thing sits that cannot be pickled, and what it is."""
-    for where, value in parts:
-        if not _travels(value):
-            inner = list(_children(where, value)) if depth else []
-            if any(not _travels(child) for _, child in inner):
-                return blame(inner, depth - 1)
-            return where, f"an object of type {type(value).__module__}.{type(value).__qualname__}"
-    return "something", "an object that cannot be pickled"
-
-
-def _children(where: str, value: object) -> Iterable[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [(f"{where}[{key!r}]", child) for key, child in value.items()]
-    if isinstance(value, list | tuple):
-        return [(f"{where}[{at}]", child) for at, child in enumerate(value)]
-    if isinstance(value, set | frozenset):
-        return [(f"an element of {where}", child) for child in value]
-    if not isinstance(value, type) and hasattr(value, "__dict__"):
-        return [(f"{where}.{key}", child) for key, child in vars(value).items()]
-    return []
-
-
-def _travels(value: object) -> bool:
-    try:
-        pickle.dumps(value, 5)
-    except BaseException:  # noqa: BLE001 - pickling runs the user's code, which may raise anything
-        return False
-    return True

@@ -2,7 +2,7 @@
 The process that worker processes are forked from. It stays single-threaded and does nothing else, so that a fork of it is safe and cheap.
 
 It is started with one socket. The lane sends it a preparation first, then asks for births and kills; it answers with each birth and each death.
-When the socket closes, or the lane's process is gone, it kills what is left and goes.
+When the socket closes, or the lane's process is gone, it kills what is left and goes; and so it does when it has no worker for too long.
 """
 
 import contextlib
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from levelpool.lanes.process import worker
-from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, BORN, DIED, KILL, LENGTH, STILLBORN
+from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, BORN, DIED, GIFTS, KILL, LENGTH, LOOK, STILLBORN
+from levelpool.lanes.process.witness import SIGNAL
 
 OOM_SCORE = "500"
 """Added to how likely the kernel picks a worker when memory runs out, in thousandths of all memory; anybody may raise it."""
@@ -96,7 +97,11 @@ class ForkServer:
 
     def _turn(self) -> bool:
         control = self._control.fileno()
-        readable, _, _ = select.select([control, self._wake_out], [], [])
+        # Where the lane's loop has ended, nobody is left to say that it is time to go.
+        patience = None if self._numbers else self._preparation["patience"]
+        readable, _, _ = select.select([control, self._wake_out], [], [], patience)
+        if not readable:
+            return False
         if self._wake_out in readable:
             with contextlib.suppress(BlockingIOError):
                 while os.read(self._wake_out, 512):
@@ -114,11 +119,13 @@ class ForkServer:
             if what == BEAR:
                 self._bear(number)
             elif what == KILL:
-                self._kill(number)
+                self._signal(number, signal.SIGKILL)
+            elif what == LOOK:
+                self._signal(number, SIGNAL)
         return bool(data)
 
     def _bear(self, number: int) -> None:
-        fds = [self._fds.pop(0) for _ in range(3)]
+        fds = [self._fds.pop(0) for _ in range(GIFTS)]
         try:
             pid = os.fork()
         except OSError as error:
@@ -139,19 +146,19 @@ class ForkServer:
             for fd in (self._wake_in, self._wake_out, *self._fds):
                 os.close(fd)
             self._control.close()
-            talk, line, page = fds
+            talk, line, page, stack = fds
             life_line = socket.socket(fileno=line)
             arm_life_line(life_line)
             offer_to_the_oom_killer()
-            worker.work(socket.socket(fileno=talk), life_line, page, self._preparation)
+            worker.work(socket.socket(fileno=talk), life_line, page, stack, self._preparation)
         finally:
             # Never back into the fork server's loop, and never through its clean-up.
             os._exit(1)
 
-    def _kill(self, number: int) -> None:
+    def _signal(self, number: int, what: int) -> None:
         for pid, other in self._numbers.items():
             if other == number:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, what)
 
     def _reap(self) -> None:
         while self._numbers:
@@ -173,6 +180,6 @@ class ForkServer:
 
 def main(control_fd: int, line_fd: int) -> None:
     """Run the fork server on these two inherited sockets."""
-    line = socket.socket(fileno=line_fd)
-    arm_life_line(line)
-    ForkServer(socket.socket(fileno=control_fd)).serve()
+    with socket.socket(fileno=line_fd) as line, socket.socket(fileno=control_fd) as control:
+        arm_life_line(line)
+        ForkServer(control).serve()

@@ -15,6 +15,7 @@ from levelpool.lanes.process.call import Call
 from levelpool.lanes.process.page import Page
 from levelpool.lanes.process.parcel import SMALL
 from levelpool.lanes.process.wire import Frame, Framer, NoDescriptorsLeft, receive
+from levelpool.lanes.process.witness import Witness
 
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
@@ -41,6 +42,7 @@ class Link:
         "status",
         "taken",
         "talk",
+        "witness",
     )
 
     def __init__(self, number: int, cradle: Cradle, *, lock: threading.RLock, home: Home, listener: Listener) -> None:
@@ -71,7 +73,9 @@ class Link:
             theirs.enter_context(their_line)
             page_file = Page.file()
             theirs.callback(os.close, page_file)
-            cradle.bear(number, (their_talk.fileno(), their_line.fileno(), page_file))
+            self.witness = Witness()
+            ours.callback(self.witness.close)
+            cradle.bear(number, (their_talk.fileno(), their_line.fileno(), page_file, self.witness.fileno()))
             self.page = Page(page_file)
             ours.pop_all()
         talk.setblocking(False)
@@ -159,6 +163,11 @@ class Link:
                 self.rss = int(Path(f"/proc/{self.pid}/statm").read_bytes().split()[1]) * _PAGE_SIZE
         return self.rss
 
+    def ask_for_stack(self) -> None:
+        """Have it write down what its task does; `witness` has it a moment later."""
+        self.witness.clear()
+        self.cradle.look(self.number)
+
     # ------------------------------------------------------------ moves and ends
 
     def move(self, left: asyncio.AbstractEventLoop) -> None:
@@ -193,6 +202,7 @@ class Link:
         self.hang_up()
         self.line.close()
         self.page.close()
+        self.witness.close()
         self._framer.close()
         while self._outgoing:
             fd = self._outgoing.popleft()[1]
@@ -205,6 +215,7 @@ class Link:
         if self.talk is not None:
             self.talk.close()
         self.page.close()
+        self.witness.close()
 
 
 def _send_some(talk: socket.socket, data: bytes, fd: int) -> int:

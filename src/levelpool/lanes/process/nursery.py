@@ -21,6 +21,7 @@ class Nursery:
         preload: Sequence[str],
         environment: Mapping[str, str] | None,
         max_result_bytes: int | None,
+        idle_timeout: float,
         listener: Callable[[Cradle, socket.socket], None],
     ) -> None:
         """*listener* is called in the home's loop when the fork server has said something; then `hear` it."""
@@ -29,6 +30,7 @@ class Nursery:
         self._preload = preload
         self._environment = environment
         self._max_result_bytes = max_result_bytes
+        self._idle_timeout = idle_timeout
         self._listener = listener
         self._cradle: Cradle | None = None
 
@@ -44,6 +46,7 @@ class Nursery:
                 preload=self._preload,
                 environment=worker_environment(os.environ) if self._environment is None else self._environment,
                 max_result_bytes=self._max_result_bytes,
+                idle_timeout=self._idle_timeout,
             )
             self._watch(self._cradle)
         return self._cradle

@@ -6,6 +6,7 @@ can map them.
 """
 
 import contextlib
+import hashlib
 import io
 import mmap
 import os
@@ -53,6 +54,8 @@ class Parcel:
     fd: int
     pickle_length: int
     length: int
+    digest: bytes | None = None
+    """Of every byte in it, where somebody had to know."""
 
     def close(self) -> None:
         """Give the memory back once the other side has let go too."""
@@ -65,7 +68,16 @@ class Parcel:
 
     def twin(self) -> "Parcel":
         """A second one on the same memory, to be closed by itself."""
-        return Parcel(os.dup(self.fd), self.pickle_length, self.length)
+        return Parcel(os.dup(self.fd), self.pickle_length, self.length, self.digest)
+
+    def take_digest(self) -> None:
+        """Know what is in it: a second for each gigabyte, without the interpreter lock."""
+        if self.digest is None:
+            digest, at = hashlib.blake2b(digest_size=32), 0
+            while block := os.pread(self.fd, STEP, at):
+                digest.update(block)
+                at += len(block)
+            self.digest = digest.digest()
 
 
 # ---------------------------------------------------------------- objects to bytes
@@ -211,6 +223,37 @@ class _FileOutput:
     def _check(self, more: int) -> None:
         if self._limit is not None and max(self.length + more, self._aside_size) > self._limit:
             raise too_large(self._limit)
+
+
+def travels(thing: object) -> bool:
+    """Whether *thing* can be pickled; takes as long as pickling it, in small steps."""
+    try:
+        pickle.Pickler(_Nowhere(), 5, buffer_callback=_keep_nothing).dump(thing)
+    except BaseException:  # noqa: BLE001 - pickling runs the user's code, which may raise anything
+        return False
+    return True
+
+
+class _Nowhere:
+    """Takes a pickle that nobody wants; rests as a memory file does."""
+
+    __slots__ = ("_unrested",)
+
+    def __init__(self) -> None:
+        self._unrested = 0
+
+    def write(self, data: bytes) -> int:
+        length = memoryview(data).nbytes
+        self._unrested += length
+        if self._unrested >= STEP:
+            self._unrested = 0
+            time.sleep(PAUSE)
+        return length
+
+
+def _keep_nothing(buffer: pickle.PickleBuffer) -> None:
+    # Like the real thing it refuses a buffer that is not in one piece.
+    buffer.raw().release()
 
 
 def too_large(limit: int) -> ResultTooLarge:

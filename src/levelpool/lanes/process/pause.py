@@ -22,15 +22,17 @@ class Pause:
         self._ready.register(talk, select.POLLIN)
         self._expects_more = False
 
-    def wait(self) -> None:
-        """Wait until there is something to read; or, to sleep on, until it takes too long."""
+    def wait(self, patience: float | None = None) -> bool:
+        """Wait until there is something to read, at most *patience* seconds; whether there is."""
         began = moment = time.monotonic()
         end = began + AWAKE if self._expects_more else began
         while not self._ready.poll(0):
             if moment >= end:
-                self._ready.poll()
+                if not self._ready.poll(patience and patience * 1000):
+                    return False
                 moment = time.monotonic()
                 break
             os.sched_yield()
             moment = time.monotonic()
         self._expects_more = moment - began < AWAKE
+        return True

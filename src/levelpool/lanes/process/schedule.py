@@ -191,6 +191,10 @@ class Schedule:
         seat = self._seats.get(worker)
         return seat.calls[0].call if seat and seat.calls else None
 
+    def since(self, worker: int) -> float:
+        """When a worker began with the call at the head of its list, or became idle."""
+        return self._seats[worker].since
+
     def holder(self, call: int) -> int | None:
         """The worker that a call was sent to."""
         return self._where.get(call)
@@ -403,15 +407,32 @@ class Schedule:
     # ------------------------------------------------------------ inside
 
     def _wait(self, waiting: _Waiting) -> None:
-        if waiting.bulkhead is not None and not self._bulkheads.take(waiting.bulkhead, waiting.order, waiting.call):
-            self._held[waiting.call] = waiting
-        else:
-            self._wait_again(waiting)
+        if waiting.bulkhead is None:
+            self._line_up(waiting)
+            return
+        left_out = self._bulkheads.enter(waiting.bulkhead, waiting.order, waiting.call)
+        if left_out == waiting.call:
+            self._held[left_out] = waiting
+            return
+        if left_out is not None:
+            self._held[left_out] = self._waiting.pop(left_out)
+        self._line_up(waiting)
 
     def _wait_again(self, waiting: _Waiting) -> None:
-        """Wait for a worker; the call has a place behind its bulkhead."""
+        """Wait for another worker, and behind the bulkhead too: somebody more urgent may have come meanwhile."""
+        self._drop(waiting)
+        self._wait(waiting)
+
+    def _line_up(self, waiting: _Waiting) -> None:
         self._waiting[waiting.call] = waiting
         heapq.heappush(self._heap, (waiting.order, waiting.call))
+        self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        """Who left the line without being sent is still in the heap; nobody may ever meet them there."""
+        if len(self._heap) > 2 * len(self._waiting) + 64:
+            self._heap = [(each.order, each.call) for each in self._waiting.values()]
+            heapq.heapify(self._heap)
 
     def _forget(self, call: int) -> bool:
         """Let go of a call that waits; whether it did."""
@@ -420,18 +441,16 @@ class Schedule:
         waiting = self._waiting.pop(call, None)
         if waiting is None:
             return False
-        if len(self._heap) > 2 * len(self._waiting) + 64:
-            self._heap = [(each.order, each.call) for each in self._waiting.values()]
-            heapq.heapify(self._heap)
+        self._tidy_up()
         self._drop(waiting)
         return True
 
     def _drop(self, waiting: _Waiting) -> None:
-        """The call is over for the schedule: the next one may have its place behind the bulkhead."""
+        """The call leaves its place behind the bulkhead, if it has one: it is for the next."""
         if waiting.bulkhead is not None:
-            follower = self._bulkheads.give_back(waiting.bulkhead, self._held)
+            follower = self._bulkheads.give_back(waiting.bulkhead, waiting.call, self._held)
             if follower is not None:
-                self._wait_again(self._held.pop(follower))
+                self._line_up(self._held.pop(follower))
 
     def _rest(self, seat: _Seat) -> None:
         """A worker without calls is idle, or goes."""
@@ -481,6 +500,8 @@ class Schedule:
         if not seat.calls:
             seat.since = now
             self.busy += 1
+        if waiting.bulkhead is not None:
+            self._bulkheads.begin(waiting.bulkhead, waiting.call)
         seat.calls.append(waiting)
         self._where[waiting.call] = worker
 

@@ -1,9 +1,16 @@
-"""Calls that kill workers: after a few deaths by the same call with the same arguments it is refused for a while, instead of killing one worker after another."""
+"""
+Calls that kill workers: after a few deaths by the same call with the same arguments it is refused for a while, instead of killing one worker after another.
+
+The same means every byte: to refuse a call wrongly would be worse than one more death. To digest large arguments takes time, so it is done beside the loop,
+for a call that has killed its worker, and for one whose arguments are exactly as long as such a call's.
+"""
 
 import hashlib
 from collections import OrderedDict
+from typing import NamedTuple
 
 from levelpool.errors import TaskRefused
+from levelpool.lanes.process.parcel import Parcel
 
 REMEMBERED = 3600.0
 """Seconds after which a death no longer counts."""
@@ -14,34 +21,51 @@ REFUSED = 60.0
 _MOST = 1000
 
 
+class _Record(NamedTuple):
+    """What a call has done so far."""
+
+    deaths: int
+    last: float
+    length: int
+
+
 class Suspects:
     """Who killed how many workers, and when last. Its lane calls it under the lane's lock."""
 
     def __init__(self, most_kills: int | None) -> None:
         """*most_kills* deaths are suffered; None: any number."""
         self._most_kills = most_kills
-        self._deaths: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
+        self._records: OrderedDict[bytes, _Record] = OrderedDict()
 
-    def killed(self, reference: bytes, payload: bytes, moment: float) -> None:
-        """Note that such a call killed its worker."""
-        if self._most_kills is None:
-            return
+    @property
+    def is_watching(self) -> bool:
+        """Whether anybody is ever refused."""
+        return self._most_kills is not None
+
+    def resembles(self, parcel: Parcel) -> bool:
+        """Whether a call with arguments of this length has killed a worker: then the parcel is to be digested before it is judged."""
+        return any(record.length == parcel.length for record in self._records.values())
+
+    def killed(self, reference: bytes, payload: bytes | Parcel, moment: float) -> None:
+        """Note that such a call killed its worker; a parcel that was not digested cannot be told from others, and does not count."""
         call = _fingerprint(reference, payload)
-        deaths, last = self._deaths.pop(call, (0, moment))
-        self._deaths[call] = (deaths + 1 if moment - last < REMEMBERED else 1, moment)
-        if len(self._deaths) > _MOST:
-            self._deaths.popitem(last=False)
+        if self._most_kills is None or call is None:
+            return
+        deaths, last, length = self._records.pop(call, _Record(0, moment, _length(payload)))
+        self._records[call] = _Record(deaths + 1 if moment - last < REMEMBERED else 1, moment, length)
+        if len(self._records) > _MOST:
+            self._records.popitem(last=False)
 
-    def survived(self, reference: bytes, payload: bytes) -> None:
+    def survived(self, reference: bytes, payload: bytes | Parcel) -> None:
         """Note that such a call came to an end."""
-        if self._deaths:
-            self._deaths.pop(_fingerprint(reference, payload), None)
+        if self._records and (call := _fingerprint(reference, payload)) is not None:
+            self._records.pop(call, None)
 
-    def refusal(self, name: str, reference: bytes, payload: bytes, moment: float) -> TaskRefused | None:
+    def refusal(self, name: str, reference: bytes, payload: bytes | Parcel, moment: float) -> TaskRefused | None:
         """Why such a call is not run now, if it is not."""
-        if not self._deaths or self._most_kills is None:
+        if not self._records or self._most_kills is None or (call := _fingerprint(reference, payload)) is None:
             return None
-        deaths, last = self._deaths.get(_fingerprint(reference, payload), (0, 0.0))
+        deaths, last, _ = self._records.get(call, _Record(0, 0.0, 0))
         left = last + REFUSED - moment
         if deaths < self._most_kills or left <= 0:
             return None
@@ -50,5 +74,10 @@ class Suspects:
         )
 
 
-def _fingerprint(reference: bytes, payload: bytes) -> bytes:
-    return hashlib.blake2b(reference + b"\0" + payload, digest_size=16).digest()
+def _length(payload: bytes | Parcel) -> int:
+    return payload.length if isinstance(payload, Parcel) else len(payload)
+
+
+def _fingerprint(reference: bytes, payload: bytes | Parcel) -> bytes | None:
+    content = payload.digest if isinstance(payload, Parcel) else payload
+    return hashlib.blake2b(reference + b"\0" + content, digest_size=16).digest() if content is not None else None

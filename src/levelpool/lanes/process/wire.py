@@ -27,7 +27,9 @@ _READ = 32 * 1024
 # Between a lane and its fork server.
 ASK = struct.Struct("<Bxxxi")  # what, number of the worker
 ANSWER = struct.Struct("<BxxxiqqQ")  # what, number of the worker, process id, wait status, peak resident bytes
-BEAR, KILL = 1, 2
+BEAR, KILL, LOOK = 1, 2, 3
+GIFTS = 4
+"""Descriptors that a worker is born with: its socket, its life-line, its page, and the file for its stack."""
 BORN, DIED, STILLBORN = 1, 2, 3
 
 # Parent to worker.

@@ -18,11 +18,13 @@ from typing import Any
 
 from levelpool.errors import LevelpoolError, ResultNotPicklable, TaskNotPicklable
 from levelpool.lanes import progress, spans
-from levelpool.lanes.process.failures import blame, pack_failure
+from levelpool.lanes.process.culprits import blame
+from levelpool.lanes.process.failures import pack_failure
 from levelpool.lanes.process.meter import Meter
 from levelpool.lanes.process.page import Page
 from levelpool.lanes.process.parcel import Parcel, decode_large, decode_small, encode
 from levelpool.lanes.process.pause import Pause
+from levelpool.lanes.process.threads import call_here, follow_threads
 from levelpool.lanes.process.variables import Variables
 from levelpool.lanes.process.wire import (
     CREDIT,
@@ -41,6 +43,7 @@ from levelpool.lanes.process.wire import (
     pack,
     receive,
 )
+from levelpool.lanes.process.witness import testify
 
 _MAIN = "__mp_main__"
 _MOST_FUNCTIONS = 1024
@@ -54,12 +57,14 @@ def prepare(preparation: dict[str, Any]) -> None:
     logging.getLogger().setLevel(preparation["log_level"])
 
 
-def work(talk: socket.socket, life_line: socket.socket, page_fd: int, preparation: dict[str, Any]) -> None:
+def work(talk: socket.socket, life_line: socket.socket, page_fd: int, stack_fd: int, preparation: dict[str, Any]) -> None:
     """Run calls until the lane says stop or is gone, then end this process."""
     page = Page(page_fd)
     os.close(page_fd)
+    testify(stack_fd)
     _reseed()
     worker = Worker(talk, page, preparation)
+    follow_threads(lambda: worker.call)
     sender = _LogSender(worker)
     logging.getLogger().addHandler(sender)
 
@@ -102,6 +107,7 @@ class Worker:
         self._limit: int | None = preparation["max_result_bytes"]
         self._framer = Framer()
         self._pause = Pause(talk)
+        self._patience: float | None = preparation["patience"]
         self._frames: deque[Frame] = deque()
         self._outbox: deque[tuple[bytes, bytes | Parcel]] = deque()
         self._sending = threading.RLock()
@@ -115,11 +121,11 @@ class Worker:
         self.call = 0
 
     def serve(self) -> None:
-        """Run calls in the order in which they come."""
+        """Run calls in the order in which they come, until there is nothing more to do, or nobody has said anything for too long."""
         self.send(READY, 0)
         while True:
-            frame = self._next()
-            if frame.kind == STOP:
+            frame = self._next(self._patience)
+            if frame is None or frame.kind == STOP:
                 spans.flush()
                 return
             if frame.kind == TASK:
@@ -148,9 +154,10 @@ class Worker:
         if data:
             self._talk.sendall(data)
 
-    def _next(self) -> Frame:
-        if not self._frames:
-            self._pause.wait()
+    def _next(self, patience: float | None = None) -> Frame | None:
+        """The next frame; None if it does not come within *patience* seconds."""
+        if not self._frames and not self._pause.wait(patience):
+            return None
         while not self._frames:
             data, fds = receive(self._talk)
             if not data:
@@ -199,7 +206,8 @@ class Worker:
         wishes = decode_small(frame.meta, self._found)
         if wishes["progress"]:
             self._progress = _ProgressSender(self, frame.call)
-            progress.process_reports_to(self._progress)
+            progress.reports_to(self._progress)
+            progress.process_reports_to(self._progress.of_this_thread)
         if wishes["trace"]:
             spans.join(wishes["trace"])
         values = [*wishes["context"], *(decode_small(wishes["carried"], self._found) if wishes["carried"] else ())]
@@ -244,7 +252,8 @@ class Worker:
         """Send item after item, and rest while the reader is *window* items behind."""
         for item in items:
             while window == 0:
-                window += self._next().kind == CREDIT
+                frame = self._next()
+                window += frame is not None and frame.kind == CREDIT
             window -= 1
             self.send(ITEM, call, body=self._pack_result(func, item))
             # The reader may be slow: what it has, we need not keep.
@@ -260,7 +269,7 @@ class Worker:
                 self._main_error = f"{type(error).__name__}: {error}"
             else:
                 self._main_is_loaded = True
-                self._variables.loaded("__main__", sys.modules["__main__"])
+                self._variables.loaded("__main__")
                 return
         hint = 'guard its start with `if __name__ == "__main__":`, or put the task into a module'
         raise TaskNotPicklable(f"the main program cannot be loaded in the worker process ({self._main_error}): {hint}")
@@ -316,8 +325,16 @@ class _ProgressSender:
         self._next_at = 0.0
         self._was_full = False
         self._held_back: tuple[float, float, str] | None = None
+        self._is_over = False
+
+    def of_this_thread(self, done: float, total: float, message: str) -> None:
+        """Likewise for a thread without a context: one that another call has left behind does not count."""
+        if call_here() == self._call:
+            self(done, total, message)
 
     def __call__(self, done: float, total: float, message: str) -> None:
+        if self._is_over:
+            return
         now, is_full = time.monotonic(), 0 < total <= done
         report = (done, total, str(message))
         if now < self._next_at and (self._was_full or not is_full):
@@ -330,6 +347,7 @@ class _ProgressSender:
 
     def flush(self) -> None:
         """The task has ended: what was held back is the last report."""
+        self._is_over = True
         if self._held_back is not None:
             self._send(self._held_back)
 
@@ -346,7 +364,7 @@ class _LogSender(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._worker.send(LOG, self._worker.call, body=encode(_plain_record(record)))
+            self._worker.send(LOG, call_here(), body=encode(_plain_record(record)))
         except ConnectionError:
             # The lane is gone, and this process follows it.
             return

@@ -34,7 +34,9 @@
     const done = event.detail.elt.dataset?.done;
     if (!done || !event.detail.successful) return;
     const answer = JSON.parse(event.detail.xhr.responseText);
-    toast(text(`done.${done}`, answer));
+    // A replay that fails leaves what was there, and says why.
+    if (answer.error) toast(answer.error, "bad");
+    else toast(text(`done.${done}`, answer));
     announce({ id: Number(event.detail.elt.dataset.file), status: answer.status });
   });
 

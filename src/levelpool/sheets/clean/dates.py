@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection
 from datetime import date, datetime, time, timedelta
 from functools import cache, lru_cache
+from math import ulp
 
 from levelpool.sheets.table import NUMBER, Value
 
@@ -74,6 +75,11 @@ def forms_for(shape: str) -> tuple[str, ...]:
     """The forms that a text of this shape may be in (digits are 0 in a shape); () when it is no date and no time."""
     if "0" not in shape or len(shape) > 40:
         return ()
+    bare = shape.strip(" ")
+    if bare != shape:
+        # Lists pad their columns: blanks that are as many everywhere are part of the form.
+        before, _, after = shape.partition(bare)
+        return tuple(f"{before}{form}{after}" for form in forms_for(bare))
     found = list(_clock_forms(shape))
     for form, pattern in _patterns(_DATE_FORMS):
         start = pattern.match(shape)
@@ -166,6 +172,21 @@ def _clock(parts: dict[str, str]) -> tuple[int, int, int, int]:
     return hour, int(parts["M"]), int(parts.get("S", 0)), int(parts.get("f", "0").ljust(6, "0"))
 
 
+_LETTERS = {"Y": "YYYY", "m": "MM", "d": "DD", "b": "Mon", "B": "Month", "H": "hh", "I": "hh", "M": "mm", "S": "ss", "p": "AM"}
+
+
+def form_in_letters(form: str) -> str:
+    """The form as people write it: DD.MM.YYYY, or D.M.YYYY without leading zeros."""
+
+    def letters(directive: re.Match[str]) -> str:
+        name = directive[0]
+        if name[-1] == "f":
+            return "f" * int(name[1])
+        return _LETTERS[name[-1]][:1] if name.startswith("%-") else _LETTERS[name[-1]]
+
+    return _DIRECTIVE.sub(letters, form)
+
+
 def render_date(value: date | datetime | time, form: str) -> str:
     """The text of *value* in this form: what `date_parser` reads back."""
     return _DIRECTIVE.sub(lambda found: _render_directive(found[0], value), form)
@@ -213,9 +234,20 @@ def serial_family(kind: str) -> str:
     return "time" if has_time else ""
 
 
+def is_elapsed(kind: str) -> bool:
+    """Whether a number cell of this kind shows a span of time, such as [h]:mm."""
+    return kind.startswith(NUMBER) and bool(_ELAPSED.search(_QUOTED.sub("", kind[1:].split(";", maxsplit=1)[0])))
+
+
+def width_of_zeros(kind: str) -> int:
+    """How many digits a number cell of this kind shows at least, when its format is nothing but zeros, as of postal codes; else 0."""
+    shown = kind[1:].split(";", maxsplit=1)[0] if kind.startswith(NUMBER) else ""
+    return len(shown) if len(shown) > 1 and not shown.strip("0") else 0
+
+
 def serial_value(text: str, *, date1904: bool = False) -> datetime:
     """
-    The instant of a date serial, to the microsecond.
+    The instant of a date serial, to the microsecond: of those that the serial cannot tell apart the roundest (see `_microseconds`).
 
     Raises `ValueError`, with the reason, for what is no day: the 29 February 1900 that Excel counts by mistake,
     0 and below, and what lies behind the year 9999.
@@ -229,7 +261,31 @@ def serial_value(text: str, *, date1904: bool = False) -> datetime:
         raise ValueError("1900-02-29 did not exist")
     # Excel's day 60 did not exist: the days before it stand one further from the epoch.
     epoch = _EPOCH_1904 if date1904 else _EPOCH_1900 + timedelta(days=1 if days < 60 else 0)
-    return epoch + timedelta(days=days, microseconds=round((serial - days) * _MICROSECONDS))
+    return epoch + timedelta(days=days, microseconds=_microseconds(text, serial - days))
+
+
+_LOOSE = 10
+"""Microseconds that fifteen digits leave open at most, for the days of our time."""
+
+
+def _microseconds(text: str, fraction: float) -> int:
+    """
+    The microseconds of a serial's fraction of a day.
+
+    A double leaves a third of a microsecond open, and the fifteen or sixteen digits that some programs write of it up to ten: 08:30 comes
+    as 08:29:59.999999. So a whole second within that is meant, or a whole millisecond, as spreadsheets show no less.
+    """
+    exact = fraction * _MICROSECONDS
+    micros = round(exact)
+    if micros % 1000 == 0 or _LOOSE < micros % 1000 < 1000 - _LOOSE:
+        return micros
+    digits = text.lstrip("-0.").replace(".", "")
+    rounded = 0.5 * 10.0 ** -len(text.partition(".")[2]) if len(digits) >= _ROUNDED_DIGITS and "e" not in text.lower() else 0.0
+    open_ = (ulp(float(text)) + rounded) * _MICROSECONDS
+    return next((near for step in (1_000_000, 1000) if abs((near := round(exact / step) * step) - exact) <= open_), micros)
+
+
+_ROUNDED_DIGITS = 15
 
 
 def serial_values(texts: list[str], *, date1904: bool = False) -> list[datetime] | None:
@@ -242,15 +298,15 @@ def serial_values(texts: list[str], *, date1904: bool = False) -> list[datetime]
         return None
     epoch = _EPOCH_1904 if date1904 else _EPOCH_1900
     return [
-        epoch + timedelta(days=days, microseconds=round((serial - days) * _MICROSECONDS))
-        for serial, days in zip(serials, map(int, serials), strict=True)
+        epoch + timedelta(days=days, microseconds=_microseconds(text, serial - days))
+        for text, serial, days in zip(texts, serials, map(int, serials), strict=True)
     ]
 
 
 def serial_time(text: str) -> time:
     """The time of day of a serial below one; raises `ValueError` for any other."""
     serial = float(text)
-    microseconds = round(serial * _MICROSECONDS)
+    microseconds = _microseconds(text, serial)
     if not 0 <= serial < 1 or microseconds >= _MICROSECONDS:
         raise ValueError(f"the serial {text} is no time of day")
     return (_EPOCH_1904 + timedelta(microseconds=microseconds)).time()
@@ -276,6 +332,11 @@ def serial_text(text: str, kind: str, *, date1904: bool = False) -> str:
     if serial_family(kind) == "date" and value.time() == time():
         return value.date().isoformat()
     return value.isoformat()
+
+
+def shown_text(text: str, kind: str, *, date1904: bool) -> str:
+    """A cell as a person sees it, but for the format of numbers: nobody knows a day by its serial."""
+    return serial_text(text, kind, date1904=date1904) if serial_family(kind) else text
 
 
 def iso_value(text: str) -> Value:

@@ -78,8 +78,8 @@ class TableOptions:
             parse_box(self.box)
         _check(self.decimal in {None, ".", ","}, "decimal", self.decimal, "'.' or ','")
         _check(self.policy is None or self.policy in POLICIES, "policy", self.policy, ", ".join(POLICIES))
-        _check(self.delimiter is None or len(self.delimiter) == 1, "delimiter", self.delimiter, "one character")
-        _check(self.quote is None or len(self.quote) <= 1, "quote", self.quote, "one character, or '' for none")
+        _check(self.delimiter is None or _is_mark(self.delimiter), "delimiter", self.delimiter, "one character that ends no line")
+        _check(self.quote in {None, ""} or _is_mark(self.quote), "quote", self.quote, "one character, or '' for none")
         for name in ("header", "header_from"):
             value = getattr(self, name)
             _check(value is None or value >= 0, name, value, "a row, counted from 0")
@@ -116,7 +116,7 @@ class TableOptions:
             values["blanks"] = frozenset(values["blanks"])
         if "columns" in values:
             _check(isinstance(values["columns"], list | tuple), "columns", values["columns"], "a list of objects")
-            values["columns"] = tuple(map(ColumnOptions.from_dict, values["columns"]))
+            values["columns"] = tuple(_column_options(place, each) for place, each in enumerate(values["columns"]))
         return cls(**values)
 
     @classmethod
@@ -124,8 +124,8 @@ class TableOptions:
         """The record of a JSON text; raises `OptionsRefused`."""
         try:
             said = json.loads(text)
-        except ValueError as error:
-            raise OptionsRefused(f"the options are no JSON ({error})") from error
+        except (ValueError, RecursionError) as error:
+            raise OptionsRefused(f"the options are no JSON ({error})", allowed="a JSON object") from error
         return cls.from_dict(said)
 
 
@@ -139,7 +139,7 @@ def parse_box(text: str) -> Span:
     """The rectangle of "B4:F900", "B:F", "4:900" or "B4:"; raises `OptionsRefused`."""
     found = _BOX.fullmatch(text.strip().replace("$", ""))
     if found is None or not any(found.groups()):
-        raise OptionsRefused(f"the option box cannot be {text!r}: say the first and the last cell, such as B4:F900, B:F, 4:900 or B4:")
+        raise _refused("box", text, "the first and the last cell, such as B4:F900, B:F, 4:900 or B4:")
     left, top, right, bottom = found.groups()
     span = Span(int(top or 1), column_of(left) if left else 0, int(bottom or _LAST), column_of(right) if right else _LAST)
     _check(1 <= span.first_row <= span.last_row and span.first_column <= span.last_column, "box", text, "the first cell, then the last one")
@@ -196,11 +196,13 @@ _COLUMN_TYPES: dict[str, tuple[type, ...]] = {
 def _known(record: type[ColumnOptions | TableOptions], said: Mapping[str, Any]) -> Mapping[str, Any]:
     """*said*, of which every field is one of the record's, and of a fitting type."""
     if not isinstance(said, Mapping):
-        raise OptionsRefused(f"options are a JSON object, not {type(said).__name__}")
+        raise OptionsRefused(f"options are a JSON object, not {type(said).__name__}", value=said, allowed="a JSON object")
     names = [each.name for each in fields(record)]
     for name, value in said.items():
         if name not in names:
-            raise OptionsRefused(f"there is no option {name!r}: the options are {', '.join(names)}")
+            known = ", ".join(names)
+            # Its value is not repeated: it may be a password under a wrong name.
+            raise OptionsRefused(f"there is no option {name!r}: the options are {known}", option=name, allowed=known)
         if allowed := (_COLUMN_TYPES if record is ColumnOptions else _TYPES).get(name, ()):
             fits = isinstance(value, allowed) and not (isinstance(value, bool) and bool not in allowed)
             _check(fits, name, value, " or ".join("null" if each is _NULL else each.__name__ for each in allowed))
@@ -211,13 +213,30 @@ def _is_texts(value: object) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and all(isinstance(each, str) for each in value)
 
 
+def _is_mark(text: str | None) -> bool:
+    return text is not None and len(text) == 1 and text not in "\r\n\0"
+
+
 def _is_encoding(name: str) -> bool:
     try:
         return isinstance("".encode(name), bytes)
-    except LookupError:
+    except (LookupError, ValueError):
         return False
+
+
+def _column_options(place: int, said: Mapping[str, Any]) -> ColumnOptions:
+    """The record of one column; a refusal says which column's it is."""
+    try:
+        return ColumnOptions.from_dict(said)
+    except OptionsRefused as error:
+        where = f"columns[{place}].{error.option}"
+        raise OptionsRefused(f"column {place + 1}: {error}", option=where, value=error.value, allowed=error.allowed) from None
 
 
 def _check(fits: bool, name: str, value: object, allowed: str) -> None:
     if not fits:
-        raise OptionsRefused(f"the option {name} cannot be {value!r}: give {allowed}")
+        raise _refused(name, value, allowed)
+
+
+def _refused(name: str, value: object, allowed: str) -> OptionsRefused:
+    return OptionsRefused(f"the option {name} cannot be {value!r}: give {allowed}", option=name, value=value, allowed=allowed)

@@ -52,12 +52,9 @@ def clean_rows(
     *blanks* are texts that mean "no value". In every batch `cells.read == loaded + quarantined + outside`; rows that belong to other
     tables of the sheet are in none.
     """
-    work = _Work(sheet, plan, tuple(columns), policy, blanks)
+    cleaner = RowCleaner(sheet, plan, columns, policy=policy, blanks=blanks)
     for batch in sheet.batches():
-        for some in _bounded(batch, len(columns)):
-            cleaned = _clean_batch(work, some)
-            if cleaned is not None:
-                yield cleaned
+        yield from cleaner.clean(batch)
 
 
 def _bounded(batch: Batch, width: int) -> Iterator[Batch]:
@@ -70,12 +67,14 @@ def _bounded(batch: Batch, width: int) -> Iterator[Batch]:
         yield batch.pick(range(start, min(start + most, len(batch.rows))))
 
 
-class _Work:
-    """What is the same for all batches of one table."""
+class RowCleaner:
+    """Cleans the batches of one planned table as `clean_rows` says, each by itself: in any order, and anywhere."""
 
-    def __init__(self, sheet: Sheet, plan: TablePlan, columns: tuple[Column, ...], policy: Policy, blanks: frozenset[str]) -> None:
+    def __init__(
+        self, sheet: Sheet, plan: TablePlan, columns: Sequence[Column], *, policy: Policy = "row", blanks: frozenset[str] = frozenset()
+    ) -> None:
         self.sheet = sheet
-        self.columns = columns
+        self.columns = tuple(columns)
         self.policy = policy
         self.blanks = blanks
         self.outside: dict[int, set[tuple[str, ...]]] = {}
@@ -85,8 +84,15 @@ class _Work:
         self.last = plan.box.last_row
         self.places = frozenset(column.position for column in columns)
 
+    def clean(self, batch: Batch) -> Iterator[CleanBatch]:
+        """What becomes of one batch of the sheet; nothing comes of one without a row of the table."""
+        for some in _bounded(batch, len(self.columns)):
+            cleaned = _clean_batch(self, some)
+            if cleaned is not None:
+                yield cleaned
 
-def _clean_batch(work: _Work, batch: Batch) -> CleanBatch | None:
+
+def _clean_batch(work: RowCleaner, batch: Batch) -> CleanBatch | None:
     aside = 0
     data = batch
     if not work.outside.keys().isdisjoint(batch.rows) or min(batch.rows) < work.first or max(batch.rows) > work.last:
@@ -106,10 +112,9 @@ def _clean_batch(work: _Work, batch: Batch) -> CleanBatch | None:
 
 
 def _account(
-    work: _Work, data: Batch, values: list[list[Value]], misfits: dict[int, list[tuple[Column, Reason]]], aside: int
+    work: RowCleaner, data: Batch, values: list[list[Value]], misfits: dict[int, list[tuple[Column, Reason]]], aside: int
 ) -> CleanBatch:
     read = sum(cells.count() for cells in data.columns)
-    records: list[tuple[Value, ...]] = list(zip(*values, strict=True)) if values else [()] * len(data.rows)
     quarantined = [
         Quarantined(data.rows[place], column.name, data.columns[column.position].texts[place] or "", reason.value)
         for place in sorted(misfits)
@@ -121,9 +126,10 @@ def _account(
     for place in sorted(gone):
         out[data.rows[place]] = out.get(data.rows[place], ()) + _texts(data, place)
     bad = sum(map(len, out.values())) + sum(len(found) for place, found in misfits.items() if place not in gone)
+    kept = [place for place in range(len(data.rows)) if place not in gone]
     return CleanBatch(
-        [row for place, row in enumerate(data.rows) if place not in gone] if gone else list(data.rows),
-        [record for place, record in enumerate(records) if place not in gone] if gone else records,
+        [data.rows[place] for place in kept] if gone else list(data.rows),
+        [list(map(column.__getitem__, kept)) for column in values] if gone else values,
         quarantined,
         out,
         CellCounts(read + aside, read - bad, bad, aside),
@@ -138,7 +144,7 @@ def _texts(batch: Batch, place: int) -> tuple[str, ...]:
 # ---------------------------------------------------------------- columns of values
 
 
-def _convert(work: _Work, data: Batch) -> tuple[list[list[Value]], dict[int, list[tuple[Column, Reason]]]]:
+def _convert(work: RowCleaner, data: Batch) -> tuple[list[list[Value]], dict[int, list[tuple[Column, Reason]]]]:
     """The values of each column, and by place in the batch the cells that do not fit."""
     _refuse_strays(work, data)
     values: list[list[Value]] = []
@@ -162,7 +168,7 @@ def _convert(work: _Work, data: Batch) -> tuple[list[list[Value]], dict[int, lis
     return values, misfits
 
 
-def _refuse_strays(work: _Work, data: Batch) -> None:
+def _refuse_strays(work: RowCleaner, data: Batch) -> None:
     """A cell beside the columns of the plan would be lost without a word: that must not be."""
     stray = {place for place, cells in enumerate(data.columns) if not cells.is_blank} - work.places
     if stray:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from levelpool.sheets.spool import SpooledBatches
 from levelpool.sheets.table import Batch, Cells, Sheet
 
 
@@ -52,6 +53,24 @@ class _Walk:
             cut = _cut(batch, self.part)
             if cut is not None:
                 yield cut
+
+
+def count_batches(sheet: Sheet) -> int:
+    """How many batches of *sheet* can be had by their number; 0 for those that only come one after the other."""
+    batches = sheet.batches
+    while isinstance(batches, _Walk):
+        batches = batches.batches
+    return len(batches) if isinstance(batches, SpooledBatches) else 0
+
+
+def batch_at(batches: Callable[[], Iterator[Batch]], number: int) -> Batch | None:
+    """One of the batches that `count_batches` counts; None where a view shows nothing of it."""
+    if isinstance(batches, _Walk):
+        whole = batch_at(batches.batches, number)
+        return None if whole is None else _cut(whole, batches.part)
+    if isinstance(batches, SpooledBatches):
+        return batches[number]
+    raise TypeError(f"{type(batches).__name__} has no batches by number")
 
 
 def _cut(batch: Batch, part: Part) -> Batch | None:

@@ -23,6 +23,7 @@ _MOST_EXACT = 2**53
 
 _SHOWN = (
     "id", "name", "sha256", "size", "source", "dataset", "status", "rows_loaded", "rows_quarantined", "error", "progress", "duplicate_of",
+    "format", "reader", "encoding", "delimiter",
 )  # fmt: skip
 _INSTANTS = ("received_at", "started_at", "finished_at")
 
@@ -38,11 +39,11 @@ def list_files(connection: sa.Connection, limit: int, offset: int) -> Json:
 
 
 def get_file(connection: sa.Connection, file_id: int) -> Json:
-    """One file."""
+    """One file, with what was noticed when it was read, and with its corrections."""
     found = connection.execute(sa.select(files).where(files.c.id == file_id)).all()
     if not found:
         raise NotFound(f"there is no file {file_id}")
-    return _as_files(connection, found)[0]
+    return _as_files(connection, found)[0] | {"remarks": found[0].remarks or [], "options": found[0].options or {}}
 
 
 def _as_files(connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> list[Json]:

@@ -61,7 +61,7 @@ def add_table(connection: sa.Connection, file_id: int, loaded: LoadedTable) -> N
         },
     )
     rows = [
-        {"file_id": file_id, "sheet": storable(plan.sheet), "sheet_row": each.row, "reason": each.reason, "cells": list(each.cells)}
+        {"file_id": file_id, "sheet": storable(plan.sheet), "sheet_row": each.row, "reason": each.reason, "cells": list(each.shown)}
         for each in plan.outside
     ]
     if rows:

@@ -44,6 +44,7 @@ class Arrival:
     stamp: str | None = None
     error: str | None = None
     options: dict[str, Any] | None = None  # the correction record, as JSON
+    held_by: str | None = None  # the only holder that can open it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Claim:
     source: str
     dataset: str
     options: dict[str, Any] | None = None
+    corrected: bool = False  # it is loaded once more, with other options
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,9 @@ class Outcome:
     cells: CellCounts
     format: str
     reader: str
+    encoding: str | None = None  # text formats only
+    delimiter: str | None = None  # text formats only
+    remarks: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:
@@ -129,6 +134,7 @@ def record(connection: sa.Connection, arrival: Arrival) -> Recorded:
         "dataset_asked": arrival.dataset_asked,
         "error": arrival.error,
         "options": arrival.options or None,
+        "held_by": arrival.held_by,
         "status": "pending" if arrival.error is None else "failed",
         "attempts": 0,
         "received_at": now(),
@@ -209,36 +215,68 @@ def claim_next(connection: sa.Connection, claimer: Claimer, among: Collection[in
     leads = sa.exists().where(earlier.c.dataset == files.c.dataset, earlier.c.id < files.c.id, comes)
     is_new = ~sa.exists().where(datasets.c.name == files.c.dataset)
     # Another service may hold the row's lock for the moment of its own claim: step over it.
-    oldest = sa.select(files.c.id).where(files.c.status == "pending", files.c.store == claimer.store, ~sa.and_(leads, is_new))
+    ours = sa.or_(files.c.held_by.is_(None), files.c.held_by == claimer.holder)
+    oldest = sa.select(files.c.id).where(files.c.status == "pending", files.c.store == claimer.store, ours, ~sa.and_(leads, is_new))
     if among is not None:
         oldest = oldest.where(files.c.id.in_(among))
     oldest = oldest.order_by(files.c.id).limit(1).with_for_update(skip_locked=True, of=files)
     return _claim(connection, claimer, files.c.id == oldest.scalar_subquery(), files.c.status == "pending")
 
 
-def claim_replay(connection: sa.Connection, file_id: int, claimer: Claimer, actor: str, options: dict[str, Any] | None = None) -> Claim:
+def claim_replay(
+    connection: sa.Connection, file_id: int, claimer: Claimer, actor: str, options: dict[str, Any] | None = None, *, held: bool = False
+) -> Claim:
     """
     Claim a file to load it once more from its kept original, with other *options* if they are given.
 
-    Raises `FileInUse` when its state does not allow that, its original is not here, or its content is there from another file by now.
+    When it is *held*, no other holder may go on with it. Raises `FileInUse` when its state does not allow that, its original is not here, or its content is there from another file by now.
     """
     row = connection.execute(sa.select(files).where(files.c.id == file_id)).one_or_none()
     if row is None:
         raise NotFound(f"there is no file {file_id}")
     if row.status not in REPLAYABLE:
         raise FileInUse(f"file {file_id} is {row.status}: only a file that is {', '.join(REPLAYABLE)} can be replayed")
-    if not row.kept or row.store != claimer.store:
-        raise FileInUse(f"the original of file {file_id} is not kept here: send the file again")
+    _check_kept(row, claimer.store)
     other = _same_content(connection, file_id, row.sha256, row.dataset if row.dataset_asked else None)
     if other is not None and row.status in {"failed", "undone"}:
         raise FileInUse(f"file {file_id} has the same content as file {other}, which is there: undo file {other} first")
+    values: dict[str, Any] = {"held_by": claimer.holder if held else None}
     if options is not None:
-        connection.execute(files.update().where(files.c.id == file_id).values(options=options or None))
+        values |= {"options": options or None, "options_before": row.options or {}}
+    connection.execute(files.update().where(files.c.id == file_id, files.c.status == row.status).values(values))
     claim = _claim(connection, claimer, files.c.id == file_id, files.c.status == row.status)
     if claim is None:
         raise FileInUse(f"somebody else works on file {file_id}: wait until it is done")
     note(connection, actor, "file.replayed", file_id=file_id, dataset=claim.dataset)
     return claim
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A file whose kept original can be looked at once more."""
+
+    name: str
+    sha256: str
+    dataset: str
+    options: dict[str, Any]
+
+
+def original_of(connection: sa.Connection, file_id: int, store: str) -> Original:
+    """The kept original of a file. Raises `NotFound`, and `FileInUse` when it is not kept here or is no file that somebody sent."""
+    row = connection.execute(sa.select(files).where(files.c.id == file_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no file {file_id}")
+    _check_kept(row, store)
+    if row.source == "import":
+        raise FileInUse(
+            f"file {file_id} is rows that a program handed over: their columns and types are the program's, nothing is found out"
+        )
+    return Original(row.name, row.sha256, row.dataset, row.options or {})
+
+
+def _check_kept(row: sa.Row[Any], store: str) -> None:
+    if not row.kept or row.store != store:
+        raise FileInUse(f"the original of file {row.id} is not kept here: send the file again")
 
 
 def _claim(connection: sa.Connection, claimer: Claimer, *where: sa.ColumnElement[bool]) -> Claim | None:
@@ -261,10 +299,10 @@ def _claim(connection: sa.Connection, claimer: Claimer, *where: sa.ColumnElement
     connection.execute(
         claims.insert(), {"token": token, "file_id": row.id, "holder": claimer.holder, "claimed_at": now(), "renewed_at": now()}
     )
-    return Claim(row.id, token, row.name, row.sha256, row.source, row.dataset, row.options)
+    return Claim(row.id, token, row.name, row.sha256, row.source, row.dataset, row.options, row.options_before is not None)
 
 
-_CLAIMED = (files.c.id, files.c.name, files.c.sha256, files.c.source, files.c.dataset, files.c.options)
+_CLAIMED = (files.c.id, files.c.name, files.c.sha256, files.c.source, files.c.dataset, files.c.options, files.c.options_before)
 
 
 def renew(connection: sa.Connection, progress: dict[str, float | None]) -> None:
@@ -292,7 +330,17 @@ def reclaim(connection: sa.Connection, died: Callable[[str, datetime, datetime],
         elif _leave_running(connection, row.id, row.token, "pending", None, attempts=row.attempts + 1):
             note(connection, "levelpool", "file.reclaimed", file_id=row.id, holder=row.holder)
             taken.append(row.id)
-    return taken
+    return taken + _let_go(connection, died)
+
+
+def _let_go(connection: sa.Connection, died: Callable[[str, datetime, datetime], bool]) -> list[int]:
+    """Let anybody claim the files whose passwords were lost with their holders: the reader says then what is needed."""
+    query = sa.select(files.c.id, files.c.held_by).where(files.c.status == "pending", files.c.held_by.is_not(None))
+    # Nothing renews a file that waits: a holder elsewhere is left to its own host.
+    lost = [row.id for row in connection.execute(query).all() if died(row.held_by, now(), now())]
+    if lost:
+        connection.execute(files.update().where(files.c.id.in_(lost), files.c.status == "pending").values(held_by=None))
+    return lost
 
 
 def check_claim(connection: sa.Connection, file_id: int, token: str) -> None:
@@ -340,9 +388,14 @@ def finish(connection: sa.Connection, file_id: int, token: str, outcome: Outcome
         "cells_outside": outcome.cells.outside,
         "format": outcome.format,
         "reader": outcome.reader,
+        "encoding": outcome.encoding,
+        "delimiter": outcome.delimiter,
+        "remarks": list(outcome.remarks) or None,
         "finished_at": now(),
         "progress": 100.0,
         "status_before": None,
+        "options_before": None,
+        "held_by": None,
         "error": None,
         "attempts": 0,
     }
@@ -379,13 +432,14 @@ def release(connection: sa.Connection, file_id: int, token: str) -> bool:
     return _leave_running(connection, file_id, token, "pending", None)
 
 
-def _leave_running(connection: sa.Connection, file_id: int, token: str, status: str, sentence: str | None, **values: int) -> bool:
+def _leave_running(connection: sa.Connection, file_id: int, token: str, status: str, sentence: str | None, **values: Any) -> bool:
     """Fenced: from running to *status*; False when the file no longer carries this claim."""
     ended = None if status == "pending" else now()
     fence = (files.c.id == file_id, files.c.claim == token, files.c.status == "running")
     update = files.update().where(*fence).values(status=status, error=sentence, finished_at=ended, progress=None, **values)
     if status != "pending":
-        update = update.values(status_before=None)
+        before = sa.case((files.c.options_before.is_not(None), files.c.options_before), else_=files.c.options)
+        update = update.values(status_before=None, options=before, options_before=None, held_by=None)
     if connection.execute(update).rowcount != 1:
         return False
     _end_claim(connection, token, "released" if status == "pending" else "failed")

@@ -71,6 +71,11 @@ files = sa.Table(
     sa.Column("started_at", Instant),
     sa.Column("finished_at", Instant),
     sa.Column("options", sa.JSON(none_as_null=True)),  # the correction record, without a password
+    sa.Column("options_before", sa.JSON(none_as_null=True)),  # of a replay with other options: what holds again if it fails
+    sa.Column("held_by", sa.Text),  # only this holder may claim the file: it alone knows the password
+    sa.Column("encoding", sa.Text),  # of a text file, as it was read
+    sa.Column("delimiter", sa.Text),
+    sa.Column("remarks", sa.JSON(none_as_null=True)),  # what the reader noticed
     sa.Index("levelpool_files_status", "status", "id"),
     sa.Index("levelpool_files_sha256", "sha256"),
     sa.Index("levelpool_files_origin", "origin"),

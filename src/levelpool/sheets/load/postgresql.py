@@ -79,6 +79,16 @@ class PostgresqlTarget(Target):
         actions += [_retype(before, after) for before, after in plan.retyped]
         self.run(f"ALTER TABLE {quote(name)} {', '.join(actions)}")
 
+    def reshape_table(self, name: str, before: Sequence[StoredColumn], after: Sequence[StoredColumn]) -> None:
+        """Drop and add the columns that differ."""
+        _check_width(name, after)
+        there = {column.name: _declared(column) for column in before}
+        wanted = {column.name: _declared(column) for column in after}
+        actions = [f"DROP COLUMN {quote(each)}" for each, declared in there.items() if wanted.get(each) != declared]
+        actions += [f"ADD COLUMN {declared}" for each, declared in wanted.items() if there.get(each) != declared]
+        if actions:
+            self.run(f"ALTER TABLE {quote(name)} {', '.join(actions)}")
+
     def write(self, name: str, columns: Sequence[StoredColumn], rows: EncodedRows) -> None:
         """Write rows by binary COPY. NUMERIC keeps the digits of each number by itself, so none is uneven."""
         names = ", ".join([*META_COLUMNS, *(quote(column.name) for column in columns)])

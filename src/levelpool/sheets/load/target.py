@@ -23,8 +23,8 @@ class SheetRows:
 
     file_id: int
     sheet: str
-    numbers: Sequence[int]  # the 1-based row of the sheet, for each of `values`
-    values: Sequence[tuple[Value, ...]]
+    numbers: Sequence[int]  # the 1-based row of the sheet, for each value of a column
+    columns: Sequence[Sequence[Value]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,10 @@ class Target(ABC):
         """Add and widen columns; rows keep their values."""
 
     @abstractmethod
+    def reshape_table(self, name: str, before: Sequence[StoredColumn], after: Sequence[StoredColumn]) -> None:
+        """Give a table without rows other columns."""
+
+    @abstractmethod
     def write(self, name: str, columns: Sequence[StoredColumn], rows: EncodedRows) -> None:
         """Write rows that were encoded for these columns."""
 
@@ -89,13 +93,15 @@ class Target(ABC):
     def be_patient(self, seconds: float) -> None:  # noqa: B027 (most kinds let many write at once)
         """Wait so long for others that write, where a database lets only one write at a time."""
 
-    def misfits(self, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:  # noqa: ARG002
-        """The values that this kind of database cannot hold, although their types fit; most kinds hold all."""
+    @classmethod
+    def misfits(cls, columns: Sequence[StoredColumn], values: Sequence[Sequence[Value]]) -> list[Misfit]:  # noqa: ARG003
+        """Which of the *values*, one sequence for each of *columns*, this kind of database cannot hold although their types fit; mostly none."""
         return []
 
-    def encode(self, columns: Sequence[StoredColumn], rows: SheetRows) -> EncodedRows:  # noqa: ARG002 (most drivers take values as they are)
+    @classmethod
+    def encode(cls, columns: Sequence[StoredColumn], rows: SheetRows) -> EncodedRows:  # noqa: ARG003 (most drivers take values as they are)
         """The rows as `write` takes them; asks the database nothing. No value may be a misfit."""
-        return EncodedRows(rows.file_id, rows.sheet, rows.numbers, list(zip(*rows.values, strict=True)))
+        return EncodedRows(rows.file_id, rows.sheet, rows.numbers, rows.columns)
 
     def insert(self, name: str, columns: Sequence[StoredColumn], rows: SheetRows) -> set[str]:
         """Encode and write; return the NUMERIC columns where a number has other digits behind the point."""
@@ -114,10 +120,19 @@ class Target(ABC):
         """Remove the view NAME_current, if it is there."""
         self.run(f"DROP VIEW IF EXISTS {quote(f'{name}_current')}")
 
+    def drop_table(self, name: str) -> None:
+        """Remove the table with its index."""
+        self.run(f"DROP TABLE {quote(name)}")
+
     def has_values(self, name: str, column: str) -> bool:
         """Whether any row has a value in that column."""
         query = sa.text(f"SELECT 1 FROM {quote(name)} WHERE {quote(column)} IS NOT NULL LIMIT 1")
         return self.connection.execute(query).first() is not None
+
+    def is_only_of(self, name: str, file_id: int) -> bool:
+        """Whether no other file has a row there."""
+        query = sa.text(f"SELECT 1 FROM {quote(name)} WHERE _file_id <> :id LIMIT 1")
+        return self.connection.execute(query, {"id": file_id}).first() is None
 
     def count(self, name: str, file_id: int) -> int:
         """How many rows of one file are there."""

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from levelpool.sheets.counts import counted
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.source import BATCH_ROWS, SheetBuilder, Source
 from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Batch, Cells, ColumnType, Declared, Kind, Workbook
@@ -49,7 +50,8 @@ def _read(source: Source, format_: str, open_file: Callable[[Any, Source, ExitSt
         raise DamagedFile(f"{source.name} is damaged ({str(error).splitlines()[0][:200]}): export it again") from error
     for column in columns:
         if column.nans:
-            builder.remark(f"{column.nans} values of {column.header!r} are NaN, which is no number: they are blank")
+            are = counted(column.nans, "value is", "values are")
+            builder.remark(f"{are} NaN in {column.header!r}, which is no number: {'it is' if column.nans == 1 else 'they are'} blank")
     return Workbook(format=format_, sheets=(builder.finish(declared=tuple(map(_declared, columns))),), reader="pyarrow")
 
 
@@ -73,7 +75,7 @@ def _read_rows(pa: Any, source: Source, opened: _Opened, columns: "list[_Column]
             batch = large.slice(start, BATCH_ROWS)
             source.meter.tick()
             cells = [Cells.alike(column.texts(pa, batch.column(place)), column.kind) for place, column in enumerate(columns)]
-            builder.add_columns(Batch(list(range(row + 1, row + 1 + batch.num_rows)), cells))
+            builder.add_columns(Batch(list(range(row + 1, row + 1 + batch.num_rows)), cells), every_row=True)
             row += batch.num_rows
             source.progress(min(1.0, row / opened.rows) if opened.rows else 0.0)
             if builder.full:

@@ -6,10 +6,11 @@ import zlib
 from enum import StrEnum
 from pathlib import Path
 
-from levelpool.sheets.errors import DamagedFile, EmptyFile, EncryptedFile, NotASpreadsheet
+from levelpool.sheets.errors import DamagedFile, EmptyFile, NotASpreadsheet
 from levelpool.sheets.read.dialect import detect_delimiter
 from levelpool.sheets.read.encoding import decode, detect_encoding
 from levelpool.sheets.read.limits import Meter
+from levelpool.sheets.read.locked import no_password
 from levelpool.sheets.read.ole import SIGNATURE as OLE_SIGNATURE
 from levelpool.sheets.read.ole import stream_names
 from levelpool.sheets.read.package import open_zip
@@ -91,7 +92,7 @@ def _zipped(path: Path, meter: Meter) -> Format:
         mimetype = _beginning(package, names.get("mimetype"), 100, name)
         manifest = _beginning(package, names.get("meta-inf/manifest.xml"), 1 << 20, name)
     if b"encryption-data" in manifest:
-        raise EncryptedFile(f"{name} is protected by a password: save it without one and send it again")
+        raise no_password(name)
     if b"opendocument.spreadsheet" in mimetype:
         return Format.ODS
     if b"opendocument" in mimetype:
@@ -128,7 +129,7 @@ def _zipped_by_parts(names: set[str], name: str) -> Format:
 def _compound(path: Path, name: str) -> Format:
     streams = stream_names(path, name)
     if "encryptedpackage" in streams or "encryptioninfo" in streams:
-        raise EncryptedFile(f"{name} is protected by a password: save it without one and send it again")
+        raise no_password(name)
     if streams & {"workbook", "book"}:
         return Format.XLS
     if "worddocument" in streams:

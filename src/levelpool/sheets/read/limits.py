@@ -28,7 +28,9 @@ class Limits:
     max_cells: int = 50_000_000  # positions of all sheets, counting the blanks to the left of a cell
     max_columns: int = 16_384
     max_merges: int = 100_000  # merged areas of all sheets
-    max_spool_bytes: int = 8192 * MIB  # the cells on disk while a file is taken in
+    max_spool_bytes: int = 8192 * MIB  # the cells, and the rows made of them, on disk while a file is taken in
+    max_key_rounds: int = 1_000_000  # of a hash, to make a key of a password; of Argon2id the passes times the KiB
+    max_key_memory: int = 128 * MIB  # to make a key of a password
     max_read_seconds: float = 900.0
 
     @classmethod
@@ -119,8 +121,19 @@ class Meter:
         """*count* more bytes of cells were written to disk."""
         self._spooled += count
         if self._spooled > self.limits.max_spool_bytes:
-            self.refuse("max_spool_bytes", self._spooled, "needs more room for its cells than the {allowed} bytes that are allowed")
+            self.refuse(
+                "max_spool_bytes", self._spooled, "needs more room on disk for its cells and rows than the {allowed} bytes that are allowed"
+            )
         self.tick()
+
+    def key(self, *, rounds: int, memory: int = 0) -> None:
+        """A key is about to be made of a password, in so many *rounds* with so many bytes of *memory*."""
+        if rounds > self.limits.max_key_rounds:
+            asked = "asks for {value} rounds to make a key of its password, more than the {allowed} that are allowed"
+            self.refuse("max_key_rounds", rounds, asked, advice="save it without a password")
+        if memory > self.limits.max_key_memory:
+            asked = "asks for {value} bytes of memory to make a key of its password, more than the {allowed} that are allowed"
+            self.refuse("max_key_memory", memory, asked, advice="save it without a password")
 
     def tick(self) -> None:
         """Time has passed."""
@@ -128,13 +141,13 @@ class Meter:
         if seconds > self.limits.max_read_seconds:
             self.refuse("max_read_seconds", round(seconds, 1), "took longer to read than the {allowed} seconds that are allowed")
 
-    def refuse(self, limit: str, value: float, what: str) -> None:
+    def refuse(self, limit: str, value: float, what: str, *, advice: str = "split the file") -> None:
         """Raise the error for *limit*, a field of `Limits`; *what* may name {value} and {allowed}."""
         allowed: float = getattr(self.limits, limit)
         variable = Limits.variable(limit)
         sentence = what.format(value=f"{value:,}", allowed=f"{allowed:,}")
         raise LimitExceeded(
-            f"{self.name} {sentence}: split the file, or raise {variable} (now {allowed})",
+            f"{self.name} {sentence}: {advice}, or raise {variable} (now {allowed})",
             limit=limit,
             value=value,
             allowed=allowed,

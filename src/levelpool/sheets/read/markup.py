@@ -33,6 +33,13 @@ class Element:
         return next((element for element in self.walk() if element.tag == tag), None)
 
 
+def whole(text: str) -> int:
+    """The whole number of an attribute; raises `ValueError` for anything else, and for more digits than any of them has."""
+    if not re.fullmatch("[0-9]{1,18}", text.strip(), re.ASCII):
+        raise ValueError(f"{text[:20]!r} is no whole number")
+    return int(text)
+
+
 def local(name: str) -> str:
     """A tag's or attribute's name without its namespace prefix."""
     return name.rpartition(":")[2]

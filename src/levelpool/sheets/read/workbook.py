@@ -4,7 +4,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from xml.parsers.expat import ExpatError
@@ -12,7 +12,8 @@ from xml.parsers.expat import ExpatError
 from levelpool.sheets.errors import DamagedFile, EmptyFile, EncryptedFile, SheetError
 from levelpool.sheets.read.columnar import read_arrow, read_parquet
 from levelpool.sheets.read.delimited import read_delimited
-from levelpool.sheets.read.encrypted import open_encrypted
+from levelpool.sheets.read.encrypted_ods import open_encrypted_ods
+from levelpool.sheets.read.encrypted_office import open_encrypted_office
 from levelpool.sheets.read.formats import Format, detect_format
 from levelpool.sheets.read.html import read_html
 from levelpool.sheets.read.limits import Limits, Meter
@@ -47,6 +48,7 @@ _BROKEN = (
     LookupError,
     NotImplementedError,
     RecursionError,
+    OverflowError,
 )
 """What the standard library raises on bytes that are not what they claim to be."""
 
@@ -74,8 +76,6 @@ def read_workbook(
         source = Source(path, shown, folder, meter, options or ReadOptions(), progress or _ignore, opened)
         try:
             workbook = _read(source)
-        except EncryptedFile as error:
-            workbook = _read_encrypted(source, error)
         except _BROKEN as error:
             raise _damaged(shown, error) from error
     _refuse_empty(workbook, source)
@@ -84,21 +84,23 @@ def read_workbook(
 
 
 def _read(source: Source) -> Workbook:
+    with suppress(EncryptedFile):
+        return _read_plain(source)
+    return _read_encrypted(source)
+
+
+def _read_plain(source: Source) -> Workbook:
     return _READERS[detect_format(source.path, source.meter)](source)
 
 
-def _read_encrypted(source: Source, found: EncryptedFile) -> Workbook:
+def _read_encrypted(source: Source) -> Workbook:
     """Open the file beside its spool, where nobody else can look, and read what comes out."""
-    if zipfile.is_zipfile(source.path):
-        # OpenDocument encrypts its parts one by one, and nothing here opens them.
-        raise found
     opened = source.folder / "opened"
-    remark = open_encrypted(source.path, opened, name=source.name, password=source.options.password)
-    try:
-        source.meter.file(opened.stat().st_size)
-        workbook = _read(replace(source, path=opened))
-    except _BROKEN as error:
-        raise _damaged(source.name, error) from error
+    open_ = open_encrypted_ods if zipfile.is_zipfile(source.path) else open_encrypted_office
+    remark = open_(source, opened)
+    source.meter.file(opened.stat().st_size)
+    source.meter.spooled(opened.stat().st_size)
+    workbook = _read_plain(replace(source, path=opened))
     return replace(workbook, remarks=(remark, *workbook.remarks))
 
 

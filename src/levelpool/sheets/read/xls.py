@@ -5,9 +5,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from levelpool.sheets.errors import EncryptedFile, SheetError
+from levelpool.sheets.errors import SheetError
 from levelpool.sheets.read.biff import sums_of_sheet
 from levelpool.sheets.read.calamine import read_with_calamine
+from levelpool.sheets.read.locked import no_password
 from levelpool.sheets.read.number_formats import GENERAL, number_text
 from levelpool.sheets.read.source import SheetBuilder, Source
 from levelpool.sheets.table import BOOLEAN, ERROR, NUMBER, TEXT, Box, Kind, Sheet, Workbook
@@ -48,7 +49,7 @@ def read_xls(source: Source) -> Workbook:
         except Exception as error:
             # A library on a stranger's bytes: it may raise anything.
             if isinstance(error, xlrd.XLRDError) and "encrypted" in str(error):
-                raise EncryptedFile(f"{source.name} is protected by a password: save it without one and send it again") from error
+                raise no_password(source.name) from error
             why = why or f"xlrd fails with {type(error).__name__}"
     return read_with_calamine(source, "xls", why)
 

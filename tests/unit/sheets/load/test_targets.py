@@ -42,7 +42,7 @@ def filled(target, columns, *rows, file_id: int = 1, name: str = "orders"):
     """Create the table unless it is there, and insert *rows*."""
     if not target.is_taken(name):
         target.create_table(name, columns)
-    return target.insert(name, columns, SheetRows(file_id, "Sheet 1", range(2, 2 + len(rows)), rows))
+    return target.insert(name, columns, SheetRows(file_id, "Sheet 1", range(2, 2 + len(rows)), list(zip(*rows, strict=True))))
 
 
 def read(target, what: str, name: str = "orders"):
@@ -76,7 +76,7 @@ def test_integers_fit_into_a_numeric_column(target):
     columns = [column(target, "x", T.NUMERIC)]
     values = (Decimal(123456789012345678), Decimal(5))
 
-    assert target.misfits(columns, [(value,) for value in values]) == []
+    assert target.misfits(columns, [values]) == []
     filled(target, columns, *((value,) for value in values))
 
     assert [Decimal(row[0]) for row in read(target, "x")] == list(values)
@@ -128,7 +128,7 @@ def test_number_with_too_many_digits_is_a_misfit_of_a_number_column(sqlite_url):
     """It would come back changed: its row goes to quarantine."""
     with open_connection(sqlite_url) as connection:
         target = target_of(connection)
-        found = target.misfits([column(target, "x", T.NUMERIC)], [(Decimal("0.1234567890123456"),), (Decimal("0.12"),)])
+        found = target.misfits([column(target, "x", T.NUMERIC)], [(Decimal("0.1234567890123456"), Decimal("0.12"))])
 
     assert [(row, index) for row, index, _ in found] == [(0, 0)] and "15 significant digits" in found[0][2]
 

@@ -81,7 +81,7 @@ def test_the_report_says_what_the_file_says(path):
     assert sheet["header_row"] is None
     assert sheet["columns"][3]["why"] == "the file says int64, and some values have more digits than BIGINT keeps"
     assert sheet["columns"][4]["why"] == "the file says decimal128(38, 2)"
-    assert sheet["remarks"] == ["1 values of 'real' are NaN, which is no number: they are blank"]
+    assert sheet["remarks"] == ["1 value is NaN in 'real', which is no number: it is blank"]
     assert sheet["cells"]["read"] == sheet["cells"]["loaded"] > 0
 
 
@@ -93,6 +93,19 @@ def test_corrections_hold_here_too(path):
 
     assert [(column.name, column.type) for column in table.columns][2] == ("count", ColumnType.TEXT)
     assert [row[2] for row in table.rows()] == ["1", None, "-3"]
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.arrow"])
+def test_rows_of_nulls_are_rows(tmp_path, name):
+    """The rows are as many as the file's, wherever nothing but nulls stands: above, between, below, and for whole batches."""
+    values = [None, 1, *[None] * 10_000, 2, None]
+    write(pa.table({"x": values, "y": pa.array([None] * len(values), pa.string())}), tmp_path / name)
+
+    found = inspect_file(tmp_path / name).sheets[0]
+    table = ExcelParser.read_excel(tmp_path / name)
+
+    assert list(table.rows()) == [(value, None) for value in values]
+    assert (found.tables[0].rows, found.tables[0].cells.read) == (len(values), 2)
 
 
 def test_infinity_goes_to_quarantine(tmp_path):

@@ -508,8 +508,9 @@ TRAPS = [
             '<Row ss:Index="4" ss:Hidden="1"><Cell ss:Index="2" ss:StyleID="p"><Data ss:Type="Number">0.125</Data></Cell>'
             '<Cell ss:Formula="=SUM(R1C1:R3C1)"><Data ss:Type="Number">123456789012345678</Data></Cell>'
             '<Cell><Data ss:Type="DateTime">2026-11-02T08:30:00.000</Data></Cell><Cell><Data ss:Type="Boolean">1</Data></Cell>'
-            '<Cell><Data ss:Type="Error">#N/A</Data></Cell><Cell ss:Formula="=NOW()"/></Row>',
-            styles='<Style ss:ID="p"><NumberFormat ss:Format="Percent"/></Style>',
+            '<Cell><Data ss:Type="Error">#N/A</Data></Cell><Cell ss:Formula="=NOW()"/>'
+            '<Cell ss:StyleID="y"><Data ss:Type="Number">1</Data></Cell></Row>',
+            styles='<Style ss:ID="p"><NumberFormat ss:Format="Percent"/></Style><Style ss:ID="y"><NumberFormat ss:Format="Yes/No"/></Style>',
             encoding="gb2312",
             options='<WorksheetOptions xmlns="urn:schemas-microsoft-com:office:excel"><Visible>SheetHidden</Visible></WorksheetOptions>',
         ),
@@ -524,6 +525,7 @@ TRAPS = [
                 "E4": ("true", "b"),
                 "F4": ("#N/A", "e"),
                 "G4": ("=NOW()", "f"),
+                "H4": ("1", 'n"Yes";"Yes";"No"'),
             },
             hidden=True,
             sums=["C4"],

@@ -114,7 +114,8 @@ def _refuse_empty(workbook: Workbook, source: Source) -> None:
     if asked is not None and not workbook.sheets:
         raise SheetError(f"{source.name} has no sheet {asked!r}")
     if not any(sheet.cell_count for sheet in workbook.sheets):
-        raise EmptyFile(f"{source.name} is empty: none of its sheets has a cell")
+        seen = "".join(f"; {remark}" for remark in workbook.remarks)
+        raise EmptyFile(f"{source.name} is empty: none of its sheets has a cell{seen}")
 
 
 def _reason(error: BaseException) -> str:

@@ -28,6 +28,9 @@ _NAMED_FORMATS = {
     "Standard": "#,##0.00",
     "Percent": "0.00%",
     "Scientific": "0.00E+00",
+    "Yes/No": '"Yes";"Yes";"No"',
+    "True/False": '"True";"True";"False"',
+    "On/Off": '"On";"On";"Off"',
 }
 
 

@@ -1,5 +1,6 @@
 """Every format comes in by the same door, with the same cells."""
 
+import zipfile
 from datetime import date
 from pathlib import Path
 
@@ -181,6 +182,20 @@ def test_what_cannot_be_read_is_refused_with_one_sentence(tmp_path, name, conten
 
     assert str(caught.value).startswith(name)
     assert "\n" not in str(caught.value)
+
+
+def test_workbook_that_lacks_its_sheet_is_not_only_called_empty(tmp_path):
+    """A sheet that is listed and not there is something else than one without a cell."""
+    book = openpyxl.Workbook()
+    book.active["A1"] = "x"
+    book.save(tmp_path / "whole.xlsx")
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole, zipfile.ZipFile(tmp_path / "a.xlsx", "w") as without:
+        for part in whole.namelist():
+            if "worksheets" not in part:
+                without.writestr(part, whole.read(part))
+
+    with pytest.raises(EmptyFile, match="sheet 'Sheet' is listed, but the file does not hold it"):
+        read(tmp_path / "a.xlsx", tmp_path)
 
 
 def test_refusal_names_limit_value_and_variable(tmp_path):

@@ -337,13 +337,11 @@ class LaneExecutor(concurrent.futures.Executor):
     ) -> Iterator[T]:
         few = len(pending) // 2
         try:
-            while pending:
-                result = pending[0].result(None if end_by is None else end_by - now())
-                pending.popleft()
-                # Not with each result: the lane counts what it refuses.
+            while pending or waiting:
+                # Not for each result: the lane counts what it refuses.
                 if waiting and len(pending) <= few:
                     self._submit_what_fits(fn, waiting, pending)
-                yield result
+                yield _take_first(pending, None if end_by is None else end_by - now())
         finally:
             for future in pending:
                 future.cancel()
@@ -358,6 +356,13 @@ class LaneExecutor(concurrent.futures.Executor):
                 future.cancel()
         if wait:
             concurrent.futures.wait(pending)
+
+
+def _take_first(pending: "collections.deque[concurrent.futures.Future[T]]", timeout: float | None) -> T:
+    # The first one stays where it can be cancelled until its result is there; then nothing may hold the result but who takes it.
+    result = pending[0].result(timeout)
+    pending.popleft()
+    return result
 
 
 def _run_chunk(fn: Callable[..., T], rows: list[tuple[Any, ...]]) -> list[T]:

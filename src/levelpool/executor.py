@@ -6,6 +6,7 @@ The executor: one owner for a lane of worker processes and a lane of threads.
 
 import asyncio
 import atexit
+import collections
 import concurrent.futures
 import contextvars
 import dataclasses
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from levelpool.errors import LaneClosed, SettingsError
+from levelpool.errors import LaneClosed, LaneFull, SettingsError
 from levelpool.lanes.account import LaneStats, TaskStats
 from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, Progress, StreamingLane, now
@@ -304,12 +305,57 @@ class LaneExecutor(concurrent.futures.Executor):
         return future
 
     def map(self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1) -> Iterator[T]:
-        """The results of *fn* over the iterables, in order; *chunksize* of them travel together."""
+        """
+        The results of *fn* over the iterables, in order; *chunksize* of them travel together.
+
+        What the queue has no place for is submitted while results are taken. Raises `LaneFull` when it has none for the first.
+        """
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
+        rows = list(zip(*iterables, strict=False))
         if chunksize == 1:
-            return super().map(fn, *iterables, timeout=timeout)
-        return _flatten(super().map(_run_chunk, *_chunks(fn, iterables, chunksize), timeout=timeout))
+            return self._map(fn, rows, timeout)
+        return _flatten(self._map(_run_chunk, [(fn, rows[at : at + chunksize]) for at in range(0, len(rows), chunksize)], timeout))
+
+    def _map(self, fn: Callable[..., T], rows: Iterable[tuple[Any, ...]], timeout: float | None) -> Iterator[T]:
+        end_by = None if timeout is None else now() + timeout
+        waiting = collections.deque(rows)
+        pending: collections.deque[concurrent.futures.Future[T]] = collections.deque()
+        self._submit_what_fits(fn, waiting, pending)
+        return self._results(fn, waiting, pending, end_by)
+
+    def _submit_what_fits(
+        self,
+        fn: Callable[..., T],
+        waiting: "collections.deque[tuple[Any, ...]]",
+        pending: "collections.deque[concurrent.futures.Future[T]]",
+    ) -> None:
+        while waiting:
+            try:
+                pending.append(self.submit(fn, *waiting[0]))
+            except LaneFull:
+                if not pending:
+                    raise
+                return
+            waiting.popleft()
+
+    def _results(
+        self,
+        fn: Callable[..., T],
+        waiting: "collections.deque[tuple[Any, ...]]",
+        pending: "collections.deque[concurrent.futures.Future[T]]",
+        end_by: float | None,
+    ) -> Iterator[T]:
+        few = len(pending) // 2
+        try:
+            while pending or waiting:
+                # Not for each result: the lane counts what it refuses.
+                if waiting and len(pending) <= few:
+                    self._submit_what_fits(fn, waiting, pending)
+                yield _take_first(pending, None if end_by is None else end_by - now())
+        finally:
+            for future in pending:
+                future.cancel()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no new calls through this facade; *wait* for those that were made through it. The lane itself stays open."""
@@ -323,10 +369,11 @@ class LaneExecutor(concurrent.futures.Executor):
             concurrent.futures.wait(pending)
 
 
-def _chunks(fn: Callable[..., T], iterables: Sequence[Iterable[Any]], size: int) -> tuple[list[Callable[..., T]], list[list[Any]]]:
-    rows = list(zip(*iterables, strict=False))
-    chunks = [rows[at : at + size] for at in range(0, len(rows), size)]
-    return [fn] * len(chunks), chunks
+def _take_first(pending: "collections.deque[concurrent.futures.Future[T]]", timeout: float | None) -> T:
+    # The first one stays where it can be cancelled until its result is there; then nothing may hold the result but who takes it.
+    result = pending[0].result(timeout)
+    pending.popleft()
+    return result
 
 
 def _run_chunk(fn: Callable[..., T], rows: list[tuple[Any, ...]]) -> list[T]:

@@ -3,12 +3,13 @@
 import contextvars
 import dataclasses
 import inspect
+import threading
 from pathlib import Path
 
 import pytest
 
 import levelpool
-from levelpool import ExecutorManager, LaneClosed, report_progress
+from levelpool import ExecutorManager, LaneClosed, LaneFull, report_progress
 from levelpool.errors import SettingsError
 from levelpool.lanes.account import LaneStats, TaskStats
 from levelpool.testing import inline_manager
@@ -66,3 +67,48 @@ def test_reference_names_every_public_member():
     errors = [name for name in levelpool.__all__ if name not in {"__version__", "LevelpoolError"}]
 
     assert not [name for name in (*members, *arguments, *numbers, *errors) if name not in text]
+
+
+def test_map_takes_more_than_the_queue_holds():
+    """Items without a place follow while results are taken; all come, in order."""
+    manager = ExecutorManager(cpu_workers=1, io_workers=1, io_queue_limit=3)
+
+    assert list(manager.io_executor.map(lambda number: number * 2, range(100))) == list(range(0, 200, 2))
+    assert list(manager.io_executor.map(pow, range(100), [2] * 100, chunksize=3)) == [number**2 for number in range(100)]
+    manager.shutdown()
+
+
+def test_map_that_is_left_leaves_nothing_in_the_queue():
+    """A failure ends the mapping: what waits is cancelled, and what had no place never runs."""
+    manager = ExecutorManager(cpu_workers=1, io_workers=1, io_queue_limit=3)
+    ran = []
+
+    def work(number):
+        ran.append(number)
+        raise ValueError(number)
+
+    with pytest.raises(ValueError, match="0"):
+        list(manager.io_executor.map(work, range(100)))
+    manager.shutdown()
+
+    assert len(ran) < 100
+    assert manager.stats().io.queued == 0
+
+
+def test_map_without_any_place_is_refused():
+    """Nothing of ours would ever make room."""
+    manager = ExecutorManager(cpu_workers=1, io_workers=1, io_queue_limit=1)
+    go = threading.Event()
+    held = []
+
+    def fill():
+        while True:
+            held.append(manager.io_executor.submit(go.wait))
+
+    with pytest.raises(LaneFull):
+        fill()
+    with pytest.raises(LaneFull):
+        manager.io_executor.map(abs, range(3))
+    go.set()
+    assert all(future.result(10) for future in held)
+    manager.shutdown()

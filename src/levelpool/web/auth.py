@@ -54,7 +54,15 @@ def unauthenticated() -> AccessDenied:
 def bearer_token(request: Request) -> str | None:
     """The token of the Authorization header, if there is one."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
+    return _as_sent(token.strip()) or None if scheme.lower() == "bearer" else None
+
+
+def _as_sent(text: str) -> str:
+    # HTTP leaves open what letters beyond ASCII are: most clients send UTF-8, some Latin-1, as which headers are read.
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 def require(role: Role) -> Callable[[Request], Awaitable[Identity]]:

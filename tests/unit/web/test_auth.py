@@ -62,6 +62,16 @@ async def test_admin_token_of_the_settings_opens(header, status):
     assert ("www-authenticate" in answer.headers) == (status == 401)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_token_beyond_ascii_opens_however_it_is_sent(encoding):
+    """An operator may choose any letters, and HTTP does not say how they travel."""
+    token = "schlüssel " * 4
+    async with client_of(app_with_token(token.strip())) as client:
+        answer = await client.get("/secret", headers={"Authorization": f"Bearer {token}".encode(encoding)})
+
+    assert answer.status_code == 200
+
+
 async def test_app_without_admin_token_lets_nobody_in():
     """No configured token is not the same as any token."""
     async with client_of(app_with_token(None)) as client:

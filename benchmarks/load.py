@@ -69,8 +69,9 @@ def ours(url: str, rows: list[Row]) -> float:
         begin = time.perf_counter()
         for start in range(0, len(rows), BATCH):
             part = rows[start : start + BATCH]
-            target.misfits(columns, part)
-            target.insert("ours", columns, SheetRows(1, "Sheet", range(start, start + len(part)), part))
+            values = list(zip(*part, strict=True))
+            target.misfits(columns, values)
+            target.insert("ours", columns, SheetRows(1, "Sheet", range(start, start + len(part)), values))
         return time.perf_counter() - begin
 
 

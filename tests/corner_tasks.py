@@ -24,6 +24,10 @@ class Text(str):
     __slots__ = ()
 
 
+def tenant():
+    return TENANT.get()
+
+
 class Loud:
     """Garbage in a ring that logs when it is collected, as unclosed sessions do."""
 

@@ -72,3 +72,12 @@ def encrypted_workbook(path: Path, password: str, *, rows: int = 2) -> Path:
     with path.open("wb") as file:
         OOXMLFile(plain).encrypt(password, file)
     return path
+
+
+def grid_of(batch: Batch) -> list[tuple[int, list[str | None], list[str | None]]]:
+    """The rows of a batch from column A to their last cell: number, texts, and kinds."""
+    grid = []
+    for row, texts, kinds in batch.records():
+        columns = range(max(texts, default=-1) + 1)
+        grid.append((row, [texts.get(column) for column in columns], [kinds.get(column) for column in columns]))
+    return grid

@@ -67,6 +67,9 @@ def corrections(command: Callable[P, T]) -> Callable[P, T]:
     return command
 
 
+NUMBER = click.IntRange(1, 2**63 - 1)
+"""What the database numbers its rows with."""
+
 database = click.option("--database", metavar="URL", help="The database; by default LEVELPOOL_DATABASE_URL.")
 
 
@@ -189,7 +192,7 @@ def inspect(file: Path, as_json: bool, **said: Any) -> None:
 
 
 @cli.command()
-@click.argument("file_id", type=click.IntRange(min=1))
+@click.argument("file_id", type=NUMBER)
 @database
 @corrections
 @as_json
@@ -207,7 +210,7 @@ def replay(file_id: int, database: str | None, as_json: bool, **said: Any) -> No
 
 
 @cli.command()
-@click.argument("file_id", type=click.IntRange(min=1))
+@click.argument("file_id", type=NUMBER)
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
 @database
@@ -219,13 +222,21 @@ def undo(file_id: int, dry_run: bool, yes: bool, database: str | None, as_json: 
     url = _database(database)
     if not (dry_run or yes or as_json) and sys.stdin.isatty():
         plan = _run(undo_file(file_id, database=url, dry_run=True))
-        click.confirm(f"{plan['rows_removed']} rows are taken out, {plan['rows_restored']} older ones count again. Go on?", abort=True)
+        click.confirm(f"{_undone(plan, 'is ', 'are ')}. Go on?", abort=True)
     answer = _run(undo_file(file_id, database=url, dry_run=dry_run))
     if as_json:
         _print_json(answer)
     else:
-        would = "would be " if dry_run else ""
-        click.echo(f"{answer['rows_removed']} rows {would}taken out, {answer['rows_restored']} older ones {would}counting again")
+        click.echo(_undone(answer, *(("would be ", "would be ") if dry_run else ("", ""))))
+
+
+def _undone(answer: Any, one: str, many: str) -> str:
+    """What an undo does to rows, in words."""
+    from levelpool.sheets.counts import counted
+
+    restored = answer["rows_restored"]
+    again = f", {counted(restored, f'older row {one}', f'older rows {many}')}counted again" if restored else ""
+    return counted(answer["rows_removed"], f"row {one}taken out", f"rows {many}taken out") + again
 
 
 @cli.group()
@@ -381,7 +392,7 @@ def list_(database: str | None, as_json: bool) -> None:
 
 
 @token.command("revoke")
-@click.argument("token_id", type=click.IntRange(min=1))
+@click.argument("token_id", type=NUMBER)
 @database
 def revoke(token_id: int, database: str | None) -> None:
     """Take a token back; its sessions end within five seconds."""

@@ -158,9 +158,8 @@ class Runtime:
             self.neighbours.add_answer(question, answer)
 
     def _find_neighbours(self) -> Neighbours | None:
-        if self.settings.web_concurrency == 1 and self.settings.runtime_dir is None:
-            return None
-        return Neighbours(self.settings.runtime_dir or self.settings.data_dir / "run", self._answers)
+        folder = self.settings.runtime_folder
+        return Neighbours(folder, self._answers) if folder is not None else None
 
     def _own_stacks(self) -> dict[str, object]:
         return {"pid": os.getpid(), **(look_at_everything_from_a_thread(self.manager, self._loop) if self._loop is not None else {})}

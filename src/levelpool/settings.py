@@ -6,6 +6,7 @@ A field that is None means "as the container allows": `levelpool.sizing` fills i
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -15,6 +16,8 @@ from levelpool.errors import SettingsError
 
 T = TypeVar("T")
 MIB = 1 << 20
+# A SQLite database in memory would be another one in each worker process.
+_DATABASE_URL = re.compile(r"postgres(ql)?(\+\w+)?://.|sqlite(\+\w+)?:///(?!:memory:).")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,12 @@ def _parse_words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+def _parse_database_url(text: str) -> str:
+    if not _DATABASE_URL.match(text):
+        raise ValueError
+    return text
+
+
 def _parse_token(text: str) -> str:
     if len(text) < 32:
         raise ValueError
@@ -82,6 +91,7 @@ _SWITCH = _Kind(_parse_switch, "true or false")
 _TEXT = _Kind(str, "any text")
 _WORDS = _Kind(_parse_words, "words separated by blanks")
 _PATH = _Kind(Path, "a path")
+_DATABASE = _Kind(_parse_database_url, "a postgresql:// or sqlite:///file URL")
 _TOKEN = _Kind(_parse_token, "at least 32 characters")
 
 
@@ -150,7 +160,7 @@ class Settings:
         shown="production: min(20, max(5, floor(cpus) + 4)); development: 5",
     )
     database_url: str | None = _variable(
-        "LEVELPOOL_DATABASE_URL", _TEXT, None, "Any postgresql:// or sqlite:/// URL.", shown="levelpool.sqlite under LEVELPOOL_DATA_DIR"
+        "LEVELPOOL_DATABASE_URL", _DATABASE, None, "Any postgresql:// or sqlite:/// URL.", shown="levelpool.sqlite under LEVELPOOL_DATA_DIR"
     )
 
     # monitoring and alerts
@@ -173,7 +183,7 @@ class Settings:
     )
     loop_lag_threshold: float = _variable(
         "LEVELPOOL_LOOP_LAG_THRESHOLD",
-        _number(0.001),
+        _number(0.001, 3600),
         0.1,
         "Seconds; a block of the event loop longer than this is reported with its stack.",
     )
@@ -200,7 +210,11 @@ class Settings:
     )
     token: str | None = _variable("LEVELPOOL_TOKEN", _TEXT, None, "The token that `levelpool status` and `top` use.", shown="none")
     keep_files_days: int | None = _variable(
-        "LEVELPOOL_KEEP_FILES_DAYS", _whole(1), None, "Days after which the kept original of a file is removed.", shown="kept for good"
+        "LEVELPOOL_KEEP_FILES_DAYS",
+        _whole(1, 36_500),
+        None,
+        "Days after which the kept original of a file is removed.",
+        shown="kept for good",
     )
 
     share_files_from: int = _variable(
@@ -231,7 +245,7 @@ class Settings:
     max_columns: int = _variable("LEVELPOOL_MAX_COLUMNS", _whole(1), 16_384, "Most columns of a sheet.")
     max_merges: int = _variable("LEVELPOOL_MAX_MERGES", _whole(1), 100_000, "Most merged areas of one file.")
     max_spool_bytes: int = _variable(
-        "LEVELPOOL_MAX_SPOOL_BYTES", _whole(1), 8192 * MIB, "Most bytes on disk for the cells of one file while it is taken in."
+        "LEVELPOOL_MAX_SPOOL_BYTES", _whole(1), 8192 * MIB, "Most bytes on disk for the cells and rows of one file while it is taken in."
     )
     max_key_rounds: int = _variable(
         "LEVELPOOL_MAX_KEY_ROUNDS",
@@ -269,6 +283,11 @@ class Settings:
         """The watched folder."""
         return self.inbox or self.data_dir / "inbox"
 
+    @property
+    def runtime_folder(self) -> Path | None:
+        """The folder that the web workers of this host share; None where there is one alone, and nobody named a folder."""
+        return None if self.web_concurrency == 1 and self.runtime_dir is None else self.runtime_dir or self.data_dir / "run"
+
     def why(self, name: str) -> str:
         """What decides the setting *name*: the variable that is set, or the rule where it is not."""
         each = next(each for each in fields(self) if each.name == name)
@@ -299,6 +318,12 @@ def _parse(each: "Field[Any]", text: str) -> object:
         return kind.parse(text)
     except (ValueError, KeyError):
         name = each.metadata["variable"]
-        # A token is a secret even when it is too short.
-        shown = f"{len(text)} characters long" if kind is _TOKEN else repr(text)
-        raise SettingsError(f"{name} is {shown}: it must be {kind.allowed}") from None
+        raise SettingsError(f"{name} is {_shown(kind, text)}: it must be {kind.allowed}") from None
+
+
+def _shown(kind: _Kind, text: str) -> str:
+    """The value, without what may be a secret: a token even when it is too short, a password anywhere in a URL."""
+    if kind is _TOKEN:
+        return f"{len(text)} characters long"
+    scheme, colon, _ = text.partition(":")
+    return repr(f"{scheme}:...") if kind is _DATABASE and colon else repr(text)

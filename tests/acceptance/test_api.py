@@ -44,6 +44,9 @@ ADDRESSES = [
     ("GET", "/openapi.json", "voa"),
     ("GET", "/", "voa"),
     ("GET", "/files", "voa"),
+    ("GET", "/files/1/correct", "oa"),
+    ("POST", "/files/999/preview", "oa"),
+    ("POST", "/files/999/correct", "oa"),
     ("GET", "/datasets", "voa"),
     ("GET", "/system", "a"),
     ("GET", "/no/such/address", ""),
@@ -228,7 +231,7 @@ def test_name_with_path_parts_is_made_harmless(service, admin):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"haeder": 1}, ("haeder", 1, "header")),
+        ({"haeder": 1}, ("haeder", None, "header")),
         ({"header": -1}, ("header", -1, "a row, counted from 0")),
         ({"delimiter": ";;"}, ("delimiter", ";;", "one character")),
         ({"encoding": "no\0such"}, ("encoding", "no\0such", "gb18030")),

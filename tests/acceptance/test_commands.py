@@ -105,10 +105,12 @@ def test_sync_loads_a_folder_and_finds_nothing_new_the_second_time(var, exports)
     """Status 0 both times; the rows are there once."""
     first = run_levelpool("sync", str(exports), data_dir=var)
     second = run_levelpool("sync", str(exports), data_dir=var)
+    third = json.loads(run_levelpool("sync", str(exports), "--json", data_dir=var).stdout)
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert "1 loaded" in first.stdout
     assert "1 known already" in second.stdout
+    assert (third["found"], third["loaded"], third["duplicate"], third["files"]) == (1, 0, 1, [])
     with sqlite3.connect(var / "levelpool.sqlite") as connection:
         assert connection.execute("SELECT count(*) FROM orders").fetchone() == (2,)
 
@@ -150,6 +152,14 @@ def test_command_that_could_not_run_ends_with_2_and_a_sentence(var, exports, arg
     assert "secret" not in done.stderr
 
 
+def test_number_that_no_database_can_hold_is_a_wrong_argument(var):
+    """The sentence names the range."""
+    done = run_levelpool("undo", "99999999999999999999", data_dir=var)
+
+    assert done.returncode == 2
+    assert "99999999999999999999 is not in the range" in done.stderr
+
+
 def test_inspect_says_what_would_be_loaded_and_why(var, exports):
     """Every cell is accounted for, no database is made."""
     done = run_levelpool("inspect", str(exports / "orders_2026-11-01.csv"), "--json", data_dir=var)
@@ -160,6 +170,19 @@ def test_inspect_says_what_would_be_loaded_and_why(var, exports):
     assert [column["type"] for column in sheet["columns"]] == ["TEXT", "DATE", "NUMERIC"]
     assert cells["read"] == cells["loaded"] + cells["quarantined"] + cells["outside"] == 9
     assert not (var / "levelpool.sqlite").exists()
+
+
+def test_inspect_says_the_same_with_two_workers(var, tmp_path):
+    """Whether the file is shared or not, and whatever the second worker did of it."""
+    file = tmp_path / "numbers.csv"
+    file.write_text("n,day\n" + "".join(f"{number},2026-11-{number % 28 + 1:02d}\n" for number in range(30_000)), encoding="utf-8")
+    told = [
+        run_levelpool("inspect", str(file), "--json", data_dir=var, CPU_EXECUTOR_WORKERS="2", LEVELPOOL_SHARE_FILES_FROM=share)
+        for share in ("0", "1")
+    ]
+
+    assert [done.returncode for done in told] == [0, 0]
+    assert told[0].stdout == told[1].stdout
 
 
 def test_inspect_for_people_names_columns_and_reasons(var, exports):

@@ -117,6 +117,11 @@ async def test_quarantine_is_shown_and_downloaded(page):
     await row.locator(".status.partial").wait_for()
     await row.get_by_role("link", name="stock-2.csv").click()
     assert "many" in await page.text_content("#quarantine-rows")
+    assert "in the table BIGINT" in await page.text_content("#file")
+    await page.get_by_role("link", name="Correct it").click()
+    await page.locator(".sheet", has_text="The table stock holds rows of other files").wait_for()
+    assert "TEXT → BIGINT" in await page.text_content(".data thead")
+    await page.get_by_role("link", name="Cancel").click()
 
     async with page.expect_download() as downloading:
         await page.get_by_role("link", name="Download as CSV").click()
@@ -203,6 +208,10 @@ async def test_encrypted_workbook_is_opened_with_its_password(page, tmp_path):
     await page.get_by_role("button", name="Load it like this").click()
     await page.locator("#file .status.loaded").wait_for()
 
+    await page.get_by_role("button", name="Load again").click()
+    await page.locator(".toast.bad", has_text="protected by a password").wait_for()
+    await page.locator("#file .callout.bad", has_text="It could not be loaded again, and stays as it was").wait_for()
+
 
 async def test_what_no_correction_can_make_a_table_of_is_told(page, service):
     """No fields are offered for a picture."""
@@ -255,6 +264,8 @@ async def test_viewer_sees_no_way_to_change_anything(page, service):
 
     assert not await page.locator("[data-drop]").count()
     assert not await page.get_by_role("link", name="System").count()
+    await page.goto("/files/1")
+    assert not await page.get_by_role("link", name="Correct it").count()
     answer = await page.evaluate(
         "fetch('/api/sync', {method: 'POST', headers: {'X-CSRF-Token': document.body.dataset.csrf}}).then(r => r.status)"
     )

@@ -632,6 +632,25 @@ TRAPS = [
         ],
     ),
     Trap(
+        "numbers_without_a_zero.xlsx",
+        "some programs write the number cells .5, -.5, 5. and +5, or blanks around them: XML takes all of them for numbers",
+        lambda: xlsx(
+            row(1, 'A:t="str":<v>item</v>', 'B:t="str":<v>share</v>', 'C:t="str":<v>count</v>')
+            + row(2, 'A:t="str":<v>a</v>', "B::<v>.5</v>", "C::<v>5.</v>")
+            + row(3, 'A:t="str":<v>b</v>', "B::<v>-.25</v>", "C::<v>+6</v>")
+            + row(4, 'A:t="str":<v>c</v>', "B::<v>1.5</v>", "C::<v> 7 </v>")
+        ),
+        "xlsx",
+        tables=[
+            table(
+                0,
+                {"item": "TEXT", "share": "NUMERIC", "count": "BIGINT"},
+                [["a", "0.5", 5], ["b", "-0.25", 6], ["c", "1.5", 7]],
+                {1: "header"},
+            )
+        ],
+    ),
+    Trap(
         "page_breaks.csv",
         "the title and the header come again on each page, and the total is the sum of all pages",
         lambda: b"Stock page 1\nItem,Qty\nA1,5\nA2,6\n\nStock page 2\nItem,Qty\nA3,7\nTotal,18\n",
@@ -756,6 +775,122 @@ TRAPS = [
                 {"订单编号": "TEXT", "日期": "DATE", "数量": "BIGINT", "金额": "NUMERIC"},
                 [["0012", "2026-11-01", 1, "12.50"], ["0013", "2026-11-02", 2, "25.00"]],
                 {1: "title", 2: "title", 3: "header", 6: "total", 8: "footer"},
+            )
+        ],
+    ),
+    Trap(
+        "EXTF_Buchungsstapel.csv",
+        "a DATEV export: its first row describes the file, and is wider than the table",
+        lambda: (
+            '"EXTF";700;21;"Buchungsstapel";13;20261101120000000;;"RE";"";"";1001;1;20260101;4;20261001;20261031\n'
+            '"Umsatz (ohne Soll/Haben-Kz)";"Soll/Haben-Kennzeichen";"Konto";"Belegdatum"\n1234,50;"S";10000;0110\n99,00;"H";70001;1510\n'
+        ).encode("cp1252"),
+        "csv",
+        tables=[
+            table(
+                1,
+                {"umsatz_ohne_soll_haben_kz": "NUMERIC", "soll_haben_kennzeichen": "TEXT", "konto": "BIGINT", "belegdatum": "TEXT"},
+                [["1234.50", "S", 10000, "0110"], ["99.00", "H", 70001, "1510"]],
+                {1: "title", 2: "header"},
+            )
+        ],
+    ),
+    Trap(
+        "sap_list.txt",
+        "a list of an ERP program: drawn lines, padded cells, the minus behind, and a star before the total",
+        lambda: (
+            b"01.11.2026                List                1\n--------------------------------------------------\n\n"
+            b"|Konto     |Belegdat. |        Betrag|Waehr|\n|----------|----------|--------------|-----|\n"
+            b"|0000400000|15.10.2026|     1.234,50 |EUR  |\n|0000400000|16.10.2026|        99,00-|EUR  |\n"
+            b"|0000471100|17.10.2026|    12.000,00 |USD  |\n|-------------------------------------------|\n|*         |          |    13.135,50 |     |\n"
+        ),
+        "csv",
+        tables=[
+            table(
+                3,
+                {"konto": "TEXT", "belegdat": "DATE", "betrag": "NUMERIC", "waehr": "TEXT"},
+                [
+                    ["0000400000", "2026-10-15", "1234.50", "EUR  "],
+                    ["0000400000", "2026-10-16", "-99.00", "EUR  "],
+                    ["0000471100", "2026-10-17", "12000.00", "USD  "],
+                ],
+                {1: "title", 2: "title", 4: "header", 5: "ruler", 9: "ruler", 10: "total"},
+            )
+        ],
+    ),
+    Trap(
+        "支付宝交易明细.csv",
+        "a payment service in GB18030: tabs behind numbers, blanks that fill up amounts and moments, a drawn line below",
+        lambda: (
+            "支付宝交易记录明细查询\n交易号           ,交易创建时间        ,金额（元） ,收/支\n2026103122001400001234567890\t,2026-10-31 08:30:11 ,199.00  ,支出\n"
+            "2026103022001400009876543210\t,2026-10-30 19:02:45 ,35.50   ,支出\n--------------------------------\n共2笔记录\n"
+        ).encode("gb18030"),
+        "csv",
+        tables=[
+            table(
+                1,
+                {"交易号": "TEXT", "交易创建时间": "TIMESTAMP", "金额_元": "NUMERIC", "收_支": "TEXT"},
+                [
+                    ["2026103122001400001234567890", "2026-10-31T08:30:11", "199.00", "支出"],
+                    ["2026103022001400009876543210", "2026-10-30T19:02:45", "35.50", "支出"],
+                ],
+                {1: "title", 2: "header", 5: "ruler", 6: "footer"},
+            )
+        ],
+    ),
+    Trap(
+        "trial_balance.csv",
+        "the mark of the currency stands before the total alone",
+        lambda: (
+            b'ACME Inc.,,\nTrial Balance,,\n,Debit,Credit\nCash,"12,345.67",\nPayable,,"3,345.67"\nEquity,,"9,000.00"\nTOTAL,"$12,345.67","$12,345.67"\n'
+        ),
+        "csv",
+        tables=[
+            table(
+                2,
+                {"column_1": "TEXT", "debit": "NUMERIC", "credit": "NUMERIC"},
+                [["Cash", "12345.67", None], ["Payable", None, "3345.67"], ["Equity", None, "9000.00"]],
+                {1: "title", 2: "title", 3: "header", 7: "total"},
+            )
+        ],
+    ),
+    Trap(
+        "timesheet.xlsx",
+        "a title of three cells with a month, spans of more than a day, and their sum",
+        lambda: xlsx(
+            row(1, 'A:t="str":<v>Timesheet</v>', 'C:t="str":<v>Month</v>', 'D:s="1":<v>46296</v>')
+            + row(
+                3,
+                *(
+                    f'{column}:t="str":<v>{name}</v>'
+                    for column, name in zip("ABCDEF", ("Day", "From", "To", "Rest", "Span", "Note"), strict=True)
+                ),
+            )
+            + "".join(
+                row(
+                    number,
+                    f'A:s="2":<v>{46292 + number}</v>',
+                    'B:s="3":<v>0.333333333333333</v>',
+                    'C:s="3":<v>0.729166666666667</v>',
+                    'D:s="3":<v>0.03125</v>',
+                    'E:s="4":<v>1.25</v>',
+                    'F:t="str":<v>x</v>',
+                )
+                for number in (4, 5)
+            )
+            + row(6, 'A:t="str":<v>Total</v>', 'E:s="4":<f>SUM(E4:E5)</f><v>2.5</v>'),
+            formats=("mmmm yyyy", "dd.mm.yyyy", "hh:mm", "[h]:mm"),
+        ),
+        "xlsx",
+        tables=[
+            table(
+                2,
+                {"day": "DATE", "from": "TIME", "to": "TIME", "rest": "TIME", "span": "NUMERIC", "note": "TEXT"},
+                [
+                    ["2026-10-01", "08:00:00", "17:30:00", "00:45:00", "1.25", "x"],
+                    ["2026-10-02", "08:00:00", "17:30:00", "00:45:00", "1.25", "x"],
+                ],
+                {1: "title", 3: "header", 6: "total"},
             )
         ],
     ),

@@ -47,6 +47,33 @@ async def test_table_of_a_corrected_file_has_the_corrected_columns_and_no_other(
     ]
 
 
+async def test_table_that_was_never_meant_goes_with_the_correction(service, tmp_path):
+    """But not one that another file fills, or about which a person decided."""
+    report = "order,placed\n1,2026-11-01\n2,2026-11-02\n\nregion,visits\nnorth,5\nsouth,6\n"
+    (tmp_path / "later").mkdir()
+    record = await service.ingest_file(put(tmp_path, "report.csv", report))
+    again = await service.ingest_file(put(tmp_path / "later", "report.csv", report.replace("5", "7")))
+    names = [each["name"] for each in (await service.datasets())["datasets"]]
+    assert names == ["report", "report__report"]
+
+    only_first = TableOptions(box="1:3")
+    await service.replay(record["id"], options=only_first)
+    assert [each["name"] for each in (await service.datasets())["datasets"]] == names
+    await service.undo(again["id"])
+
+    other = await service.ingest_file(put(tmp_path, "sales.csv", report.replace("5", "8")))
+    kept, gone = [each["sheets"][1]["dataset"] for each in (record, other)]
+    await service.replay(other["id"], options=only_first)
+    assert kept in (left := [each["name"] for each in (await service.datasets())["datasets"]]) and gone not in left
+    with pytest.raises(NotFound):
+        await service.rows(gone)
+
+    await service.replay(other["id"], options=TableOptions())
+    await service.set_policy(gone, "cell")
+    await service.replay(other["id"], options=only_first)
+    assert (await service.rows(gone))["total"] == 0
+
+
 async def test_table_with_rows_of_other_files_only_grows(service, tmp_path):
     """What they brought stays as it is; what does not fit goes to quarantine."""
     first = await service.ingest_file(put(tmp_path, "stock.csv", "sku,qty\na,1\n"))

@@ -9,11 +9,15 @@ import pytest
 import sqlalchemy as sa
 import xlsxwriter
 
+from levelpool.database import open_connection
 from levelpool.sheets import TableOptions
 from levelpool.sheets.errors import FileInUse, LimitExceeded, NameRefused, NotFound, OptionsRefused, SheetError
 from levelpool.sheets.importer import RawDataImporter
 from levelpool.sheets.ingestion import DataIngestionService
+from levelpool.sheets.ledger.datasets import add_dataset
 from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.read.workbook import read_workbook
+from levelpool.testing import inline_manager
 
 ORDERS = "order_no,customer,price,day\n000123,Ann,1.50,2026-11-01\n000124,Bob,2.25,2026-11-02\n"
 
@@ -49,6 +53,27 @@ async def test_file_becomes_rows(service, tmp_path):
         "price": "1.50",
         "day": "2026-11-01",
     }
+
+
+@pytest.mark.postgres
+async def test_file_arrives_while_its_dataset_is_made(postgres_url, tmp_path):
+    """A worker makes table and dataset between two questions of the arrival: the table is ours all the same."""
+    async with DataIngestionService(postgres_url, inline_manager(), data_dir=tmp_path / "var") as service:
+        first = await service.submit(put(tmp_path, "orders.csv"), name="orders.csv", actor="test")
+        made = []
+
+        def make(*_):
+            if not made:
+                made.append(True)
+                with open_connection(postgres_url) as other, other.begin():
+                    add_dataset(other, "orders", first["id"])
+                    other.exec_driver_sql("CREATE TABLE orders (_file_id bigint)")
+
+        sa.event.listen(service.intake.engine, "after_cursor_execute", make)
+        second = await service.submit(put(tmp_path, "orders_2.csv", ORDERS + "3,Cid,1.00,2026-11-03\n"), name="orders_2.csv", actor="test")
+
+    assert made
+    assert (second["status"], second["dataset"], second["error"]) == ("pending", "orders", None)
 
 
 async def test_original_stays_and_is_kept(service, tmp_path):
@@ -149,6 +174,19 @@ async def test_sheets_of_one_file_prove_a_type_together(service, tmp_path):
     assert {row["zip"] for row in (await service.rows("branches"))["rows"]} == {"10115", "20095", "SW1A 1AA", "EC1A 1BB"}
 
 
+async def test_header_that_no_database_can_hold_is_shown_as_it_can(service, tmp_path):
+    """A NUL in a header is no reason to refuse the file."""
+    path = tmp_path / "odd.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["na\0me", "number"])
+        sheet.write_row(1, 0, ["a", 1])
+
+    assert (await service.ingest_file(path))["status"] == "loaded"
+    (dataset,) = (await service.datasets())["datasets"]
+    assert dataset["columns"][0] == {"name": "na_me", "header": "na\N{SYMBOL FOR NULL}me", "type": "TEXT"}
+
+
 async def test_later_file_adds_and_widens_columns(service, tmp_path):
     """Older rows keep their values, and have NULL in what is new."""
     await service.ingest_file(put(tmp_path, "stock.csv", "sku,amount\na,1\nb,2\n"))
@@ -232,6 +270,23 @@ async def test_file_over_the_limit_is_refused_before_it_is_kept(database_url, tm
         with pytest.raises(SheetError, match="does not exist"):
             await service.ingest_file(tmp_path / "nowhere.csv")
         assert (await service.files())["total"] == 0
+
+
+async def test_rows_that_wait_on_disk_count_against_the_limit(tmp_path, manager):
+    """SQLite takes one write at a time, so rows wait for it beside the cells: too many for the limit, and nothing is loaded."""
+    path = put(tmp_path, "orders.csv", ORDERS + "000125,Eve,3.50,2026-11-03\n" * 500)
+    (tmp_path / "cells").mkdir()
+    read_workbook(path, tmp_path / "cells")
+    cells = sum(each.stat().st_size for each in (tmp_path / "cells").iterdir())
+
+    limits = Limits(max_spool_bytes=cells + 1000)
+    async with DataIngestionService(f"sqlite:///{tmp_path / 'data.sqlite'}", manager, data_dir=tmp_path / "data", limits=limits) as service:
+        record = await service.ingest_file(path)
+        rows = await sql(service, "SELECT count(*) FROM orders")
+
+    assert (record["status"], rows) == ("failed", [(0,)])
+    assert f"more room on disk for its cells and rows than the {cells + 1000:,} bytes that are allowed" in record["error"]
+    assert "raise LEVELPOOL_MAX_SPOOL_BYTES" in record["error"]
 
 
 async def test_undo_takes_one_import_back(service, tmp_path):

@@ -2,14 +2,18 @@
 
 import asyncio
 import collections
+import datetime as dt
 import gc
 import itertools
 import os
 import resource
 import signal
+import subprocess
 import sys
+import textwrap
 import threading
 import time
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -358,6 +362,86 @@ def test_main_program_is_not_run_for_the_sake_of_its_variables(tmp_path):
     )
 
     assert (out, err, status) == ("3\n", "", 0)
+
+
+@pytest.mark.parametrize("start", [["-m", "program"], ["program"]], ids=" ".join)
+def test_function_of_a_package_that_is_run_is_found(tmp_path, start):
+    """`python -m package` and `python folder` are programs as any other: their functions and variables are there in workers."""
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program/__init__.py").touch()
+    (tmp_path / "program/__main__.py").write_text(
+        textwrap.dedent("""
+            import contextvars
+            from levelpool import ExecutorManager
+            REQUEST = contextvars.ContextVar("REQUEST")
+
+            def read():
+                return REQUEST.get()
+
+            if __name__ == "__main__":
+                REQUEST.set("r-7")
+                manager = ExecutorManager(cpu_workers=1, io_workers=1)
+                print(manager.cpu_executor.submit(read).result())
+                manager.shutdown()
+        """)
+    )
+
+    ended = subprocess.run([sys.executable, *start], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("r-7\n", "", 0)
+
+
+def test_variable_that_the_main_program_imports_reaches_its_task(tmp_path):
+    """A context variable that several modules hold is set in a worker that knows only one of them."""
+    out, err, status = processes.run(
+        tmp_path,
+        """
+        import corner_tasks
+        from corner_tasks import TENANT
+
+        if __name__ == "__main__":
+            TENANT.set("acme")
+            manager = ExecutorManager(cpu_workers=1, io_workers=1)
+            print(manager.cpu_executor.submit(corner_tasks.tenant).result())
+            manager.shutdown()
+        """,
+    )
+
+    assert (out, err, status) == ("acme\n", "", 0)
+
+
+class OwnZone(dt.tzinfo):
+    """A time zone that no worker knows."""
+
+    def __reduce__(self):
+        raise TypeError("stays here")
+
+
+@pytest.mark.parametrize(
+    ("value", "arrives"),
+    [
+        ("x" * 4096, True),
+        ("x" * 4097, False),
+        ("é" * 2048, True),
+        ("é" * 2049, False),
+        (b"x" * 4096, True),
+        (("",) * 4096, True),
+        (("",) * 4097, False),
+        (dt.datetime(2026, 1, 2, tzinfo=dt.UTC), True),
+        (dt.datetime(2026, 1, 2, tzinfo=ZoneInfo("UTC")), True),
+        (dt.datetime(2026, 1, 2, tzinfo=OwnZone()), False),
+    ],
+    ids=itertools.count(),
+)
+async def test_four_kibibytes_of_plain_values_travel(manager, value, arrives):
+    """A size is bytes, not characters or parts; what does not travel stays behind and breaks no call."""
+    token = corner_tasks.TENANT.set(value)
+    try:
+        found = await manager.run_cpu_intensive(corner_tasks.tenant)
+    finally:
+        corner_tasks.TENANT.reset(token)
+
+    assert found == (value if arrives else "nobody")
 
 
 async def test_error_of_a_module_that_is_not_here_is_imported_beside_the_loop(manager):

@@ -1,5 +1,6 @@
 """The manager: what it owns, refuses and shares; without processes."""
 
+import contextvars
 import dataclasses
 import inspect
 from pathlib import Path
@@ -30,6 +31,14 @@ async def test_inline_manager_passes_progress_on():
     report_progress(2, 2)
 
     assert seen == [(1, 2, "")]
+
+
+async def test_inline_task_keeps_its_changes_of_the_context():
+    """A task sees the context variables of its caller, in place as in a worker, and changes none of them."""
+    variable = contextvars.ContextVar("variable", default="ours")
+
+    assert await inline_manager().run_cpu_intensive(lambda: (variable.get(), variable.set("theirs"))[0]) == "ours"
+    assert variable.get() == "ours"
 
 
 async def test_closed_manager_takes_no_calls():

@@ -52,12 +52,31 @@ def test_number_that_is_none_is_refused(variable, text):
         ("CPU_EXECUTOR_WORKERS", "0", "a whole number from 1 on"),
         ("RESOURCE_MONITOR_MEMORY_THRESHOLD", "101", "a number from 0 to 100"),
         ("LEVELPOOL_PORT", "65536", "a whole number from 0 to 65535"),
+        ("LEVELPOOL_KEEP_FILES_DAYS", "36501", "a whole number from 1 to 36500"),
+        ("LEVELPOOL_LOOP_LAG_THRESHOLD", "1e10", "a number from 0.001 to 3600"),
+        ("LEVELPOOL_DATABASE_URL", "orders.sqlite", "a postgresql:// or sqlite:///file URL"),
     ],
 )
 def test_value_out_of_bounds_is_refused(variable, text, allowed):
     """The line says what would be allowed."""
     with pytest.raises(SettingsError, match=f"{variable} is '{text}': it must be {allowed}"):
         Settings.read({variable: text})
+
+
+@pytest.mark.parametrize("text", ["mysql://u:s3cret@h/db", "sqlite://", "sqlite:///:memory:", "postgresql:s3cret"])
+def test_database_that_cannot_be_used_is_refused_without_its_secrets(text):
+    """The line names the variable and the scheme; the rest of a URL may hold a password."""
+    scheme = text.partition(":")[0]
+    with pytest.raises(
+        SettingsError, match=f"^LEVELPOOL_DATABASE_URL is '{scheme}:...': it must be a postgresql:// or sqlite:///file URL$"
+    ):
+        Settings.read({"LEVELPOOL_DATABASE_URL": text})
+
+
+@pytest.mark.parametrize("text", ["postgresql://u:p@h/db", "postgres://h", "postgresql+psycopg:///db?host=/run", "sqlite:///a.sqlite"])
+def test_database_of_either_kind_is_taken(text):
+    """Each way to write a URL of the two kinds."""
+    assert Settings.read({"LEVELPOOL_DATABASE_URL": text}).database == text
 
 
 def test_token_that_is_too_short_is_not_shown():

@@ -64,20 +64,30 @@ def open_channels(urls: tuple[str, ...], run: Run) -> tuple[Channel, ...]:
     Raises `SettingsError` for a URL that Apprise does not know (only its scheme is shown: the rest may be a secret),
     and when Apprise is not installed.
     """
+    found = open_services(urls)
+    return (LogChannel(), *(AppriseChannel(each, f"{number} {each.service_name}", run) for number, each in enumerate(found, 1)))
+
+
+def open_services(urls: tuple[str, ...]) -> list[Any]:
+    """The Apprise service of each URL. Raises as `open_channels`."""
     if not urls:
-        return (LogChannel(),)
+        return []
     try:
         import apprise  # noqa: PLC0415 - the door
     except ModuleNotFoundError:
         raise SettingsError("LEVELPOOL_ALERT_URLS is set, but Apprise is not installed: pip install 'levelpool[alerts]'") from None
-    channels: list[Channel] = [LogChannel()]
-    for number, url in enumerate(urls, 1):
-        service = apprise.Apprise.instantiate(url)
-        if service is None:
-            scheme = url.partition(":")[0]
-            raise SettingsError(f"LEVELPOOL_ALERT_URLS: Apprise cannot use URL {number} ({scheme}:...): see its list of services")
-        channels.append(AppriseChannel(service, f"{number} {service.service_name}", run))
-    return tuple(channels)
+    # Apprise would log the whole URL that it does not know.
+    log = logging.getLogger("apprise")
+    was_disabled, log.disabled = log.disabled, True
+    try:
+        services = [apprise.Apprise.instantiate(url) for url in urls]
+    finally:
+        log.disabled = was_disabled
+    if None in services:
+        number = services.index(None) + 1
+        scheme = urls[number - 1].partition(":")[0]
+        raise SettingsError(f"LEVELPOOL_ALERT_URLS: Apprise cannot use URL {number} ({scheme}:...): see its list of services")
+    return services
 
 
 def _notify(service: Any, alert: Alert) -> str:

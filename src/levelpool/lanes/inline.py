@@ -2,7 +2,7 @@
 
 import asyncio
 import concurrent.futures
-import functools
+import contextvars
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -100,7 +100,8 @@ class InlineLane:
         progress.reports_to(options.on_progress)
         self._busy += 1
         try:
-            result = functools.partial(func, *args, **kwargs)()
+            # What a task does to the context stays with it, as in a worker.
+            result = contextvars.copy_context().run(func, *args, **kwargs)
         except BaseException as error:
             told = unmistakable(error)
             if told is error:

@@ -10,6 +10,7 @@ import anyio.lowlevel
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None, *, open_parts: Opener = open_se
         HTTPException: _answer,
         RequestValidationError: _answer,
         LevelpoolError: _answer,
+        ClientDisconnect: _answer,
         Exception: _answer_unexpected,
     }
     app = FastAPI(

@@ -12,6 +12,7 @@ from levelpool.errors import LevelpoolError
 from levelpool.service.assembly import Service, service_of
 from levelpool.service.correction_form import Form, column_rows, form_of, options_of, read_form, sheet_names
 from levelpool.service.pages import FileId, render
+from levelpool.service.views import read_shared_types
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.errors import EncryptedFile, FileInUse, NotASpreadsheet, NotFound, OptionsRefused, SheetError
 from levelpool.sheets.table import ColumnType
@@ -24,6 +25,7 @@ SEE_SECONDS = 8.0
 """Seconds that a page waits for a load to end; after that the page of the file follows it."""
 SHOWN_ROWS = 8
 SHOWN_COLUMNS = 30
+FEW_TABLES = 2
 MOST_TABLES = 20
 
 Of = Annotated[Service, Depends(service_of)]
@@ -79,22 +81,30 @@ async def _read(request: Request, service: Service) -> _Sent:
     return _Sent(read_form(sent) if "asked" in sent else None, sent.get("password", [""])[0] or None)
 
 
-async def _look(request: Request, service: Service, file: Json, sent: _Sent, *, problem: LevelpoolError | None = None) -> Response:
-    """What would become of the file, with the fields to correct it; *problem* is what kept it from being loaded."""
-    form = sent.form or Form()
-    found: Json | None = None
+async def _find(request: Request, service: Service, file: Json, sent: _Sent) -> tuple[Json | None, LevelpoolError | None]:
+    """What would become of the file, or why nothing can be said of it."""
     try:
-        options = options_of(form)
+        options = options_of(sent.form or Form())
         async with cancel_on_disconnect(request):
             inspection = await service.ingestion.look_again(file["id"], options=options, password=sent.password, max_seconds=LOOK_SECONDS)
-        found = await service.run(inspection.preview)
     except NotFound:
         raise
     except LevelpoolError as error:
-        problem = problem or error
-    tables = found["sheets"] if found else []
+        return None, error
+    return await service.run(inspection.preview), None
+
+
+async def _look(request: Request, service: Service, file: Json, sent: _Sent, *, problem: LevelpoolError | None = None) -> Response:
+    """What would become of the file, with the fields to correct it; *problem* is what kept it from being loaded."""
+    form = sent.form or Form()
+    found, closed_by = await _find(request, service, file, sent)
+    problem = problem or closed_by
+    tables: list[Json] = found["sheets"] if found else []
+    into = {table["dataset"] for table in tables if table["dataset"]}
     columns, more = column_rows(form, tables)
-    return render(
+    # A wide table has thousands of fields: the loop does not wait for their text.
+    return await service.run(
+        render,
         request,
         "parts/correct.html",
         file=file,
@@ -107,11 +117,12 @@ async def _look(request: Request, service: Service, file: Json, sent: _Sent, *, 
         more_columns=more,
         problem=problem,
         wrong=problem.option.partition("[")[0] if isinstance(problem, OptionsRefused) else None,
-        hopeless=found is None and isinstance(problem, NotASpreadsheet),
+        hopeless=isinstance(closed_by, NotASpreadsheet),
         header_found=str(tables[0]["header_row"] + 1) if len(tables) == 1 and tables[0]["header_row"] is not None else "",
-        closed=found is None and isinstance(problem, EncryptedFile),
-        with_password=sent.password is not None or isinstance(problem, EncryptedFile),
+        closed=isinstance(closed_by, EncryptedFile),
+        with_password=sent.password is not None or isinstance(closed_by, EncryptedFile),
         types=tuple(ColumnType),
-        shown_rows=SHOWN_ROWS,
+        shared=await service.ask(read_shared_types, into, file["id"]),
+        shown_rows=SHOWN_ROWS if len(tables) <= FEW_TABLES else SHOWN_ROWS // 2,
         shown_columns=SHOWN_COLUMNS,
     )

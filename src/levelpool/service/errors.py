@@ -8,6 +8,7 @@ from http import HTTPStatus
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from levelpool.errors import (
@@ -80,6 +81,9 @@ def error_response(error: Exception) -> Response:
         return _of_http(error)
     if isinstance(error, RequestValidationError):
         return _of_validation(error)
+    if isinstance(error, ClientDisconnect):
+        # Nobody reads it; the status of other servers for this keeps it apart from what is our fault.
+        return JSONResponse(error_body("client_left", "The client left before it had sent everything."), 499)
     for kind, status, code in _ANSWERS:
         if isinstance(error, kind):
             return _of_levelpool(error, status, code)

@@ -169,7 +169,8 @@ def _add_files(router: APIRouter) -> None:
         record["sheets"] = await service.ask(read_sheets, file_id)
         record["outside"] = await service.ask(read_outside, file_id)
         quarantine = await service.ingestion.quarantine(file_id, limit=PAGE, offset=offset)
-        return render(request, "file.html", here="files", file=record, quarantine=quarantine, limit=PAGE, offset=offset)
+        # A wide table has thousands of columns: the loop does not wait for their text.
+        return await service.run(render, request, "file.html", here="files", file=record, quarantine=quarantine, limit=PAGE, offset=offset)
 
     @router.get("/files/{file_id}/undo", dependencies=[Depends(require_operator)])
     async def ask_undo(request: Request, service: Of, who: Viewer, file_id: FileId) -> Response:

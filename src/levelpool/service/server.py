@@ -14,9 +14,11 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from levelpool.alerts.channels import open_services
 from levelpool.capacity.detect import detect_capacity
 from levelpool.database import check_room, open_connection
 from levelpool.errors import SettingsError
+from levelpool.neighbours import open_folder
 from levelpool.runtime import size_for
 from levelpool.service.app import create_app
 from levelpool.service.static import StaticFiles
@@ -66,6 +68,9 @@ def prepare(settings: Settings) -> str | None:
             f"the folder {settings.data_dir} cannot be made or used ({error.strerror}): give this user the right, or set LEVELPOOL_DATA_DIR"
         ) from None
     scan(settings.inbox_folder)
+    if settings.runtime_folder is not None:
+        open_folder(settings.runtime_folder)
+    open_services(settings.alert_urls)
     sizes = size_for(settings, detect_capacity())
     with open_connection(settings.database) as connection:
         with connection.begin():
@@ -118,9 +123,10 @@ def _serve_one(settings: Settings, listener: socket.socket) -> None:
     # uvicorn raises the signal again after it has drained; by then there is nothing left to end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    server.run(sockets=[listener])
-    if not server.started:
-        raise SettingsError("the service could not start; the line above says why")
+    try:
+        server.run(sockets=[listener])
+    except SystemExit:  # uvicorn has its own status for a start that failed
+        raise SettingsError("the service could not start; the lines above say why") from None
 
 
 def _serve_many(settings: Settings, listener: socket.socket) -> None:

@@ -49,6 +49,9 @@ class FileRecord(_Shape):
     finished_at: str | None
     progress: float | None = Field(description="0 to 100 while it runs.")
     duplicate_of: int | None
+    format: str | None = Field(description="How it was read; null before that.")
+    encoding: str | None = Field(description="Of a text file.")
+    delimiter: str | None = Field(description="Of a text file.")
 
 
 class FileList(_Shape):

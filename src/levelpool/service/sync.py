@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,11 +15,14 @@ import click
 from levelpool.errors import TaskTimeout, WorkerDied
 from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.service.terminal import FileProgress, show_inspection
+from levelpool.settings import Settings
 from levelpool.sheets.clean.options import Policy, TableOptions
+from levelpool.sheets.desk import Desk
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.folder import scan
 from levelpool.sheets.ingestion import DataIngestionService
 from levelpool.sheets.inspect import Inspection, inspect_file
+from levelpool.sheets.second import second_worker, set_up_desk, size_to_share
 from levelpool.sheets.sync import DataSyncService
 
 Json = dict[str, Any]
@@ -40,7 +44,9 @@ async def sync_paths(paths: Sequence[Path], *, database: str, dataset: str | Non
     counts = Counter(str(each["status"]) for each in records)
     if as_json:
         statuses = ("loaded", "partial", "failed", "duplicate")
-        click.echo(json.dumps({"found": len(records)} | {each: counts[each] for each in statuses} | {"files": records}, ensure_ascii=False))
+        counts["duplicate"] += shown.known
+        found = len(records) + shown.known + shown.waiting
+        click.echo(json.dumps({"found": found} | {each: counts[each] for each in statuses} | {"files": records}, ensure_ascii=False))
     else:
         shown.sum_up(counts)
     return ALL if set(counts) <= WENT_WELL else NOT_ALL
@@ -92,8 +98,10 @@ async def _load_folder(service: DataIngestionService, database: str, folder: Pat
 async def inspect_path(path: Path, *, options: TableOptions, as_json: bool) -> int:
     """Show what would be loaded from *path*, read in a memory-limited worker; 1 and one sentence when it cannot be read."""
     try:
-        async with _manager() as manager:
-            inspection = await manager.with_options(name="inspect").run_cpu_intensive(_inspect, path, options)
+        with tempfile.TemporaryDirectory(prefix="levelpool-desk-") as folder:
+            desk = set_up_desk(Path(folder), path, size_to_share(Settings.read()))
+            async with _manager() as manager, second_worker(manager, desk):
+                inspection = await manager.with_options(name="inspect").run_cpu_intensive(_inspect, path, options, desk)
     except (SheetError, WorkerDied, TaskTimeout) as error:
         click.echo(f"levelpool: {error}", err=True)
         return NOT_ALL
@@ -105,10 +113,10 @@ async def inspect_path(path: Path, *, options: TableOptions, as_json: bool) -> i
     return ALL
 
 
-def _inspect(path: Path, options: TableOptions) -> Inspection:
+def _inspect(path: Path, options: TableOptions, desk: Desk | None) -> Inspection:
     if not path.is_file():
         raise SheetError(f"{path} does not exist or is no file: check the path")
-    return inspect_file(path, name=path.name, options=options)
+    return inspect_file(path, name=path.name, options=options, desk=desk)
 
 
 async def replay_file(file_id: int, *, database: str, options: TableOptions, as_json: bool) -> int:

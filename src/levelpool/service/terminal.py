@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from levelpool.service.words import bytes_in_words, seconds_in_words
+from levelpool.sheets.counts import counted
 
 Json = Mapping[str, Any]
 
@@ -78,7 +79,7 @@ def _outcome(record: Json) -> str:
     if record["status"] == "duplicate":
         return f"[dim]same content as file {record['duplicate_of']}[/]"
     aside = f", {record['rows_quarantined']:,} set aside" if record["rows_quarantined"] else ""
-    return f"[dim]file {record['id']}, {record['rows_loaded']:,} rows{aside}, dataset {_plain(str(record['dataset']))}[/]"
+    return f"[dim]file {record['id']}, {counted(record['rows_loaded'], 'row')}{aside}, dataset {_plain(str(record['dataset']))}[/]"
 
 
 # ---------------------------------------------------------------- inspect
@@ -96,7 +97,7 @@ def show_inspection(name: str, answer: Json) -> None:
         header = "no header row" if sheet["header_row"] is None else f"header in row {sheet['header_row'] + 1}"
         hidden = ", hidden" if sheet["hidden"] else ""
         goes = f", dataset {sheet['dataset']}" if sheet["dataset"] else ""
-        console.print(f"\n[bold]{_plain(sheet['name'])}[/]{hidden} · {sheet['rows']:,} rows, {header}{_plain(goes)}")
+        console.print(f"\n[bold]{_plain(sheet['name'])}[/]{hidden} · {counted(sheet['rows'], 'row')}, {header}{_plain(goes)}")
         for each in (*sheet["reasons"], *sheet["remarks"]):
             console.print(f"[dim]because     {_plain(each)}[/]")
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -131,7 +132,11 @@ def show_status(answer: Json) -> None:
         console.print(_resources(answer["resources"]))
     if "files" in answer:
         table = Table(
-            box=None, padding=(0, 2, 0, 0), header_style="dim", title=f"{answer['total']} files, newest first", title_justify="left"
+            box=None,
+            padding=(0, 2, 0, 0),
+            header_style="dim",
+            title=f"{counted(answer['total'], 'file')}, newest first",
+            title_justify="left",
         )
         for title in ("id", "status", "file", "rows", "set aside"):
             table.add_column(title)
@@ -156,7 +161,10 @@ def _resources(snapshot: Json) -> Table:
     table.add_row("now", snapshot.get("diagnosis") or "nothing is narrow")
     table.add_row("CPU", f"{cpu['percent']:.0f} % of {cpu['cpus']:g}, throttled {cpu['throttled_percent']:.0f} %")
     table.add_row("memory", f"{bytes_in_words(memory['used'])} of {bytes_in_words(memory['limit'])} ({memory['percent']:.0f} %)")
-    table.add_row("service", f"{bytes_in_words(process['pss'])}, {process['threads']} threads, {process['children']} children")
+    table.add_row(
+        "service",
+        f"{bytes_in_words(process['pss'])}, {counted(process['threads'], 'thread')}, {counted(process['children'], 'child', 'children')}",
+    )
     table.add_row(
         "loop lag",
         f"p50 {seconds_in_words(loop['lag_p50'])}, p99 {seconds_in_words(loop['lag_p99'])}, worst {seconds_in_words(loop['lag_max'])}",

@@ -1,5 +1,6 @@
 """What the page shows beyond the API's lists: the columns of a file's sheets with their reasons, one dataset. Named SQL, reading only."""
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,14 +14,31 @@ MOST_OUTSIDE = 100
 
 
 def read_sheets(connection: sa.Connection, file_id: int) -> list[Json]:
-    """The tables found in a file, each with its columns, why they have their types, and why the table is where it is."""
+    """The tables found in a file, each with its columns, why they have their types, and why the table is where it is; `stored` is its table's types."""
     found = connection.execute(sa.select(sheets).where(sheets.c.file_id == file_id, sheets.c.dataset.is_not(None)).order_by(sheets.c.id))
     shown = ("name", "dataset", "header_row", "hidden", "rows_loaded", "rows_quarantined")
-    return [
+    tables = [
         {name: getattr(row, name) for name in shown}
         | {"columns": (row.plan or {}).get("columns", []), "reasons": (row.plan or {}).get("reasons", [])}
         for row in found
     ]
+    stored = read_types(connection, {table["dataset"] for table in tables})
+    return [table | {"stored": stored.get(table["dataset"], {})} for table in tables]
+
+
+def read_types(connection: sa.Connection, names: Collection[str]) -> dict[str, dict[str, str]]:
+    """The types of the columns of these datasets, as their tables have them."""
+    query = sa.select(datasets.c.name.label("dataset"), columns.c.name, columns.c.type).join(columns, columns.c.dataset_id == datasets.c.id)
+    types: dict[str, dict[str, str]] = {}
+    for row in connection.execute(query.where(datasets.c.name.in_(names))):
+        types.setdefault(row.dataset, {})[row.name] = row.type
+    return types
+
+
+def read_shared_types(connection: sa.Connection, names: Collection[str], file_id: int) -> dict[str, dict[str, str]]:
+    """The same, of those that hold rows of other files than this one: their columns keep their types."""
+    query = sa.select(sheets.c.dataset).where(sheets.c.dataset.in_(names), sheets.c.file_id != file_id, sheets.c.rows_loaded > 0)
+    return read_types(connection, set(connection.execute(query.distinct()).scalars()))
 
 
 def read_outside(connection: sa.Connection, file_id: int) -> list[Json]:

@@ -8,12 +8,11 @@ locked: the converted rows wait in a file of the import's private folder.
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.clean.rows import RowCleaner
-from levelpool.sheets.clean.views import batch_at, count_batches
+from levelpool.sheets.clean.shared import batch_by_batch
 from levelpool.sheets.desk import Desk
 from levelpool.sheets.ledger.datasets import Dataset
 from levelpool.sheets.load.aside import set_aside
@@ -52,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The rows of one planned table on their way into one kind of database: work for a desk, a batch of the sheet each piece."""
+    """How the rows of one planned table become those of one kind of database."""
 
     kind: type[Target]
     sheet: Sheet
@@ -60,32 +59,21 @@ class Conversion:
     goal: Goal
     file_id: int
 
-    def __len__(self) -> int:
-        return count_batches(self.sheet)
-
-    def begin(self) -> Callable[[int], list[Part]]:
-        """What converts the batch of a number."""
-        convert = self.converter()
-        return lambda number: [] if (batch := batch_at(self.sheet.batches, number)) is None else list(convert(batch))
-
-    def converter(self) -> Callable[[Batch], Iterator[Part]]:
+    def begin(self) -> Callable[[Batch], Iterator[Part]]:
         """What converts a batch."""
         cleaner = RowCleaner(self.sheet, self.plan, self.goal.columns, policy=self.goal.policy, blanks=self.goal.blanks)
         return lambda batch: map(self._encode, cleaner.clean(batch))
 
     def _encode(self, raw: CleanBatch) -> Part:
         stored = self.goal.stored
-        batch = set_aside(raw, self.goal.columns, self.kind.misfits(stored, raw.values), self.goal.policy)
-        rows = self.kind.encode(stored, SheetRows(self.file_id, self.plan.sheet, batch.rows, batch.values)) if batch.values else None
-        return Part(rows, replace(batch, rows=[], values=[]), len(batch.values), batch.cells)
+        batch = set_aside(raw, self.goal.columns, self.kind.misfits(stored, raw.columns), self.goal.policy)
+        rows = self.kind.encode(stored, SheetRows(self.file_id, self.plan.sheet, batch.rows, batch.columns)) if batch.rows else None
+        return Part(rows, replace(batch, rows=[], columns=[]), len(batch.rows), batch.cells)
 
 
 def convert(work: Conversion, desk: Desk | None = None) -> Iterator[Part]:
     """The rows of one planned table, batch by batch; at a desk, a second process may do some of it."""
-    if desk is not None and len(work):
-        yield from chain.from_iterable(desk.in_order(work))
-    else:
-        yield from chain.from_iterable(map(work.converter(), work.sheet.batches()))
+    return batch_by_batch(work.sheet, work.begin, desk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +90,12 @@ class StagedParts:
                 yield part
 
 
-def stage(parts: Iterable[Part], goal: Goal, path: Path) -> StagedParts:
-    """Write *parts* to the file at *path*, anew."""
+def stage(parts: Iterable[Part], goal: Goal, path: Path, took: Callable[[int], None]) -> StagedParts:
+    """Write *parts* to the file at *path*, anew; *took* hears of the bytes of each, and may refuse them."""
     with path.open("wb") as file:
+        before = 0
         for part in parts:
             pickle.dump(part, file, protocol=pickle.HIGHEST_PROTOCOL)
+            took(file.tell() - before)
+            before = file.tell()
     return StagedParts(path, goal)

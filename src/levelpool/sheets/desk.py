@@ -8,6 +8,7 @@ the piece's number, so it is all the same who did it.
 """
 
 import contextlib
+import fcntl
 import pickle
 import shutil
 import struct
@@ -26,10 +27,18 @@ T_co = TypeVar("T_co", covariant=True)
 LOOK_EVERY = 0.02
 """Seconds between two looks of a second process that has nothing to do."""
 
+PATIENCE = 60.0
+"""Seconds that the first process waits at most for a piece that the second has at hand."""
+
 _NUMBER = struct.Struct("<q")
 _AWAY = "away"
 _WORK = "work"
 _REACHED = "reached"
+_AT_HAND = "at hand"
+
+
+class CalledAway(Exception):
+    """Raised by a long piece that the second process leaves undone, because it has to go."""
 
 
 class Work(Protocol[T_co]):
@@ -71,6 +80,21 @@ class Desk:
         finally:
             shutil.rmtree(folder, ignore_errors=True)  # the second may be writing into it just now
 
+    @contextlib.contextmanager
+    def ahead(self, work: Work[T]) -> Iterator[Callable[[], T | None]]:
+        """
+        Let a second process do the one piece of *work* while the body does something else.
+
+        Gives what asks for the result, once: None when nobody has done it. It waits while somebody is at it.
+        """
+        with self._lay_out(work) as laid:
+
+            def result() -> T | None:
+                done = laid.wait_for(0)
+                return None if done is None else pickle.loads(done)  # noqa: S301  (written by `lend_a_hand`, in a private folder)
+
+            yield result
+
     # ------------------------------------------------------------ whoever brought them together
 
     def set_up(self) -> None:
@@ -110,6 +134,36 @@ class _LaidOut:
         path.unlink()
         return done
 
+    def wait_for(self, number: int) -> bytes | None:
+        """The same, and wait as long as a living second process is at this work."""
+        ends = time.monotonic() + PATIENCE
+        self._wait_while_at_hand(ends)
+        # From now on nobody begins it; who began it a moment ago has said so before looking.
+        self.reach(number)
+        self._wait_while_at_hand(ends)
+        return self.take(number)
+
+    def _wait_while_at_hand(self, ends: float) -> None:
+        while self._is_at_hand() and time.monotonic() < ends:
+            time.sleep(LOOK_EVERY)
+
+    @contextlib.contextmanager
+    def at_hand(self) -> Iterator[None]:
+        """A second process is at this work; when it dies, the kernel says so."""
+        with (self.folder / _AT_HAND).open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _is_at_hand(self) -> bool:
+        with (self.folder / _AT_HAND).open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            except OSError:  # a file system without locks: then the second cannot have it either
+                return False
+            return False
+
     def has_reached(self, number: int) -> bool:
         """Whether the first process is at this piece or behind it."""
         reached: int
@@ -140,7 +194,7 @@ def _from_the_end(desk: Desk, laid: _LaidOut) -> int:
     """Do pieces from the last one on, until the two have met."""
     done = 0
     # The folder of the work goes when the first process is through with it.
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, CalledAway), laid.at_hand():
         work: Work[object] = pickle.loads((laid.folder / _WORK).read_bytes())  # noqa: S301  (written by `Desk`, in a private folder)
         do = work.begin()
         for number in reversed(range(len(work))):

@@ -43,9 +43,8 @@ class Table:
         self._values = tuple(list(each) for each in values)
 
     @classmethod
-    def of(cls, columns: Sequence[Column], records: Sequence[Sequence[Value]], *, quarantined: Sequence[Quarantined] = ()) -> "Table":
-        """The table with these columns and one record per row."""
-        values: list[Sequence[Value]] = list(zip(*records, strict=True)) if records else [() for _ in columns]
+    def of(cls, columns: Sequence[Column], values: Sequence[Sequence[Value]], *, quarantined: Sequence[Quarantined] = ()) -> "Table":
+        """The table with these planned columns."""
         return cls([TableColumn(column.name, column.header, column.type) for column in columns], values, quarantined=quarantined)
 
     def __len__(self) -> int:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from levelpool.database import open_connection
 from levelpool.errors import DatabaseError, LevelpoolError
 from levelpool.lanes.progress import report_progress
+from levelpool.sheets.clean.behind import walk_behind
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import Planned, plan_tables
 from levelpool.sheets.conversion import Conversion, Part, StagedParts, convert, goal_of, stage
@@ -32,9 +33,9 @@ from levelpool.sheets.ledger import datasets as registry
 from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.load.schema import plan_schema
 from levelpool.sheets.load.target import META_COLUMNS, Target
-from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.read.limits import Limits, Meter
 from levelpool.sheets.reading import read_as_asked
-from levelpool.sheets.reshape import NewShape, plan_shape, reshape
+from levelpool.sheets.reshape import NewShape, drop_unmeant, plan_shape, reshape
 from levelpool.sheets.table import CellCounts, Column, StoredColumn, Workbook
 
 READ_SHARE = 60.0
@@ -111,8 +112,9 @@ def _into(dataset: str, tables: list[Planned]) -> list[Column]:
 
 def _read_file(job: Job) -> tuple[Workbook, list[Planned]]:
     """Pass 1: the cells of all sheets, their tables, and the types of their columns, proved over all rows."""
-    workbook = read_as_asked(job.original, job.folder, job.options, name=job.name, limits=job.limits, progress=_report_reading)
-    return workbook, list(plan_tables(workbook.sheets, job.dataset, job.options))
+    with walk_behind(job.folder, job.options, job.desk) as walked:
+        workbook = read_as_asked(job.original, job.folder, job.options, name=job.name, limits=job.limits, progress=_report_reading)
+        return workbook, list(plan_tables(workbook.sheets, job.dataset, job.options, walked()))
 
 
 def _read_rows(job: Job) -> tuple[Workbook, list[Planned]]:
@@ -218,13 +220,19 @@ def view_aside(target: Target, dataset: registry.Dataset, columns: tuple[StoredC
 def _stage(
     target: Target, job: Job, datasets: dict[str, registry.Dataset], tables: list[Planned], progress: "_Progress"
 ) -> dict[int, StagedParts]:
-    """The converted rows of each table, by its place among *tables*, in a file each: nobody waits for a lock meanwhile."""
+    """
+    The converted rows of each table, by its place among *tables*, in a file each: nobody waits for a lock meanwhile.
+
+    Raises `LimitExceeded` when they and the cells need more room on disk than one file may take.
+    """
+    room = Meter(job.name, job.limits, clock=lambda: 0.0)  # what converting may take is no matter of reading
+    room.spooled(sum(cells.stat().st_size for cells in job.folder.glob("*.cells")))
     staged = {}
     for place, table in enumerate(tables):
         if table.dataset is not None:
             goal = goal_of(table.plan, datasets[table.dataset], job.options)
             parts = convert(Conversion(type(target), table.sheet, table.plan, goal, job.file_id), job.desk)
-            staged[place] = stage(progress.watch(parts), goal, job.folder / f"table-{place}.rows")
+            staged[place] = stage(progress.watch(parts), goal, job.folder / f"table-{place}.rows", room.spooled)
     return staged
 
 
@@ -242,11 +250,14 @@ def _load(
     """Pass 2: everything of this file in one transaction."""
     with connection.begin():
         files.check_claim(connection, job.file_id, job.claim)
+        before = registry.datasets_of(connection, job.file_id)
         for dataset in _names(tables):
             (target.lock_schema if dataset in shapes else target.hold_schema)(dataset)
         remove_rows(connection, target, job.file_id)
         for shape in shapes.values():
             reshape(connection, target, shape, job.file_id)
+        if job.corrected:
+            drop_unmeant(connection, target, sorted(set(before) - set(_names(tables))), job.file_id)
         loaded = [
             _load_table(connection, target, job, table, staged=staged.get(place), progress=progress) for place, table in enumerate(tables)
         ]

@@ -2,23 +2,27 @@
 
 import tempfile
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 
+from levelpool.sheets.clean.behind import walk_behind
 from levelpool.sheets.clean.names import dataset_name
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import Planned, plan_tables
-from levelpool.sheets.clean.rows import clean_rows
+from levelpool.sheets.clean.rows import RowCleaner
+from levelpool.sheets.clean.shared import batch_by_batch
+from levelpool.sheets.desk import Desk
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.reading import read_as_asked
-from levelpool.sheets.table import CellCounts, Column, Json, Outside, Quarantined, TablePlan, Value, Workbook
+from levelpool.sheets.table import Batch, CellCounts, CleanBatch, Column, Json, Outside, Quarantined, Sheet, TablePlan, Value, Workbook
 
 PREVIEW_ROWS = 100
 _FIRST_ROWS = 5_000  # what is read of each sheet when there is no time for all of it
 _SAFE_INTEGER = 1 << 53
+_WHOLE = "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +97,24 @@ def inspect_file(
     options: TableOptions | None = None,
     folder: Path | None = None,
     progress: Callable[[float], None] | None = None,
+    desk: Desk | None = None,
 ) -> Inspection:
     """
     What the file would become: where its tables are, what type each column gets and why, what goes to quarantine.
 
-    *name* is the original file name, *dataset* where the first table would go (None: the name decides). With *max_seconds*, a file that takes longer to read is judged by the first rows of each sheet,
-    and `complete` is False. Working files go to a private folder in *folder*. Raises `SheetError` with one sentence. Reads in the calling process: run it in a memory-limited worker.
+    *name* is the original file name, *dataset* where the first table would go (None: the name decides). With *max_seconds*, a file that takes
+    longer to read is judged by the first rows of each sheet, and `complete` is False. Working files go to a private folder in *folder*. At a
+    *desk* a second process may do some of it. Raises `SheetError` with one sentence. Reads in the calling process: run it in a memory-limited
+    worker.
     """
     shown = name or path.name
     options = options or TableOptions()
-    with tempfile.TemporaryDirectory(prefix="levelpool-inspect-", dir=folder) as private:
-        workbook = _read(path, Path(private), options, name=shown, limits=limits, max_seconds=max_seconds, progress=progress)
-        planned = plan_tables(workbook.sheets, dataset or dataset_name(shown), options)
-        tables = [(each.sheet, _inspect_table(each, options)) for each in planned]
+    with tempfile.TemporaryDirectory(prefix="levelpool-inspect-", dir=folder) as name_of_private:
+        private = Path(name_of_private)
+        with walk_behind(private / _WHOLE, options, desk) as walked:
+            workbook = _read(path, private, options, name=shown, limits=limits, max_seconds=max_seconds, progress=progress)
+            planned = plan_tables(workbook.sheets, dataset or dataset_name(shown), options, walked())
+        tables = [(each.sheet, _inspect_table(each, options, desk)) for each in planned]
         sheets = tuple(
             InspectedSheet(
                 name=sheet.name,
@@ -153,7 +162,7 @@ def _read(
         if progress is not None:
             progress(fraction)
 
-    whole, first = folder / "whole", folder / "first"
+    whole, first = folder / _WHOLE, folder / "first"
     whole.mkdir()
     try:
         return read_as_asked(path, whole, options, name=name, limits=limits, progress=report)
@@ -162,20 +171,50 @@ def _read(
         return read_as_asked(path, first, options, name=name, limits=limits, max_rows=_FIRST_ROWS)
 
 
-def _inspect_table(planned: Planned, options: TableOptions) -> InspectedTable:
+def _inspect_table(planned: Planned, options: TableOptions, desk: Desk | None) -> InspectedTable:
     rows = quarantined_rows = 0
     first_rows: list[tuple[Value, ...]] = []
     quarantine: list[Quarantined] = []
     cells = CellCounts()
     plan = planned.plan
-    for batch in clean_rows(planned.sheet, plan, plan.columns, policy=options.policy or "row", blanks=options.blanks):
-        rows += len(batch.rows)
-        quarantined_rows += len(batch.quarantined_rows)
-        quarantine.extend(batch.quarantined)
-        cells += batch.cells
-        if len(first_rows) < PREVIEW_ROWS:
-            first_rows.extend(batch.values[: PREVIEW_ROWS - len(first_rows)])
+    look = _Look(planned.sheet, plan, replace(options, password=None))
+    for some in batch_by_batch(planned.sheet, look.begin, desk):
+        rows += some.rows
+        quarantined_rows += some.quarantined_rows
+        quarantine.extend(some.quarantine)
+        cells += some.cells
+        first_rows.extend(some.first_rows[: PREVIEW_ROWS - len(first_rows)])
     return InspectedTable(plan, planned.dataset, plan.columns, tuple(first_rows), rows, tuple(quarantine), quarantined_rows, cells)
+
+
+@dataclass(frozen=True, slots=True)
+class _Some:
+    """What became of some rows of a table."""
+
+    rows: int
+    first_rows: Sequence[tuple[Value, ...]]
+    quarantined_rows: int
+    quarantine: Sequence[Quarantined]
+    cells: CellCounts
+
+    @classmethod
+    def of(cls, batch: CleanBatch) -> "_Some":
+        return cls(len(batch.rows), batch.first_values(PREVIEW_ROWS), len(batch.quarantined_rows), batch.quarantined, batch.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How the rows of one planned table are looked at."""
+
+    sheet: Sheet
+    plan: TablePlan
+    options: TableOptions
+
+    def begin(self) -> Callable[[Batch], Iterator[_Some]]:
+        """What looks at a batch."""
+        policy, blanks = self.options.policy or "row", self.options.blanks
+        cleaner = RowCleaner(self.sheet, self.plan, self.plan.columns, policy=policy, blanks=blanks)
+        return lambda batch: map(_Some.of, cleaner.clean(batch))
 
 
 # ---------------------------------------------------------------- JSON

@@ -37,7 +37,7 @@ from levelpool.sheets.ledger.holder import has_died, new_holder
 from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.migrations import migrate
 from levelpool.sheets.read.limits import Limits
-from levelpool.sheets.second import second_worker
+from levelpool.sheets.second import second_worker, set_up_desk, size_to_share
 from levelpool.sheets.store import Kept, Store
 
 log = logging.getLogger(__name__)
@@ -125,12 +125,11 @@ class Intake:
                 settings = Settings.read()
                 self._limits = self._limits or Limits.of(settings)
                 if self._share_files_from is None:
-                    # Where web workers share the host's worker processes, an idle place may be the next one's.
-                    self._share_files_from = settings.share_files_from if settings.web_concurrency == 1 else 0
+                    self._share_files_from = size_to_share(settings)
                 folder = (self._data_dir or settings.data_dir).absolute()
                 self.store = Store(folder / "files")
                 self.work = folder / "work"
-                await self.manager.run_io_intensive(self._prepare)
+                await self.manager.with_options(name="ledger").run_io_intensive(self._prepare)
                 self._open = True
         return self
 
@@ -141,9 +140,11 @@ class Intake:
         self.claimer = files.Claimer(self._holder, self.store.identity())
         before = time.time() - HALF_WRITTEN
         self.store.sweep(before)
-        for folder in self.work.glob("*"):  # of processes that were killed
-            if folder.stat().st_mtime < before:
-                shutil.rmtree(folder, ignore_errors=True)
+        for folder in self.work.glob("*"):
+            # Left by a process that was killed; another one that starts may be faster.
+            with contextlib.suppress(FileNotFoundError):
+                if folder.stat().st_mtime < before:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     async def aclose(self) -> None:
         """Give back what was claimed and does not run, and close the connections."""
@@ -362,7 +363,7 @@ class Intake:
     async def _job(self, claim: files.Claim) -> Job:
         folder = self.work / claim.token
         original = self.store.path(claim.sha256)
-        desk = await self.manager.run_io_intensive(self._set_up, folder, original)
+        desk = await self.manager.with_options(name="work folder").run_io_intensive(self._set_up, folder, original)
         return Job(
             file_id=claim.file_id,
             claim=claim.token,
@@ -381,18 +382,14 @@ class Intake:
     def _set_up(self, folder: Path, original: Path) -> Desk | None:
         """Make the folder of a job, with a desk for two when the file is large enough."""
         folder.mkdir(parents=True, exist_ok=True)
-        if not self._share_files_from or original.stat().st_size < self._share_files_from:
-            return None
-        desk = Desk(folder / "desk")
-        desk.set_up()
-        return desk
+        return set_up_desk(folder, original, self._share_files_from or 0)
 
     @contextlib.asynccontextmanager
     async def work_folder(self) -> AsyncIterator[Path]:
         """A folder for the working files of a call; it goes with the call, also when its worker was killed."""
         await self.open()
         folder = self.work / f"look-{uuid.uuid4().hex}"
-        await self.manager.run_io_intensive(folder.mkdir, parents=True)
+        await self.manager.with_options(name="work folder").run_io_intensive(folder.mkdir, parents=True)
         try:
             yield folder
         finally:
@@ -400,7 +397,7 @@ class Intake:
 
     async def _remove(self, folder: Path) -> None:
         with contextlib.suppress(LevelpoolError):
-            await self.manager.run_io_intensive(shutil.rmtree, folder, ignore_errors=True)
+            await self.manager.with_options(name="work folder").run_io_intensive(shutil.rmtree, folder, ignore_errors=True)
 
     async def _settle(self, claim: files.Claim, ending: Callable[..., bool], *args: object, tries: float = math.inf) -> None:
         """
@@ -481,8 +478,7 @@ def _record(connection: sa.Connection, delivery: Delivery, kept: Kept, claimer: 
     error = None
     try:
         check_dataset_name(dataset)
-        if registry.find_dataset(connection, dataset) is None:
-            check_not_taken(target_of(connection), dataset)
+        _check_ours(connection, dataset)
     except NameRefused as refused:
         if asked:
             raise
@@ -498,6 +494,15 @@ def _record(connection: sa.Connection, delivery: Delivery, kept: Kept, claimer: 
         held_by=None if delivery.options.password is None else claimer.holder,
     )
     return files.record(connection, arrival)
+
+
+def _check_ours(connection: sa.Connection, dataset: str) -> None:
+    try:
+        check_not_taken(target_of(connection), dataset)
+    except NameRefused:
+        # In this order: asked before its table, a dataset that a worker makes just now would be one that we do not know.
+        if registry.find_dataset(connection, dataset) is None:
+            raise
 
 
 def _refuse(connection: sa.Connection, delivery: Delivery, sentence: str) -> files.Recorded:

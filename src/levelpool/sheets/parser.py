@@ -8,7 +8,7 @@ from pathlib import Path
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import plan_sheet
 from levelpool.sheets.clean.rows import clean_rows
-from levelpool.sheets.errors import EmptyFile, SheetError
+from levelpool.sheets.errors import EmptyFile, OptionsRefused, SheetError
 from levelpool.sheets.frames import Table
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.reading import read_as_asked
@@ -38,6 +38,8 @@ class ExcelParser:
         *options* says more about the file and its table; *sheet* and *header* win over it. Raises `SheetError` (see `levelpool.sheets.errors`) with one sentence,
         and `FileNotFoundError`. Reads in the calling process: run it in the process lane.
         """
+        if nrows is not None and nrows < 0:
+            raise OptionsRefused(f"nrows cannot be {nrows}: give the most rows of data, from 0 on")
         options = options or TableOptions()
         if header is not None:
             options = replace(options, header=header)
@@ -61,16 +63,17 @@ def _first_table(sheet: Sheet, options: TableOptions, nrows: int | None) -> Tabl
     if found is None:
         raise SheetError(f"sheet {sheet.name!r} has no table")
     shown, plan = found
-    records: list[tuple[Value, ...]] = []
+    values: list[list[Value]] = [[] for _ in plan.columns]
     rows: list[int] = []
     quarantined: list[Quarantined] = []
     for batch in clean_rows(shown, plan, plan.columns, policy=options.policy or "cell", blanks=options.blanks):
-        records.extend(batch.values)
+        for whole, part in zip(values, batch.columns, strict=True):
+            whole.extend(part)
         rows.extend(batch.rows)
         quarantined.extend(batch.quarantined)
-        if nrows is not None and len(records) >= nrows:
+        if nrows is not None and len(rows) >= nrows:
             break
-    if nrows is not None and len(records) > nrows:
-        records, kept = records[:nrows], set(rows[:nrows])
+    if nrows is not None and len(rows) > nrows:
+        values, kept = [whole[:nrows] for whole in values], set(rows[:nrows])
         quarantined = [each for each in quarantined if each.row in kept]
-    return Table.of(plan.columns, records, quarantined=quarantined)
+    return Table.of(plan.columns, values, quarantined=quarantined)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.counts import counted
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.read.source import ReadOptions
 from levelpool.sheets.read.workbook import read_workbook
@@ -42,6 +43,6 @@ def _without_hidden(workbook: Workbook) -> Workbook:
         sheets=tuple(sheet for sheet in workbook.sheets if not sheet.hidden),
         remarks=(
             *workbook.remarks,
-            *(f"sheet {sheet.name!r} is hidden and left out with its {sheet.cell_count} cells, as asked" for sheet in hidden),
+            *(f"sheet {sheet.name!r} is hidden and left out with its {counted(sheet.cell_count, 'cell')}, as asked" for sheet in hidden),
         ),
     )

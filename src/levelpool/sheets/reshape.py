@@ -1,8 +1,8 @@
 """
-A table that only one file fills takes the shape that a correction of this file gives it: other columns, other types.
+A table that only one file fills takes the shape that a correction of this file gives it: other columns, other types, or none.
 
 A table only grows as long as several files share it. But when the file that is corrected is the only one, a column that was never meant
-would stay there, empty, for good, and a type that was corrected would not change.
+would stay there, empty, for good, and a type that was corrected would not change. And a table that was never meant would stay, too.
 """
 
 from collections.abc import Sequence
@@ -58,6 +58,16 @@ def reshape(connection: sa.Connection, target: Target, shape: NewShape, file_id:
     registry.replace_columns(connection, shape.before.id, file_id, shape.after.columns, shape.wanted)
     if shape.before.key is not None:
         target.create_view(name, shape.before.key, shape.after.columns)
+
+
+def drop_unmeant(connection: sa.Connection, target: Target, names: Sequence[str], file_id: int) -> None:
+    """Remove those of the datasets *names* that a corrected file made for itself alone, and no longer fills."""
+    for name in names:
+        target.lock_schema(name)
+        dataset = registry.find_dataset(connection, name)
+        if dataset is not None and registry.only_came_with(connection, name, file_id) and target.is_only_of(name, file_id):
+            target.drop_table(name)
+            registry.remove_dataset(connection, dataset.id)
 
 
 def _as_text(target: Target, column: StoredColumn) -> StoredColumn:

@@ -3,13 +3,15 @@ The spool: the cells of one sheet on disk, written once batch by batch and read 
 
 A spool is private to the process that wrote it and lives as long as its folder. Most columns of a batch are one text each, with a line
 for each cell, so that they come back in no time; the others are lists. Its form is marshal, the fastest way of the standard library.
+A spool that was closed ends with a mark, so that another process can follow it while it is written.
 marshal must never be fed a stranger's bytes: the folder must be private.
 """
 
 import marshal
+import os
 import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +20,8 @@ from typing import IO, Self
 from levelpool.sheets.table import Batch, Cells, Kind
 
 _LENGTH = struct.Struct("<Q")
+_END = 0  # no batch is of this length
+_FEW_ROWS = 16  # so few texts are not worth joining
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,39 @@ class SpooledBatches:
 
 def _read(file: IO[bytes]) -> Batch | None:
     """The batch that begins here; None at the end of the file."""
-    head = file.read(_LENGTH.size)
-    if not head:
-        return None
-    blob = file.read(_LENGTH.unpack(head)[0])
+    (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+    return None if length == _END else _loaded(file.read(length))
+
+
+def _loaded(blob: bytes) -> Batch:
     rows, columns, sums = marshal.loads(blob)  # noqa: S302  (written by SpoolWriter, in a private folder)
     rows = _unpack_rows(rows)
-    return Batch(rows, [_unpack(column, len(rows)) for column in columns], sums)
+    blank = Cells.blank(len(rows))
+    return Batch(rows, [blank if column is None else _unpack(column) for column in columns], sums)
+
+
+def follow(path: Path, wait: Callable[[], None]) -> Iterator[Batch]:
+    """
+    The batches of a spool that another process is writing, as they come, to its end; *wait* is called while there is none.
+
+    Raises `FileNotFoundError` when the spool was thrown away: its writer begins anew, or has given up.
+    """
+    with path.open("rb") as file:
+        ours = os.fstat(file.fileno()).st_ino
+        while True:
+            start = file.tell()
+            head = file.read(_LENGTH.size)
+            if head == _LENGTH.pack(_END):
+                return
+            length = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else -1
+            blob = file.read(length) if length > 0 else b""
+            if len(blob) == length:
+                yield _loaded(blob)
+                continue
+            file.seek(start)
+            wait()
+            if path.stat().st_ino != ours:
+                raise FileNotFoundError(path)
 
 
 class SpoolWriter:
@@ -60,13 +90,14 @@ class SpoolWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        path.unlink(missing_ok=True)  # whoever follows an earlier one must not take ours for it
         self._file = path.open("wb")
         self._starts = array("Q")
         self._end = 0
 
     def write(self, batch: Batch) -> int:
         """Append *batch*; returns the bytes it took."""
-        blob = marshal.dumps((_pack_rows(batch.rows), [_pack(cells) for cells in batch.columns], batch.sums))
+        blob = marshal.dumps((_pack_rows(batch.rows), [_pack(cells, len(batch.rows)) for cells in batch.columns], batch.sums))
         self._file.write(_LENGTH.pack(len(blob)))
         self._file.write(blob)
         self._starts.append(self._end)
@@ -75,6 +106,7 @@ class SpoolWriter:
 
     def close(self) -> SpooledBatches:
         """Close the file; returns what walks through it."""
+        self._file.write(_LENGTH.pack(_END))
         self._file.close()
         return SpooledBatches(self._path, tuple(self._starts))
 
@@ -86,7 +118,7 @@ class SpoolWriter:
 
 
 _PackedRows = list[int] | tuple[int, int]
-_PackedCells = tuple[Kind | Sequence[Kind | None], str | Sequence[str | None]] | None
+_PackedCells = tuple[Kind | Sequence[Kind | None], str | Sequence[str | None]]
 
 
 def _pack_rows(rows: list[int]) -> _PackedRows:
@@ -102,17 +134,15 @@ def _unpack_rows(packed: _PackedRows) -> list[int]:
     return list(range(first, first + count))
 
 
-def _pack(cells: Cells) -> _PackedCells:
+def _pack(cells: Cells, count: int) -> _PackedCells | None:
     if cells.kinds is not None:
         return cells.kinds, cells.texts
     if cells.kind is None:
         return None
-    return cells.kind, cells.texts if cells.joined is None else cells.joined
+    return cells.kind, cells.texts if count < _FEW_ROWS or cells.joined is None else cells.joined
 
 
-def _unpack(packed: _PackedCells, count: int) -> Cells:
-    if packed is None:
-        return Cells([None] * count)
+def _unpack(packed: _PackedCells) -> Cells:
     kinds, texts = packed
     if isinstance(texts, str):
         return Cells(joined=texts, kind=kinds if isinstance(kinds, str) else None)

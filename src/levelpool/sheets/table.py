@@ -8,7 +8,7 @@ What flows through the halls of the sheets wing: cells with their kind, batches 
 The rooms know each other only through these records.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -202,6 +202,10 @@ def _is_full(joined: str) -> bool:
     return not (joined == "" or joined[0] == "\n" or joined[-1] == "\n" or "\n\n" in joined)
 
 
+Record = tuple[int, Mapping[int, str], Mapping[int, Kind]]
+"""One row: its number, and the texts and kinds of its cells by their 0-based columns, from the left."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Some rows of one sheet, nothing converted yet; the rows of a sheet come in the order of the file."""
@@ -244,23 +248,37 @@ class Batch:
             {row: sums for part in parts for row, sums in part.sums.items()},
         )
 
-    def record(self, place: int) -> tuple[int, list[str | None], list[Kind | None]]:
-        """Number, texts and kinds of one row, up to its last cell."""
-        return next(self.records([place]))
+    @classmethod
+    def of_records(cls, records: "Sequence[Record]", sums: dict[int, frozenset[int]] | None = None) -> "Batch":
+        """The batch with these rows."""
+        width = max((max(texts, default=-1) for _, texts, _ in records), default=-1) + 1
+        texts: dict[int, list[str | None]] = {}
+        kinds: dict[int, list[Kind | None]] = {}
+        for place, (_, of_row, kinds_of_row) in enumerate(records):
+            for column, text in of_row.items():
+                if column not in texts:
+                    texts[column], kinds[column] = [None] * len(records), [None] * len(records)
+                texts[column][place], kinds[column][place] = text, kinds_of_row[column]
+        columns = [Cells.blank(len(records))] * width
+        for column, of_column in texts.items():
+            columns[column] = Cells.of(of_column, kinds[column])
+        return cls([number for number, _, _ in records], columns, sums or {})
 
-    def records(self, places: Iterable[int] | None = None) -> Iterator[tuple[int, list[str | None], list[Kind | None]]]:
-        """The same for the rows at these places, or for all."""
-        # A sheet may be wide and its rows short.
-        filled = [(column, cells) for column, cells in enumerate(self.columns) if not cells.is_blank]
-        for place in range(len(self.rows)) if places is None else places:
-            found = [(column, text, cells) for column, cells in filled if (text := cells.texts[place]) is not None]
-            width = found[-1][0] + 1 if found else 0
-            texts: list[str | None] = [None] * width
-            kinds: list[Kind | None] = [None] * width
-            for column, text, cells in found:
-                texts[column] = text
-                kinds[column] = cells.kind if cells.kinds is None else cells.kinds[place]
-            yield self.rows[place], texts, kinds
+    def records(self, places: Sequence[int] | None = None) -> "list[Record]":
+        """The rows at these places, or all: a sheet may be wide and its rows short, so each has only what is there."""
+        chosen = range(len(self.rows)) if places is None else places
+        texts: list[dict[int, str]] = [{} for _ in chosen]
+        kinds: list[dict[int, Kind]] = [{} for _ in chosen]
+        for column, cells in enumerate(self.columns):
+            if cells.is_blank:
+                continue
+            of_column = cells.texts
+            for place, of_row, kinds_of_row in zip(chosen, texts, kinds, strict=True):
+                text = of_column[place]
+                if text is not None:
+                    of_row[column] = text
+                    kinds_of_row[column] = (cells.kind if cells.kinds is None else cells.kinds[place]) or TEXT
+        return list(zip([self.rows[place] for place in chosen], texts, kinds, strict=True))
 
     def pick(self, places: Sequence[int]) -> "Batch":
         """Only the rows at these places."""
@@ -364,6 +382,9 @@ class Notation:
     parentheses: bool = False  # "(12.00)" is -12.00
     minus: str = "before"  # where a minus stands: "before" everything, "inside" ("$-5"), or "after" ("5-")
     full_width: bool = False  # "１２３"
+    sign_gap: bool = False  # a blank stands behind where a minus would: "5 " beside "3-"
+    width: int = 0  # characters that blanks fill up; 0: none
+    blanks_after: bool = False  # the blanks that fill up stand behind the number
     date_form: str = ""  # strptime-like: "%Y-%m-%d", "%-d.%-m.%Y %H:%M", "%Y年%m月%d日"; "serial" for workbook serials; "%3f": milliseconds
     date1904: bool = False
     booleans: tuple[str, str] = ("true", "false")  # how true and false are written
@@ -459,8 +480,18 @@ class TablePlan:
 class CleanBatch:
     """Rows ready to load, and what was set aside among them."""
 
-    rows: list[int]  # 1-based row numbers of `values`
-    values: list[tuple[Value, ...]]  # one tuple per row, in the order of the columns
+    rows: list[int]  # 1-based row numbers
+    columns: list[list[Value]]  # one value per row in each, in the order of the columns
     quarantined: list[Quarantined]
     quarantined_rows: dict[int, tuple[str, ...]]  # the non-blank cells of each row that stays out
     cells: CellCounts
+
+    @property
+    def values(self) -> list[tuple[Value, ...]]:
+        """One tuple per row; made when it is asked for, because a table may be wide."""
+        return self.first_values(len(self.rows))
+
+    def first_values(self, count: int) -> list[tuple[Value, ...]]:
+        """The same for the first rows."""
+        count = min(count, len(self.rows))
+        return list(zip(*(column[:count] for column in self.columns), strict=True)) if self.columns else [()] * count

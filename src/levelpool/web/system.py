@@ -131,11 +131,13 @@ async def _events(runtime: Runtime) -> AsyncIterator[str]:
     try:
         while not stopping.done():
             following = asyncio.ensure_future(newest.get())
-            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            try:
+                await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                # Also when the client leaves: one that has its snapshot is not cancelled by this.
+                following.cancel()
             if following.done():
                 yield following.result()
-            else:
-                following.cancel()
     finally:
         stopping.cancel()
         leave()

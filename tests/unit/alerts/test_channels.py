@@ -63,12 +63,12 @@ async def test_webhook_that_refuses_says_why(webhook):
         await channel.send(ALERT)
 
 
-def test_unknown_scheme_stops_the_start_without_showing_the_url():
+def test_unknown_scheme_stops_the_start_without_showing_the_url(caplog):
     """The rest of the URL may be a secret."""
     with pytest.raises(SettingsError, match=r"Apprise cannot use URL 1 \(nosuch:\.\.\.\)") as got:
         open_channels(("nosuch://s3cret@host",), run)
 
-    assert "s3cret" not in str(got.value)
+    assert "s3cret" not in str(got.value) + caplog.text
 
 
 async def test_log_is_always_a_channel(caplog):

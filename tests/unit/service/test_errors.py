@@ -6,7 +6,10 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from levelpool.errors import DatabaseError, LaneFull, LevelpoolError, TaskTimeout, WorkerDied
+from levelpool.service.app import create_app
 from levelpool.service.errors import error_response
+from levelpool.service.server import prepare
+from levelpool.settings import Settings
 from levelpool.sheets.errors import EmptyFile, FileInUse, LimitExceeded, NameRefused, NotFound
 
 
@@ -43,6 +46,33 @@ def test_unexpected_error_tells_nothing_of_the_inside(error):
 
     assert (status, told["code"]) == (500, "internal")
     assert "secret" not in told["message"]
+
+
+async def test_client_that_leaves_within_its_upload_is_no_error_of_ours(tmp_path, caplog):
+    """No traceback in the log for what happens every day."""
+    messages = [{"type": "http.request", "body": b"--b\r\n", "more_body": True}, {"type": "http.disconnect"}]
+    token = "t" * 32
+    headers = {"authorization": f"Bearer {token}", "content-type": "multipart/form-data; boundary=b"}
+    scope = {
+        "type": "http", "method": "POST", "path": "/api/files", "query_string": b"", "scheme": "http", "http_version": "1.1",
+        "server": ("test", 80), "client": ("test", 1), "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    sent = []
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    settings = Settings(data_dir=tmp_path / "var", admin_token=token, shutdown_timeout=2.0)
+    prepare(settings)
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+
+    assert sent[0]["status"] == 499
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_full_lane_says_when_to_come_back():

@@ -1,8 +1,8 @@
 """The rows of a table are converted by two processes exactly as by one, however its batches are shared out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from handmade import make_sheet
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import Planned, plan_tables
+from levelpool.sheets.clean.views import count_batches
 from levelpool.sheets.conversion import Conversion, Goal, Part, convert
 from levelpool.sheets.desk import Desk, lend_a_hand
 from levelpool.sheets.load.postgresql import PostgresqlTarget
@@ -20,11 +21,24 @@ from levelpool.sheets.load.sqlite import SqliteTarget
 from levelpool.sheets.load.target import Target
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.sheets.spool import SpoolWriter
-from levelpool.sheets.table import ERROR, Sheet, StoredColumn
+from levelpool.sheets.table import ERROR, Batch, Sheet, StoredColumn
 
 GALLERY = Path(__file__).parents[2] / "gallery"
 FILES = sorted(path for path in GALLERY.iterdir() if path.suffix not in {".json", ".py", ".md"} and path.is_file())
 KINDS: list[type[Target]] = [SqliteTarget, PostgresqlTarget]
+
+
+@dataclass(frozen=True)
+class Leaving(Desk):
+    """The desk as a second process sees it that is called away when it has looked that often."""
+
+    most: int = 0
+    looks: list[None] = field(default_factory=list)
+
+    @property
+    def is_alone(self) -> bool:
+        self.looks.append(None)
+        return len(self.looks) > self.most + 1
 
 
 is_second = ContextVar("is_second", default=False)
@@ -37,23 +51,12 @@ class Shared(Conversion):
     desk: Desk | None = None
     most: int = 0
 
-    def begin(self) -> Callable[[int], list[Part]]:
-        convert_batch = super().begin()
+    def begin(self) -> Callable[[Batch], Iterator[Part]]:
         if not is_second.get():
             token = is_second.set(True)
-            assert lend_a_hand(self.desk) == self.most
+            assert lend_a_hand(Leaving(self.desk.folder, self.most)) == self.most
             is_second.reset(token)
-            return convert_batch
-        done = 0
-
-        def convert_and_count(number: int) -> list[Part]:
-            nonlocal done
-            done += 1
-            if done == self.most:
-                self.desk.call_away()
-            return convert_batch(number)
-
-        return convert_and_count
+        return super().begin()
 
 
 def in_small_batches(sheet: Sheet, folder: Path, rows: int) -> Sheet:
@@ -83,7 +86,7 @@ def both_ways(
     alone = convert(Conversion(kind, planned.sheet, planned.plan, goal, 7))
     desk = Desk(folder / "desk")
     desk.set_up()
-    batches = len(Conversion(kind, planned.sheet, planned.plan, goal, 7))
+    batches = count_batches(planned.sheet)
     work = Shared(kind, planned.sheet, planned.plan, goal, 7, desk, max(1, round(share * batches)))
     return list(map(repr, alone)), list(map(repr, convert(work, desk)))
 

@@ -9,6 +9,8 @@ import pytest
 import xlsxwriter
 import xlwt
 
+from desks import helping, wait_for_somebody
+from levelpool.sheets.desk import Desk
 from levelpool.sheets.errors import NotASpreadsheet
 from levelpool.sheets.inspect import inspect_file
 
@@ -146,3 +148,42 @@ def test_what_is_no_spreadsheet_is_said(tmp_path):
 
     with pytest.raises(NotASpreadsheet, match=r"scan\.pdf"):
         inspect_file(path, name="scan.pdf")
+
+
+GALLERY = Path(__file__).parents[2] / "gallery"
+FILES = sorted(path for path in GALLERY.iterdir() if path.suffix not in {".json", ".py"} and path.is_file())
+
+
+@pytest.fixture
+def large(tmp_path):
+    """Several batches of rows with a note in their midst, errors of spelling, gaps and a total."""
+    path = tmp_path / "large.csv"
+    lines = [f"{number:05d};{number * 7};{'' if number % 9 else number};{number % 28 + 1:02d}.03.2026" for number in range(20_000)]
+    lines[15_000:15_000] = ["", "a note"]
+    path.write_text("\n".join(["Report;;;", "id;number;sometimes;day", *lines, f"Total;{7 * 19_999 * 10_000};;"]), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_two_processes_tell_of_the_gallery_what_one_tells(tmp_path, path):
+    """Every trap: the same JSON, and the same preview, or the same refusal."""
+    desk = Desk(tmp_path / "desk")
+    desk.set_up()
+    with helping(desk):
+        together = inspect_file(path, desk=desk, progress=lambda _: wait_for_somebody(desk))
+    alone = inspect_file(path)
+
+    assert json.dumps(together.to_dict()) == json.dumps(alone.to_dict())
+    assert json.dumps(together.preview()) == json.dumps(alone.preview())
+
+
+def test_two_processes_tell_of_a_large_file_what_one_tells(tmp_path, large):
+    """The second is behind the reader from the start, and at the rows from their end."""
+    desk = Desk(tmp_path / "desk")
+    desk.set_up()
+    with helping(desk):
+        together = inspect_file(large, desk=desk, progress=lambda _: wait_for_somebody(desk))
+    alone = inspect_file(large)
+
+    assert json.dumps(together.to_dict()) == json.dumps(alone.to_dict())
+    assert alone.sheets[0].tables[0].rows > 10_000

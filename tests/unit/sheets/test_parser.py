@@ -45,6 +45,12 @@ def test_header_and_nrows_are_taken(workbook):
     assert ExcelParser.read_excel(workbook, header=4, nrows=5).columns[0].header == "000000"
 
 
+def test_fewer_rows_than_none_are_refused(workbook):
+    """A negative number of rows is a mistake, and no way to leave rows out at the end."""
+    with pytest.raises(SheetError, match="nrows cannot be -1"):
+        ExcelParser.read_excel(workbook, nrows=-1)
+
+
 def test_a_sheet_is_chosen_by_name_or_position(workbook):
     """Both ways lead to the same sheet; a sheet that is not there is an error with its name."""
     assert list(ExcelParser.read_excel(workbook, sheet="Stock").rows()) == [("000123", 7)]

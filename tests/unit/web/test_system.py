@@ -216,7 +216,7 @@ async def test_stream_sends_a_snapshot_each_second_and_ends_with_the_service():
 
 
 async def test_stream_forgets_a_client_that_leaves():
-    """Nobody watches any more: the monitor goes back to its own pace."""
+    """Nobody watches any more: the monitor goes back to its own pace, and no task waits for the next snapshot."""
     app = make_app(Settings(cpu_executor_workers=1, io_executor_workers=2, shutdown_timeout=2.0))
     async with serve(app) as address, httpx.AsyncClient(headers={"password": "open sesame"}) as client:
         runtime: Runtime = app.state.levelpool
@@ -225,7 +225,7 @@ async def test_stream_forgets_a_client_that_leaves():
             await anext(answer.aiter_lines())
             during = len(runtime.monitor._subscriptions)
         async with asyncio.timeout(5):
-            while len(runtime.monitor._subscriptions) > before:
+            while len(runtime.monitor._subscriptions) > before or any("Queue.get" in repr(task) for task in asyncio.all_tasks()):
                 await asyncio.sleep(0.02)
 
     assert during == before + 1

@@ -147,11 +147,12 @@ def _preparation(preload: Sequence[str], max_result_bytes: int | None, idle_time
         sys.modules.setdefault("__mp_main__", main)
     spec_name = getattr(getattr(main, "__spec__", None), "name", None)
     path = getattr(main, "__file__", None)
-    is_module = spec_name is not None and spec_name != "__main__" and not spec_name.endswith(".__main__")
+    # `python folder` has a spec, but the name in it is that of every program.
+    is_module = spec_name not in {None, "__main__"}
     return {
         "argv": sys.argv,
         "main_name": spec_name if is_module else None,
-        "main_path": str(Path(path).absolute()) if path and spec_name is None and Path(path).exists() else None,
+        "main_path": str(Path(path).absolute()) if path and not is_module and Path(path).exists() else None,
         "log_level": logging.getLogger().getEffectiveLevel(),
         "max_result_bytes": max_result_bytes,
         "preload": list(preload),

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from types import ModuleType
 
-Value = tuple[str, str, object]
-"""Module, name, and value of a variable."""
+from levelpool.lanes.context import Value
 
 
 class Variables(importlib.abc.MetaPathFinder):
@@ -24,14 +23,11 @@ class Variables(importlib.abc.MetaPathFinder):
         self._awaited: dict[str, list[Value]] = {}
 
     def set(self, values: Iterable[Value]) -> None:
-        """Set what can be set, and wait for the other modules."""
-        for value in values:
-            module = sys.modules.get(value[0])
-            # The main program is there as an empty module until a call needs it.
-            if module is not None and hasattr(module, value[1]):
-                _set(module, value)
-            else:
-                self._awaited.setdefault(value[0], []).append(value)
+        """Set what can be set, and wait for the modules of the others."""
+        for each in values:
+            if not _set(each):
+                for module, _ in each[0]:
+                    self._awaited.setdefault(module, []).append(each)
         if self._awaited and self not in sys.meta_path:
             sys.meta_path.insert(0, self)
 
@@ -56,16 +52,19 @@ class Variables(importlib.abc.MetaPathFinder):
                     return spec
         return None
 
-    def loaded(self, name: str, module: ModuleType) -> None:
+    def loaded(self, name: str) -> None:
         """The module of this name is there now: set the variables that waited for it."""
-        for value in self._awaited.pop(name, ()):
-            _set(module, value)
+        for awaited in self._awaited.pop(name, ()):
+            if _set(awaited):
+                # Once is enough: the call may have changed it by the time that another module holds it too.
+                for others in self._awaited.values():
+                    others[:] = [each for each in others if each is not awaited]
 
 
 class _Setting(importlib.abc.Loader):
     """A loader that sets variables after the real one has done its work."""
 
-    def __init__(self, loader: importlib.abc.Loader, loaded: Callable[[ModuleType], None]) -> None:
+    def __init__(self, loader: importlib.abc.Loader, loaded: Callable[[], None]) -> None:
         self._loader = loader
         self._loaded = loaded
 
@@ -78,10 +77,16 @@ class _Setting(importlib.abc.Loader):
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
         self._loader.exec_module(module)
-        self._loaded(module)
+        self._loaded()
 
 
-def _set(module: ModuleType, value: Value) -> None:
-    variable = getattr(module, value[1], None)
-    if isinstance(variable, ContextVar):
-        variable.set(value[2])
+def _set(wanted: Value) -> bool:
+    """Whether the variable is there, and has its value now."""
+    places, value = wanted
+    for module, name in places:
+        # The main program is there as an empty module until a call needs it.
+        variable = getattr(sys.modules.get(module), name, None)
+        if isinstance(variable, ContextVar):
+            variable.set(value)
+            return True
+    return False

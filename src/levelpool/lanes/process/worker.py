@@ -269,7 +269,7 @@ class Worker:
                 self._main_error = f"{type(error).__name__}: {error}"
             else:
                 self._main_is_loaded = True
-                self._variables.loaded("__main__", sys.modules["__main__"])
+                self._variables.loaded("__main__")
                 return
         hint = 'guard its start with `if __name__ == "__main__":`, or put the task into a module'
         raise TaskNotPicklable(f"the main program cannot be loaded in the worker process ({self._main_error}): {hint}")

@@ -6,18 +6,20 @@ have a certain header of two columns at least, and something must speak against 
 both sides, or rows that go on where the other side has long ended. A wrong cut would tear records apart, a missed one only makes a wide table.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
-from levelpool.sheets.clean.header import Head, Merges, Row, find_head
+from levelpool.sheets.clean.header import Merges, Row, find_head
 from levelpool.sheets.clean.options import letters_of
 from levelpool.sheets.clean.views import Span
-from levelpool.sheets.table import Kind, Sheet, TablePlan
+from levelpool.sheets.table import Sheet, TablePlan
 
 BESIDE = "tables stand side by side"
 
 _HEAD = 80  # first rows of each side that are looked at
+_MOST_COLUMNS = 1 << 14  # of all sides that are looked at: a sheet with more gaps is one table that has empty columns
 _LONGER = 2  # rows by which one side must outlast the other
 _DENSE = 0.9  # of the rows of a side hold something
 _END = 1 << 40
@@ -44,9 +46,10 @@ class Cut:
 
 def find_cut(sheet: Sheet, plans: Sequence[TablePlan]) -> Cut | None:
     """The first place where tables of *sheet* that were found as one stand side by side; None when there is none."""
+    merges = Merges(sheet.merges)
     for plan in plans:
-        for left, right in _gutters(plan):
-            cut = _judge(sheet, plan, left, right)
+        for band in _walk(sheet, plan, merges):
+            cut = _judge(band, merges)
             if cut is not None:
                 return cut
     return None
@@ -60,10 +63,14 @@ def _gutters(plan: TablePlan) -> Iterator[tuple[range, range]]:
     """
     groups = _groups([column.position for column in plan.columns])
     whole = range(groups[0].start, groups[-1].stop) if groups else range(0)
+    looked_at = 0
     for left, right in pairwise(groups):
         for sides in dict.fromkeys([(left, right), (range(whole.start, left.stop), range(right.start, whole.stop))]):
             if min(map(len, sides)) > 1:
                 yield sides
+            looked_at += sum(map(len, sides))
+            if looked_at > _MOST_COLUMNS:
+                return
 
 
 def _groups(places: list[int]) -> list[range]:
@@ -81,99 +88,111 @@ def _groups(places: list[int]) -> list[range]:
 class _Side:
     """What stands on one side of a gutter."""
 
+    columns: range
     head: list[Row] = field(default_factory=list)
     first: int = 0
     last: int = 0
     count: int = 0
     wide_after: int = 0  # rows of two cells or more since the other side ended
+    is_known: bool = False  # a header was found
 
-    def take(self, row: Row) -> None:
+    def take(self, row: Row, places: list[int]) -> None:
+        """Take in a row that has cells at these places of this side."""
         if len(self.head) < _HEAD:
-            self.head.append(row)
+            # Merged areas are told by true columns.
+            self.head.append(Row(row.number, {each: row.cells[each] for each in places}, {each: row.kinds[each] for each in places}))
         self.first = self.first or row.number
         self.last = row.number
         self.count += 1
-        self.wide_after += len(row.filled()) > 1
+        self.wide_after += len(list(islice((each for each in places if row.cells[each].strip()), 2))) > 1
 
     def is_dense(self) -> bool:
         return self.count >= _DENSE * (self.last - self.first + 1)
 
+    def may_have_header(self, merges: Merges) -> bool:
+        """Whether rows that are still to come may show a header, or some have shown one."""
+        if not self.is_known and len(self.head) == _HEAD:
+            self.is_known = self.header(merges) is not None
+            return self.is_known
+        return True
 
-@dataclass(slots=True)
+    def header(self, merges: Merges) -> Row | None:
+        """The header of this side, with rows below it; None when none is certain."""
+        header = find_head(self.head, merges).header
+        return header[-1] if header and len(header[-1].filled()) > 1 and self.last > header[-1].number else None
+
+
 class _Band:
-    """The rows around a table in which the gutter is blank."""
+    """The rows around a table in which a gutter is blank."""
 
-    first_row: int = 1
-    last_row: int = _END
-    left: _Side = field(default_factory=_Side)
-    right: _Side = field(default_factory=_Side)
+    def __init__(self, left: range, right: range) -> None:
+        self.left = _Side(left)
+        self.right = _Side(right)
+        self.first_row = 1
+        self.last_row = _END
+        self.is_open = True  # rows may still come
+        self.is_none = False  # it is known that no tables are parted here
 
-    def take(self, left: Row | None, right: Row | None) -> None:
-        if left is not None:
-            self.left.take(left)
+    def take(self, row: Row, places: list[int], plan: TablePlan) -> None:
+        """The next row of the sheet, with the places of its cells."""
+        left, right = self.left.columns, self.right.columns
+        starts = [bisect_left(places, edge) for edge in (left.start, left.stop, right.start, right.stop)]
+        if starts[1] < starts[2]:
+            self._cross(row.number, plan)
+            return
+        if starts[0] < starts[1]:
+            self.left.take(row, places[starts[0] : starts[1]])
             self.right.wide_after = 0
-        if right is not None:
-            self.right.take(right)
+        if starts[2] < starts[3]:
+            self.right.take(row, places[starts[2] : starts[3]])
             self.left.wide_after = 0
 
+    def _cross(self, row: int, plan: TablePlan) -> None:
+        """Something stands in the gutter: above the table a band may begin below it, beside its rows there is none."""
+        if row < plan.box.first_row:
+            self.first_row = row + 1
+            self.left, self.right = _Side(self.left.columns), _Side(self.right.columns)
+        else:
+            self.is_open = False
+            self.is_none = row <= plan.box.last_row
+            self.last_row = row - 1
 
-def _judge(sheet: Sheet, plan: TablePlan, left: range, right: range) -> Cut | None:
-    band = _band(sheet, plan, left, right)
-    if band is None:
-        return None
-    merges = Merges(sheet.merges)
-    heads = [find_head(side.head, merges) for side in (band.left, band.right)]
-    if not all(_is_certain(head, side) for head, side in zip(heads, (band.left, band.right), strict=True)):
-        return None
-    why = _against_one_table(heads[0], heads[1], band)
+    def is_hopeless(self, merges: Merges) -> bool:
+        """Whether one side has shown all rows that its header is looked for in, and none is certain."""
+        return self.is_none or not all(side.may_have_header(merges) for side in (self.left, self.right))
+
+
+def _walk(sheet: Sheet, plan: TablePlan, merges: Merges) -> list[_Band]:
+    """The bands that may part tables, all of them filled in one walk; most are given up as soon as their sides have shown no header."""
+    bands = [_Band(left, right) for left, right in _gutters(plan)]
+    for batch in sheet.batches() if bands else ():
+        for number, texts, kinds in batch.records():
+            row, places = Row(number, texts, kinds), list(texts)
+            for band in bands:
+                if band.is_open:
+                    band.take(row, places, plan)
+        if batch.rows[-1] >= plan.box.first_row:
+            bands = [band for band in bands if not band.is_hopeless(merges)]
+        if not any(band.is_open for band in bands):
+            break
+    return [band for band in bands if not band.is_none]
+
+
+def _judge(band: _Band, merges: Merges) -> Cut | None:
+    left, right = band.left.header(merges), band.right.header(merges)
+    why = _against_one_table(left, right, band) if left and right else None
     if why is None:
         return None
-    blank = letters_of(left.stop) if right.start - left.stop == 1 else f"{letters_of(left.stop)} to {letters_of(right.start - 1)}"
-    return Cut(band.first_row, band.last_row, left.stop - 1, f"{BESIDE}, parted by the blank column {blank}: {why}")
+    end, start = band.left.columns.stop, band.right.columns.start
+    blank = letters_of(end) if start - end == 1 else f"{letters_of(end)} to {letters_of(start - 1)}"
+    return Cut(band.first_row, band.last_row, end - 1, f"{BESIDE}, parted by the blank column {blank}: {why}")
 
 
-def _band(sheet: Sheet, plan: TablePlan, left: range, right: range) -> _Band | None:
-    """The band around the plan's table; None when something stands in the gutter beside its rows."""
-    band = _Band()
-    for row, on_the_left, on_the_right, crosses in _rows(sheet, left, right):
-        if not crosses:
-            band.take(on_the_left, on_the_right)
-        elif row < plan.box.first_row:
-            band = _Band(first_row=row + 1)
-        elif row <= plan.box.last_row:
-            return None
-        else:
-            band.last_row = row - 1
-            break
-    return band
-
-
-def _rows(sheet: Sheet, left: range, right: range) -> Iterator[tuple[int, Row | None, Row | None, bool]]:
-    """Each row: its number, what stands on both sides of the gutter, and whether something stands in it."""
-    for batch in sheet.batches():
-        for number, texts, kinds in batch.records():
-            crosses = any(kind is not None for kind in kinds[left.stop : right.start])
-            yield number, _side(number, texts, kinds, left), _side(number, texts, kinds, right), crosses
-
-
-def _side(number: int, texts: list[str | None], kinds: list[Kind | None], columns: range) -> Row | None:
-    shown = kinds[columns.start : columns.stop]
-    if not any(shown):
-        return None
-    blank: list[None] = [None] * columns.start  # merged areas are told by true columns
-    return Row(number, [*blank, *texts[columns.start : columns.stop]], [*blank, *shown])
-
-
-def _is_certain(head: Head, side: _Side) -> bool:
-    return bool(head.header) and len(head.header[-1].filled()) > 1 and side.last > head.header[-1].number
-
-
-def _against_one_table(left: Head, right: Head, band: _Band) -> str | None:
-    """What shows that the two sides are no one table."""
-    rows = left.header[-1].number, right.header[-1].number
-    if rows[0] != rows[1]:
-        return f"their headers stand in the rows {rows[0]} and {rows[1]}"
-    names = [{head.header[-1].cells[column] or "" for column in head.header[-1].filled()} for head in (left, right)]
+def _against_one_table(left: Row, right: Row, band: _Band) -> str | None:
+    """What shows that the two sides, with these headers, are no one table."""
+    if left.number != right.number:
+        return f"their headers stand in the rows {left.number} and {right.number}"
+    names = [{header.cells[column] for column in header.filled()} for header in (left, right)]
     shared = names[0] & names[1]
     if len(shared) >= 2 and len(shared) * 2 >= min(map(len, names)):
         return f"both have a column {min(shared)!r}"

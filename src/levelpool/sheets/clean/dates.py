@@ -75,6 +75,11 @@ def forms_for(shape: str) -> tuple[str, ...]:
     """The forms that a text of this shape may be in (digits are 0 in a shape); () when it is no date and no time."""
     if "0" not in shape or len(shape) > 40:
         return ()
+    bare = shape.strip(" ")
+    if bare != shape:
+        # Lists pad their columns: blanks that are as many everywhere are part of the form.
+        before, _, after = shape.partition(bare)
+        return tuple(f"{before}{form}{after}" for form in forms_for(bare))
     found = list(_clock_forms(shape))
     for form, pattern in _patterns(_DATE_FORMS):
         start = pattern.match(shape)
@@ -167,6 +172,21 @@ def _clock(parts: dict[str, str]) -> tuple[int, int, int, int]:
     return hour, int(parts["M"]), int(parts.get("S", 0)), int(parts.get("f", "0").ljust(6, "0"))
 
 
+_LETTERS = {"Y": "YYYY", "m": "MM", "d": "DD", "b": "Mon", "B": "Month", "H": "hh", "I": "hh", "M": "mm", "S": "ss", "p": "AM"}
+
+
+def form_in_letters(form: str) -> str:
+    """The form as people write it: DD.MM.YYYY, or D.M.YYYY without leading zeros."""
+
+    def letters(directive: re.Match[str]) -> str:
+        name = directive[0]
+        if name[-1] == "f":
+            return "f" * int(name[1])
+        return _LETTERS[name[-1]][:1] if name.startswith("%-") else _LETTERS[name[-1]]
+
+    return _DIRECTIVE.sub(letters, form)
+
+
 def render_date(value: date | datetime | time, form: str) -> str:
     """The text of *value* in this form: what `date_parser` reads back."""
     return _DIRECTIVE.sub(lambda found: _render_directive(found[0], value), form)
@@ -212,6 +232,17 @@ def serial_family(kind: str) -> str:
     if has_day:
         return "timestamp" if has_time else "date"
     return "time" if has_time else ""
+
+
+def is_elapsed(kind: str) -> bool:
+    """Whether a number cell of this kind shows a span of time, such as [h]:mm."""
+    return kind.startswith(NUMBER) and bool(_ELAPSED.search(_QUOTED.sub("", kind[1:].split(";", maxsplit=1)[0])))
+
+
+def width_of_zeros(kind: str) -> int:
+    """How many digits a number cell of this kind shows at least, when its format is nothing but zeros, as of postal codes; else 0."""
+    shown = kind[1:].split(";", maxsplit=1)[0] if kind.startswith(NUMBER) else ""
+    return len(shown) if len(shown) > 1 and not shown.strip("0") else 0
 
 
 def serial_value(text: str, *, date1904: bool = False) -> datetime:

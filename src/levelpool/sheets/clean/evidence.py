@@ -12,14 +12,28 @@ from functools import lru_cache
 from itertools import islice
 from math import isinf
 
-from levelpool.sheets.clean.dates import are_in_form, date_parser, forms_for, iso_value, serial_family, serial_value, shown_text
+from levelpool.sheets.clean.dates import (
+    are_in_form,
+    date_parser,
+    form_in_letters,
+    forms_for,
+    is_elapsed,
+    iso_value,
+    serial_family,
+    serial_value,
+    shown_text,
+    width_of_zeros,
+)
 from levelpool.sheets.clean.numbers import (
     MOST_DIGITS,
     Reading,
     Shapes,
     has_few_whole_digits,
+    has_long_exponent,
+    is_kept_by_double,
     is_number_cell,
     is_number_shape,
+    plain_number,
     readings,
     shape_of,
     shapes_of,
@@ -27,6 +41,7 @@ from levelpool.sheets.clean.numbers import (
     starts_with_zero,
     zeros_of,
 )
+from levelpool.sheets.counts import all_of, counted
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Cells, Column, ColumnType, Kind, Notation
 
 SAMPLES = 3
@@ -67,6 +82,7 @@ class Evidence:
         "_clocks",
         "_could",
         "_days",
+        "_elapsed",
         "_exponent",
         "_forms",
         "_impossible",
@@ -78,6 +94,7 @@ class Evidence:
         "_spoilers",
         "_stamps",
         "_texts",
+        "_zeros",
         "date1904",
         "errors",
         "samples",
@@ -99,6 +116,8 @@ class Evidence:
         self._impossible: Seen | None = None  # the first cell with a date format that is no date
         self._impossible_count = 0
         self._exponent = False
+        self._elapsed: Seen | None = None  # the first number that shows a span of time
+        self._zeros: Seen | None = None  # the first number that shows with zeros before it
         self._could = {"number", "date", "boolean"}  # what the texts may still be
         self._forms: set[str] | None = None
         self._killers: dict[str, Seen] = {}  # form -> the first value that is not in it
@@ -178,9 +197,15 @@ class Evidence:
 
     def _add_numbers(self, some: "_Some") -> None:
         shapes = some.shapes
+        if self._elapsed is None and is_elapsed(some.kind):
+            self._elapsed = some.first()
+        if self._zeros is None and (width := width_of_zeros(some.kind)):
+            self._zeros = next((Seen(row, text.zfill(width)) for row, text in some.pairs() if text.isdigit() and len(text) < width), None)
         if len(shapes.longest) > LONGEST:
             self._spoil(f"{some.seen(max(some.values, key=len))} has more digits than any number needs")
             return
+        if not all(map(is_number_cell, shapes.distinct)):
+            shapes = Shapes([plain_number(shape) for shape in shapes.each])
         # Beyond 15 digits the shortest decimal of a fraction may be another text than the file's. It is never longer, so it tells
         # nothing new where a text of the same shape was the shortest itself.
         long = {shape for shape in shapes.distinct if len(shape) > 16 and not (shape in self._numbers and has_few_whole_digits(shape))}
@@ -193,10 +218,11 @@ class Evidence:
     def _weigh_serials(self, family: str, some: "_Some") -> None:
         found = None if family == "time" else _sure_days(some, family)
         if found is not None:
+            first = self._shown(some.first(), some.kind)
             if found == "date":
-                self._days = self._days or some.first()
+                self._days = self._days or first
             else:
-                self._stamps = self._stamps or some.first()
+                self._stamps = self._stamps or first
             return
         distinct = set(some.values)
         impossible: dict[str, Seen] = {}
@@ -204,19 +230,23 @@ class Evidence:
             try:
                 serial = float(value)
                 if family == "time" and 0 <= serial < 1:
-                    self._clocks = self._clocks or some.seen(value)
+                    self._clocks = self._clocks or self._shown(some.seen(value), some.kind)
                     continue
                 serial_value(value, date1904=self.date1904)
             except ValueError:
                 impossible[value] = some.seen(value)
                 continue
             if family == "date" and serial.is_integer():
-                self._days = self._days or some.seen(value)
+                self._days = self._days or self._shown(some.seen(value), some.kind)
             else:
-                self._stamps = self._stamps or some.seen(value)
+                self._stamps = self._stamps or self._shown(some.seen(value), some.kind)
         if impossible:
             self._impossible = self._impossible or min(impossible.values(), key=lambda seen: seen.row)
             self._impossible_count += sum(map(impossible.__contains__, some.values))
+
+    def _shown(self, seen: Seen, kind: Kind) -> Seen:
+        """As a person sees it: nobody knows a day by its serial."""
+        return replace(seen, text=shown_text(seen.text, kind, date1904=self.date1904))
 
     def _add_dates(self, some: "_Some") -> None:
         for shape, place in some.shapes.new(()):
@@ -252,7 +282,7 @@ class Evidence:
             some = plain
         longest = some.shapes.longest
         if len(longest) > LONGEST and longest.strip():
-            self._spoil(f"{some.seen(max(some.values, key=len))} is no number, date or boolean")
+            self._spoil(f"{some.seen(max(some.values, key=len))} is no number, no date, and not true or false")
             return
         for shape, place in some.shapes.new(self._texts.keys()):
             if shape.strip():
@@ -266,7 +296,7 @@ class Evidence:
         """The texts of one line that are not empty; None when another one has made the column TEXT, or when nothing else is there."""
         longest = max(some.values, key=len)
         if len(longest) > LONGEST and longest.strip():
-            self._spoil(f"{some.seen(longest)} is no number, date or boolean")
+            self._spoil(f"{some.seen(longest)} is no number, no date, and not true or false")
             return None
         broken = next((value for value in some.values if "\n" in value and value.strip()), None)
         if broken is not None:
@@ -282,7 +312,7 @@ class Evidence:
         if self.settled:
             # Where all else is typed, a person wants to see each value that is not, not the first alone.
             if self._almost_typed and not (forms or is_number_shape(shape)):
-                self._spoil(f"{seen} is no number, date or boolean")
+                self._spoil(f"{seen} is no number, no date, and not true or false")
             return
         can = {"boolean"} if shape.lower() in {"true", "false"} else set()
         can |= {"number"} if is_number_shape(shape) else set()
@@ -291,12 +321,16 @@ class Evidence:
         if not self._could & can:
             self._almost_typed = bool(earlier or self._numbers or self._serials or self._days or self._booleans)
             if earlier is None or not (can or forms):
-                self._spoil(f"{seen} is no number, date or boolean")
+                self._spoil(f"{seen} is no number, no date, and not true or false{_cut_short([seen])}")
             else:
-                self._spoil(f"no one notation fits both {earlier} and {seen}")
+                self._spoil(_not_one_way(earlier, seen))
         self._could &= can
 
     def _check_zeros(self, some: "_Some") -> None:
+        if any(map(has_long_exponent, some.shapes.distinct)):
+            lost = next((value for value in some.values if not is_kept_by_double(value)), None)
+            if lost is not None:
+                self._rule_out("number", f"{some.seen(lost)} is no number that a double keeps")
         zeros = zeros_of(some.joined or "", some.shapes.distinct)
         if zeros.lost is not None:
             self._rule_out("number", f"{some.seen(zeros.lost)} {zeros.why}")
@@ -330,7 +364,7 @@ class Evidence:
             "a number": next(iter(self._numbers.values()), None),
             "a date": self._days or self._stamps or self._impossible,
             "a time": self._clocks,
-            "a boolean": self._booleans,
+            "true or false": self._booleans,
         }
         kinds = {name: seen for name, seen in firsts.items() if seen}
         text = next(iter(self._texts.values()), None)
@@ -338,7 +372,7 @@ class Evidence:
             self._spoil(" and ".join(f"{seen} is {name}" for name, seen in list(kinds.items())[:2]))
         elif kinds and text:
             name, seen = next(iter(kinds.items()))
-            needed = {"a number": "number", "a boolean": "boolean"}.get(name)
+            needed = {"a number": "number", "true or false": "boolean"}.get(name)
             if needed not in self._could:
                 self._spoil(f"{seen} is {name} and {text} is a text")
 
@@ -386,7 +420,7 @@ class Evidence:
         if not self.values or not (
             self._numbers or self._serials or self._texts or self._days or self._stamps or self._clocks or self._booleans
         ):
-            return _text("no cell has a value" if not self.errors else "every cell with a content is an error")
+            return _text("no cell has a value" if not self.errors else "no cell has a value but errors such as #N/A")
         if self._days or self._stamps or self._clocks or self._serials:
             return self._decide_dates()
         if self._booleans or ("boolean" in self._could and not self._numbers):
@@ -406,18 +440,22 @@ class Evidence:
             return replace(verdict, why=f"{self._impossible} has a date format but is no date; {verdict.why}")
         notation = Notation(date_form=SERIAL if self._serials else "", date1904=self.date1904)
         if self._stamps:
-            return _Verdict(ColumnType.TIMESTAMP, f"all {self.values} values are cells with a date and a time", notation)
+            return _Verdict(
+                ColumnType.TIMESTAMP, all_of(self.values, "a cell with a date and a time", "cells with a date and a time"), notation
+            )
         if self._days:
-            return _Verdict(ColumnType.DATE, f"all {self.values} values are date cells", notation)
-        return _Verdict(ColumnType.TIME, f"all {self.values} values are cells with a time of day", notation)
+            return _Verdict(ColumnType.DATE, all_of(self.values, "a date cell", "date cells"), notation)
+        return _Verdict(ColumnType.TIME, all_of(self.values, "a cell with a time of day", "cells with a time of day"), notation)
 
     def _decide_booleans(self) -> "_Verdict":
         words = self._texts.keys()
         for true, false in sorted(_BOOLEANS, reverse=True):
             if words <= {true, false}:
-                return _Verdict(ColumnType.BOOLEAN, f"all {self.values} values are {true} or {false}", Notation(booleans=(true, false)))
+                return _Verdict(
+                    ColumnType.BOOLEAN, all_of(self.values, f"{true} or {false}", f"{true} or {false}"), Notation(booleans=(true, false))
+                )
         first, second = list(self._texts.values())[:2]
-        return _text(f"no one notation fits both {first} and {second}")
+        return _text(f"{first} and {second} are not written in one and the same way")
 
     def _number_readings(self) -> tuple[Reading, ...]:
         if self.settled or self._serials or not (self._numbers or self._texts) or ("number" not in self._could and self._texts):
@@ -433,11 +471,16 @@ class Evidence:
             found = tuple(reading for reading in found if reading.notation.decimal == decimal or reading.whole)[:1] or found
         seen = [*self._numbers.values(), *self._texts.values()]
         if not found:
-            return _text(f"no one notation fits both {seen[0]} and {seen[-1]}")
+            return _text(_not_one_way(seen[0], seen[-1]))
         if len(found) > 1 and (found[0].notation.decimal != "." or found[0].notation.thousands or comma_elsewhere):
             asked = next((each for each in seen if "," in each.text or "." in each.text), seen[0])
-            return _text(f"{asked} can be two numbers; no row decides: does the mark part thousands or decimals?")
-        return _number_verdict(found, seen, self.values, exponent=self._exponent, texts=self._texts)
+            return _text(f"{asked} can be two numbers; no row decides: does the mark stand between thousands or before decimals?")
+        verdict = _number_verdict(found, seen, self.values, exponent=self._exponent, texts=self._texts)
+        if self._elapsed is not None:
+            return replace(verdict, why=f"{verdict.why}; {_in_days(self._elapsed)}")
+        if self._zeros is not None:
+            return replace(verdict, why=f"{verdict.why}; the zeros before, as in {self._zeros}, are made by the format of the cells alone")
+        return verdict
 
     def _decide_date_texts(self, date_form: str | None, day_first: bool | None) -> "_Verdict":
         forms = (
@@ -456,9 +499,9 @@ class Evidence:
             return _text(f"{first} can be two dates; no row decides: does the day or the month come first?")
         form = forms[0]
         if "%Y" not in form:
-            kind, what = ColumnType.TIME, "times"
+            kind, one = ColumnType.TIME, "time"
         else:
-            kind, what = (ColumnType.TIMESTAMP, "timestamps") if "%M" in form else (ColumnType.DATE, "dates")
+            kind, one = (ColumnType.TIMESTAMP, "moment") if "%M" in form else (ColumnType.DATE, "date")
         killer = next(
             (
                 self._killers[other]
@@ -468,7 +511,9 @@ class Evidence:
             None,
         )
         proof = f"; {killer} shows which number is the day" if killer else ""
-        return _Verdict(kind, f"all {self.values} values are {what} in the form {form}{proof}{said}", Notation(date_form=form))
+        shown = form_in_letters(form)
+        why = all_of(self.values, f"a {one} in the form {shown}", f"{one}s in the form {shown}")
+        return _Verdict(kind, f"{why}{proof}{said}", Notation(date_form=form))
 
 
 _PLAIN = Notation()
@@ -499,25 +544,56 @@ def _number_verdict(found: tuple[Reading, ...], seen: Iterable[Seen], count: int
         return _text(f"{longest} has more digits than a number with an exponent can keep")
     notation = _in_words(reading.notation)
     if exponent:
-        return _Verdict(ColumnType.DOUBLE, f"all {count} values are numbers, some with an exponent", reading.notation)
+        cut = _cut_short(seen)
+        return _Verdict(
+            ColumnType.DOUBLE,
+            f"{all_of(count, 'a number', 'numbers')}, written with an exponent{'' if count == 1 else ' at least once'}{cut}",
+            reading.notation,
+        )
     if reading.whole and not reading.notation.percent:
         return _Verdict(
             ColumnType.BIGINT,
-            f"all {count} values are whole numbers of {_count(reading.whole_digits, 'digit')} at most{notation}",
+            f"{all_of(count, 'a whole number of', 'whole numbers of at most')} {counted(reading.whole_digits, 'digit')}{notation}",
             reading.notation,
         )
     scale = reading.scale + (2 if reading.notation.percent else 0)
     return _Verdict(
         ColumnType.NUMERIC,
-        f"all {count} values are numbers with {_count(reading.scale, 'decimal')} at most{notation}",
+        f"{all_of(count, 'a number with', 'numbers with at most')} {counted(reading.scale, 'decimal')}{notation}",
         reading.notation,
         digits=max(reading.digits, scale),
         scale=scale,
     )
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+_CUT_SHORT = re.compile(r"[1-9][.,][0-9]{2,}E\+(0[6-9]|[1-9][0-9])")
+
+
+_SHORT_YEAR = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2}", re.ASCII)
+
+
+def _not_one_way(first: Seen, other: Seen) -> str:
+    """Why two values, or one alone, have no notation."""
+    if _SHORT_YEAR.fullmatch(first.text):
+        return f"{first} gives a year of two digits: the century is not said"
+    if first == other:
+        return f"{first} is no number, no date, and not true or false"
+    return f"{first} and {other} are not written in one and the same way"
+
+
+def _cut_short(seen: Iterable[Seen]) -> str:
+    """What spreadsheets do to long codes in text files: 4006381333931 is shown, and then saved, as 4.00638E+12."""
+    found = next((each for each in seen if (match := _CUT_SHORT.fullmatch(each.text)) and int(match[1]) > len(each.text) - 6), None)
+    if found is None:
+        return ""
+    return f"; {found} is rounded: if it is a code, its last digits are lost in the file, and the column must be text where it is exported"
+
+
+def _in_days(elapsed: Seen) -> str:
+    """What a span of time is in a workbook."""
+    hours, seconds = divmod(round(float(elapsed.text) * 86_400), 3600)
+    shown = f"{hours}:{seconds // 60:02d}:{seconds % 60:02d}"
+    return f"they are spans of time in days, as the workbook keeps them: {elapsed} shows as {shown}"
 
 
 def _in_words(notation: Notation) -> str:
@@ -533,9 +609,11 @@ def _in_words(notation: Notation) -> str:
     if notation.parentheses:
         words.append("parentheses for negatives")
     if notation.minus == "after":
-        words.append("the minus behind")
+        words.append("the minus, or a blank in its place, behind" if notation.sign_gap else "the minus behind")
     if notation.full_width:
         words.append("full-width digits")
+    if notation.width:
+        words.append(f"blanks {'behind' if notation.blanks_after else 'before'} that make it {notation.width} characters")
     return f", written with {', '.join(words)}" if words else ""
 
 
@@ -594,6 +672,10 @@ class _Some:
     def first(self) -> Seen:
         """The first value and its row."""
         return self.seen(self.firsts(1)[0])
+
+    def pairs(self) -> Iterable[tuple[int, str]]:
+        """The rows that have a value, with it."""
+        return ((row, text) for row, text in zip(self.rows, self.texts, strict=True) if text)
 
     def seen(self, value: str) -> Seen:
         """The value and the first row that has it."""

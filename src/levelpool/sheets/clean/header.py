@@ -1,7 +1,8 @@
 """Where a table begins: which rows name its columns, which stand above as titles, and which hold units."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from levelpool.sheets.clean.dates import forms_for, shown_text
@@ -14,6 +15,9 @@ from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Box, Kind
 _LOOK = 30  # rows of a block that may be the header
 _BENEATH = 50  # rows under it that are looked at
 _MOSTLY = 0.8
+_FORMAT_LINES = {"EXTF", "DTVF"}
+"""What a first row begins with that describes the file itself: the exchange format of the bookkeeping programs of DATEV."""
+_MOST_PREAMBLE = 15  # rows that may say more than one thing each
 _MOST_WORDS = 5  # of the name of a column
 
 
@@ -22,28 +26,26 @@ class Row:
     """One row of a sheet, as the scan holds it in its hand."""
 
     number: int
-    cells: list[str | None]
-    kinds: list[Kind | None]
+    cells: Mapping[int, str]  # by 0-based column, from the left; blank ones are not there
+    kinds: Mapping[int, Kind]
     sums: frozenset[int] = frozenset()
 
     def filled(self) -> list[int]:
         """The columns that have a content; an empty text is none."""
-        return [column for column, text in enumerate(self.cells) if text and not text.isspace()]
+        return [column for column, text in self.cells.items() if text and not text.isspace()]
 
     def texts(self) -> tuple[str, ...]:
         """All cells that are not blank, as in the file."""
-        return tuple(text or "" for text, kind in zip(self.cells, self.kinds, strict=True) if kind is not None)
+        return tuple(self.cells.values())
 
     def shown(self, *, date1904: bool) -> tuple[str, ...]:
         """The same as a person sees them."""
-        cells = zip(self.cells, self.kinds, strict=True)
-        return tuple(shown_text(text or "", kind, date1904=date1904) for text, kind in cells if kind is not None)
+        return tuple(shown_text(text, self.kinds[column], date1904=date1904) for column, text in self.cells.items())
 
     def looks(self, column: int) -> str:
         """What the cell looks like: "text", "number", "date", "boolean", "error" or ""."""
-        if column >= len(self.cells) or not self.cells[column]:
-            return ""
-        return looks_like(self.cells[column] or "", self.kinds[column])
+        text = self.cells.get(column)
+        return looks_like(text, self.kinds[column]) if text else ""
 
 
 def looks_like(text: str, kind: Kind | None) -> str:
@@ -60,6 +62,21 @@ def looks_like(text: str, kind: Kind | None) -> str:
     if forms_for(shape):
         return "date"
     return "boolean" if text.strip().lower() in {"true", "false"} else "text"
+
+
+_RULED = re.compile(r"[-=_+*~─━═:]+")
+_RULES = frozenset("-=_+*~─━═: ")
+
+
+def is_ruled(text: str) -> bool:
+    """Whether a text is part of a drawn line."""
+    return text[:1] in _RULES and bool(_RULED.fullmatch(text.strip()))
+
+
+def is_ruler(row: Row) -> bool:
+    """Whether the row is a line drawn of characters: dashes and the like in all of its cells."""
+    cells = [row.cells[column].strip() for column in row.filled()]
+    return any(len(cell) >= 3 for cell in cells) and all(map(_RULED.fullmatch, cells))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +99,9 @@ class _Beneath:
     looks: dict[int, Counter[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for row in self.rows[:_BENEATH]:
+        for place, row in enumerate(self.rows[:_BENEATH]):
+            if is_ruler(row) or (place == 0 and all(is_unit(row.cells[column]) for column in row.filled())):
+                continue
             for column in row.filled():
                 self.looks.setdefault(column, Counter())[row.looks(column)] += 1
 
@@ -96,7 +115,7 @@ class _Beneath:
         return solid > texts if solid + texts >= 5 else solid >= _MOSTLY * (solid + texts) and solid > 0
 
     def texts(self, column: int) -> list[str]:
-        return [row.cells[column] or "" for row in self.rows[:_BENEATH] if column < len(row.cells) and row.cells[column]]
+        return [text for row in self.rows[:_BENEATH] if (text := row.cells.get(column))]
 
 
 def find_head(rows: Sequence[Row], merges: "Merges") -> Head:
@@ -105,6 +124,10 @@ def find_head(rows: Sequence[Row], merges: "Merges") -> Head:
 
     A header is taken only when it is certain; otherwise the first row is data. Blank rows are not among *rows*: their numbers tell.
     """
+    if len(rows) > 1 and (first := rows[0].cells.get(0)) in _FORMAT_LINES:
+        return _with_header(
+            rows, 1, 1, f"row {rows[0].number} begins with {first}: it describes the format, and the next row the columns", merges
+        )
     runs = _runs(rows)
     start = 0
     for number, run in enumerate(runs):
@@ -166,7 +189,9 @@ def _without_header(runs: list[list[Row]]) -> Head:
 def _with_header(rows: Sequence[Row], place: int, start: int, why: str, merges: "Merges") -> Head:
     last = _last_header(rows, place, merges)
     first, spread = _first_header(rows, place, start, merges)
-    units = [rows[last + 1]] if last + 1 < len(rows) and _is_units(rows[last + 1], rows[last + 2 :]) else []
+    units = [row for row in rows[last + 1 : last + 2] if is_ruler(row)]
+    under = last + 1 + len(units)
+    units += [row for row in rows[under : under + 1] if _is_units(row, rows[under + 1 :])]
     return Head(
         titles=tuple(rows[:first]),
         header=tuple(rows[first : last + 1]),
@@ -226,7 +251,7 @@ def _certain(row: Row, beneath: _Beneath) -> str | None:
     named = [column for column in filled if row.looks(column) == "text"]
     if not named or (len(named) != len(filled) and not _is_years(row, filled)):
         return None
-    if len(filled) <= 2 and any(_is_key(row.cells[column] or "") for column in filled):
+    if len(filled) <= 2 and any(_is_key(row.cells[column]) for column in filled):
         return None
     if not beneath.rows:
         return _certain_alone(row, filled)
@@ -245,14 +270,14 @@ def _certain(row: Row, beneath: _Beneath) -> str | None:
 
 def _certain_alone(row: Row, filled: list[int]) -> str | None:
     """A sheet of one row is a header without data when every text in it reads like the name of a column."""
-    if len(filled) > 1 and all(is_header_word(row.cells[column] or "") for column in filled):
+    if len(filled) > 1 and all(is_header_word(row.cells[column]) for column in filled):
         return f"row {row.number} holds nothing but names of columns"
     return None
 
 
 def _certain_among_texts(row: Row, named: list[int], beneath: _Beneath) -> str | None:
     """All is text: what the texts look like has to decide."""
-    texts = {column: row.cells[column] or "" for column in named}
+    texts = {column: row.cells[column] for column in named}
     if any(texts[column] in beneath.texts(column) for column in named):
         return None
     if sum(map(is_header_word, texts.values())) * 2 >= len(texts):
@@ -287,7 +312,7 @@ def _is_years(row: Row, filled: Iterable[int]) -> bool:
     named = [column for column in filled if row.looks(column) == "text"]
     if not others or not named or any(row.looks(column) not in {"number", "date"} for column in others):
         return False
-    values = [row.cells[column] or "" for column in others]
+    values = [row.cells[column] for column in others]
     dates = all(row.looks(column) == "date" for column in others)
     years = all(value.isdecimal() and 1900 <= int(value) <= 2100 for value in values)
     return (
@@ -304,9 +329,9 @@ def _is_units(row: Row, beneath: Sequence[Row]) -> bool:
     under = _Beneath(list(beneath[:_BENEATH]))
     return (
         bool(filled)
-        and all(is_unit(row.cells[column] or "") or (row.cells[column] or "").strip() in {"-", "/"} for column in filled)
-        and any(is_unit(row.cells[column] or "") for column in filled)
-        and all(under.solid(column) for column in filled if is_unit(row.cells[column] or ""))
+        and all(is_unit(row.cells[column]) or row.cells[column].strip() in {"-", "/"} for column in filled)
+        and any(is_unit(row.cells[column]) for column in filled)
+        and all(under.solid(column) for column in filled if is_unit(row.cells[column]))
     )
 
 
@@ -315,8 +340,10 @@ def _is_units(row: Row, beneath: Sequence[Row]) -> bool:
 
 def _is_preamble(run: list[Row], header: list[int]) -> bool:
     """Whether rows above a table are titles and notes: few, with one or two texts each, and narrower than the table."""
-    most = 2 if len(header) > 2 else 1
-    return len(run) <= 15 and all(len(row.filled()) <= most for row in run)
+    most = max(2, len(header) // 2) if len(header) > 2 else 1
+    if len(run) <= _MOST_PREAMBLE:
+        return all(len(row.filled()) <= most for row in run)
+    return len(header) > 1 and all(len(row.filled()) == 1 and row.looks(row.filled()[0]) == "text" for row in run)
 
 
 def _is_key_value(run: list[Row]) -> bool:
@@ -325,7 +352,7 @@ def _is_key_value(run: list[Row]) -> bool:
         return False
     pairs = [row.filled() for row in run if len(row.filled()) == 2]
     looks = {row.looks(row.filled()[1]) for row in run[1:] if len(row.filled()) == 2}
-    keys = [row.cells[filled[0]] or "" for row in run if (filled := row.filled())]
+    keys = [row.cells[filled[0]] for row in run if (filled := row.filled())]
     colon = any(map(_is_key, keys))
     return colon or len(pairs) < 3 or len(looks) > 1
 
@@ -368,7 +395,7 @@ def _first_header(rows: Sequence[Row], place: int, start: int, merges: "Merges")
         width = (min(row.filled()), max(row.filled()))
         groups = [box for box in merges.at(above.number) if box.last_column > box.first_column]
         partial = [box for box in groups if box.first_column > width[0] or box.last_column < width[1]]
-        if any(_is_key(above.cells[column] or "") for column in above.filled()):
+        if any(_is_key(above.cells[column]) for column in above.filled()):
             break
         names = [row.cells[column] for column in row.filled()]
         doubled = len(set(names)) < len(names)
@@ -419,9 +446,10 @@ def header_texts(head: Head, columns: Iterable[int], merges: Merges, *, date1904
 
 
 def _header_text(row: Row, column: int, *, date1904: bool) -> str:
-    if column >= len(row.cells) or not row.cells[column]:
+    text = row.cells.get(column)
+    if not text:
         return ""
-    text, kind = row.cells[column] or "", row.kinds[column]
+    kind = row.kinds[column]
     if kind_class(kind) == NUMBER:
         return number_text_or_raw(text)
     return shown_text(text, kind or "", date1904=date1904).strip()

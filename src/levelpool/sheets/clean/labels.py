@@ -4,6 +4,7 @@ import re
 
 TOTAL_LABELS = (
     *("total", "totals", "grand total", "sub total", "sub-total", "subtotal", "sum", "overall"),
+    *("*", "**", "***"),  # lists of SAP
     *("合计", "总计", "小计", "共计", "总和", "汇总", "累计", "本页小计", "本页合计"),
     *("合計", "總計", "小計", "共計", "總和", "総計", "計"),
     *("summe", "gesamt", "gesamtsumme", "zwischensumme", "insgesamt"),
@@ -33,6 +34,11 @@ UNITS = frozenset(
         "‰",
         "g",
         "kg",
+        "hpa",
+        "kpa",
+        "mpa",
+        "bar",
+        "mbar",
         "mg",
         "t",
         "lb",

@@ -153,12 +153,24 @@ class Shapes:
 
 def is_number_shape(shape: str) -> bool:
     """Whether a text of this shape can be a number in any notation."""
-    return bool(_WRITTEN.fullmatch(shape.translate(_TO_HALF_WIDTH)) or _EXPONENT.fullmatch(shape))
+    return bool(_WRITTEN.fullmatch(shape.strip(" ").translate(_TO_HALF_WIDTH)) or _EXPONENT.fullmatch(shape))
 
 
 def is_number_cell(shape: str) -> bool:
     """Whether a number cell of this shape holds a number at all."""
     return bool(_NUMBER_CELL.fullmatch(shape))
+
+
+_LOOSE_CELL = re.compile(r"\s*(?:(-)|\+)?(?=\.?[0-9])([0-9]*)(?:(\.[0-9]+)|\.)?([eE][+-]?[0-9]+)?\s*")
+
+
+def plain_number(text: str) -> str:
+    """The text or shape of a number cell as most programs write it: "+5", ".5", "5." and blanks around are numbers in XML, too."""
+    found = _LOOSE_CELL.fullmatch(text)
+    if found is None:
+        return text
+    minus, whole, fraction, exponent = found.groups(default="")
+    return f"{minus}{whole or '0'}{fraction}{exponent}"
 
 
 _PLAIN_SHAPE = re.compile(r"-?0+(?:\.0+)?")
@@ -267,25 +279,50 @@ def readings(shapes: Iterable[str], *, zero_before: frozenset[str] = frozenset()
 
 @lru_cache(maxsize=4096)
 def _readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Reading, ...]:
-    if not shapes:
+    padding = _padding(shapes) if shapes else None
+    if padding is None:
         return ()
-    plain = [shape.translate(_TO_HALF_WIDTH) for shape in shapes]
+    stripped = [shape.strip(" ") for shape in shapes]
+    plain = [shape.translate(_TO_HALF_WIDTH) for shape in stripped]
     full_width = any("０" in shape for shape in shapes)
-    if full_width and any(_HALF_WIDTH_MARKS & set(shape) for shape in shapes):
+    # Digits and marks are all full-width, or none of them is: nothing else would be read back.
+    if any(_HALF_WIDTH_MARKS & set(shape) for shape in shapes) if full_width else plain != stripped:
         return ()
-    if any(_EXPONENT.fullmatch(shape) for shape in plain):
-        return _read_exponents(plain)
+    if not full_width and any(_EXPONENT.fullmatch(shape) for shape in plain):
+        return _read_exponents(plain) if padding == Notation() else ()
     parts = [_WRITTEN.fullmatch(shape) for shape in plain]
     affixes = _affixes([part for part in parts if part]) if all(parts) else None
     if affixes is None:
         return ()
-    base = replace(affixes, full_width=full_width)
+    if padding.sign_gap and (affixes.parentheses or (affixes.minus != "after" and "-" in "".join(plain))):
+        return ()
+    base = replace(affixes, full_width=full_width, width=padding.width, sign_gap=padding.sign_gap, blanks_after=padding.blanks_after)
+    base = replace(base, minus="after") if padding.sign_gap else base
     cores = [part["core"] for part in parts if part]
     meanings: dict[tuple[int, ...], Reading] = {}
     for decimal, thousands in _CONVENTIONS:
         if thousands not in zero_before and all(map(_core_pattern(decimal, thousands).fullmatch, cores)):
             meanings.setdefault(*_read(cores, replace(base, decimal=decimal, thousands=thousands)))
     return tuple(meanings.values())
+
+
+def _padding(shapes: tuple[str, ...]) -> Notation | None:
+    """The blanks around numbers, as lists of fixed columns have them, if they read back: one width, one place for the sign. None: they do not."""
+    if not any(" " in {shape[0], shape[-1]} for shape in shapes):
+        return Notation()
+    lengths = set(map(len, shapes))
+    behind = {len(shape) - len(shape.rstrip(" ")) for shape in shapes}
+    if len(behind) > 1 and len(lengths) == 1 and not any(shape.startswith(" ") for shape in shapes):
+        return Notation(width=len(shapes[0]), blanks_after=True)
+    gap = any(shape.endswith(" ") for shape in shapes)
+    if gap and not all(shape[-1] in " -" and not shape.endswith("  ") for shape in shapes):
+        return None
+    before = {len(shape) - len(shape.lstrip(" ")) for shape in shapes}
+    if before == {0}:
+        return Notation(sign_gap=gap)
+    # Blanks that are as many everywhere fill nothing up.
+    fills = len(before) > 1 and len(lengths) == 1
+    return Notation(sign_gap=gap, width=len(shapes[0])) if fills else None
 
 
 def _read_exponents(shapes: list[str]) -> tuple[Reading, ...]:
@@ -376,6 +413,19 @@ def shorten(text: str) -> str:
         return text
 
 
+def has_long_exponent(shape: str) -> bool:
+    """Whether a number of this shape may be beyond what a double holds, such as 1e400."""
+    return re.search("[eE][+-]?000", shape) is not None
+
+
+def is_kept_by_double(text: str) -> bool:
+    """Whether a text with an exponent, such as 1e5, is a number that a double holds; any other text is for others to judge."""
+    if not _EXPONENT.fullmatch(shape_of(text)):
+        return True
+    value = float(text)
+    return not isinf(value) and Decimal(repr(value)) == Decimal(text)
+
+
 def cell_decimals(texts: list[str]) -> list[Decimal]:
     """The values of many plain number cells at once, see `cell_decimal`."""
     if max(map(len, texts), default=0) <= 16:
@@ -408,7 +458,7 @@ def number_parser(notation: Notation) -> Callable[[str], Decimal]:
     def parse(text: str) -> Decimal:
         written = text.translate(_TO_HALF_WIDTH) if notation.full_width and not _HALF_WIDTH_MARKS & set(text) else text
         found = pattern.fullmatch(written)
-        if found is None:
+        if found is None or (notation.width and len(text) != notation.width):
             raise ValueError(text)
         core = found["core"].replace(thousands, "") if thousands else found["core"]
         core = core.replace(decimal, ".") if decimal != "." else core
@@ -421,6 +471,13 @@ def number_parser(notation: Notation) -> Callable[[str], Decimal]:
 
 
 def _value_pattern(notation: Notation) -> str:
+    pattern = f"{_bare_pattern(notation)}{'(?(minus)| )' if notation.sign_gap else ''}"
+    if not notation.width:
+        return pattern
+    return f"{pattern} *" if notation.blanks_after else f" *{pattern}"
+
+
+def _bare_pattern(notation: Notation) -> str:
     grouped = rf"(?:0|[1-9][0-9]{{0,2}}(?:{re.escape(notation.thousands)}[0-9]{{3}})*)"
     whole = grouped if notation.thousands else "(?:0|[1-9][0-9]*)"
     core = rf"(?P<core>{whole}(?:{re.escape(notation.decimal)}[0-9]+)?)"
@@ -433,6 +490,15 @@ def _value_pattern(notation: Notation) -> str:
     if notation.minus == "after":
         return f"{before}{core}{percent}{after}{minus}"
     return f"{before}{minus}{core}{percent}{after}" if notation.minus == "inside" else f"{minus}{before}{core}{percent}{after}"
+
+
+_CURRENCY = re.compile(rf"(-?)(?:{_MARK})?[ \u00a0]?(.*?)[ \u00a0]?(?:{_MARK})?")
+
+
+def without_currency(text: str) -> str:
+    """The text without the mark of a currency before or behind it."""
+    found = _CURRENCY.fullmatch(text)
+    return f"{found[1]}{found[2]}" if found else text
 
 
 def render_number(value: Decimal | int, notation: Notation) -> str:
@@ -452,6 +518,7 @@ def render_number(value: Decimal | int, notation: Notation) -> str:
         text = f"({text})"
     elif negative and notation.minus == "before":
         text = f"-{text}"
-    elif negative and notation.minus == "after":
-        text = f"{text}-"
+    elif notation.minus == "after":
+        text += "-" if negative else " " * notation.sign_gap
+    text = text.ljust(notation.width) if notation.blanks_after else text.rjust(notation.width)
     return text.translate(_TO_FULL_WIDTH) if notation.full_width else text

@@ -201,7 +201,8 @@ def _known(record: type[ColumnOptions | TableOptions], said: Mapping[str, Any]) 
     for name, value in said.items():
         if name not in names:
             known = ", ".join(names)
-            raise OptionsRefused(f"there is no option {name!r}: the options are {known}", option=name, value=value, allowed=known)
+            # Its value is not repeated: it may be a password under a wrong name.
+            raise OptionsRefused(f"there is no option {name!r}: the options are {known}", option=name, allowed=known)
         if allowed := (_COLUMN_TYPES if record is ColumnOptions else _TYPES).get(name, ()):
             fits = isinstance(value, allowed) and not (isinstance(value, bool) and bool not in allowed)
             _check(fits, name, value, " or ".join("null" if each is _NULL else each.__name__ for each in allowed))
@@ -228,7 +229,8 @@ def _column_options(place: int, said: Mapping[str, Any]) -> ColumnOptions:
     try:
         return ColumnOptions.from_dict(said)
     except OptionsRefused as error:
-        raise _refused(f"columns[{place}].{error.option}", error.value, error.allowed) from None
+        where = f"columns[{place}].{error.option}"
+        raise OptionsRefused(f"column {place + 1}: {error}", option=where, value=error.value, allowed=error.allowed) from None
 
 
 def _check(fits: bool, name: str, value: object, allowed: str) -> None:

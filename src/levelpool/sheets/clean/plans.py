@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from levelpool.sheets.clean.accord import agree_on_types
+from levelpool.sheets.clean.behind import NOWHERE, Walked
 from levelpool.sheets.clean.beside import BESIDE, find_cut
 from levelpool.sheets.clean.evidence import SAMPLES
 from levelpool.sheets.clean.header import Row
@@ -13,6 +14,7 @@ from levelpool.sheets.clean.options import TableOptions, parse_box
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.tables import as_said, dataset_names, find_tables
 from levelpool.sheets.clean.views import Part, Span, view
+from levelpool.sheets.counts import counted
 from levelpool.sheets.table import Box, Column, Outside, Sheet, TablePlan
 
 _MOST_CUTS = 16  # tables that stand side by side in one sheet; a sheet of more is something else
@@ -28,9 +30,18 @@ class Planned:
     dataset: str | None
 
 
-def plan_tables(sheets: Iterable[Sheet], dataset: str, options: TableOptions = TableOptions()) -> tuple[Planned, ...]:  # noqa: B008  # frozen
-    """The tables of all these sheets, in order; every non-blank cell is data, header or outside of exactly one of them."""
-    found = [pair for sheet in sheets for pair in plan_sheet(sheet, options)]
+def plan_tables(
+    sheets: Iterable[Sheet],
+    dataset: str,
+    options: TableOptions = TableOptions(),  # noqa: B008  # frozen
+    walked: Walked = NOWHERE,
+) -> tuple[Planned, ...]:
+    """
+    The tables of all these sheets, in order; every non-blank cell is data, header or outside of exactly one of them.
+
+    *walked* is what somebody found who walked behind their reader, with the same options.
+    """
+    found = [pair for sheet in sheets for pair in plan_sheet(sheet, options, walked)]
     names = iter(dataset_names(dataset, [plan for _, plan in found if plan.columns]))
     placed = [(next(names) if plan.columns else None, sheet, plan) for sheet, plan in found]
     agreed = {
@@ -40,12 +51,16 @@ def plan_tables(sheets: Iterable[Sheet], dataset: str, options: TableOptions = T
     return tuple(Planned(sheet, plan if name is None else next(agreed[name]), name) for name, sheet, plan in placed)
 
 
-def plan_sheet(sheet: Sheet, options: TableOptions = TableOptions()) -> tuple[tuple[Sheet, TablePlan], ...]:  # noqa: B008  # frozen
+def plan_sheet(
+    sheet: Sheet,
+    options: TableOptions = TableOptions(),  # noqa: B008  # frozen
+    walked: Walked = NOWHERE,
+) -> tuple[tuple[Sheet, TablePlan], ...]:
     """The tables of one sheet, each with the view of the sheet that it is the plan of; they are numbered through."""
     if sheet.declared:
         return ((sheet, _as_declared(sheet, options)),)
     inside, rest = _as_asked(sheet, options)
-    found = _tables_of(inside, options, _MOST_CUTS if options.side_by_side and options.box is None else 0)
+    found = _tables_of(inside, options, walked, _MOST_CUTS if options.side_by_side and options.box is None else 0)
     found.sort(key=lambda pair: (pair[1].box.first_row, pair[1].box.first_column))
     if rest is not None:
         found.append((rest, _left_out(rest)))
@@ -89,7 +104,7 @@ def _as_asked(sheet: Sheet, options: TableOptions) -> tuple[Sheet, Sheet | None]
 def _left_out(rest: Sheet) -> TablePlan:
     """A plan that sets everything aside."""
     outside = tuple(_outside(rest, Row(*record)) for batch in rest.batches() for record in batch.records())
-    reason = f"{rest.cell_count} cells in {rest.row_count} rows are left out, as asked"
+    reason = f"{counted(rest.cell_count, 'cell is', 'cells are')} left out, in {counted(rest.row_count, 'row')}, as asked"
     return TablePlan(rest.name, 0, Box(0, 0, 0, 0), (), (), outside, rest.hidden, (reason,))
 
 
@@ -98,9 +113,9 @@ def _outside(rest: Sheet, row: Row) -> Outside:
     return Outside(row.number, reason.value, row.texts(), row.shown(date1904=rest.date1904))
 
 
-def _tables_of(sheet: Sheet, options: TableOptions, cuts: int) -> list[tuple[Sheet, TablePlan]]:
+def _tables_of(sheet: Sheet, options: TableOptions, walked: Walked, cuts: int) -> list[tuple[Sheet, TablePlan]]:
     """The tables below each other, and, where a blank column parts two tables, those of each part."""
-    plans = find_tables(sheet, options)
+    plans = find_tables(sheet, options, walked.drafts_of(sheet))
     cut = find_cut(sheet, plans) if cuts else None
     if cut is None:
         return [(sheet, plan) for plan in plans]
@@ -109,7 +124,7 @@ def _tables_of(sheet: Sheet, options: TableOptions, cuts: int) -> list[tuple[She
         part = view(sheet, Part(span))
         if part.cell_count:
             beside = number in {1, 2}
-            found += [(shown, _because(plan, cut.why) if beside else plan) for shown, plan in _tables_of(part, options, cuts - 1)]
+            found += [(shown, _because(plan, cut.why) if beside else plan) for shown, plan in _tables_of(part, options, walked, cuts - 1)]
     return found
 
 

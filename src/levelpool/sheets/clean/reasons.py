@@ -46,6 +46,7 @@ class Aside(StrEnum):
     HEADER = "header"
     REPEATED_HEADER = "repeated header"
     UNITS = "units"
+    RULER = "ruler"
     TOTAL = "total"
     FOOTER = "footer"
     EMPTY = "empty text"
@@ -63,6 +64,7 @@ _ASIDES = {
     Aside.HEADER: "It names the columns.",
     Aside.REPEATED_HEADER: "It is the header once more, as page breaks leave it.",
     Aside.UNITS: "It stands under the header and holds nothing but units of measurement.",
+    Aside.RULER: "It is a line drawn of dashes and the like.",
     Aside.TOTAL: "It begins with a label of the list below, and each number in it is a sum.",
     Aside.FOOTER: "It is a note behind the last row of data.",
     Aside.EMPTY: "All its texts are empty.",

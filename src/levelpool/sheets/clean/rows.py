@@ -115,7 +115,6 @@ def _account(
     work: RowCleaner, data: Batch, values: list[list[Value]], misfits: dict[int, list[tuple[Column, Reason]]], aside: int
 ) -> CleanBatch:
     read = sum(cells.count() for cells in data.columns)
-    records: list[tuple[Value, ...]] = list(zip(*values, strict=True)) if values else [()] * len(data.rows)
     quarantined = [
         Quarantined(data.rows[place], column.name, data.columns[column.position].texts[place] or "", reason.value)
         for place in sorted(misfits)
@@ -127,9 +126,10 @@ def _account(
     for place in sorted(gone):
         out[data.rows[place]] = out.get(data.rows[place], ()) + _texts(data, place)
     bad = sum(map(len, out.values())) + sum(len(found) for place, found in misfits.items() if place not in gone)
+    kept = [place for place in range(len(data.rows)) if place not in gone]
     return CleanBatch(
-        [row for place, row in enumerate(data.rows) if place not in gone] if gone else list(data.rows),
-        [record for place, record in enumerate(records) if place not in gone] if gone else records,
+        [data.rows[place] for place in kept] if gone else list(data.rows),
+        [list(map(column.__getitem__, kept)) for column in values] if gone else values,
         quarantined,
         out,
         CellCounts(read + aside, read - bad, bad, aside),

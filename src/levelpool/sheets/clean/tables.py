@@ -10,35 +10,49 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
+from typing import TypeAlias
 
 from levelpool.sheets.clean.evidence import Evidence
-from levelpool.sheets.clean.header import Head, Merges, Row, find_head, given_head, header_texts
+from levelpool.sheets.clean.gathering import Gathering
+from levelpool.sheets.clean.header import Head, Merges, Row, find_head, given_head, header_texts, is_ruled, is_ruler
 from levelpool.sheets.clean.labels import is_total_label
 from levelpool.sheets.clean.names import column_names, sheet_dataset_name
 from levelpool.sheets.clean.options import TableOptions, letters_of
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.totals import Totals, find_totals
+from levelpool.sheets.counts import counted
 from levelpool.sheets.table import Batch, Box, Cells, Column, Outside, Sheet, TablePlan
 
 _HEAD = 80  # rows that are held in the hand until the beginning of a table is decided
+_GLANCE = 100  # columns
 _GAPS = 50  # a table with so many blank rows inside has blank rows as a habit
 
 
-def find_tables(sheet: Sheet, options: TableOptions = TableOptions()) -> tuple[TablePlan, ...]:  # noqa: B008  # frozen
+Drafts: TypeAlias = "list[_Draft]"
+"""What the walk over the rows of a sheet has found."""
+
+
+def find_tables(
+    sheet: Sheet,
+    options: TableOptions = TableOptions(),  # noqa: B008  # frozen
+    drafts: "Drafts | None" = None,
+) -> tuple[TablePlan, ...]:
     """
     The tables of a sheet, from the top; every non-blank row of the sheet is data, header or outside of exactly one of them.
 
+    *drafts* are what `find_drafts` gave for this sheet and these options, if somebody has walked over its rows before.
     A sheet without a cell has none. What a table is taken for, and why, stands in its `reasons` and in the `why` of its columns.
     """
-    drafts = _find_drafts(sheet, options)
+    drafts = find_drafts(sheet, options) if drafts is None else drafts
     if not _follow_one_another(drafts):
         # A damaged sheet whose rows stand out of order: rows could not be told apart by their numbers.
-        drafts = _find_drafts(sheet, replace(options, one_table=True))
+        drafts = find_drafts(sheet, replace(options, one_table=True))
     merges = Merges(sheet.merges)
     return tuple(_plan(sheet, draft, position, merges, options) for position, draft in enumerate(drafts))
 
 
-def _find_drafts(sheet: Sheet, options: TableOptions) -> "list[_Draft]":
+def find_drafts(sheet: Sheet, options: TableOptions) -> Drafts:
+    """Walk over all rows of a sheet. Of the sheet itself this needs no more than its batches, its merged areas and its calendar."""
     scan = _Scan(sheet, options)
     for batch in sheet.batches():
         scan.take(batch)
@@ -88,7 +102,7 @@ class _Draft:
         self.sheet = sheet
         self.head = head
         self.options = options
-        self.evidence: dict[int, Evidence] = {}
+        self.gathering = Gathering(date1904=sheet.date1904)
         self.outside: list[Outside] = []
         self.first_row: int | None = None
         self.last_row = 0
@@ -103,7 +117,7 @@ class _Draft:
         for row in head.header:
             self.set_aside(row, Aside.HEADER)
         for row in head.units:
-            self.set_aside(row, Aside.UNITS)
+            self.set_aside(row, Aside.RULER if is_ruler(row) else Aside.UNITS)
         self._titles = {row.texts() for row in head.titles}
         self._title_texts = {text for texts in self._titles for text in texts[:1]}
         self._header = {row.number: row.texts() for row in head.header}
@@ -118,7 +132,9 @@ class _Draft:
         self.blank_before_sparse = True
 
     def is_repeated(self, row: Row) -> Aside | None:
-        """Whether the row stood above the data already: as a header, or as a title."""
+        """Whether the row stood above the data already, as a header or as a title, or is a drawn line."""
+        if is_ruler(row):
+            return Aside.RULER
         if row.texts() in self._header.values():
             return Aside.REPEATED_HEADER
         return Aside.TITLE if row.texts() in self._titles else None
@@ -132,7 +148,7 @@ class _Draft:
 
     def span(self) -> tuple[int, int]:
         """The columns of the table, from and to."""
-        columns = [column for row in self.head.header for column in row.filled()] + list(self.evidence)
+        columns = [column for row in self.head.header for column in row.filled()] + list(self.gathering.columns())
         return (min(columns), max(columns)) if columns else (0, 16_384)
 
     # ------------------------------------------------------------ taking rows in
@@ -156,26 +172,25 @@ class _Draft:
         self.last_row = max(self.last_row, last)
         self.data_rows += len(batch.rows)
         blanks = self.options.blanks
-        for place, cells in enumerate(batch.columns):
-            if cells.is_blank:
-                continue
-            evidence = self.evidence.get(place)
-            if evidence is None:
-                evidence = self.evidence[place] = Evidence(date1904=self.sheet.date1904)
-            evidence.add(batch.rows, _without(blanks, cells) if blanks else cells)
+        if blanks:
+            batch = Batch(batch.rows, [cells if cells.is_blank else _without(blanks, cells) for cells in batch.columns])
+        self.gathering.add(batch)
 
     def _special(self, batch: Batch) -> list[int]:
         """The places of rows that may not be data."""
         firsts, empty = _firsts(batch)
         places = set(empty)
-        labels = {first for first in _worded(batch, firsts) if is_total_label(first)} | self._title_texts.intersection(firsts)
+        worded = {first for first in _worded(batch, firsts) if is_total_label(first) or is_ruled(first)}
+        labels = worded | self._title_texts.intersection(firsts)
         if labels:
             places.update(place for place, first in enumerate(firsts) if first in labels)
         for column, text in self._marks:
             if column < len(batch.columns) and _may_hold(batch.columns[column], text):
                 places.update(place for place, other in enumerate(batch.columns[column].texts) if other == text)
-        if not self.sparse_is_data and (len(self.evidence) >= 3 or _has_wide_row(batch)):
-            places.update(_lonely(batch))
+        if not self.sparse_is_data and not _all_share_columns(batch):
+            counts = _counts(batch)
+            if len(self.gathering) >= 3 or max(counts) >= 3:
+                places.update(place for place, count in enumerate(counts) if count <= 1)
         return sorted(places)
 
     def _sort(self, places: list[int], last_plain: int, batch: Batch) -> None:
@@ -188,7 +203,9 @@ class _Draft:
                 self.set_aside(row, Aside.EMPTY)
             elif repeated:
                 self.set_aside(row, repeated)
-            elif filled and is_total_label(row.cells[filled[0]] or "") and len(filled) > 1 and not self.options.keep_totals:
+                # What stands alone under a line that ends the table is a note, as behind a blank row.
+                self.blank_before_sparse |= repeated is Aside.RULER and place > last_plain
+            elif filled and is_total_label(row.cells[filled[0]]) and len(filled) > 1 and not self.options.keep_totals:
                 self.labelled.append(row)
             elif len(filled) == 1 and not self.sparse_is_data and place > last_plain and row.looks(filled[0]) == "text":
                 self.sparse.append(row)
@@ -216,14 +233,14 @@ class _Draft:
 
     def is_narrow(self, row: Row) -> bool:
         """Whether a row fills so few columns that it may be a note."""
-        return 0 < len(row.filled()) * 2 < len(self.evidence)
+        return 0 < len(row.filled()) * 2 < len(self.gathering)
 
     def _is_footer(self, row: Row) -> bool:
         """A text behind the last record is a note when a blank row parts them, or when it stands where numbers or dates stand and reads like one."""
         column = row.filled()[0]
         if not self.is_narrow(row):
             return False
-        above = self.evidence[column].looks if column in self.evidence else ""
+        above = self.gathering.looks(column)
         return self.blank_before_sparse or (above not in {"", "text"} and _is_note(row))
 
 
@@ -300,11 +317,11 @@ class _Scan:
         filled = row.filled()
         if not filled or draft.is_repeated(row) is Aside.REPEATED_HEADER:
             return True
-        if is_total_label(row.cells[filled[0]] or "") and len(filled) > 1:
+        if is_total_label(row.cells[filled[0]]) and len(filled) > 1:
             return True
-        if len(filled) == 1 < len(draft.evidence):
+        if len(filled) == 1 < len(draft.gathering):
             return False
-        looks = [(row.looks(column), draft.evidence[column].looks) for column in filled if column in draft.evidence]
+        looks = [(row.looks(column), draft.gathering.looks(column)) for column in filled if column in draft.gathering]
         solid = [(here, above) for here, above in looks if above not in {"text", ""}]
         return bool(solid) and all(here in {above, "error"} for here, above in solid)
 
@@ -343,7 +360,7 @@ class _Scan:
             for row in head.header:
                 draft.set_aside(row, Aside.REPEATED_HEADER)
             for row in head.units:
-                draft.set_aside(row, Aside.UNITS)
+                draft.set_aside(row, Aside.RULER if is_ruler(row) else Aside.UNITS)
             return head.length
         if not head.header and _fits(draft, rows):
             draft.pass_blank(rows[0].number)
@@ -375,12 +392,7 @@ def _rows(batch: Batch, places: Sequence[int]) -> Iterator[Row]:
 
 
 def _batch(rows: list[Row]) -> Batch:
-    return Batch.of_rows(
-        [row.number for row in rows],
-        [row.cells for row in rows],
-        [row.kinds for row in rows],
-        {row.number: row.sums for row in rows if row.sums},
-    )
+    return Batch.of_records([(row.number, row.cells, row.kinds) for row in rows], {row.number: row.sums for row in rows if row.sums})
 
 
 def _firsts(batch: Batch) -> tuple[Sequence[str], list[int]]:
@@ -400,9 +412,10 @@ def _firsts(batch: Batch) -> tuple[Sequence[str], list[int]]:
 
 
 def _worded(batch: Batch, firsts: Sequence[str]) -> set[str]:
-    """The distinct texts among the first of each row; none when all of them are plainly numbers and the like."""
+    """The distinct texts among the first of each row; none when all of them are plainly numbers, dates and the like."""
     joined = batch.columns[0].joined if batch.columns and batch.columns[0].is_full else None
-    return set() if joined and joined.isascii() and joined.lower() == joined.upper() else set(firsts)
+    plain = joined and joined.isascii() and joined.lower() == joined.upper() and not any(mark in joined for mark in ("---", "===", "*"))
+    return set() if plain else set(firsts)
 
 
 def _may_hold(cells: Cells, text: str) -> bool:
@@ -410,16 +423,10 @@ def _may_hold(cells: Cells, text: str) -> bool:
     return cells.joined is None or text in cells.joined
 
 
-def _has_wide_row(batch: Batch) -> bool:
-    """Whether a row has three cells or more."""
-    return sum(cells.is_full for cells in batch.columns) >= 3 or max(_counts(batch), default=0) >= 3
-
-
-def _lonely(batch: Batch) -> list[int]:
-    """The places of rows with a single cell."""
-    if len(list(islice((cells for cells in batch.columns if cells.is_full), 2))) == 2:
-        return []
-    return [place for place, count in enumerate(_counts(batch)) if count <= 1]
+def _all_share_columns(batch: Batch) -> bool:
+    """Whether it is plain at a glance that every row has two cells or more."""
+    full = (cells for cells in islice(batch.columns, _GLANCE) if cells.is_full)
+    return len(list(islice(full, 2))) == 2
 
 
 def _counts(batch: Batch) -> list[int]:
@@ -448,8 +455,8 @@ def _segments(rows: list[int], start: int) -> list[tuple[int, int]]:
 
 def _mark(row: Row) -> tuple[int, str]:
     """The cell by which a repetition of this row is found: its longest text."""
-    column = max(row.filled(), key=lambda each: len(row.cells[each] or ""))
-    return column, row.cells[column] or ""
+    column = max(row.filled(), key=lambda each: len(row.cells[each]))
+    return column, row.cells[column]
 
 
 def _is_note(row: Row, most: int = 1) -> bool:
@@ -457,7 +464,7 @@ def _is_note(row: Row, most: int = 1) -> bool:
     filled = row.filled()
     if not 0 < len(filled) <= most or any(row.looks(column) != "text" for column in filled):
         return False
-    text = (row.cells[filled[0]] or "").strip()
+    text = row.cells[filled[0]].strip()
     return most > 1 or any(map(str.isspace, text)) or ":" in text or "：" in text or not text[0].isalnum()
 
 
@@ -480,7 +487,7 @@ def _fits(draft: _Draft, rows: list[Row]) -> bool:
         if filled and (filled[0] < first or filled[-1] > last):
             return False
         for column in filled:
-            above = draft.evidence[column].looks if column in draft.evidence else ""
+            above = draft.gathering.looks(column)
             if above not in {"text", ""}:
                 agrees = row.looks(column) in {above, "error"}
                 agree, contradict = agree + agrees, contradict + (not agrees)
@@ -494,7 +501,7 @@ def _plan(sheet: Sheet, draft: _Draft, position: int, merges: Merges, options: T
     if draft.labelled:
         _settle_totals(sheet, draft)
     named = {column for row in draft.head.header for column in row.filled()}
-    places = sorted(named | draft.evidence.keys())
+    places = sorted(named.union(draft.gathering.columns()))
     headers = header_texts(draft.head, places, merges, date1904=sheet.date1904)
     columns = _columns(draft, places, headers, options)
     header_rows = tuple(row.number for row in draft.head.header)
@@ -512,7 +519,8 @@ def _plan(sheet: Sheet, draft: _Draft, position: int, merges: Merges, options: T
 
 
 def _columns(draft: _Draft, places: list[int], headers: dict[int, str], options: TableOptions) -> tuple[Column, ...]:
-    evidence = {place: draft.evidence.get(place) or Evidence() for place in places}
+    gathered = draft.gathering.evidence()
+    evidence = {place: gathered.get(place) or Evidence() for place in places}
     comma = any(each.proves_comma() for each in evidence.values())
     names = column_names([headers[place] for place in places])
     columns = []
@@ -543,10 +551,9 @@ def as_said(column: Column, options: TableOptions) -> Column:
 
 def _settle_totals(sheet: Sheet, draft: _Draft) -> None:
     """Rows that begin with the label of a total are outside when every number in them is a sum, and data otherwise."""
+    summed = {place for row in draft.labelled for place in row.filled()[1:]}
     columns = {
-        place: each.decide(name="", header="", position=place)
-        for place, each in draft.evidence.items()
-        if any(place in row.filled()[1:] for row in draft.labelled)
+        place: each.decide(name="", header="", position=place) for place, each in draft.gathering.evidence().items() if place in summed
     }
     totals = find_totals(
         sheet,
@@ -575,13 +582,18 @@ def _reasons(sheet: Sheet, draft: _Draft) -> tuple[str, ...]:
     for outside in draft.outside:
         counts[outside.reason] = counts.get(outside.reason, 0) + 1
     if counts:
-        reasons.append("rows outside of the data: " + ", ".join(f"{count} {reason}" for reason, count in counts.items()))
+        reasons.append("outside of the data: " + ", ".join(counted(count, f"{reason} row") for reason, count in counts.items()))
     if draft.gaps:
-        times = "" if len(draft.gaps) == 1 else f", and {len(draft.gaps) - 1} times more"
+        times = "" if len(draft.gaps) == 1 else f", and behind {counted(len(draft.gaps) - 1, 'blank row')} more"
         reasons.append(f"the data goes on behind a blank row at row {draft.gaps[0]}{times}")
     hidden = sum(1 for row in sheet.hidden_rows if (draft.first_row or 0) <= row <= draft.last_row)
     if hidden:
-        reasons.append(f"{hidden} hidden {'row is' if hidden == 1 else 'rows are'} among the data")
+        reasons.append(f"{counted(hidden, 'hidden row is', 'hidden rows are')} among the data")
+    down = sum(1 for box in sheet.merges if box.last_row > box.first_row >= (draft.first_row or 1) and box.first_row <= draft.last_row)
+    if down:
+        reasons.append(
+            f"{counted(down, 'merged cell reaches', 'merged cells reach')} over several rows: the value stands in the first of them"
+        )
     if sheet.hidden:
         reasons.append("the sheet is hidden")
     return tuple(reasons)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from levelpool.sheets.clean.header import Row
+from levelpool.sheets.clean.numbers import without_currency
 from levelpool.sheets.clean.values import Misfit, converter
 from levelpool.sheets.table import Batch, Column, ColumnType, Kind, Sheet
 
@@ -53,7 +54,7 @@ def _numbers(row: Row, columns: Mapping[int, Column]) -> dict[int, Decimal] | No
         if looks == "text":
             continue
         if looks == "number" and column in columns:
-            value = _number(row.cells[column] or "", row.kinds[column] or "", columns[column])
+            value = _number(row.cells[column], row.kinds[column], columns[column])
             if value is not None:
                 numbers[column] = value
                 continue
@@ -68,10 +69,13 @@ def _number(text: str, kind: Kind, column: Column) -> Decimal | None:
     if column.type not in _NUMERIC and kind == "s":
         return None
     numeric = Column(column.name, column.header, column.position, ColumnType.NUMERIC, column.notation)
+    convert = converter(numeric, kind)
     try:
-        value = converter(numeric, kind)(text)
+        value = convert(text)
     except Misfit:
-        return None
+        # Reports set the mark of the currency before the total alone.
+        bare = without_currency(text)
+        return None if kind != "s" or bare == text else _number(bare, kind, column)
     return value if isinstance(value, Decimal) else None
 
 
@@ -140,8 +144,8 @@ def _with_records(sums: _Sums, place: int, records: list[Row], stops: list[int])
     """The sums with rows that turned out to be records."""
     more: dict[int, Decimal] = {}
     for row in records:
-        if place < len(row.cells) and row.looks(place) == "number":
-            value = _number(row.cells[place] or "", row.kinds[place] or "", sums.column)
+        if row.looks(place) == "number":
+            value = _number(row.cells[place], row.kinds[place], sums.column)
             if value is not None:
                 more[row.number] = value
     at: dict[int, Decimal] = {}

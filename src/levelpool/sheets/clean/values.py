@@ -8,7 +8,7 @@ from functools import lru_cache
 from math import isinf
 
 from levelpool.sheets.clean.dates import date_parser, iso_value, serial_family, serial_text, serial_time, serial_value
-from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimal, is_number_cell, number_parser, number_text, shapes_of
+from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimal, is_number_cell, number_parser, number_text, plain_number, shapes_of
 from levelpool.sheets.clean.reasons import Reason
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, TEXT, Column, ColumnType, Kind, Notation, Value
 
@@ -227,7 +227,8 @@ def _from_number(wanted: ColumnType, kind: Kind, date1904: bool) -> Convert:
 
 def number_text_or_raw(text: str) -> str:
     """The text of a number cell; what is no number stays as it is."""
-    return number_text(text) if is_number_cell(shapes_of(text)[0]) else text
+    plain = plain_number(text)
+    return number_text(plain) if is_number_cell(shapes_of(plain)[0]) else text
 
 
 def _from_serial(wanted: ColumnType, date1904: bool) -> Convert:
@@ -248,6 +249,7 @@ def _from_serial(wanted: ColumnType, date1904: bool) -> Convert:
 
 
 def _cell_number(text: str) -> Decimal:
+    text = plain_number(text)
     if not is_number_cell(shapes_of(text)[0]) or (not text.isdigit() and isinf(float(text))):
         raise Misfit(Reason.NOT_NUMBER)
     return cell_decimal(text)

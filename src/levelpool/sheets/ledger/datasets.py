@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from levelpool.sheets.ledger.contents import storable
 from levelpool.sheets.ledger.files import now
-from levelpool.sheets.ledger.tables import audit, columns, datasets, sheets
+from levelpool.sheets.ledger.tables import audit, columns, datasets, files, sheets
 from levelpool.sheets.table import Column, ColumnType, StoredColumn
 
 Policy = Literal["row", "cell", "error"]
@@ -35,7 +36,8 @@ class Dataset:
 
 def find_dataset(connection: sa.Connection, name: str) -> Dataset | None:
     """The dataset of that name, or None: a table of that name is then not ours."""
-    row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
+    # PostgreSQL takes no text with this character, not even to look for it.
+    row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none() if "\0" not in name else None
     if row is None:
         return None
     found = connection.execute(sa.select(columns).where(columns.c.dataset_id == row.id).order_by(columns.c.position))
@@ -74,7 +76,7 @@ def save_columns(
             "dataset_id": dataset_id,
             "name": column.name,
             "position": column.position,
-            "header": column.header,
+            "header": storable(column.header),
             "notation": asdict(origin.notation),
             "why": origin.why,
             "added_by": file_id,
@@ -88,6 +90,24 @@ def replace_columns(
     """Make the ledger say that the table has these columns and no other."""
     connection.execute(columns.delete().where(columns.c.dataset_id == dataset_id))
     save_columns(connection, dataset_id, file_id, stored, origins)
+
+
+def remove_dataset(connection: sa.Connection, dataset_id: int) -> None:
+    """Forget a dataset whose table goes."""
+    connection.execute(columns.delete().where(columns.c.dataset_id == dataset_id))
+    connection.execute(datasets.delete().where(datasets.c.id == dataset_id))
+
+
+def only_came_with(connection: sa.Connection, name: str, file_id: int) -> bool:
+    """Whether a dataset is there for one file alone: it made it, no other file names or fills it, and no person decided about it."""
+    made = sa.select(datasets.c.id).where(
+        datasets.c.name == name, datasets.c.created_by == file_id, datasets.c.key.is_(None), datasets.c.policy == "row"
+    )
+    named = sa.select(files.c.id).where(files.c.id != file_id, files.c.dataset == name)
+    filled = sa.select(sheets.c.id).where(sheets.c.file_id != file_id, sheets.c.dataset == name)
+    decided = sa.select(audit.c.id).where(audit.c.action.in_(("dataset.widened", "dataset.key", "dataset.policy")), audit.c.dataset == name)
+    there = connection.execute(made).first() is not None
+    return there and all(connection.execute(query.limit(1)).first() is None for query in (named, filled, decided))
 
 
 def widened(connection: sa.Connection, name: str) -> set[str]:

@@ -1,10 +1,12 @@
 """Datasets in PostgreSQL: rows go in by binary COPY, and schema locks are advisory, so that they end with their transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from levelpool.errors import DatabaseError
 from levelpool.sheets.errors import SheetError
@@ -90,11 +92,24 @@ class PostgresqlTarget(Target):
     def write(self, name: str, columns: Sequence[StoredColumn], rows: EncodedRows) -> None:
         """Write rows by binary COPY. NUMERIC keeps the digits of each number by itself, so none is uneven."""
         names = ", ".join([*META_COLUMNS, *(quote(column.name) for column in columns)])
-        with self._psycopg().cursor() as cursor, cursor.copy(f"COPY {quote(name)} ({names}) FROM STDIN (FORMAT binary)") as copy:
+        statement = f"COPY {quote(name)} ({names}) FROM STDIN (FORMAT binary)"
+        with self._errors_of(statement), self._psycopg().cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types(list(chain(_META_TYPES, (_COPY_TYPES[column.type] for column in columns))))
             write = copy.write_row
             for row in rows.records():
                 write(row)
+
+    @contextmanager
+    def _errors_of(self, statement: str) -> Iterator[None]:
+        """Errors of the driver as SQLAlchemy raises them: whoever explains them knows no other."""
+        raw = self._psycopg()
+        error_class = self.connection.dialect.loaded_dbapi.Error
+        try:
+            yield
+        except error_class as error:
+            raise DBAPIError.instance(
+                statement, None, error, error_class, connection_invalidated=raw.closed, dialect=self.connection.dialect
+            ) from error
 
     def _psycopg(self) -> "psycopg.Connection[object]":
         # Only here, where it is in use already: whoever works with SQLite stays without its megabytes.

@@ -102,20 +102,18 @@ class SqliteTarget(Target):
         self._driver().execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     @classmethod
-    def misfits(cls, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:
+    def misfits(cls, columns: Sequence[StoredColumn], values: Sequence[Sequence[Value]]) -> list[Misfit]:
         """Numbers with more digits than a double holds, in columns of numbers."""
         found: list[Misfit] = []
-        for index, column in enumerate(columns):
-            if column.storage == "NUMERIC":
-                numbers = [row[index] for row in values]
-                if not _are_short(numbers):
-                    found += [(number, index, _TOO_EXACT) for number, value in enumerate(numbers) if _is_too_exact(value)]
+        for index, (column, numbers) in enumerate(zip(columns, values, strict=True)):
+            if column.storage == "NUMERIC" and not _are_short(numbers):
+                found += [(number, index, _TOO_EXACT) for number, value in enumerate(numbers) if _is_too_exact(value)]
         return found
 
     @classmethod
     def encode(cls, columns: Sequence[StoredColumn], rows: SheetRows) -> EncodedRows:
         """Each value with the storage class of its column."""
-        by_column = dict(zip(columns, zip(*rows.values, strict=True), strict=True))
+        by_column = dict(zip(columns, rows.columns, strict=True))
         bound = [list(_BINDERS.get(_class_of(column), _as_it_is)(of_column)) for column, of_column in by_column.items()]
         uneven = (column.name for column, of_column in by_column.items() if column.storage == "NUMERIC" and not _is_even(column, of_column))
         return EncodedRows(rows.file_id, rows.sheet, rows.numbers, bound, frozenset(uneven))

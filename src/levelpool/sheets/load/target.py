@@ -23,8 +23,8 @@ class SheetRows:
 
     file_id: int
     sheet: str
-    numbers: Sequence[int]  # the 1-based row of the sheet, for each of `values`
-    values: Sequence[tuple[Value, ...]]
+    numbers: Sequence[int]  # the 1-based row of the sheet, for each value of a column
+    columns: Sequence[Sequence[Value]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +94,14 @@ class Target(ABC):
         """Wait so long for others that write, where a database lets only one write at a time."""
 
     @classmethod
-    def misfits(cls, columns: Sequence[StoredColumn], values: Sequence[tuple[Value, ...]]) -> list[Misfit]:  # noqa: ARG003
-        """The values that this kind of database cannot hold, although their types fit; most kinds hold all."""
+    def misfits(cls, columns: Sequence[StoredColumn], values: Sequence[Sequence[Value]]) -> list[Misfit]:  # noqa: ARG003
+        """Which of the *values*, one sequence for each of *columns*, this kind of database cannot hold although their types fit; mostly none."""
         return []
 
     @classmethod
     def encode(cls, columns: Sequence[StoredColumn], rows: SheetRows) -> EncodedRows:  # noqa: ARG003 (most drivers take values as they are)
         """The rows as `write` takes them; asks the database nothing. No value may be a misfit."""
-        return EncodedRows(rows.file_id, rows.sheet, rows.numbers, list(zip(*rows.values, strict=True)))
+        return EncodedRows(rows.file_id, rows.sheet, rows.numbers, rows.columns)
 
     def insert(self, name: str, columns: Sequence[StoredColumn], rows: SheetRows) -> set[str]:
         """Encode and write; return the NUMERIC columns where a number has other digits behind the point."""
@@ -119,6 +119,10 @@ class Target(ABC):
     def drop_view(self, name: str) -> None:
         """Remove the view NAME_current, if it is there."""
         self.run(f"DROP VIEW IF EXISTS {quote(f'{name}_current')}")
+
+    def drop_table(self, name: str) -> None:
+        """Remove the table with its index."""
+        self.run(f"DROP TABLE {quote(name)}")
 
     def has_values(self, name: str, column: str) -> bool:
         """Whether any row has a value in that column."""

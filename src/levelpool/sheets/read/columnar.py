@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from levelpool.sheets.counts import counted
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.source import BATCH_ROWS, SheetBuilder, Source
 from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Batch, Cells, ColumnType, Declared, Kind, Workbook
@@ -49,8 +50,8 @@ def _read(source: Source, format_: str, open_file: Callable[[Any, Source, ExitSt
         raise DamagedFile(f"{source.name} is damaged ({str(error).splitlines()[0][:200]}): export it again") from error
     for column in columns:
         if column.nans:
-            are, they = ("value is", "it is") if column.nans == 1 else ("values are", "they are")
-            builder.remark(f"{column.nans} {are} NaN in {column.header!r}, which is no number: {they} blank")
+            are = counted(column.nans, "value is", "values are")
+            builder.remark(f"{are} NaN in {column.header!r}, which is no number: {'it is' if column.nans == 1 else 'they are'} blank")
     return Workbook(format=format_, sheets=(builder.finish(declared=tuple(map(_declared, columns))),), reader="pyarrow")
 
 

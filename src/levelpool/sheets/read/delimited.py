@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, zip_longest
 
+from levelpool.sheets.counts import counted
 from levelpool.sheets.errors import NotASpreadsheet
 from levelpool.sheets.read.dialect import DELIMITERS, detect_delimiter
 from levelpool.sheets.read.encoding import Encoding, detect_encoding
-from levelpool.sheets.read.source import SheetBuilder, Source
+from levelpool.sheets.read.source import SheetBuilder, Source, is_thin
 from levelpool.sheets.table import LONGEST_JOINED, TEXT, Batch, Cells, Sheet, Workbook
 
 _BLOCK = 1 << 18
@@ -88,7 +89,13 @@ def _read_sheet(source: Source, encoding: str, delimiter: str, *, directive: str
         else:
             rows.add_lines(block)
     if as_text:
-        builder.remark(f'{as_text} cells are written as ="…", which keeps digits from becoming a number: the text between counts')
+        builder.remark(
+            f'{counted(as_text, "cell is", "cells are")} written as ="…", which keeps digits from becoming a number: the text between counts'
+        )
+    if rows.tabs:
+        builder.remark(
+            f"{counted(rows.tabs, 'cell ends', 'cells end')} in a tab, which keeps digits from becoming a number: the text before it counts"
+        )
     return builder.finish()
 
 
@@ -113,6 +120,7 @@ class _Rows:
         self._builder = builder
         self._delimiter = delimiter
         self._next = 1
+        self.tabs = 0  # fields that end in a tab
 
     def skip(self) -> None:
         """One record is none."""
@@ -138,7 +146,8 @@ class _Rows:
         if len(widths) == 1:
             self._add_columns(list(zip(*records, strict=True)), len(records))
             return
-        if width * len(records) <= _MOST_POSITIONS:
+        positions = width * len(records)
+        if positions <= _MOST_POSITIONS and not is_thin(positions, sum(map(len, records))):
             self._add_columns(list(zip_longest(*records, fillvalue="")), len(records))
             return
         for row, record in enumerate(records, self._next):
@@ -147,8 +156,15 @@ class _Rows:
 
     def _add_columns(self, columns: Sequence[Sequence[str]], count: int) -> None:
         rows = list(range(self._next, self._next + count))
-        self._builder.add_columns(Batch(rows, list(map(_cells, columns))))
+        self._builder.add_columns(Batch(rows, [_cells(self._without_tabs(fields)) for fields in columns]))
         self._next += count
+
+    def _without_tabs(self, fields: Sequence[str]) -> Sequence[str]:
+        """Without the tab that shops put behind digits so that a spreadsheet takes them for text; what a person sees has none."""
+        if self._delimiter == "\t" or "\t" not in "".join(fields):
+            return fields
+        self.tabs += sum(field.endswith("\t") for field in fields)
+        return [field.removesuffix("\t") for field in fields]
 
 
 def _cells(fields: Sequence[str]) -> Cells:

@@ -28,7 +28,7 @@ class Limits:
     max_cells: int = 50_000_000  # positions of all sheets, counting the blanks to the left of a cell
     max_columns: int = 16_384
     max_merges: int = 100_000  # merged areas of all sheets
-    max_spool_bytes: int = 8192 * MIB  # the cells on disk while a file is taken in
+    max_spool_bytes: int = 8192 * MIB  # the cells, and the rows made of them, on disk while a file is taken in
     max_key_rounds: int = 1_000_000  # of a hash, to make a key of a password; of Argon2id the passes times the KiB
     max_key_memory: int = 128 * MIB  # to make a key of a password
     max_read_seconds: float = 900.0
@@ -121,7 +121,9 @@ class Meter:
         """*count* more bytes of cells were written to disk."""
         self._spooled += count
         if self._spooled > self.limits.max_spool_bytes:
-            self.refuse("max_spool_bytes", self._spooled, "needs more room for its cells than the {allowed} bytes that are allowed")
+            self.refuse(
+                "max_spool_bytes", self._spooled, "needs more room on disk for its cells and rows than the {allowed} bytes that are allowed"
+            )
         self.tick()
 
     def key(self, *, rounds: int, memory: int = 0) -> None:

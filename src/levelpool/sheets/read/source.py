@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from levelpool.sheets.counts import counted
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.spool import SpoolWriter
@@ -18,6 +19,13 @@ MAX_REMARKS = 20
 BATCH_ROWS = 4096
 BATCH_CELLS = 1 << 18
 """A batch ends at whichever comes first, so that its memory is bounded for wide rows too."""
+
+_MOST_PADDING = 1 << 16
+
+
+def is_thin(positions: int, filled: int) -> bool:
+    """Whether rows that differ in length would mostly be blanks, side by side in one batch: a long row goes better alone."""
+    return positions > _MOST_PADDING and positions > 4 * filled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +88,7 @@ class SheetBuilder:
         self._pieces: list[Batch] = []  # what comes before these rows in the batch
         self._piece_rows = 0
         self._width = 0
+        self._filled = 0  # positions in this batch up to the last cell of each row
         self._row_count = 0
         self._cell_count = 0
         self._last_row = 0
@@ -184,9 +193,11 @@ class SheetBuilder:
         """End the batch where these rows would make it too large: its memory is that of all its columns, blank or not."""
         self._meter.columns(width)
         more = len(self._rows) + self._piece_rows + rows
-        if more > BATCH_ROWS or more * max(width, self._width) > BATCH_CELLS:
+        positions = more * max(width, self._width)
+        if more > BATCH_ROWS or positions > BATCH_CELLS or is_thin(positions, self._filled + rows * width):
             self._flush()
         self._width = max(width, self._width)
+        self._filled += rows * width
 
     def _layout(self, kinds: list[Kind | None]) -> tuple[list[Kind | None], int]:
         # Most rows of a sheet look alike: they share one list of kinds, in memory and in the spool.
@@ -209,9 +220,10 @@ class SheetBuilder:
         if self._pieces:
             self._meter.spooled(self._spool.write(Batch.together(self._pieces)))
         self._pieces = []
-        self._piece_rows = self._width = 0
+        self._piece_rows = self._width = self._filled = 0
 
     def _disorder_remark(self) -> tuple[str, ...]:
         if not self._disorder:
             return ()
-        return (f"{len(self._disorder)} rows stand twice or out of order, the first is row {self._disorder[0]}",)
+        stand = counted(len(self._disorder), "row stands", "rows stand")
+        return (f"{stand} twice or out of order, first of all row {self._disorder[0]}",)

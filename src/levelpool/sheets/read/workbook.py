@@ -99,6 +99,7 @@ def _read_encrypted(source: Source) -> Workbook:
     open_ = open_encrypted_ods if zipfile.is_zipfile(source.path) else open_encrypted_office
     remark = open_(source, opened)
     source.meter.file(opened.stat().st_size)
+    source.meter.spooled(opened.stat().st_size)
     workbook = _read_plain(replace(source, path=opened))
     return replace(workbook, remarks=(remark, *workbook.remarks))
 

@@ -37,11 +37,22 @@ B, N, D, T = ColumnType.BIGINT, ColumnType.NUMERIC, ColumnType.DOUBLE, ColumnTyp
         (["1.5e3", "2"], D),
         (["1e5", "2e-3"], D),
         (["1E5", "2E7"], T),
+        (["1e400", "2"], T),
+        (["1e-400", "2"], T),
+        (["１e５", "２"], T),
+        (["1．5", "2"], T),
+        (["－12%", "3%"], T),
         (["+5"], T),
         ([".5"], T),
         (["5."], T),
         (["-0"], T),
         ([" 5"], T),
+        ([" 5", "6"], T),
+        ([" 5", " 6"], T),
+        (["  5 ", " 12", "123 "], T),
+        (["-5 ", "6 "], T),
+        (["(5) ", "6 "], T),
+        (["  5", "006", " 12"], T),
         (["1_000"], T),
         (["NaN"], T),
         (["true", "false"], ColumnType.BOOLEAN),
@@ -74,6 +85,8 @@ B, N, D, T = ColumnType.BIGINT, ColumnType.NUMERIC, ColumnType.DOUBLE, ColumnTyp
         (number("1.1000000000000001", "2"), N),
         (number("1E+20", "2"), D),
         (number("1E-3"), D),
+        (number(".5", "-.25", "1."), N),
+        (number("+5", " 6\n"), B),
         (number("123456789012345678"), B),
         (number("1234567890123456789"), T),
         ([*number("5"), "7"], B),
@@ -116,6 +129,9 @@ def test_type_of_a_column(cells, expected):
         (["1 234,50", "12,00"], Notation(decimal=",", thousands=" "), N),
         (["1\u202f234,50"], Notation(decimal=",", thousands="\u202f"), N),
         (["12%", "3.5%"], Notation(percent=True), N),
+        (["  1.234,50 ", "     12,00-", "      0,10 "], Notation(decimal=",", thousands=".", minus="after", sign_gap=True, width=11), N),
+        (["1.234,50 ", "12,00-"], Notation(decimal=",", thousands=".", minus="after", sign_gap=True), N),
+        (["   5", "1234", " -12"], Notation(width=4), B),
         (["$5", "-$12"], Notation(currency="$"), B),
         (["$1,200.00", "$-3.50"], Notation(currency="$", thousands=",", minus="inside"), N),
         (["12,50 €", "-3,00 €"], Notation(decimal=",", currency=" €", currency_after=True), N),
@@ -151,7 +167,7 @@ def test_notation_of_a_column(cells, notation, expected):
         (["5", "6", "n/a"], ["'n/a' (row 4)"]),
         (["$5", "5 €"], ["'$5' (row 2)", "'5 €' (row 3)"]),
         (["2026-11-02", "2026-02-30"], ["'2026-02-30' (row 3)"]),
-        ([*number("5"), *number("45000", kind="nyyyy-mm-dd")], ["'5' (row 2) is a number", "'45000' (row 3) is a date"]),
+        ([*number("5"), *number("45000", kind="nyyyy-mm-dd")], ["'5' (row 2) is a number", "'2023-03-15' (row 3) is a date"]),
         ([None, None], ["no cell has a value"]),
     ],
 )
@@ -215,3 +231,23 @@ def test_the_first_values_that_decided_are_named():
     why = column(*["5"] * 100, "12 pcs", *["6"] * 100, "three", "7", "?", "!").why
 
     assert [word in why for word in ("'12 pcs' (row 102)", "'three' (row 203)", "'?' (row 205)", "'!'")] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (["31.10.26", "15.11.26"], "'31.10.26' (row 2) gives a year of two digits: the century is not said"),
+        (["10.0.0.1", "10.0.0.2"], "'10.0.0.1' (row 2) is no number, no date, and not true or false"),
+        (["4,00638E+12"], "'4,00638E+12' (row 2) is rounded: if it is a code, its last digits are lost in the file"),
+        (["4.00638E+12"], "'4.00638E+12' (row 2) is rounded: if it is a code, its last digits are lost in the file"),
+        (["2.5E+03"], "the only value is a number, written with an exponent"),
+        (number("80331", "1067", kind="n00000"), "the zeros before, as in '01067' (row 3), are made by the format of the cells alone"),
+        (number("1.8125", kind="n[h]:mm"), "'1.8125' (row 2) shows as 43:30:00"),
+        (["5-", "12 "], "written with the minus, or a blank in its place, behind"),
+        (["27.11.2026"], "the only value is a date in the form DD.MM.YYYY"),
+        (["2026-11-02 08:30 ", "2026-11-03 09:00 "], "all 2 values are moments in the form YYYY-MM-DD hh:mm"),
+    ],
+)
+def test_what_would_surprise_is_explained(cells, told):
+    """In a sentence that a bookkeeper understands."""
+    assert told in column(*cells).why

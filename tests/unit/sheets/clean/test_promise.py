@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.handmade import grid_of
 
 from handmade import account, make_sheet
 from levelpool.sheets.clean.dates import render_date, serial_family, serial_of, serial_text
@@ -75,12 +76,12 @@ def keep_the_promise(sheet):
 
 def _cells_of(sheet):
     for batch in sheet.batches():
-        for row, cells, kinds in batch.records():
+        for row, cells, kinds in grid_of(batch):
             yield from ((row, place, text) for place, (text, kind) in enumerate(zip(cells, kinds, strict=True)) if kind is not None)
 
 
 def _keep_the_promise(sheet, plans):
-    grid = {row: (cells, kinds) for batch in sheet.batches() for row, cells, kinds in batch.records()}
+    grid = {row: (cells, kinds) for batch in sheet.batches() for row, cells, kinds in grid_of(batch)}
     open_rows = set(grid)
     total = CellCounts()
     for plan in plans:

@@ -468,3 +468,35 @@ def test_a_blank_row_far_above_makes_no_footer():
 
     assert reasons(plan) == {1: "header"}
     assert plan.box.last_row == 7
+
+
+def test_lines_drawn_of_dashes_are_no_data():
+    """Under the header, between records and below them; what stands alone under the last one is a note. A lone dash is data."""
+    ruler = ["-----", "------", "--"]
+    plan = only([["No", "City", "Qty"], ruler, [1, "Graz", 5], [2, "-", 6], ruler, [3, "Cork", 7], ruler, ["3 rows printed"]])
+
+    assert reasons(plan) == {1: "header", 2: "ruler", 5: "ruler", 7: "ruler", 8: "footer"}
+    assert [column.type for column in plan.columns] == [ColumnType.BIGINT, ColumnType.TEXT, ColumnType.BIGINT]
+
+
+def test_a_long_preamble_of_one_text_a_row_stands_outside():
+    """Twenty notes above a table are no table of their own; a title of three cells is none either."""
+    notes = [[f"Note {number}: read this"] for number in range(20)]
+
+    assert list(reasons(only([*notes, None, *ORDERS])).values()) == ["title"] * 20 + ["header"]
+    wide = [["Day", "From", "To", "Rest", "Span", "Note"], *(["2026-11-02", "08:00", "17:00", "00:30", 8, "x"] for _ in range(3))]
+    assert reasons(only([["Timesheet", "Month", ("46296", "nmmmm yyyy")], None, *wide])) == {1: "title", 3: "header"}
+
+
+def test_merged_cells_among_the_data_are_told():
+    """Their value stands in the first row alone: nobody fills the others."""
+    plan = only([["Region", "City", "Qty"], ["North", "A", 1], [None, "B", 2], ["South", "C", 3]], merges=(Box(2, 0, 3, 0),))
+
+    assert "1 merged cell reaches over several rows: the value stands in the first of them" in plan.reasons
+
+
+def test_a_label_and_a_date_behind_the_data_are_a_note():
+    """Behind a blank row, where the date stands under texts or numbers, and the table is wide."""
+    wide = [["Sku", "Qty", "Price", "Sum", "Place"], *([f"a{number}", number, 2, 3, "x"] for number in range(4))]
+
+    assert reasons(only([*wide, None, ["As of", ("46329", "ndd.mm.yyyy")]])) == {1: "header", 7: "footer"}

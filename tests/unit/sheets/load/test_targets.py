@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from levelpool.database import open_connection
+from levelpool.sheets.ingest import explain
 from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.load.schema import SchemaPlan
 from levelpool.sheets.load.target import SheetRows
@@ -41,7 +42,7 @@ def filled(target, columns, *rows, file_id: int = 1, name: str = "orders"):
     """Create the table unless it is there, and insert *rows*."""
     if not target.is_taken(name):
         target.create_table(name, columns)
-    return target.insert(name, columns, SheetRows(file_id, "Sheet 1", range(2, 2 + len(rows)), rows))
+    return target.insert(name, columns, SheetRows(file_id, "Sheet 1", range(2, 2 + len(rows)), list(zip(*rows, strict=True))))
 
 
 def read(target, what: str, name: str = "orders"):
@@ -75,7 +76,7 @@ def test_integers_fit_into_a_numeric_column(target):
     columns = [column(target, "x", T.NUMERIC)]
     values = (Decimal(123456789012345678), Decimal(5))
 
-    assert target.misfits(columns, [(value,) for value in values]) == []
+    assert target.misfits(columns, [values]) == []
     filled(target, columns, *((value,) for value in values))
 
     assert [Decimal(row[0]) for row in read(target, "x")] == list(values)
@@ -127,7 +128,7 @@ def test_number_with_too_many_digits_is_a_misfit_of_a_number_column(sqlite_url):
     """It would come back changed: its row goes to quarantine."""
     with open_connection(sqlite_url) as connection:
         target = target_of(connection)
-        found = target.misfits([column(target, "x", T.NUMERIC)], [(Decimal("0.1234567890123456"),), (Decimal("0.12"),)])
+        found = target.misfits([column(target, "x", T.NUMERIC)], [(Decimal("0.1234567890123456"), Decimal("0.12"))])
 
     assert [(row, index) for row, index, _ in found] == [(0, 0)] and "15 significant digits" in found[0][2]
 
@@ -186,3 +187,16 @@ def test_uneven_digits_behind_the_point_are_noticed_on_sqlite(sqlite_url):
         columns = [column(target, "even", T.NUMERIC, scale=2), column(target, "uneven", T.NUMERIC, scale=2)]
 
         assert filled(target, columns, (Decimal("1.10"), Decimal("1.1")), (None, None)) == {"uneven"}
+
+
+@pytest.mark.postgres
+def test_row_that_the_server_refuses_is_told_in_a_sentence(postgres_url):
+    """What the driver raises while rows are copied is explained like any other error of the database."""
+    with open_connection(postgres_url) as connection:
+        target = target_of(connection)
+        columns = [column(target, f"x{number}", T.BIGINT) for number in range(1100)]
+
+        with pytest.raises(sa.exc.DBAPIError) as caught:
+            filled(target, columns, (1,) * 1100)
+
+    assert "row is too big" in str(explain(caught.value))

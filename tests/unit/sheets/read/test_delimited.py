@@ -5,6 +5,7 @@ import io
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.handmade import grid_of
 
 from levelpool.sheets.read import delimited
 from levelpool.sheets.read.source import ReadOptions
@@ -68,8 +69,8 @@ def test_text_is_read_as_the_csv_module_reads_it(tmp_path, text, block):
     expected = records(text, csv.QUOTE_MINIMAL)
     if expected is None:
         expected = records(text, csv.QUOTE_NONE)
-    found = {row: cells for batch in sheet.batches() for row, cells, _ in batch.records()}
-    kinds = {kind for batch in sheet.batches() for _, _, row in batch.records() for kind in row}
+    found = {row: cells for batch in sheet.batches() for row, cells, _ in grid_of(batch)}
+    kinds = {kind for batch in sheet.batches() for _, _, row in grid_of(batch) for kind in row}
 
     assert found == {row: _trimmed(record) for row, record in enumerate(expected, 1) if any(record)}
     assert kinds <= {TEXT, None}

@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+from tests.handmade import grid_of
 
 from levelpool.sheets.inspect import inspect_file
 from levelpool.sheets.read.workbook import read_workbook
@@ -30,7 +31,7 @@ def area(box: Box) -> str:
 def describe(sheet: Sheet) -> dict[str, object]:
     cells, sums = {}, []
     for batch in sheet.batches():
-        for row, texts, kinds in batch.records():
+        for row, texts, kinds in grid_of(batch):
             found = {place(row, column): [text, kind] for column, (text, kind) in enumerate(zip(texts, kinds, strict=True)) if kind}
             assert not found.keys() & cells.keys()
             cells |= found

@@ -5,12 +5,13 @@ What can be read goes the whole way: its tables are found, its types proved, its
 """
 
 import json
+import random
 import struct
 import subprocess
 import sys
 import textwrap
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ MIB = 1 << 20
 CHILD = textwrap.dedent(r"""
     import json, re, sys, tempfile, time
     from pathlib import Path
+    from levelpool.sheets.clean.plans import plan_sheet
     from levelpool.sheets.clean.rows import clean_rows
-    from levelpool.sheets.clean.tables import find_tables
     from levelpool.sheets.errors import SheetError
     from levelpool.sheets.read.workbook import read_workbook
 
@@ -37,8 +38,8 @@ CHILD = textwrap.dedent(r"""
             workbook = read_workbook(Path(sys.argv[1]), Path(folder))
             end = "read"
             for sheet in workbook.sheets:
-                plans = find_tables(sheet)
-                cleaned = (batch for plan in plans for batch in clean_rows(sheet, plan, plan.columns))
+                plans = plan_sheet(sheet)
+                cleaned = (batch for shown, plan in plans for batch in clean_rows(shown, plan, plan.columns))
                 assert sum(batch.cells.read for batch in cleaned) == sheet.cell_count
                 end += f" {sheet.cell_count}"
         except SheetError as error:
@@ -120,19 +121,24 @@ REPEATED = (
 EMPTY_ROWS = "".join(f'<row r="{number}" s="3" customFormat="1" ht="15" spans="1:20"/>' for number in range(1, 1_000_001))
 
 
-def _ragged_rows() -> str:
-    """Two rows that fill every column, each behind many rows of one cell."""
-    lone = [f'<row r="{row}"><c r="A{row}"><v>1</v></c></row>' for row in range(1, 2_001)]
-    letters = [
-        f"{first}{second}{third}" for first in ["", *_LETTERS] for second in ["", *_LETTERS] for third in _LETTERS if second or not first
-    ]
-    for row in range(1_000, 2_001, 1_000):
-        full = "".join(f'<c r="{column}{row}"><v>1</v></c>' for column in letters[:16_384])
-        lone[row - 1] = f'<row r="{row}">{full}</row>'
-    return "".join(lone)
-
-
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_COLUMNS = [
+    f"{first}{second}{third}" for first in ["", *_LETTERS] for second in ["", *_LETTERS] for third in _LETTERS if second or not first
+][:16_384]
+
+
+def rows_of(*places: Iterable[int]) -> str:
+    """Rows with a number at each of these 0-based columns."""
+    rows = []
+    for row, of_row in enumerate(places, 1):
+        cells = "".join(f'<c r="{_COLUMNS[place]}{row}"><v>{place % 7}</v></c>' for place in of_row)
+        rows.append(f'<row r="{row}">{cells}</row>')
+    return "".join(rows)
+
+
+EVERY = range(16_384)
+_chance = random.Random(7)
+LENGTHS = [min(16_384, 1 + int(_chance.expovariate(1 / 8))) for _ in range(5_000)]
 
 ZIPPED: dict[str, tuple[Callable[[], dict[str, Part]], str]] = {
     "entity bomb in a sheet": (lambda: book(DOCTYPE + f"<worksheet {MAIN}><sheetData>{ONE}</sheetData></worksheet>"), "DamagedFile"),
@@ -169,7 +175,23 @@ ZIPPED: dict[str, tuple[Callable[[], dict[str, Part]], str]] = {
         ),
         "read 100000",
     ),
-    "a full row among every thousand lone cells": (lambda: book(sheet((_ragged_rows(), 1))), f"read {2 * 16_384 + 2 * 999}"),
+    "a full row among every thousand lone cells": (
+        lambda: book(sheet((rows_of(*[*[[0]] * 999, EVERY] * 2), 1))),
+        f"read {2 * 16_384 + 2 * 999}",
+    ),
+    "a full row above five thousand short ones": (
+        lambda: book(sheet((rows_of(EVERY, *map(range, LENGTHS)), 1))),
+        f"read {16_384 + sum(LENGTHS)}",
+    ),
+    "every second row full": (lambda: book(sheet((rows_of(*[EVERY, [0, 1, 2]] * 8), 1))), f"read {8 * (16_384 + 3)}"),
+    "rows of one cell on a diagonal": (
+        lambda: book(sheet((rows_of(*([0, (37 * row) % 16_000 + 1] for row in range(400))), 1))),
+        "read 800",
+    ),
+    "a blank column behind every two": (
+        lambda: book(sheet((rows_of(*[[place for place in range(3_000) if place % 3]] * 80), 1))),
+        f"read {80 * 2_000}",
+    ),
     "300 MB of one attribute": (
         lambda: book(sheet(('<row r="1" x="', 1), ("x" * MIB, 300), ('"/>', 1))),
         "LimitExceeded: a.xlsx has at least",
@@ -219,6 +241,16 @@ TEXT: dict[str, tuple[str, Callable[[], bytes], str]] = {
         "a.csv",
         lambda: (b"1\n" * 999 + b"1" + b",1" * 16_000 + b"\n") * 2,
         f"read {2 * 17_000}",
+    ),
+    "a full line above five thousand short ones": (
+        "a.csv",
+        lambda: b"\n".join(b",".join([b"1"] * count) for count in [16_384, *LENGTHS]),
+        f"read {16_384 + sum(LENGTHS)}",
+    ),
+    "a line among every hundred that reaches to the last column": (
+        "a.csv",
+        lambda: (b"1,2\n" * 99 + b"1" + b"," * 16_383 + b"1\n") * 20,
+        f"read {20 * 200}",
     ),
     "one line of 10 million fields": ("a.csv", lambda: b"x," * 10_000_000, "LimitExceeded"),
     "an entity bomb in SpreadsheetML": (

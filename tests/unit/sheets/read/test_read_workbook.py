@@ -9,6 +9,7 @@ import xlwt
 from odf.opendocument import OpenDocumentSpreadsheet
 from odf.table import Table, TableCell, TableRow
 from odf.text import P
+from tests.handmade import grid_of
 
 from levelpool.sheets.errors import DamagedFile, EmptyFile, LimitExceeded, NotASpreadsheet
 from levelpool.sheets.read.limits import Limits
@@ -25,7 +26,7 @@ def read(path: Path, tmp_path: Path, **options) -> Workbook:
 
 
 def rows(sheet: Sheet) -> list[tuple[int, list[str | None], list[str | None]]]:
-    return [row for batch in sheet.batches() for row in batch.records()]
+    return [row for batch in sheet.batches() for row in grid_of(batch)]
 
 
 def test_xlsx_keeps_kind_place_format_and_exact_text(tmp_path):

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from tests.handmade import grid_of
 
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.biff import is_compiled_sum, rk_text
@@ -86,11 +87,11 @@ def test_cells_keep_place_kind_and_format(tmp_path):
     (batch,) = sheet.batches()
 
     assert batch.rows == [5, 7]
-    assert [cells for _, cells, _ in batch.records()] == [
+    assert [cells for _, cells, _ in grid_of(batch)] == [
         [None, None, "000123", "46328", None, "#N/A", "true"],
         [None, "0.30000000000000004", "0.30000000000000004", "rich", "000123"],
     ]
-    assert [kinds for _, _, kinds in batch.records()] == [[None, None, "s", "nyyyy-mm-dd", None, "e", "b"], [None, "n", "n", "s", "s"]]
+    assert [kinds for _, _, kinds in grid_of(batch)] == [[None, None, "s", "nyyyy-mm-dd", None, "e", "b"], [None, "n", "n", "s", "s"]]
     assert batch.sums == {7: frozenset({2})}
     assert (sheet.hidden, sheet.date1904, sheet.merges) == (True, True, (Box(1, 0, 2, 3),))
     assert (sheet.hidden_rows, sheet.hidden_columns) == ({5}, {1, 2})
@@ -107,7 +108,7 @@ def test_what_another_program_writes_is_read(tmp_path):
 
     (batch,) = read_workbook(tmp_path / "a.xlsb", tmp_path).sheets[0].batches()
 
-    assert [cells for _, cells, _ in batch.records()] == [["sku", "amount", "on", "when"], ["000123", "1.5", "true", "46328"], ["ü", "7"]]
+    assert [cells for _, cells, _ in grid_of(batch)] == [["sku", "amount", "on", "when"], ["000123", "1.5", "true", "46328"], ["ü", "7"]]
     day = batch.columns[3].kind_at(1)
     assert day.startswith("n") and "y" in day.lower()
 

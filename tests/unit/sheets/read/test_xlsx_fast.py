@@ -8,6 +8,7 @@ from xml.parsers.expat import ExpatError
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.handmade import grid_of
 
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.read.limits import Limits, Meter
@@ -39,7 +40,7 @@ def read(part: str | bytes, tmp_path: Path, reader: Callable, texts: SharedTexts
 
 
 def content(sheet: Sheet) -> dict[str, object]:
-    rows = [row for batch in sheet.batches() for row in batch.records()]
+    rows = [row for batch in sheet.batches() for row in grid_of(batch)]
     sums = {row: columns for batch in sheet.batches() for row, columns in batch.sums.items()}
     return {
         "rows": rows,

@@ -142,9 +142,14 @@ class Torture:
     # -- what happens beside them, each in a thread
 
     def kill(self):
-        mine = random.Random(self.random.random())
+        mine, seen = random.Random(self.random.random()), 0
         while self.goes_on:
             time.sleep(mine.random() * 0.2)
+            # On a machine with much else to do, workers would otherwise be killed while they are being born, and nothing else.
+            until_calm = time.monotonic() + 3
+            while self.outcomes["well"] < seen + 3 and time.monotonic() < min(until_calm, self.end):
+                time.sleep(0.01)
+            seen = self.outcomes["well"]
             pids = self.manager.worker_pids()
             with contextlib.suppress(ProcessLookupError, FileNotFoundError, IndexError):
                 pid = mine.choice(pids)

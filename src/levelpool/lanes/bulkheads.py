@@ -1,10 +1,13 @@
 """Bulkheads: groups of calls that may occupy some of the workers and no more, so that one kind of work never floods the whole lane."""
 
 import heapq
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from levelpool.errors import SettingsError
+
+_MOST_GONE = 64
+"""So many who have given up, beside as many as wait, are remembered before a line is cleaned."""
 
 Order = tuple[int, int]
 """Who goes first: the lower one."""
@@ -65,10 +68,13 @@ class Bulkheads:
         """The call is on its way to a worker: its place is nobody else's."""
         self._groups[name].placed.pop(call, None)
 
-    def give_back(self, name: str, call: int, waiting: Container[int]) -> int | None:
+    def give_back(self, name: str, call: int, waiting: Collection[int]) -> int | None:
         """The place of *call* is free: who gets it, if one of those that were told to wait still waits."""
         group = self._groups[name]
         group.placed.pop(call, None)
+        if len(group.line) > 2 * len(waiting) + _MOST_GONE:
+            group.line = [entry for entry in group.line if entry[1] in waiting]
+            heapq.heapify(group.line)
         while group.line:
             order, follower = heapq.heappop(group.line)
             if follower in waiting:

@@ -331,6 +331,23 @@ def test_larger_priority_runs_first_within_a_bulkhead_too():
     assert order == [3, 1, 2]
 
 
+def test_calls_of_a_group_that_give_up_are_forgotten():
+    """Whoever waits for a place behind more urgent calls, and gives up, leaves nothing behind, however many they are."""
+    schedule = Schedule(1, bulkheads={"reports": 1})
+    schedule.arrive(1, 0.0, priority=1, bulkhead="reports")
+    list(schedule.decide(0.0))
+    schedule.born(1, 0.0)
+    list(schedule.decide(0.0))
+    for call in range(1, 1000, 2):
+        schedule.arrive(call + 1, 0.0, bulkhead="reports")
+        schedule.withdraw(call + 1)
+        schedule.arrive(call + 2, 0.0, priority=1, bulkhead="reports")
+        schedule.ended(1, call, 0.0)
+        assert list(schedule.decide(0.0)) == [Send(1, call + 2)]
+
+    assert len(schedule._bulkheads._groups["reports"].line) < 100
+
+
 def test_only_quick_calls_are_sent_ahead():
     """A call of unknown or long duration waits for a worker of its own."""
     schedule = Schedule(1)

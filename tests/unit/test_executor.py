@@ -69,6 +69,12 @@ def test_reference_names_every_public_member():
     assert not [name for name in (*members, *arguments, *numbers, *errors) if name not in text]
 
 
+def test_name_that_is_no_text_is_refused_at_once():
+    """It would break the statistics of everybody else later."""
+    with pytest.raises(TypeError, match="name of a task is 7: it must be a text"):
+        inline_manager().with_options(name=7)
+
+
 def test_map_takes_more_than_the_queue_holds():
     """Items without a place follow while results are taken; all come, in order."""
     manager = ExecutorManager(cpu_workers=1, io_workers=1, io_queue_limit=3)

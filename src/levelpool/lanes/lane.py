@@ -30,6 +30,11 @@ class CallOptions:
     on_progress: Progress | None = None
     """Called with (done, total, message) in the caller's loop."""
 
+    def __post_init__(self) -> None:
+        # Statistics are sorted by name: one of another kind would break them for everybody.
+        if self.name is not None and not isinstance(self.name, str):
+            raise TypeError(f"the name of a task is {self.name!r}: it must be a text")
+
 
 DEFAULT_OPTIONS = CallOptions()
 

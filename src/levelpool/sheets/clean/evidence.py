@@ -330,7 +330,7 @@ class Evidence:
         if any(map(has_long_exponent, some.shapes.distinct)):
             lost = next((value for value in some.values if not is_kept_by_double(value)), None)
             if lost is not None:
-                self._rule_out("number", f"{some.seen(lost)} is no number that a double keeps")
+                self._rule_out("number", f"{some.seen(lost)} is too large or too small for a number with an exponent")
         zeros = zeros_of(some.joined or "", some.shapes.distinct)
         if zeros.lost is not None:
             self._rule_out("number", f"{some.seen(zeros.lost)} {zeros.why}")

@@ -18,7 +18,7 @@ def test_a_column_gets_the_same_type_however_its_cells_come(size):
 
     column = gathering.evidence()[0].decide(name="x", header="X", position=0)
 
-    assert (column.type, column.why) == ("TEXT", "'n/a' (row 201) is no number, date or boolean")
+    assert (column.type, column.why) == ("TEXT", "'n/a' (row 201) is no number, no date, and not true or false")
     assert column.samples == ("1", "2", "3")
     assert list(gathering.columns()) == [0]
 

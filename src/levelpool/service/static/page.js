@@ -30,14 +30,22 @@
   });
   document.body.addEventListener("htmx:sendError", () => toast(text("unreachable"), "bad"));
 
-  document.body.addEventListener("htmx:afterRequest", (event) => {
-    const done = event.detail.elt.dataset?.done;
-    if (!done || !event.detail.successful) return;
-    const answer = JSON.parse(event.detail.xhr.responseText);
-    // A replay that fails leaves what was there, and says why.
-    if (answer.error) toast(answer.error, "bad");
-    else toast(text(`done.${done}`, answer));
-    announce({ id: Number(event.detail.elt.dataset.file), status: answer.status });
+  document.body.addEventListener("htmx:beforeSend", (event) => {
+    const { elt, xhr } = event.detail;
+    const { done, file } = elt.dataset ?? {};
+    if (!done) return;
+    // The request itself is listened to: by its end the page may have replaced the button, and htmx's events go no further then.
+    xhr.addEventListener("load", () => {
+      if (xhr.status >= 400) {
+        if (!elt.isConnected) toast(messageOf(xhr.responseText, xhr.status), "bad");
+        return;
+      }
+      const answer = JSON.parse(xhr.responseText);
+      // A replay that fails leaves what was there, and says why.
+      if (answer.error) toast(answer.error, "bad");
+      else toast(text(`done.${done}`, answer));
+      announce({ id: Number(file), status: answer.status });
+    });
   });
 
   // ------------------------------------------------------------ dialogs

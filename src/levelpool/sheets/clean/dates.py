@@ -5,7 +5,7 @@ A form is strptime-like. Beside the usual directives, "%-d" is a day without a l
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import cache, lru_cache
 from math import ulp
@@ -142,6 +142,25 @@ def are_in_form(form: str, texts: Collection[str]) -> bool:
     if _lines_pattern(form).fullmatch(joined) is None or joined.count("\n") != len(texts) - 1:
         return False
     return "%Y" not in form or all(_is_in_form(form, text) for text in texts)
+
+
+_ISO: dict[str, Callable[[str], date]] = {
+    "%Y-%m-%d": date.fromisoformat,
+    "%Y-%m-%d %H:%M:%S": datetime.fromisoformat,
+    "%Y-%m-%dT%H:%M:%S": datetime.fromisoformat,
+}
+
+
+def iso_values(form: str, texts: list[str]) -> Sequence[date] | None:
+    """What `date_parser` makes of many texts in an ISO 8601 form, many times as fast; None for another form, and when one text is not in it."""
+    parse = _ISO.get(form)
+    joined = "\n".join(texts)
+    if parse is None or joined.count("\n") != len(texts) - 1 or _lines_pattern(form).fullmatch(joined) is None:
+        return None
+    try:
+        return list(map(parse, texts))
+    except ValueError:
+        return None
 
 
 @cache
@@ -288,6 +307,10 @@ def _microseconds(text: str, fraction: float) -> int:
 _ROUNDED_DIGITS = 15
 
 
+_DAY_DIGITS = 5
+"""Serials of so many digits are days in both calendars, from 1900 or 1904 on; those up to 61 are told apart."""
+
+
 def serial_values(texts: list[str], *, date1904: bool = False) -> list[datetime] | None:
     """The instants of many date serials at once; None when one of them needs a closer look."""
     try:
@@ -301,6 +324,16 @@ def serial_values(texts: list[str], *, date1904: bool = False) -> list[datetime]
         epoch + timedelta(days=days, microseconds=_microseconds(text, serial - days))
         for text, serial, days in zip(texts, serials, map(int, serials), strict=True)
     ]
+
+
+def serial_days(texts: list[str], *, date1904: bool = False) -> list[date] | None:
+    """The days of many date serials at once; None when one of them needs a closer look."""
+    first = (_EPOCH_1904 if date1904 else _EPOCH_1900).toordinal()
+    distinct = set(texts)
+    if not all(text.isascii() and text.isdecimal() and len(text) == _DAY_DIGITS and text > "00061" for text in distinct):
+        return None
+    days = {text: date.fromordinal(first + int(text)) for text in distinct}
+    return list(map(days.__getitem__, texts))
 
 
 def serial_time(text: str) -> time:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from levelpool.sheets.clean.dates import serial_values
+from levelpool.sheets.clean.dates import iso_values, serial_days, serial_values
 from levelpool.sheets.clean.evidence import SERIAL, is_plain, kind_class
 from levelpool.sheets.clean.numbers import MOST_DIGITS, are_plain, cell_decimals, cell_doubles
 from levelpool.sheets.clean.options import Policy
@@ -226,15 +226,15 @@ def _quickly(column: Column, texts: Sequence[str | None], kind: Kind, *, date190
     if wanted is ColumnType.TEXT:
         return list(texts) if kind == TEXT and _are_storable(texts) else None
     present = [text for text in texts if text is not None]
-    values = _numbers(column, present, kind_class(kind), date1904=date1904)
+    values = _typed(column, present, kind_class(kind), date1904=date1904)
     return None if values is None else _spread(texts, values)
 
 
-def _numbers(column: Column, texts: list[str], shown: Kind | None, *, date1904: bool) -> Sequence[Value] | None:
-    """The values of many numbers at once; None when one of them needs a closer look."""
+def _typed(column: Column, texts: list[str], shown: Kind | None, *, date1904: bool) -> Sequence[Value] | None:
+    """The values of many numbers or dates at once; None when one of them needs a closer look."""
     wanted = column.type
-    if shown == SERIAL:
-        return serial_values(texts, date1904=date1904) if wanted is ColumnType.TIMESTAMP else None
+    if wanted in {ColumnType.DATE, ColumnType.TIMESTAMP}:
+        return _instants(column, texts, shown, date1904=date1904)
     if shown == NUMBER and wanted is ColumnType.DOUBLE:
         return cell_doubles(texts)
     if shown != NUMBER and not (shown == TEXT and is_plain(column.notation)):
@@ -244,6 +244,15 @@ def _numbers(column: Column, texts: list[str], shown: Kind | None, *, date1904: 
     if wanted is ColumnType.NUMERIC and are_plain(texts):
         return cell_decimals(texts) if shown == NUMBER else list(map(Decimal, texts))
     return None
+
+
+def _instants(column: Column, texts: list[str], shown: Kind | None, *, date1904: bool) -> Sequence[Value] | None:
+    days = column.type is ColumnType.DATE
+    if shown == SERIAL:
+        return serial_days(texts, date1904=date1904) if days else serial_values(texts, date1904=date1904)
+    form = column.notation.date_form
+    # A day in a column of instants is its midnight: that is not for here.
+    return iso_values(form, texts) if shown == TEXT and days == ("%H" not in form) else None
 
 
 def _spread(texts: Sequence[str | None], values: Sequence[Value]) -> list[Value]:

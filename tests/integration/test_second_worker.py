@@ -178,11 +178,14 @@ def is_alive(pid: int) -> bool:
 
 async def test_deadline_of_the_file_ends_both_workers(database_url, tmp_path, monkeypatch, manager):
     """A file that takes too long fails with its sentence, and no worker stays at it."""
-    async with DataIngestionService(database_url, manager, data_dir=tmp_path / "data-1", file_timeout=8.0, share_files_from=1) as service:
-        async with paused(service, orders(tmp_path), monkeypatch) as file:
-            record = await file
+    monkeypatch.setattr(
+        intake, "ingest_file", partial(crash_points.ingest_and_pause, at="while the rows are converted", folder=tmp_path / "nowhere")
+    )
+    (tmp_path / "nowhere").mkdir()
+    async with DataIngestionService(database_url, manager, data_dir=tmp_path / "data-1", file_timeout=2.0, share_files_from=1) as service:
+        record = await service.ingest_file(orders(tmp_path))
 
-        assert record["status"] == "failed" and "was not done after 8 s" in record["error"]
+        assert record["status"] == "failed" and "was not done after 2 s" in record["error"]
         async with asyncio.timeout(PATIENCE):
             while manager.stats().cpu.busy:
                 await asyncio.sleep(0.01)
@@ -202,14 +205,15 @@ async def test_second_worker_makes_room_for_a_call_that_waits_and_comes_again(op
 
 
 async def test_no_second_worker_while_others_use_the_lane(open_service, tmp_path, monkeypatch, manager):
-    """A lane without an idle worker gives none away, and the file does not wait for one."""
-    before = stays(manager)
-    other = asyncio.create_task(manager.run_cpu_intensive(time.sleep, PATIENCE))
+    """A lane without an idle worker gives none away, however often it is looked at, and the file does not wait for one."""
+    other = asyncio.create_task(manager.run_cpu_intensive(time.sleep, 600))
     async with open_service() as service:
-        assert (await take_in(service, orders(tmp_path)))["status"] == "partial"
+        async with paused(service, orders(tmp_path), monkeypatch) as file:
+            before = stays(manager)
+            await asyncio.sleep(5 * second.LOOK_EVERY)
+            assert (stays(manager), manager.stats().cpu.queued, pieces(tmp_path)) == (before, 0, set())
+        assert (await file)["status"] == "partial"
     other.cancel()
-
-    assert stays(manager) == before
 
 
 async def test_drain_lets_a_file_with_two_workers_end(database_url, tmp_path, monkeypatch):

@@ -363,7 +363,8 @@ class Intake:
     async def _job(self, claim: files.Claim) -> Job:
         folder = self.work / claim.token
         original = self.store.path(claim.sha256)
-        desk = await self.manager.with_options(name="work folder").run_io_intensive(self._set_up, folder, original)
+        share_from = (self._share_files_from or 0) if claim.source != "import" else 0  # rows of a program come one after the other
+        desk = await self.manager.with_options(name="work folder").run_io_intensive(_set_up, folder, original, share_from)
         return Job(
             file_id=claim.file_id,
             claim=claim.token,
@@ -378,11 +379,6 @@ class Intake:
             options=replace(TableOptions.from_dict(claim.options or {}), password=self._passwords.get(claim.file_id)),
             corrected=claim.corrected,
         )
-
-    def _set_up(self, folder: Path, original: Path) -> Desk | None:
-        """Make the folder of a job, with a desk for two when the file is large enough."""
-        folder.mkdir(parents=True, exist_ok=True)
-        return set_up_desk(folder, original, self._share_files_from or 0)
 
     @contextlib.asynccontextmanager
     async def work_folder(self) -> AsyncIterator[Path]:
@@ -521,6 +517,12 @@ def _arrival(delivery: Delivery) -> files.Arrival:
 
 
 # ---------------------------------------------------------------- pieces
+
+
+def _set_up(folder: Path, original: Path, share_from: int) -> Desk | None:
+    """Make the folder of a job, with a desk for two when the file is large enough."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return set_up_desk(folder, original, share_from)
 
 
 def check_size(name: str, size: int, limits: Limits) -> None:

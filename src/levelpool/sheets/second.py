@@ -70,11 +70,10 @@ class _Second:
         self._has_begun = False
 
     async def lend(self) -> None:
-        """Give the file a second worker whenever one is idle; gives up when that went wrong once."""
+        """Give the file a second worker whenever one is idle; gives up when that went wrong once, or when it left by itself."""
         try:
-            while True:
-                if self._is_idle(self._manager.stats().cpu):
-                    await self._run()
+            # The lane tells nobody that a worker became idle.
+            while not self._is_idle(self._manager.stats().cpu) or await self._run():  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_EVERY)
         except LaneClosed:
             return
@@ -86,8 +85,8 @@ class _Second:
         if self._call is not None:
             await self._let_go(self._call)
 
-    async def _run(self) -> None:
-        """One stay of the second worker."""
+    async def _run(self) -> bool:
+        """One stay of the second worker; whether it may come again."""
         self._has_begun = False
         lane = self._manager.with_options(name=TASK, priority=-1, admission_timeout=0, on_progress=self._begun)
         await lane.run_io_intensive(self._desk.set_up)
@@ -95,13 +94,17 @@ class _Second:
         try:
             while not call.done() and not self._is_in_the_way(self._manager.stats().cpu):
                 await asyncio.wait([call], timeout=LOOK_EVERY)
-            if not call.done():
+            is_in_the_way = not call.done()
+            if is_in_the_way:
                 await self._let_go(call)
         finally:
             self._call = None
             failure = await _end(call)
-        if failure is not None and not isinstance(failure, LaneFull):  # somebody was faster
+        if isinstance(failure, LaneFull):
+            return True  # somebody was faster
+        if failure is not None:
             raise failure
+        return is_in_the_way
 
     def _begun(self, *_: object) -> None:
         self._has_begun = True

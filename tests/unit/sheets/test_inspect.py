@@ -12,7 +12,7 @@ import xlwt
 from desks import helping, wait_for_somebody
 from levelpool.sheets.desk import Desk
 from levelpool.sheets.errors import NotASpreadsheet
-from levelpool.sheets.inspect import inspect_file
+from levelpool.sheets.inspect import Inspection, inspect_file
 
 GALLERY = runpy.run_path(str(Path(__file__).parents[2] / "gallery" / "make.py"))
 
@@ -164,26 +164,26 @@ def large(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_two_processes_tell_of_the_gallery_what_one_tells(tmp_path, path):
-    """Every trap: the same JSON, and the same preview, or the same refusal."""
-    desk = Desk(tmp_path / "desk")
+def told_by_two(path: Path, folder: Path) -> Inspection:
+    """What is told when a second process is behind the reader from the start, and at the rows from their end."""
+    desk = Desk(folder / "desk")
     desk.set_up()
     with helping(desk):
-        together = inspect_file(path, desk=desk, progress=lambda _: wait_for_somebody(desk))
-    alone = inspect_file(path)
+        return inspect_file(path, desk=desk, progress=lambda _: wait_for_somebody(desk))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_two_processes_tell_of_the_gallery_what_one_tells(tmp_path, path):
+    """Every trap: the same JSON, and the same preview."""
+    together, alone = told_by_two(path, tmp_path), inspect_file(path)
 
     assert json.dumps(together.to_dict()) == json.dumps(alone.to_dict())
     assert json.dumps(together.preview()) == json.dumps(alone.preview())
 
 
 def test_two_processes_tell_of_a_large_file_what_one_tells(tmp_path, large):
-    """The second is behind the reader from the start, and at the rows from their end."""
-    desk = Desk(tmp_path / "desk")
-    desk.set_up()
-    with helping(desk):
-        together = inspect_file(large, desk=desk, progress=lambda _: wait_for_somebody(desk))
-    alone = inspect_file(large)
+    """Several batches, in one account."""
+    together, alone = told_by_two(large, tmp_path), inspect_file(large)
 
     assert json.dumps(together.to_dict()) == json.dumps(alone.to_dict())
     assert alone.sheets[0].tables[0].rows > 10_000

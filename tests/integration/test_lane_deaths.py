@@ -181,6 +181,7 @@ async def test_stopped_call_ends_its_process(manager, task, args, way):
 
 async def test_timeout_says_what_was_done(manager):
     """A call over its time fails with TaskTimeout, whose cause is the death of the worker."""
+    await manager.run_cpu_intensive(lane_tasks.noop)  # a worker is there
     with pytest.raises(TaskTimeout) as late:
         await manager.with_options(timeout=0.3).run_cpu_intensive(lane_tasks.spin_in_c)
 

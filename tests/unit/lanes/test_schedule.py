@@ -1,5 +1,6 @@
 """The decisions of the process lane, played in thousands of orders without a process."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -273,7 +274,8 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.timeout(300)
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     workers=st.integers(1, 4),
     max_tasks=st.sampled_from([None, None, 1, 3]),

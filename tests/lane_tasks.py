@@ -302,3 +302,10 @@ def slow_count(steps):
     for step in range(steps):
         time.sleep(60)
         yield step
+
+
+def seal(array):
+    """The array with its first column one larger, which nobody may change any more."""
+    array[:, 0] += 1
+    array.flags.writeable = False
+    return array

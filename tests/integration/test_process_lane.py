@@ -159,6 +159,22 @@ async def test_received_array_is_writable(manager):
     assert array.sum() == 5
 
 
+@pytest.mark.parametrize("length", [10, 1_000_000])
+async def test_array_that_was_read_only_arrives_writable_too(manager, length):
+    """Whoever receives it owns it, whatever it was where it came from; in both directions, in memory order."""
+    import numpy as np
+
+    array = np.asfortranarray(np.arange(2.0 * length).reshape(2, length))
+    array.flags.writeable = False
+
+    received = await manager.run_cpu_intensive(lane_tasks.seal, array)
+    received[1, 0] += 5
+
+    assert received[1, 0] == 1 + length + 5
+    assert received.flags.f_contiguous
+    assert array[1, 0] == length
+
+
 async def test_arrow_table_travels_both_ways(manager):
     """Its columns are buffers, which travel beside the pickle; what arrives is equal to what was made."""
     table = await manager.run_cpu_intensive(lane_tasks.return_arrow, 100_000)

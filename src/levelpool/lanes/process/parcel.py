@@ -6,6 +6,7 @@ can map them.
 """
 
 import contextlib
+import copyreg
 import hashlib
 import io
 import mmap
@@ -103,7 +104,7 @@ def encode_small(thing: object) -> bytes | None:
         return pickle.dumps(thing, 5)
     out = _SmallOutput()
     try:
-        pickle.Pickler(out, 5, buffer_callback=out.keep_in_band).dump(thing)
+        _pickler(out, out.keep_in_band).dump(thing)
     except _OverSmallError:
         return None
     return b"".join(out.parts)
@@ -121,6 +122,19 @@ def _is_tiny(thing: object, depth: int = 2) -> bool:
         return len(thing) <= 8 and all(_is_tiny(part, depth - 1) for item in thing.items() for part in item)
     parts: Collection[object] = thing  # type: ignore[assignment]
     return len(parts) <= 8 and all(_is_tiny(part, depth - 1) for part in parts)
+
+
+def _pickler(out: "_SmallOutput | _FileOutput", keep: Callable[[pickle.PickleBuffer], bool]) -> pickle.Pickler:
+    pickler = pickle.Pickler(out, 5, buffer_callback=keep)
+    array = getattr(sys.modules.get("numpy"), "ndarray", None)
+    if array is not None:
+        pickler.dispatch_table = {**copyreg.dispatch_table, array: _reduce_array}
+    return pickler
+
+
+def _reduce_array(array: Any) -> Any:
+    """What arrives belongs to the receiver; an array that nobody may write to would arrive as such, so a copy of it travels."""
+    return (array if array.flags.writeable or array.dtype.hasobject else array.copy("K")).__reduce_ex__(5)
 
 
 class _SmallOutput:
@@ -170,7 +184,7 @@ def encode_large(thing: object, limit: int | None = None, *, pause: float = 0.0)
     fd = memory_file()
     try:
         out = _FileOutput(fd, limit, pause)
-        pickle.Pickler(out, 5, buffer_callback=out.keep_aside).dump(thing)
+        _pickler(out, out.keep_aside).dump(thing)
         pickle_length = out.length
         views = [buffer.raw() for buffer in out.aside]
         out.write(_LENGTH.pack(len(views)) + b"".join(_LENGTH.pack(view.nbytes) for view in views))

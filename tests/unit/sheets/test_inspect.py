@@ -14,7 +14,7 @@ from levelpool.sheets.desk import Desk
 from levelpool.sheets.errors import NotASpreadsheet
 from levelpool.sheets.inspect import Inspection, inspect_file
 
-GALLERY = runpy.run_path(str(Path(__file__).parents[2] / "gallery" / "make.py"))
+MAKE = runpy.run_path(str(Path(__file__).parents[2] / "gallery" / "make.py"))
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def _write_xls(path, rows, date1904):
 
 def _write_ods(path, rows, _date1904):
     cells = "".join(f"<table:table-row>{''.join(map(_ods_cell, row)) or '<table:table-cell/>'}</table:table-row>" for row in rows)
-    path.write_bytes(GALLERY["ods"](cells))
+    path.write_bytes(MAKE["ods"](cells))
 
 
 def _ods_cell(value):

@@ -224,7 +224,7 @@ class Evidence:
             else:
                 self._stamps = self._stamps or first
             return
-        distinct = set(some.values)
+        distinct = dict.fromkeys(some.values)  # in their order: the first of them is shown
         impossible: dict[str, Seen] = {}
         for value in distinct:
             try:
@@ -337,7 +337,7 @@ class Evidence:
         self._marks |= zeros.marks
 
     def _check_forms(self, some: "_Some") -> None:
-        distinct = {value for value in set(some.values) if value.strip()}
+        distinct = [value for value in dict.fromkeys(some.values) if value.strip()]
         for form in sorted(self._forms or ()):
             killer = _first_not_in(form, distinct)
             if killer is not None and self._forms is not None:
@@ -721,8 +721,8 @@ def _floats(texts: Iterable[str]) -> list[float]:
         return []
 
 
-def _first_not_in(form: str, values: set[str]) -> str | None:
-    """A value that is not in this form, if there is one; days and times are checked apart, because they repeat."""
+def _first_not_in(form: str, values: Sequence[str]) -> str | None:
+    """The first value that is not in this form, if there is one; days and times are checked apart, because they repeat."""
     mark = next((mark for mark in ("T", " ") if f"{mark}%H" in form or f"{mark}%-H" in form), None)
     if mark is None or "%b" in form or "%B" in form:
         return _refused(form, {value: value for value in values})

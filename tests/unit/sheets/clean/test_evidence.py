@@ -251,3 +251,10 @@ def test_the_first_values_that_decided_are_named():
 def test_what_would_surprise_is_explained(cells, told):
     """In a sentence that a bookkeeper understands."""
     assert told in column(*cells).why
+
+
+def test_the_first_value_that_decides_is_named():
+    """Whatever order a set has in this process: the same file is explained in the same words each time."""
+    days = [f"{day}/04/2026" for day in range(13, 31)]
+
+    assert "'13/04/2026' (row 3)" in column("01/02/2026", *days).why

@@ -60,7 +60,7 @@ def test_port_that_is_taken_is_told(run_levelpool, var):
         ({"LEVELPOOL_INBOX": "/etc/hostname"}, "not a folder"),
         ({"LEVELPOOL_DATABASE_URL": "postgresql://user:secret@127.0.0.1:9/db"}, "127.0.0.1"),
         ({"LEVELPOOL_DATABASE_URL": "sqlite:////no/such/folder/x.sqlite"}, "/no/such/folder"),
-        ({"LEVELPOOL_DATABASE_URL": "nonsense"}, "database URL"),
+        ({"LEVELPOOL_DATABASE_URL": "nonsense"}, "LEVELPOOL_DATABASE_URL is 'nonsense'"),
         ({"LEVELPOOL_PORT": "99999"}, "LEVELPOOL_PORT is '99999'"),
         ({"LEVELPOOL_ADMIN_TOKEN": "short"}, "LEVELPOOL_ADMIN_TOKEN is 5 characters long"),
         ({"CPU_EXECUTOR_WORKERS": "many"}, "CPU_EXECUTOR_WORKERS is 'many'"),

@@ -122,18 +122,22 @@ def _steps(path: Path) -> dict[str, float]:
         with open_connection(f"sqlite:///{folder}/steps.sqlite") as connection:
             target = target_of(connection)
             work = Conversion(SqliteTarget, planned.sheet, planned.plan, _goal(target, planned), 1)
-            staged = stage(convert(work), work.goal, folder / "staged")
+            staged = stage(convert(work), work.goal, folder / "staged", _nobody_counts)
             series = interleave(
                 {
                     "read": lambda: _cpu(lambda: read_workbook(path, folder)),
                     "find tables, prove types": lambda: _cpu(lambda: plan_tables(sheets, "orders", TableOptions())),
-                    "convert and stage the rows": lambda: _cpu(lambda: stage(convert(work), work.goal, folder / "again")),
+                    "convert and stage the rows": lambda: _cpu(lambda: stage(convert(work), work.goal, folder / "again", _nobody_counts)),
                     "write the rows": lambda: _cpu(lambda: _write(target, work, staged)),
                 },
                 rounds=ROUNDS,
                 warmup=0,
             )
     return {each.name: each.median for each in series}
+
+
+def _nobody_counts(_: int) -> None:
+    """The bytes on disk, which are limited in an import."""
 
 
 def _goal(target: Target, planned: Planned) -> Goal:

@@ -155,7 +155,11 @@ class Credentials:
         def work() -> str | None:
             with self._engine.begin() as connection:
                 found = find_token(connection, token)
-                return create_session(connection, found[0]) if found and found[1].role.covers(Role.VIEWER) else None
+            if found is None or not found[1].role.covers(Role.VIEWER):
+                return None
+            # One transaction for both would begin as a reader: on SQLite it could not write once somebody else has written meanwhile.
+            with self._engine.begin() as connection:
+                return create_session(connection, found[0])
 
         return await self._run(work)
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from levelpool.database import create_engine
 from levelpool.service import tokens
 from levelpool.service.tokens import Credentials
 from levelpool.sheets.ledger import tables
@@ -85,6 +86,26 @@ async def test_session_lives_until_sign_out(engine):
     await credentials.sign_out(secret)
 
     assert await credentials.of_session(secret) is None
+
+
+async def test_sign_in_does_not_mind_who_writes_meanwhile(tmp_path, monkeypatch):
+    """Somebody writes to the same SQLite file between the look at the token and the new session: neither is refused."""
+    engine = create_engine(f"sqlite:///{tmp_path}/service.sqlite")
+    with engine.begin() as connection:
+        migrate(connection)
+        token = tokens.create_token(connection, name="ann", role=Role.VIEWER, created_by="test")
+    find_token = tokens.find_token
+
+    def find_and_be_overtaken(connection, given):
+        found = find_token(connection, given)
+        with engine.begin() as other:
+            tokens.create_token(other, name="bob", role=Role.VIEWER, created_by="test")
+        return found
+
+    monkeypatch.setattr(tokens, "find_token", find_and_be_overtaken)
+
+    assert await Credentials(engine, run).sign_in(token)
+    engine.dispose()
 
 
 async def test_scrape_token_cannot_sign_in(engine):

@@ -4,6 +4,7 @@ Which single-byte encoding a text is written in: the one in which its bytes beyo
 In Latin scripts such a byte stands alone among ASCII letters, in the others beside its like: that parts the candidates first.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -54,9 +55,10 @@ _CLOSE = 0.03
 
 def encodings_by_letters(sample: bytes) -> tuple[str, ...]:
     """The encodings that fit *sample* best, the likeliest first; several when letters alone do not decide, none when no language fits."""
-    foreign = [byte > 0x7F for byte in sample]
-    beside = sum(here and before for before, here in pairwise(foreign))
-    languages = _OTHERS if beside > 0.4 * sum(foreign) else _LATIN
+    pairs = Counter(pairwise("f" if byte > 0x7F else "a" if chr(byte).isalpha() else " " for byte in sample))
+    beside, mixed = pairs["f", "f"], pairs["a", "f"] + pairs["f", "a"]
+    # Two of them may meet in a Latin script too, as in "Größe", but then ASCII letters are at both their sides.
+    languages = _OTHERS if beside > 0.4 * sum(byte > 0x7F for byte in sample) and beside > mixed else _LATIN
     scores: dict[str, float] = {}
     for language in languages:
         scores[language.encoding] = max(scores.get(language.encoding, 0.0), _score(sample, language))

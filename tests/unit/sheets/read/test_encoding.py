@@ -52,6 +52,24 @@ def test_western_europe_is_one_encoding(tmp_path, words):
     assert detect_encoding(path).name == "cp1252"
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Größe;Menge\n9,5;3\n", "cp1252"),
+        ("Größenübersicht\n", "cp1252"),
+        ("Τιμή;kg\n", "cp1253"),
+        ("Цена;KG\n", "cp1251"),
+        ("מחיר;x\n", "cp1255"),
+    ],
+)
+def test_one_word_is_enough(tmp_path, text, encoding):
+    """Letters beyond ASCII may meet in a Latin word, too, among ASCII letters; in other scripts they are among their like."""
+    path = tmp_path / "words.csv"
+    path.write_text(text, encoding=encoding)
+
+    assert detect_encoding(path).name == encoding
+
+
 def test_what_stands_far_below_counts(tmp_path):
     """The first megabyte is plain, and then comes a name."""
     path = tmp_path / "a.csv"

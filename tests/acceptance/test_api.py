@@ -355,7 +355,7 @@ def test_preview_says_what_a_file_would_become_and_loads_nothing(admin):
     assert admin.get("/api/files").json()["total"] == before
 
 
-GERMAN = "Bestand;;\nSKU;Menge;Größe\n00012;1.234;9,5\n00013;2.345;8,25\n".encode("cp1252")
+GERMAN = "Bestand;;\nSKU;Menge;Niño\n00012;1.234;9,5\n00013;2.345;8,25\n".encode("cp1252")
 
 
 def test_file_comes_with_its_corrections(admin, service):
@@ -376,14 +376,14 @@ def test_decision_is_seen_before_and_after_and_corrected(admin, service):
 
     (now,) = admin.post(f"/api/files/{sent['id']}/preview").json()["sheets"]
     (then,) = admin.post(f"/api/files/{sent['id']}/preview", json={"options": options}).json()["sheets"]
-    assert [column["name"] for column in now["columns"]] == ["sku", "menge", "grφίe"]
-    assert [column["name"] for column in then["columns"]] == ["article", "menge", "größe"]
+    assert [column["name"] for column in now["columns"]] == ["sku", "menge", "nińo"]
+    assert [column["name"] for column in then["columns"]] == ["article", "menge", "niño"]
     assert (then["row_count"], then["quarantined_rows"], then["outside"][0]["reason"]) == (2, 0, "title")
     assert admin.get(f"/api/files/{sent['id']}").json()["options"] == {}
 
     again = admin.post(f"/api/files/{sent['id']}/replay", json={"options": options}).json()
     assert (again["status"], again["rows_loaded"], again["options"]) == ("loaded", 2, options)
-    assert list(admin.get("/api/datasets/lager/rows").json()["rows"][0])[3:] == ["article", "menge", "größe"]
+    assert list(admin.get("/api/datasets/lager/rows").json()["rows"][0])[3:] == ["article", "menge", "niño"]
 
 
 def test_preview_takes_dataset_and_corrections(admin):

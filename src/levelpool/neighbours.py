@@ -37,7 +37,8 @@ MOST_SEATS = 256
 _LEADER = 0
 _FIRST_SEAT = 1_000
 _FIRST_SLOT = 10_000
-_FIRST_WANT = 20_000
+_LINE = 1 << 32
+_SAME_WEALTH = 1 << 50  # microseconds: 35 years
 _LONGEST_QUESTION = 1_000
 
 
@@ -154,23 +155,25 @@ class CpuShare:
     """
     This process's share of the CPU workers of the host: a slot for each of its workers that is at work.
 
-    Over all processes no more workers are at work than there are slots; who is idle holds none. Every *turn* seconds a process
-    that has used its slots, while others want some, lets one go for a *pause*, so that everybody gets a turn.
+    Over all processes no more workers are at work than there are slots; who is idle holds none. Who wants one stands in a line:
+    those who hold the fewest come first, and among them who has waited longest. Every *turn* seconds a process lets a slot go for
+    one that holds fewer, so that everybody gets a turn. A slot that those in front leave free for *patience* seconds, as a process
+    does whose loop stands still, goes to whoever asks.
     Nothing waits here; usable from any thread. Raises `SettingsError` for a folder that cannot be used.
     """
 
     def __init__(
-        self, folder: Path, slots: int, *, turn: float = 0.25, pause: float = 0.1, clock: Callable[[], float] = time.monotonic
+        self, folder: Path, slots: int, *, turn: float = 0.25, patience: float = 0.5, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._locks = LockFile.at(open_folder(folder) / "locks")
         self._slots = slots
         self._turn = turn
-        self._pause = pause
+        self._patience = patience
         self._clock = clock
         self._held: list[int] = []
-        self._want: int | None = None
+        self._place: int | None = None
         self._turn_ends = 0.0
-        self._pause_ends = 0.0
+        self._left_free_since: float | None = None
 
     def resize(self, slots: int) -> None:
         """The host has so many slots from now on; those beyond are given back as they become free."""
@@ -179,30 +182,37 @@ class CpuShare:
     def allow(self, workers: int) -> bool:
         """Whether so many of our workers may be at work; if so, their slots are ours from now on."""
         while len(self._held) < workers:
-            slot = self._free_slot() if workers <= self._slots and self._clock() >= self._pause_ends else None
+            slot = self._free_slot() if workers <= self._slots and self._comes_next() else None
             if slot is None:
-                self._say_that_we_want(wanted=True)
+                self._stand_in_line()
                 return False
-            if self._want is not None:
+            if self._place is not None:
                 self._turn_ends = self._clock() + self._turn  # we had to wait for it: now it is our turn
+            self.leave_line()
             self._held.append(slot)
         return True
 
-    def settle(self, workers: int, ready: int = 0, *, waiting: bool, ended: bool = True) -> None:
+    def settle(self, workers: int, ready: int = 0, *, ended: bool = True) -> None:
         """
         So many of our workers are at work, and *ready* more could begin a call at once: their slots are kept, unless our turn is over.
 
-        *waiting*: calls wait for a worker. *ended*: a call has ended since the last time; only then a turn may end.
+        *ended*: a call has ended since the last time; only then a turn may end.
         """
-        if ended and len(self._held) > workers and self._clock() >= self._turn_ends and self._others_want():
-            self._pause_ends = self._clock() + self._pause
-            self._turn_ends = self._pause_ends + self._turn
-            ready = 0
+        free = len(self._held) - workers
+        if ended and free > 0 and self._clock() >= self._turn_ends and self._poorer_one_waits():
+            self._turn_ends = self._clock() + self._turn
+            ready = min(ready, free - 1)
         self._held.sort()  # those beyond the size of the host go first
         while len(self._held) > workers + ready:
             self._locks.unlock(_FIRST_SLOT + self._held.pop())
-        if not waiting:
-            self._say_that_we_want(wanted=False)
+        if self._place is not None:
+            self._stand_in_line()  # who holds less stands elsewhere
+
+    def leave_line(self) -> None:
+        """We ask for no more slots now: nobody is to wait for us to take one."""
+        if self._place is not None:
+            self._locks.unlock(_LINE + self._place)
+        self._place = self._left_free_since = None
 
     @property
     def held(self) -> int:
@@ -219,15 +229,37 @@ class CpuShare:
         turned = ((start + offset) % self._slots for offset in range(self._slots))
         return next((slot for slot in turned if self._locks.try_lock(_FIRST_SLOT + slot)), None)
 
-    def _say_that_we_want(self, *, wanted: bool) -> None:
-        if wanted and self._want is None:
-            self._want = next((byte for byte in range(_FIRST_WANT, _FIRST_WANT + MOST_SEATS) if self._locks.try_lock(byte)), None)
-        elif not wanted and self._want is not None:
-            self._locks.unlock(self._want)
-            self._want = None
+    # -- the line: a lock for each who waits, at a byte that is the lower the fewer slots it holds, and the longer it waits
 
-    def _others_want(self) -> bool:
-        return self._locks.others_hold(_FIRST_WANT, MOST_SEATS)
+    def _stand_in_line(self) -> None:
+        """Take a place among those who hold as many slots as we do now, unless we have one."""
+        if self._place is not None and self._place // _SAME_WEALTH == len(self._held):
+            return
+        place = self._last_place()
+        while not self._locks.try_lock(_LINE + place):
+            place += 1  # somebody came in the same microsecond
+        if self._place is not None:
+            self._locks.unlock(_LINE + self._place)
+        self._place = place
+
+    def _last_place(self) -> int:
+        return len(self._held) * _SAME_WEALTH + int(self._clock() * 1e6)
+
+    def _comes_next(self) -> bool:
+        """Whether a free slot would be for us: nobody is in front, or those in front do not take it."""
+        ours = self._last_place() if self._place is None else self._place
+        if not self._locks.others_hold(_LINE, ours):
+            return True
+        if self.taken() == self._slots:
+            self._left_free_since = None
+            return False
+        if self._left_free_since is None:
+            self._left_free_since = self._clock()
+        return self._clock() - self._left_free_since >= self._patience
+
+    def _poorer_one_waits(self) -> bool:
+        """Whether a process that holds fewer slots than we do waits for one."""
+        return self._locks.others_hold(_LINE, len(self._held) * _SAME_WEALTH)
 
 
 # ---------------------------------------------------------------- neighbours

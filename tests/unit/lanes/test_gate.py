@@ -12,8 +12,11 @@ class OneAtATime:
     def allow(self, workers):
         return workers <= 1
 
-    def settle(self, workers, ready, *, waiting, ended):
-        self.told.append((workers, ready, waiting, ended))
+    def settle(self, workers, ready, *, ended):
+        self.told.append((workers, ready, ended))
+
+    def leave_line(self):
+        self.told.append("asks for no more")
 
     def resize(self, workers):
         """Nothing to do."""
@@ -35,7 +38,7 @@ def test_gate_holds_up_births_and_calls_until_there_is_room():
 
     assert (births, held_up) == ([Start(1)], True)
     assert (first, second) == ([Send(1, 1)], [Send(1, 2)])
-    assert gate.told == [(0, 0, True, False), (0, 1, True, False), (0, 1, True, True)]
+    assert gate.told == [(0, 0, False), (0, 1, False), (0, 1, True), "asks for no more"]
     assert not schedule.held_up
 
 

@@ -18,7 +18,10 @@ class Turnstile:
     def allow(self, workers):
         return workers <= self.most
 
-    def settle(self, workers, ready, *, waiting, ended):
+    def settle(self, workers, ready, *, ended):
+        """Nothing to do."""
+
+    def leave_line(self):
         """Nothing to do."""
 
     def resize(self, workers):

@@ -110,12 +110,12 @@ class Gate(Protocol):
         """Whether so many workers of this lane may be at work; if so, they count from now on."""
         ...
 
-    def settle(self, workers: int, ready: int, *, waiting: bool, ended: bool) -> None:
-        """
-        So many are at work now, and *ready* more could begin a call at once.
+    def settle(self, workers: int, ready: int, *, ended: bool) -> None:
+        """So many are at work now, and *ready* more could begin a call at once; *ended*: a call has ended since the last time."""
+        ...
 
-        *waiting*: calls wait for a worker. *ended*: a call has ended since the last time.
-        """
+    def leave_line(self) -> None:
+        """No more than what was allowed is asked for now."""
         ...
 
     def resize(self, workers: int) -> None:
@@ -340,10 +340,12 @@ class Schedule:
         self.held_up = False
         if self.gate is not None:
             ready = min(len(self._idle), len(self._waiting))
-            self.gate.settle(self.at_work, ready, waiting=bool(self._waiting), ended=self._call_ended)
+            self.gate.settle(self.at_work, ready, ended=self._call_ended)
             self._call_ended = False
         if self._waiting or self._parting or len(self._seats) > self.max_workers:
             return self._decide(now)
+        if self.gate is not None:
+            self.gate.leave_line()
         return ()
 
     def _decide(self, now: float) -> Iterator[Action]:
@@ -358,6 +360,8 @@ class Schedule:
             yield from self._start_workers()
         while (worker := self._worker_to_send_ahead_to()) is not None:
             yield self._send(worker, now)
+        if self.gate is not None and not self.held_up:
+            self.gate.leave_line()
 
     def retire_idle(self, now: float) -> Iterator[Retire]:
         """Let workers go that had nothing to do for the idle time."""

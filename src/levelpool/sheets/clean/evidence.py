@@ -412,7 +412,9 @@ class Evidence:
     def proves_comma(self) -> bool:
         """Whether this column can only be read with a decimal comma, or with points between thousands."""
         found = self._number_readings()
-        return bool(found) and all(reading.notation.decimal == "," or reading.notation.thousands == "." for reading in found)
+        return bool(found) and all(
+            (reading.notation.decimal == "," and not reading.doubtful) or reading.notation.thousands == "." for reading in found
+        )
 
     def _verdict(self, *, comma_elsewhere: bool, date_form: str | None, decimal: str | None, day_first: bool | None) -> "_Verdict":
         if self.settled:
@@ -472,7 +474,7 @@ class Evidence:
         seen = [*self._numbers.values(), *self._texts.values()]
         if not found:
             return _text(_not_one_way(seen[0], seen[-1]))
-        if len(found) > 1 and (found[0].notation.decimal != "." or found[0].notation.thousands or comma_elsewhere):
+        if _is_a_question(found, said=decimal is not None, comma_elsewhere=comma_elsewhere):
             asked = next((each for each in seen if "," in each.text or "." in each.text), seen[0])
             return _text(f"{asked} can be two numbers; no row decides: does the mark stand between thousands or before decimals?")
         verdict = _number_verdict(found, seen, self.values, exponent=self._exponent, texts=self._texts)
@@ -570,6 +572,14 @@ _CUT_SHORT = re.compile(r"[1-9][.,][0-9]{2,}E\+(0[6-9]|[1-9][0-9])")
 
 
 _SHORT_YEAR = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2}", re.ASCII)
+
+
+def _is_a_question(found: tuple[Reading, ...], *, said: bool, comma_elsewhere: bool) -> bool:
+    """Whether the mark may stand between thousands or before decimals: a point is taken for a decimal one where no column has a comma for it."""
+    usual = found[0].notation.decimal == "." and not found[0].notation.thousands
+    if len(found) > 1:
+        return not usual or comma_elsewhere
+    return found[0].doubtful and not said and usual == comma_elsewhere
 
 
 def _not_one_way(first: Seen, other: Seen) -> str:

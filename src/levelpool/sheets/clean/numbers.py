@@ -266,6 +266,7 @@ class Reading:
     digits: int  # most digits of any value
     whole_digits: int  # most digits of a value without decimal mark
     scale: int  # most digits behind the decimal mark
+    doubtful: bool = False  # nothing but numbers without a mark ("1234") tells that the mark of the others ("1,234") parts no thousands
 
 
 def readings(shapes: Iterable[str], *, zero_before: frozenset[str] = frozenset()) -> tuple[Reading, ...]:
@@ -303,7 +304,17 @@ def _readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Rea
     for decimal, thousands in _CONVENTIONS:
         if thousands not in zero_before and all(map(_core_pattern(decimal, thousands).fullmatch, cores)):
             meanings.setdefault(*_read(cores, replace(base, decimal=decimal, thousands=thousands)))
-    return tuple(meanings.values())
+    alone = len(meanings) == 1
+    return tuple(replace(reading, doubtful=alone and _is_doubtful(reading, cores, zero_before)) for reading in meanings.values())
+
+
+def _is_doubtful(reading: Reading, cores: list[str], zero_before: frozenset[str]) -> bool:
+    """Whether each decimal mark could part thousands if it stood alone."""
+    mark = reading.notation.decimal
+    if reading.whole or reading.notation.thousands or mark in zero_before:
+        return False
+    parts_thousands = _core_pattern("", mark)
+    return all(parts_thousands.fullmatch(core) for core in cores if mark in core)
 
 
 def _padding(shapes: tuple[str, ...]) -> Notation | None:

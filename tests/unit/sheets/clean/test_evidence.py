@@ -162,6 +162,7 @@ def test_notation_of_a_column(cells, notation, expected):
     [
         (["03/04/2026", "05/06/2026"], ["'03/04/2026' (row 2) can be two dates", "no row decides"]),
         (["1,234", "5,678"], ["'1,234' (row 2) can be two numbers", "no row decides"]),
+        (["1234", "1,234"], ["'1,234' (row 3) can be two numbers", "no row decides"]),
         (["000123"], ["'000123' (row 2)", "starts with a zero"]),
         (["1234567890123456789"], ["'1234567890123456789' (row 2)", "18 digits"]),
         (["5", "6", "n/a"], ["'n/a' (row 4)"]),
@@ -187,6 +188,19 @@ def test_a_point_is_a_question_where_another_column_proves_a_decimal_comma():
 
     assert [each.type for each in plan.columns] == [T, N, B]
     assert column("1.234", "5.678").type == N
+
+
+@pytest.mark.parametrize(
+    ("others", "comma", "point"),
+    [(["1,5", "2,5"], N, T), (["1.5", "2.5"], T, N), (["1,234", "1234"], T, N)],
+    ids=["proves a comma", "proves none", "asks as well"],
+)
+def test_numbers_without_a_mark_decide_nothing_alone(others, comma, point):
+    """That 1234 has no mark does not prove that 1,234 is less than two; another column with a decimal comma does."""
+    (plan,) = find_tables(make_sheet([["a", "b", "c"], ["1234", "1234", others[0]], ["1,234", "1.234", others[1]]]))
+
+    assert [each.type for each in plan.columns[:2]] == [comma, point]
+    assert column("1234", "1,234", "1,5").type == N
 
 
 def test_a_person_may_answer_the_question():

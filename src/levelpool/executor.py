@@ -27,7 +27,7 @@ from levelpool.lanes.process.pool import ProcessLane
 from levelpool.lanes.process.schedule import Gate
 from levelpool.lanes.process.witness import WorkerStack
 from levelpool.lanes.thread import ThreadLane
-from levelpool.neighbours import CpuShare
+from levelpool.neighbours.share import CpuShare
 
 # Settings, sizes and what the container allows are loaded when somebody asks for them: `import levelpool` stays light,
 # and a manager with numbers of its own never needs them.
@@ -150,7 +150,7 @@ class ExecutorManager(_Calls):
         *cpu_bulkheads* and *io_bulkheads* name groups of calls with limits of their own, see `with_options`. *carry* names context variables whose values travel pickled.
         *preload* names modules that are imported once and shared by all workers; they must not start threads. *worker_environment* is what
         workers find in `os.environ`; by default a copy of ours without what looks like a secret. *gate* is shared with managers of other processes:
-        together they have no more workers at work than it allows (see `levelpool.neighbours.CpuShare`). *lanes* replaces both lanes, for tests.
+        together they have no more workers at work than it allows (see `levelpool.neighbours.share.CpuShare`). *lanes* replaces both lanes, for tests.
         """
         for name, value in (("cpu_workers", cpu_workers), ("io_workers", io_workers), ("worker_max_tasks", worker_max_tasks)):
             if value is not None and value < 1:

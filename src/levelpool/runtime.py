@@ -22,7 +22,8 @@ from levelpool.monitoring.monitor import ResourceMonitor
 from levelpool.monitoring.resources import ResourceReader
 from levelpool.monitoring.snapshot import Snapshot
 from levelpool.monitoring.stacks import look_at_everything_from_a_thread
-from levelpool.neighbours import ANSWER_TIMEOUT, Neighbours
+from levelpool.neighbours.seats import Neighbours
+from levelpool.neighbours.sockets import ANSWER_TIMEOUT
 from levelpool.pools import HasPool, PoolStats, pool_stats
 from levelpool.settings import Settings
 from levelpool.sizing import Sizes, size

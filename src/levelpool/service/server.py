@@ -18,7 +18,7 @@ from levelpool.alerts.channels import open_services
 from levelpool.capacity.detect import detect_capacity
 from levelpool.database import check_room, open_connection
 from levelpool.errors import SettingsError
-from levelpool.neighbours import open_folder
+from levelpool.neighbours.locks import open_folder
 from levelpool.runtime import size_for
 from levelpool.service.app import create_app
 from levelpool.service.static import StaticFiles

@@ -1,0 +1,110 @@
+"""The web workers of the host: who is there, who leads, and what the others say."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from levelpool.errors import SettingsError
+from levelpool.neighbours.locks import LEADER, SEATS, LockFile, open_folder
+from levelpool.neighbours.sockets import Answers, ask_all, serving
+
+logger = logging.getLogger(__name__)
+
+LEADER_POLL = 1.0
+"""Seconds between two tries to become the leader."""
+MOST_SEATS = 256
+
+
+class Neighbours:
+    """
+    One web worker among those that share *folder*: its seat, whether it leads, and what the others say.
+
+    `async with Neighbours(folder, answers) as us:`; *answers* are called in a thread of their own. It is the process that
+    leads: of two in one process either both lead or none.
+    Raises `SettingsError` for a folder that cannot be used.
+    """
+
+    def __init__(self, folder: Path, answers: Answers | None = None) -> None:
+        self._folder = open_folder(folder)
+        self._locks = LockFile.at(self._folder / "locks")
+        self._answers = dict(answers or {})
+        self._seat: int | None = None
+        self._leading = asyncio.Event()
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def folder(self) -> Path:
+        """The private folder."""
+        return self._folder
+
+    @property
+    def seat(self) -> int:
+        """Our number among the web workers of the host: the lowest that was free. Raises `RuntimeError` before the start."""
+        if self._seat is None:
+            raise RuntimeError("not among the neighbours yet: use `async with`")
+        return self._seat
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            self._take_seat()
+            stack.callback(self._leave)
+            stack.enter_context(serving(self._folder, self.seat, self._answers))
+            trying = asyncio.create_task(self._try_to_lead(), name="levelpool leadership")
+            stack.callback(trying.cancel)
+            await asyncio.sleep(0)  # alone, it leads from the start
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self._stack.aclose()
+
+    def add_answer(self, question: str, answer: Callable[[], object]) -> None:
+        """Let neighbours ask *question* too; *answer* is called in a thread and must be quick."""
+        self._answers[question] = answer
+
+    # -- the leader
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that watches the inbox, tells alerts and runs migrations for the host."""
+        return self._leading.is_set()
+
+    async def lead(self) -> None:
+        """Return when this process leads, which may be at once, or when the leader has gone; it leads until it ends."""
+        await self._leading.wait()
+
+    async def _try_to_lead(self) -> None:
+        while not self._locks.try_lock(LEADER, shared=True):  # noqa: ASYNC110 - the kernel tells nobody that a lock became free
+            await asyncio.sleep(LEADER_POLL)
+        logger.info("web worker %d (process %d) leads", self.seat, os.getpid())
+        self._leading.set()
+
+    # -- asking the others
+
+    def seats(self) -> tuple[int, ...]:
+        """The seats of everybody who is there, ourselves included."""
+        return tuple(seat for seat in range(MOST_SEATS) if self._locks.is_locked(SEATS + seat))
+
+    def ask(self, question: str) -> dict[int, object]:
+        """
+        What everybody answers to *question*, by seat, ourselves included. Blocks up to `ANSWER_TIMEOUT` for all together.
+
+        Who does not answer in time is left out: it is just starting, ending, stuck, or dead.
+        """
+        return ask_all(self._folder, self.seats(), question)
+
+    def _take_seat(self) -> None:
+        self._seat = next((seat for seat in range(MOST_SEATS) if self._locks.try_lock(SEATS + seat)), None)
+        if self._seat is None:
+            raise SettingsError(f"all {MOST_SEATS} seats in {self._folder} are taken: give this service a LEVELPOOL_RUNTIME_DIR of its own")
+
+    def _leave(self) -> None:
+        if self.leads:
+            self._locks.unlock(LEADER)
+            self._leading.clear()
+        self._locks.unlock(SEATS + self.seat)
+        self._seat = None

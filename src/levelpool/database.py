@@ -25,14 +25,9 @@ from sqlalchemy.ext import asyncio as sa_async
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, Pool, StaticPool
 
 from levelpool.capacity.detect import detect_capacity
-from levelpool.connections import (
-    SERVER_CONNECTIONS,
-    ServerConnections,
-    WatchedAsyncPool,
-    WatchedPool,
-    budget_of,
-    count_server_connections,
-)
+from levelpool.connections.budget import budget_of
+from levelpool.connections.pool import WatchedAsyncPool, WatchedPool
+from levelpool.connections.server import SERVER_CONNECTIONS, ServerConnections, count_server_connections
 from levelpool.errors import DatabaseError
 from levelpool.pools import PoolAccount, PoolStats, pool_stats
 from levelpool.settings import Settings

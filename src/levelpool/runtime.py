@@ -192,7 +192,7 @@ class Runtime:
         """Each worker process may open a connection of its own: the pools leave room for them."""
         if self._engines:
             # Whoever has an engine has SQLAlchemy; without a database the runtime works without it.
-            from levelpool.connections import follow_workers  # noqa: PLC0415
+            from levelpool.connections.budget import follow_workers  # noqa: PLC0415
 
             follow_workers(self.sizes.cpu_workers)
 

@@ -9,7 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from levelpool.capacity.detect import Capacity
-from levelpool.connections import Budget, ServerConnections, WatchedPool, budget_of, count_server_connections
+from levelpool.connections.budget import Budget, budget_of
+from levelpool.connections.pool import WatchedPool
+from levelpool.connections.server import ServerConnections, count_server_connections
 from levelpool.errors import DatabaseError, PoolExhausted
 from levelpool.pools import PoolAccount, pool_stats
 from levelpool.sizing import size
@@ -343,7 +345,7 @@ async def test_async_pools_share_alike(server):
     """Awaited engines wait in their loop, and close what is too many there."""
     from sqlalchemy.util import greenlet_spawn
 
-    from levelpool.connections import WatchedAsyncPool
+    from levelpool.connections.pool import WatchedAsyncPool
 
     budget = Budget()
     server.allows = 4 + RESERVE

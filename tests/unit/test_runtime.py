@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
-from levelpool.connections import budget_of
+from levelpool.connections.budget import budget_of
 from levelpool.database import create_engine
 from levelpool.errors import SettingsError
 from levelpool.runtime import Runtime

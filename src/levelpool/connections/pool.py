@@ -1,229 +1,30 @@
-"""
-Connections to a database server: what it allows, and the pools of this process, which share one budget and keep an account.
-
-Each web worker has its part of what the server allows (`levelpool.sizing`), and its pools together never hold more than that
-part, however many engines were made. A pool counts from its first connection until it is disposed.
-"""
+"""A pool that says who waits and who holds, and keeps within the budget of its process."""
 
 import asyncio
-import logging
-import os
 import re
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
-import sqlalchemy as sa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 from sqlalchemy.util import await_only, greenlet_spawn
 from sqlalchemy.util.queue import Empty, Full
 
-from levelpool.errors import DatabaseError, PoolExhausted
+from levelpool.connections.budget import Budget
+from levelpool.connections.server import SERVER_CONNECTIONS, ServerConnections, count_server_connections
+from levelpool.errors import PoolExhausted
 from levelpool.pools import PoolAccount
-from levelpool.sizing import ConnectionLimit, Sizes, divide_connections, share_connections
-
-# Log lines go where an operator looks for them: to the database's name.
-logger = logging.getLogger("levelpool.database")
+from levelpool.sizing import Sizes
 
 LOOK_AGAIN = 0.02
 """Seconds after which a call that found no room for a new connection looks again: neither a server nor another pool tells anybody."""
 
-_OURS = "levelpool"
 _NO_LIMIT = 10_000
 _SERVER_IS_FULL = re.compile(r"too many (clients|connections)|remaining connection slots", re.IGNORECASE)
-
-
-# ---------------------------------------------------------------- what the server allows
-
-
-@dataclass(frozen=True, slots=True)
-class ServerConnections:
-    """What a PostgreSQL server allows, and how much of it is in use by everybody."""
-
-    max_connections: int
-    reserved: int
-    """Slots that ordinary roles cannot take."""
-    in_use: int
-    others: int
-    """Of these, what programs other than levelpool have open, as far as this role may see it."""
-    role_limit: int | None = None
-    """Most connections of our role; None: no limit of its own."""
-    role_others: int = 0
-    database_limit: int | None = None
-    """Most connections to our database; None: no limit of its own."""
-    database_others: int = 0
-
-    def limits(self) -> tuple[ConnectionLimit, ...]:
-        """Everything that limits our connections."""
-        found = [ConnectionLimit(f"max_connections {self.max_connections} - reserved {self.reserved}", self.usable, self.others)]
-        if self.role_limit is not None:
-            found.append(ConnectionLimit(f"connection limit of the role {self.role_limit}", self.role_limit, self.role_others))
-        if self.database_limit is not None:
-            found.append(
-                ConnectionLimit(f"connection limit of the database {self.database_limit}", self.database_limit, self.database_others)
-            )
-        return tuple(found)
-
-    @property
-    def usable(self) -> int:
-        """What ordinary roles may have open together."""
-        return self.max_connections - self.reserved
-
-
-# An ordinary role sees a row for every backend of the server, without the details of those that belong to other roles;
-# background processes take no slot.
-SERVER_CONNECTIONS = """
-    SELECT current_setting('max_connections')::int,
-           current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0),
-           (SELECT rolconnlimit FROM pg_roles WHERE rolname = session_user),
-           (SELECT datconnlimit FROM pg_database WHERE datname = current_database()),
-           coalesce(application_name, ''),
-           coalesce(usesysid = (SELECT oid FROM pg_roles WHERE rolname = session_user), false),
-           coalesce(datid = (SELECT oid FROM pg_database WHERE datname = current_database()), false),
-           count(*)
-    FROM pg_stat_activity WHERE backend_type = 'client backend' OR (backend_type IS NULL AND datid IS NOT NULL)
-    GROUP BY 5, 6, 7
-"""
-"""What the server, the role and the database allow, with the open connections by program, of this role or not, to this database or not."""
-
-
-def count_server_connections(rows: Sequence[Sequence[Any]], ours: Collection[str] = ()) -> ServerConnections:
-    """What *rows* of `SERVER_CONNECTIONS` say; programs named in *ours* are levelpool's, whatever they are called."""
-    max_connections, reserved, role_limit, database_limit = rows[0][:4]
-    foreign = [row for row in rows if row[4] not in ours and not row[4].startswith(_OURS)]
-    return ServerConnections(
-        max_connections=max_connections,
-        reserved=reserved,
-        in_use=sum(row[7] for row in rows),
-        others=sum(row[7] for row in foreign),
-        role_limit=role_limit if role_limit >= 0 else None,
-        role_others=sum(row[7] for row in foreign if row[5]),
-        database_limit=database_limit if database_limit >= 0 else None,
-        database_others=sum(row[7] for row in foreign if row[6]),
-    )
-
-
-# ---------------------------------------------------------------- the budget of this process
-
-
-class Budget:
-    """The connections that this process may have open to one server, over all of its pools; used by many threads at once."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        """What this process calls itself at the server."""
-        self._lock = threading.Lock()
-        self._taken: WeakKeyDictionary[WatchedPool, int] = WeakKeyDictionary()
-        self._limit: int | None = None
-        self._server: ServerConnections | None = None
-        self._sizes: Sizes | None = None
-        self._cpu_workers: int | None = None
-        """As many loading workers as there are now; None: as many as there were when the engines were made."""
-
-    def take(self, pool: "WatchedPool") -> bool:
-        """
-        Whether *pool* may open one more connection; if so, its place is taken.
-
-        Raises `DatabaseError` when it is new and not even one connection for each pool is left.
-        """
-        if pool not in self._taken:
-            self._join(pool)
-        with self._lock:
-            if self._limit is not None and sum(self._taken.values()) >= self._limit:
-                return False
-            self._taken[pool] = self._taken.get(pool, 0) + 1  # another thread may just have disposed it
-            return True
-
-    def _join(self, pool: "WatchedPool") -> None:
-        with self._lock:
-            self._taken.setdefault(pool, 0)
-        try:
-            self._divide()
-        except DatabaseError:
-            self.leave(pool)
-            raise
-
-    def give(self, pool: "WatchedPool") -> None:
-        """A connection of *pool* is closed, or could not be opened."""
-        with self._lock:
-            if pool in self._taken:
-                self._taken[pool] -= 1
-
-    def leave(self, pool: "WatchedPool") -> None:
-        """*pool* was disposed: the others may have its part."""
-        with self._lock:
-            self._taken.pop(pool, None)
-        self._divide_if_possible()
-
-    def admit(self, pool: "WatchedPool", server: ServerConnections, sizes: Sizes) -> None:
-        """
-        Divide what *server* allows, as *pool* has just read it, among the pools that have or open a connection.
-
-        Raises `DatabaseError` with the sum when not even one connection for each is left.
-        """
-        before = self._server, self._sizes
-        self._server, self._sizes = server, sizes
-        try:
-            self._divide(newest=pool)
-        except DatabaseError:
-            self._server, self._sizes = before
-            self.leave(pool)
-            raise
-
-    def follow(self, cpu_workers: int) -> None:
-        """There are now so many loading workers on the host, each with a connection of its own."""
-        self._cpu_workers = cpu_workers
-        self._divide_if_possible()
-
-    def _divide_if_possible(self) -> None:
-        try:
-            self._divide()
-        except DatabaseError as error:
-            logger.warning("the pools stay as they are: %s", error)
-
-    def _divide(self, newest: "WatchedPool | None" = None) -> None:
-        with self._lock:
-            if self._server is None or self._sizes is None or not self._taken:
-                return
-            pools = list(self._taken)
-            sizes = replace(self._sizes, cpu_workers=self._cpu_workers or self._sizes.cpu_workers)
-            share = share_connections(sizes, self._server.limits(), pools=len(pools))
-            parts = divide_connections(share.connections, [pool.wish for pool in pools])
-            self._limit = share.connections
-        # Without the lock: a pool that is to have fewer gives back what it has too many.
-        for pool, part in zip(pools, parts, strict=True):
-            if pool.allow(part) or pool is newest:
-                cut = "" if part == pool.wish else ", cut to fit the server"
-                logger.info("pool %r: %d connections and %d more%s: %s", pool.account.name, *pool.limits, cut, share.arithmetic)
-
-
-_budgets: dict[tuple[object, ...], Budget] = {}
-_budgets_lock = threading.Lock()
-
-
-def budget_of(url: sa.URL) -> Budget:
-    """The budget of this process for the server at *url*, whatever the database and the role."""
-    # A forked child has connections of its own: the process is part of the key.
-    server = (os.getpid(), url.host or url.query.get("host", ""), url.port or url.query.get("port", ""))
-    with _budgets_lock:
-        return _budgets.setdefault(server, Budget())
-
-
-def follow_workers(cpu_workers: int) -> None:
-    """Make room in every budget of this process for so many loading workers of the host."""
-    with _budgets_lock:
-        budgets = list(_budgets.values())
-    for budget in budgets:
-        budget.follow(cpu_workers)
-
-
-# ---------------------------------------------------------------- pools that keep an account
 
 
 class _NoRoom(Exception):
@@ -315,6 +116,11 @@ class WatchedPool(QueuePool):
         return "raise DB_POOL_SIZE or DB_MAX_OVERFLOW"
 
     # -- the budget
+
+    @property
+    def name(self) -> str:
+        """What it is called in the log."""
+        return self.account.name
 
     @property
     def wish(self) -> int:

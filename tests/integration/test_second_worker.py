@@ -145,7 +145,9 @@ async def test_death_of_the_first_worker_is_told_as_ever(open_service, tmp_path,
 
         assert record["status"] == "failed" and "the worker process died" in record["error"]
         assert await service.intake.read(lambda connection: connection.scalar(sa.text('SELECT count(*) FROM "orders"'))) == 0
-        assert manager.stats().cpu.busy == 0
+        async with asyncio.timeout(PATIENCE):
+            while manager.stats().cpu.busy:  # a killed worker counts until the kernel says that it is gone
+                await asyncio.sleep(0.01)
 
 
 async def test_cancel_ends_both_workers(open_service, tmp_path, monkeypatch, manager):

@@ -222,7 +222,7 @@
     const limit = Number(zone.dataset.limit);
     if (file.size > limit) return refuse(item, text("upload.too_large", { size: bytes(file.size), limit: bytes(limit) }));
     if (file.size === 0) return refuse(item, text("upload.empty"));
-    waiting.push({ zone, file, item, bar, word });
+    waiting.push({ zone, file, password: zone.querySelector("input[type=password]").value, item, bar, word });
     next();
   }
 
@@ -234,8 +234,9 @@
 
   function next() {
     if (sending >= 2 || !waiting.length) return;
-    const { zone, file, item, bar, word } = waiting.shift();
+    const { zone, file, password, item, bar, word } = waiting.shift();
     const form = new FormData();
+    if (password) form.append("password", password);
     form.append("file", file);
     const request = new XMLHttpRequest();
     sending += 1;
@@ -261,7 +262,13 @@
 
   const zone = document.querySelector("[data-drop]");
   if (zone) {
-    zone.querySelector("input[type=file]").addEventListener("change", (event) => {
+    const chosen = zone.querySelector("input[type=file]");
+    // Enter in the field of the password goes on to the files, which carry it.
+    zone.addEventListener("submit", (event) => {
+      event.preventDefault();
+      chosen.click();
+    });
+    chosen.addEventListener("change", (event) => {
       for (const file of event.target.files) upload(zone, file);
       event.target.value = "";
     });

@@ -30,6 +30,7 @@ from levelpool.sheets.clean.names import check_dataset_name, dataset_name
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.desk import Desk
 from levelpool.sheets.errors import ClaimLost, LimitExceeded, NameRefused, SheetError, TryAgain, word_of
+from levelpool.sheets.given import Given, as_file, path_of
 from levelpool.sheets.ingest import Job, check_not_taken, explain, ingest_file
 from levelpool.sheets.ledger import answers, files
 from levelpool.sheets.ledger import datasets as registry
@@ -91,7 +92,7 @@ class Intake:
         database_url: str,
         manager: ExecutorManager | None = None,
         *,
-        data_dir: Path | None = None,
+        data_dir: Path | str | None = None,
         limits: Limits | None = None,
         file_timeout: float = 1800.0,
         parallel: int | None = None,
@@ -103,7 +104,7 @@ class Intake:
         self._on_progress = on_progress
         self._url = _absolute(database_url)
         self._given = manager
-        self._data_dir = data_dir
+        self._data_dir = None if data_dir is None else Path(data_dir)
         self._limits = limits
         self._file_timeout = file_timeout
         self._holder = new_holder()
@@ -196,6 +197,21 @@ class Intake:
         """
         await self.open()
         return await self.manager.with_options(name="keep").run_io_intensive(self._keep, source, consume=consume)
+
+    async def keep_given(self, given: Given, name: str) -> Kept:
+        """Keep what a program hands over: a file by its path, bytes, or what stands in an open file. Raises as `keep` does."""
+        if path := path_of(given):
+            return await self.keep(path, consume=False)
+        await self.open()
+        return await self.manager.with_options(name="keep").run_io_intensive(self._keep_given, given, name)
+
+    def _keep_given(self, given: Given, name: str) -> Kept:
+        self.work.mkdir(parents=True, exist_ok=True)
+        place = self.work / f"{uuid.uuid4().hex}.given"
+        try:
+            return self.store.take(as_file(given, place, name=name, limits=self.limits))
+        finally:
+            place.unlink(missing_ok=True)
 
     def _keep(self, source: Path, *, consume: bool) -> Kept:
         if not source.is_file():

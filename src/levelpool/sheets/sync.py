@@ -71,7 +71,7 @@ class DataSyncService:
         inbox: Path | str,
         manager: ExecutorManager | None = None,
         *,
-        data_dir: Path | None = None,
+        data_dir: Path | str | None = None,
         limits: Limits | None = None,
         rest: float = REST,
         intake: Intake | None = None,

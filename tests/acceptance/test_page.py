@@ -212,6 +212,19 @@ async def test_encrypted_workbook_is_opened_with_its_password(page, tmp_path):
     await page.locator("#file .callout.bad", has_text="It could not be loaded again, and stays as it was").wait_for()
 
 
+async def test_who_signed_out_in_another_tab_is_told_at_the_next_upload(page):
+    """In words for people: no word of headers and tokens."""
+    await sign_in(page, path="/files")
+    other = await page.context.new_page()
+    await other.goto("/files")
+    await other.get_by_role("button", name="Sign out").click()
+    await other.wait_for_url("**/sign-in")
+    await upload(page, as_file("late.csv", ORDERS))
+
+    await page.locator("[data-uploads]", has_text="You are signed out").wait_for()
+    page.complaints.clear()  # the browser itself notes the status 401
+
+
 async def test_password_goes_with_the_files_that_are_added(page, tmp_path, service):
     """Who knows that files are locked says the password first, and they come in like any other; it stays in no page."""
     await sign_in(page, path="/files")

@@ -359,6 +359,8 @@ class Intake:
         except TryAgain as error:
             await self._try_again(running, error)
         except Exception as error:  # noqa: BLE001 (whatever it was: the file must not stay "running")
+            # On a full disk, what the worker left behind may be the room that the record of the failure needs.
+            await self._remove(self.work / claim.token)
             await self._settle(claim, files.fail, self._sentence(claim, error), word_of(error))
 
     async def _try_again(self, running: _Running, error: TryAgain) -> None:

@@ -129,5 +129,7 @@ def test_sheets_of_every_kind_of_workbook_are_named(name):
 
 def test_a_missing_sheet_is_told_with_those_that_are_there(workbook):
     """Who mistypes a name sees the right one."""
-    with pytest.raises(SheetError, match="has no sheet 'orders': it has 'Orders', 'Stock'; positions count from 0"):
+    with pytest.raises(SheetError, match=r"has no sheet 'orders': it has 'Orders', 'Stock'$"):
         ExcelParser.read_excel(workbook, sheet="orders")
+    with pytest.raises(SheetError, match="has no sheet 2: it has 'Orders', 'Stock'; positions count from 0"):
+        ExcelParser.read_excel(workbook, sheet=2)

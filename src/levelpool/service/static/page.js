@@ -165,8 +165,8 @@
     source.addEventListener("error", () => {
       missed = true;
       say("off");
-      // A browser gives up after an answer that is no stream, such as 401 or 503.
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => document.hidden || listen(), 5000);
+      // A browser gives up after an answer that is no stream, such as 401 or 503, and does not tell which.
+      if (source.readyState === EventSource.CLOSED) listenAgain();
     });
     source.addEventListener("files", (event) => {
       for (const file of JSON.parse(event.data)) {
@@ -179,6 +179,12 @@
       }
     });
     source.addEventListener("snapshot", (event) => fill(JSON.parse(event.data)));
+  }
+
+  async function listenAgain() {
+    const answer = await fetch("/api/datasets?limit=1").catch(() => null);
+    if (answer?.status === 401) say("out");
+    else setTimeout(() => document.hidden || listen(), 5000);
   }
 
   function follow() {
@@ -232,6 +238,11 @@
     item.lastChild.textContent = message;
   }
 
+  function uploadProblem({ status, responseText }) {
+    if (!status) return text("unreachable");
+    return status === 401 ? text("signed_out") : messageOf(responseText, status);
+  }
+
   function next() {
     if (sending >= 2 || !waiting.length) return;
     const { zone, file, password, item, bar, word } = waiting.shift();
@@ -253,12 +264,17 @@
         toast(text("upload.done", { name: file.name }));
         announce({});
       } else {
-        refuse(item, request.status ? messageOf(request.responseText, request.status) : text("unreachable"));
+        refuse(item, uploadProblem(request));
       }
       next();
     });
     request.send(form);
   }
+
+  addEventListener("beforeunload", (event) => {
+    // Whoever leaves now takes back what is not sent yet: the browser asks first.
+    if (sending || waiting.length) event.preventDefault();
+  });
 
   const zone = document.querySelector("[data-drop]");
   if (zone) {

@@ -139,19 +139,19 @@ def _damaged(name: str, error: BaseException) -> DamagedFile:
 def _refuse_empty(workbook: Workbook, source: Source) -> None:
     asked = source.options.sheet
     if asked is not None and not workbook.sheets:
-        raise SheetError(f"{source.name} has no sheet {asked!r}{_there_is(list(dict.fromkeys(source.passed)))}")
+        raise SheetError(f"{source.name} has no sheet {asked!r}{_there_is(list(dict.fromkeys(source.passed)), asked)}")
     if not any(sheet.cell_count for sheet in workbook.sheets):
         seen = "".join(f"; {remark}" for remark in workbook.remarks)
         raise EmptyFile(f"{source.name} is empty: none of its sheets has a cell{seen}")
 
 
-def _there_is(sheets: list[str]) -> str:
+def _there_is(sheets: list[str], asked: str | int) -> str:
     """The sheets to choose from."""
     if not sheets:
         return ""
     names = ", ".join(map(repr, sheets[:_MOST_NAMES]))
     more = f" and {len(sheets) - _MOST_NAMES} more" if len(sheets) > _MOST_NAMES else ""
-    return f": it has {names}{more}; positions count from 0"
+    return f": it has {names}{more}{'; positions count from 0' if isinstance(asked, int) else ''}"
 
 
 def _reason(error: BaseException) -> str:

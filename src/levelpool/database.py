@@ -341,11 +341,17 @@ def _clear_errors(url: sa.URL) -> Iterator[None]:
     try:
         yield
     except NoSuchModuleError:
-        raise DatabaseError(f"cannot use {_shown(url)}: levelpool speaks postgresql:// and sqlite:///") from None
+        raise _unknown(url) from None
     except ModuleNotFoundError as error:
+        if url.get_backend_name() not in {"postgresql", "sqlite"}:
+            raise _unknown(url) from None
         raise DatabaseError(f"cannot use {_shown(url)}: the package {error.name!r} is not installed") from None
     except (ArgumentError, DBAPIError) as error:
         raise DatabaseError(_unreachable(url, error)) from None
+
+
+def _unknown(url: sa.URL) -> DatabaseError:
+    return DatabaseError(f"cannot use {_shown(url)}: levelpool speaks postgresql:// and sqlite:///")
 
 
 def _unreachable(url: sa.URL, error: BaseException) -> str:
@@ -356,6 +362,8 @@ def _unreachable(url: sa.URL, error: BaseException) -> str:
     hint = ""
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).parent.is_dir():
         hint = f" (the folder {Path(url.database).parent} does not exist)"
+    elif url.get_backend_name() == "sqlite" and "unable to open" in reason:
+        hint = " (this user must have the right to write the file and its folder)"
     return f"cannot connect to {_shown(url)}: {reason}{hint}"
 
 

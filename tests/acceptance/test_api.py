@@ -312,7 +312,7 @@ def test_encrypted_file_is_loaded_by_a_replay_with_its_password(admin, service):
     sent = admin.post("/api/files", files={"file": ("secret.ods", workbook)}).json()
     closed = service.settled(sent["id"])
     assert closed["status"] == "failed"
-    assert "replay with the password on the page or in the API" in closed["error"]
+    assert "give it each time" in closed["error"] and closed["error_code"] == "password_needed"
 
     wrong = admin.post(f"/api/files/{sent['id']}/replay", json={"password": "sesame"}).json()
     opened = admin.post(f"/api/files/{sent['id']}/replay", json={"password": "open sesame ü"}).json()

@@ -265,6 +265,20 @@ def test_correction_that_cannot_be_is_told(var, tmp_path, options, told):
     assert told in sentence(done)
 
 
+def test_full_disk_is_said_in_a_sentence_and_ends(var, tmp_path):
+    """The file has failed, and says where room is to be made; the command neither waits for room nor shows its inside."""
+    with xlsxwriter.Workbook(tmp_path / "stock.xlsx", {"constant_memory": True}) as book:
+        sheet = book.add_worksheet("S")
+        for row in range(20_000):
+            sheet.write_row(row, 0, [f"sku {row}", "a rather long text that is the same in each row, again and again" * 2, row])
+
+    done = run_levelpool("sync", str(tmp_path / "stock.xlsx"), data_dir=var, prefix=("prlimit", "--fsize=1500000"))
+
+    assert done.returncode == 1, done.stderr
+    assert f"there is no room in {var / 'work'} (File too large): make room there, then replay the file" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_encrypted_workbook_is_loaded_with_the_password_of_the_environment(var, tmp_path):
     """It stands on no command line, in no output, and in no file that is left behind."""
     plain = io.BytesIO()

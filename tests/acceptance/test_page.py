@@ -194,8 +194,7 @@ async def test_encrypted_workbook_is_opened_with_its_password(page, tmp_path):
     await page.set_input_files("#upload-input", path)
     row = page.locator("tr", has_text="secret.xlsx")
     await row.locator(".status.failed").wait_for()
-    await row.get_by_role("link", name="secret.xlsx").click()
-    await page.get_by_role("link", name="Correct it").click()
+    await row.get_by_role("link", name="Give the password").click()
 
     password = page.get_by_label("Password of the workbook")
     await password.fill("sesame")
@@ -211,6 +210,33 @@ async def test_encrypted_workbook_is_opened_with_its_password(page, tmp_path):
     await page.get_by_role("button", name="Load again").click()
     await page.locator(".toast.bad", has_text="protected by a password").wait_for()
     await page.locator("#file .callout.bad", has_text="It could not be loaded again, and stays as it was").wait_for()
+
+
+async def test_who_signed_out_in_another_tab_is_told_at_the_next_upload(page):
+    """In words for people: no word of headers and tokens."""
+    await sign_in(page, path="/files")
+    other = await page.context.new_page()
+    await other.goto("/files")
+    await other.get_by_role("button", name="Sign out").click()
+    await other.wait_for_url("**/sign-in")
+    await upload(page, as_file("late.csv", ORDERS))
+
+    await page.locator("[data-uploads]", has_text="You are signed out").wait_for()
+    page.complaints.clear()  # the browser itself notes the status 401
+
+
+async def test_password_goes_with_the_files_that_are_added(page, tmp_path, service):
+    """Who knows that files are locked says the password first, and they come in like any other; it stays in no page."""
+    await sign_in(page, path="/files")
+    await page.get_by_text("Protected by a password?").click()
+    await page.get_by_label("Password of the workbook").fill("open sesame")
+    paths = [encrypted_workbook(tmp_path / f"locked_{place}.xlsx", "open sesame", rows=2 + place) for place in (1, 2)]
+    await page.set_input_files("#upload-input", paths)
+
+    for path in paths:
+        await page.locator("tr", has_text=path.name).locator(".status.loaded").wait_for()
+    await page.reload()
+    assert "sesame" not in await page.content()
 
 
 async def test_what_no_correction_can_make_a_table_of_is_told(page, service):

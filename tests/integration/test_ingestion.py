@@ -1,6 +1,7 @@
 """Files on their way into tables, with real worker processes, on SQLite and PostgreSQL."""
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
@@ -83,6 +84,17 @@ async def test_original_stays_and_is_kept(service, tmp_path):
 
     assert path.read_text(encoding="utf-8") == ORDERS
     assert service.intake.store.path(record["sha256"]).read_text(encoding="utf-8") == ORDERS
+
+
+async def test_bytes_and_open_files_are_taken_in_under_their_name(service):
+    """An upload of another framework needs no file of its own; without a name nobody knows where its rows go."""
+    first = await service.ingest_file(ORDERS.encode(), name="orders.csv")
+    second = await service.ingest_file(io.BytesIO(ORDERS.replace("000124", "000125").encode()), name="orders-2.csv")
+
+    assert [(each["dataset"], each["rows_loaded"]) for each in (first, second)] == [("orders", 2)] * 2
+    assert not list(service.intake.work.iterdir())
+    with pytest.raises(SheetError, match="bytes have no name: give name="):
+        await service.ingest_file(ORDERS.encode())
 
 
 async def test_nothing_is_left_in_the_work_folder(service, tmp_path):

@@ -14,7 +14,7 @@ from levelpool.service.correction_form import Form, column_rows, form_of, option
 from levelpool.service.pages import FileId, render
 from levelpool.service.views import read_shared_types
 from levelpool.sheets.clean.options import TableOptions
-from levelpool.sheets.errors import EncryptedFile, FileInUse, NotASpreadsheet, NotFound, OptionsRefused, SheetError
+from levelpool.sheets.errors import EncryptedFile, FileInUse, NotASpreadsheet, NotFound, OptionsRefused, PasswordNeeded, SheetError
 from levelpool.sheets.table import ColumnType
 from levelpool.web.auth import Identity, require_operator
 from levelpool.web.disconnect import cancel_on_disconnect
@@ -98,6 +98,8 @@ async def _look(request: Request, service: Service, file: Json, sent: _Sent, *, 
     """What would become of the file, with the fields to correct it; *problem* is what kept it from being loaded."""
     form = sent.form or Form()
     found, closed_by = await _find(request, service, file, sent)
+    closed = isinstance(closed_by, PasswordNeeded)
+    locked = closed and sent.password is None and problem is None  # nobody has done anything wrong so far
     problem = problem or closed_by
     tables: list[Json] = found["sheets"] if found else []
     into = {table["dataset"] for table in tables if table["dataset"]}
@@ -115,12 +117,13 @@ async def _look(request: Request, service: Service, file: Json, sent: _Sent, *, 
         sheets=sheet_names(form, tables),
         columns=columns,
         more_columns=more,
-        problem=problem,
+        problem=None if locked else problem,
+        locked=locked,
         wrong=problem.option.partition("[")[0] if isinstance(problem, OptionsRefused) else None,
-        hopeless=isinstance(closed_by, NotASpreadsheet),
+        hopeless=isinstance(closed_by, NotASpreadsheet | EncryptedFile) and not closed,
         header_found=str(tables[0]["header_row"] + 1) if len(tables) == 1 and tables[0]["header_row"] is not None else "",
-        closed=isinstance(closed_by, EncryptedFile),
-        with_password=sent.password is not None or isinstance(closed_by, EncryptedFile),
+        closed=closed,
+        with_password=sent.password is not None or closed,
         types=tuple(ColumnType),
         shared=await service.ask(read_shared_types, into, file["id"]),
         shown_rows=SHOWN_ROWS if len(tables) <= FEW_TABLES else SHOWN_ROWS // 2,

@@ -44,6 +44,7 @@ class FileRecord(_Shape):
     rows_loaded: int
     rows_quarantined: int
     error: str | None = Field(description="One sentence.")
+    error_code: str | None = Field(description="The same in one word, such as encrypted_file; null without an error.")
     sheets: list[SheetRecord]
     started_at: str | None = Field(description="UTC, ISO 8601.")
     finished_at: str | None

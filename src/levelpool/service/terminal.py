@@ -1,5 +1,6 @@
 """What a terminal shows: progress bars, tables, the live view; the one door to rich."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,9 @@ from levelpool.service.words import bytes_in_words, seconds_in_words
 from levelpool.sheets.counts import counted
 
 Json = Mapping[str, Any]
+
+PIPED_WIDTH = 160
+"""Characters of a table that nobody looks at in a terminal."""
 
 _MARKS = {
     "loaded": "[green]loaded[/]",
@@ -32,6 +36,12 @@ def _plain(text: object) -> str:
     return escape(shown)
 
 
+def _console(*, quiet: bool = False) -> Console:
+    # Whatever reads a pipe or a log file wants each sentence on one line, and no terminal's width.
+    piped = not sys.stdout.isatty()
+    return Console(quiet=quiet, soft_wrap=piped, width=PIPED_WIDTH if piped else None)
+
+
 class FileProgress:
     """A bar for each file that runs, and a line for each that has ended; without a terminal only the lines."""
 
@@ -39,7 +49,7 @@ class FileProgress:
         self.known = 0
         self.waiting = 0
         self._silent = silent
-        self._console = Console(quiet=silent)
+        self._console = _console(quiet=silent)
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
         self._bars = Progress(*columns, console=self._console, transient=True, disable=silent or not self._console.is_terminal)
         self._tasks: dict[int, TaskID] = {}
@@ -87,7 +97,7 @@ def _outcome(record: Json) -> str:
 
 def show_inspection(name: str, answer: Json) -> None:
     """Each table of a file: its columns with their types and reasons, and what would not be loaded."""
-    console = Console()
+    console = _console()
     text = f", {answer['encoding']}" if answer["encoding"] else ""
     text += f", delimiter {answer['delimiter']!r}" if answer["delimiter"] else ""
     console.print(f"[bold]{_plain(name)}[/] · {answer['format']}{_plain(text)}, read by {_plain(answer['reader'])}")
@@ -124,7 +134,7 @@ def show_inspection(name: str, answer: Json) -> None:
 
 def show_status(answer: Json) -> None:
     """What a service said about itself."""
-    console = Console()
+    console = _console()
     console.print(f"{answer['url']}  " + ("[green]ready[/]" if answer["ready"] else "[red]not ready[/]"))
     for reason in answer["reasons"]:
         console.print(f"  {escape(reason)}")

@@ -6,7 +6,8 @@ Everything the sheets wing raises on purpose; each message is one sentence for t
         ├── UnreadableFile        nothing can be read from the file
         │   ├── NotASpreadsheet   its content is no format we know
         │   ├── EmptyFile         no bytes, or no cell in any sheet
-        │   ├── EncryptedFile     it is protected by a password
+        │   ├── EncryptedFile     it is encrypted, and nothing here opens it
+        │   │   └── PasswordNeeded    its password opens it: none was given, or another one
         │   └── DamagedFile       truncated, or its structure is broken
         ├── LimitExceeded         it is larger than a limit allows; names limit, value and variable
         ├── NameRefused           a dataset name that is not valid, reserved, or not ours
@@ -19,11 +20,18 @@ Everything the sheets wing raises on purpose; each message is one sentence for t
         └── InboxError            the inbox does not exist, cannot be read, or a link leads out of it
 """
 
+import re
+
 from levelpool.errors import LevelpoolError
 
 
 class SheetError(LevelpoolError):
     """The root of the sheets wing's errors."""
+
+
+def word_of(error: Exception) -> str:
+    """One word for programs: `encrypted_file` of an `EncryptedFile`; `internal` of what is not ours."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower() if isinstance(error, LevelpoolError) else "internal"
 
 
 class UnreadableFile(SheetError):
@@ -39,7 +47,11 @@ class EmptyFile(UnreadableFile):
 
 
 class EncryptedFile(UnreadableFile):
-    """The file is protected by a password."""
+    """The file is encrypted."""
+
+
+class PasswordNeeded(EncryptedFile):
+    """The password of the file opens it: none was given, or another one."""
 
 
 class DamagedFile(UnreadableFile):

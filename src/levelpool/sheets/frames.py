@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from levelpool.sheets.table import Column, ColumnType, Quarantined, Value
+from levelpool.sheets.table import ColumnType, Quarantined, TablePlan, Value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,21 +31,34 @@ class Table:
     """
 
     def __init__(
-        self, columns: Sequence[TableColumn], values: Sequence[Sequence[Value]], *, quarantined: Sequence[Quarantined] = ()
+        self,
+        columns: Sequence[TableColumn],
+        values: Sequence[Sequence[Value]],
+        *,
+        quarantined: Sequence[Quarantined] = (),
+        sheet: str | None = None,
+        header_row: int | None = None,
     ) -> None:
-        """*values* holds one sequence per column, all of the same length; *quarantined* are the cells that are None because they did not fit."""
+        """
+        *values* holds one sequence per column, all of the same length; *quarantined* are the cells that are None because they did not fit.
+
+        *sheet* is where the table stood, and *header_row* the 0-based row of its (last) header row, None without one.
+        """
         if len(columns) != len(values) or len({len(each) for each in values}) > 1:
             raise ValueError(
                 f"a table of {len(columns)} columns needs as many sequences of equal length, not {[len(each) for each in values]}"
             )
         self.columns = tuple(columns)
         self.quarantined = tuple(quarantined)
+        self.sheet = sheet
+        self.header_row = header_row
         self._values = tuple(list(each) for each in values)
 
     @classmethod
-    def of(cls, columns: Sequence[Column], values: Sequence[Sequence[Value]], *, quarantined: Sequence[Quarantined] = ()) -> "Table":
-        """The table with these planned columns."""
-        return cls([TableColumn(column.name, column.header, column.type) for column in columns], values, quarantined=quarantined)
+    def of(cls, plan: TablePlan, values: Sequence[Sequence[Value]], *, quarantined: Sequence[Quarantined] = ()) -> "Table":
+        """The table of a plan, with its values."""
+        columns = [TableColumn(column.name, column.header, column.type) for column in plan.columns]
+        return cls(columns, values, quarantined=quarantined, sheet=plan.sheet, header_row=plan.header_row)
 
     def __len__(self) -> int:
         return len(self._values[0]) if self._values else 0
@@ -53,9 +66,38 @@ class Table:
     def __repr__(self) -> str:
         return f"<Table of {len(self)} rows: {', '.join(f'{column.name} {column.type}' for column in self.columns)}>"
 
+    def __getitem__(self, column: str) -> list[Value]:
+        """The values of one column, by its name or its header. Raises `KeyError`, which names the columns that there are."""
+        return list(self._values[self._place(column)])
+
     def rows(self) -> Iterator[tuple[Value, ...]]:
         """The rows, as tuples in the order of the columns."""
         return zip(*self._values, strict=True)
+
+    def records(self) -> Iterator[dict[str, Value]]:
+        """The rows, as dictionaries by the names of the columns."""
+        names = [column.name for column in self.columns]
+        return (dict(zip(names, row, strict=True)) for row in self.rows())
+
+    def select(self, *columns: str) -> "Table":
+        """The table with these columns only, by name or header, in this order; raises `KeyError` as above."""
+        places = [self._place(column) for column in columns]
+        kept = [self.columns[place] for place in places]
+        names = {column.name for column in kept}
+        return Table(
+            kept,
+            [self._values[place] for place in places],
+            quarantined=[each for each in self.quarantined if each.column in names],
+            sheet=self.sheet,
+            header_row=self.header_row,
+        )
+
+    def _place(self, column: str) -> int:
+        """Where a column stands: a name is unique, a header may not be."""
+        for said in ([each.name for each in self.columns], [each.header for each in self.columns]):
+            if said.count(column) == 1:
+                return said.index(column)
+        raise KeyError(f"no single column is called {column!r}: there are {', '.join(each.name for each in self.columns)}")
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The Arrow PyCapsule stream interface; needs pyarrow."""

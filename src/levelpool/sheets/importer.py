@@ -24,7 +24,7 @@ class RawDataImporter:
         database_url: str,
         manager: ExecutorManager | None = None,
         *,
-        data_dir: Path | None = None,
+        data_dir: Path | str | None = None,
         limits: Limits | None = None,
         intake: Intake | None = None,
         on_progress: OnProgress | None = None,
@@ -82,11 +82,13 @@ def _as_mappings(rows: Any) -> Iterator[Mapping[str, object]]:
         return arrow_rows(rows)
     if isinstance(rows, Iterable) and not isinstance(rows, str | bytes | Mapping):
         return _checked(rows)
-    raise SheetError(f"rows are a {type(rows).__name__}: give dictionaries, a DataFrame, or an Arrow stream")
+    raise SheetError(f"rows are of type {type(rows).__name__}: give a list of dictionaries, a DataFrame, or an Arrow stream")
 
 
 def _checked(rows: Iterable[object]) -> Iterator[Mapping[str, object]]:
     for number, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
-            raise SheetError(f"row {number} is a {type(row).__name__}: give dictionaries, a DataFrame, or an Arrow stream")
+            raise SheetError(
+                f"row {number} is of type {type(row).__name__}: give a dictionary for each row, a DataFrame, or an Arrow stream"
+            )
         yield row

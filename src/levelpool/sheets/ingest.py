@@ -10,6 +10,7 @@ is not.
 `ingest_file` is plain and picklable and knows no lane: it runs in a worker process, a thread, or on a cluster.
 """
 
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import Planned, plan_tables
 from levelpool.sheets.conversion import Conversion, Part, StagedParts, convert, goal_of, stage
 from levelpool.sheets.desk import Desk
-from levelpool.sheets.errors import EmptyFile, NameRefused, SheetError, TryAgain
+from levelpool.sheets.errors import EmptyFile, NameRefused, SheetError, StoreError, TryAgain
 from levelpool.sheets.handed import read_rows
 from levelpool.sheets.ledger import contents, files
 from levelpool.sheets.ledger import datasets as registry
@@ -44,6 +45,8 @@ READ_SHARE = 60.0
 
 MOST_REMARKS = 100
 """So many are kept of each file."""
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 PATIENCE = 900.0
 """Seconds that an import waits for another one that writes, before it is tried again from its start."""
@@ -81,6 +84,12 @@ def ingest_file(job: Job) -> files.Outcome:
     except DatabaseError as error:
         # It is out of reach: nobody was asked anything yet.
         raise TryAgain(f"{error}: nothing was changed") from error
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise StoreError(
+            f"{job.name} cannot be taken in, there is no room in {job.folder.parent} ({error.strerror}): make room there, then replay the file"
+        ) from error
 
 
 def _ingest(job: Job) -> files.Outcome:
@@ -131,7 +140,8 @@ def explain(error: DBAPIError) -> LevelpoolError:
     # PostgreSQL's codes: connection lost, transaction rolled back, shut down, too many connections, lock not available.
     if busy or error.connection_invalidated or state.startswith(("08", "40", "57P")) or state in {"53300", "55P03"}:
         return TryAgain(f"the database was busy or went away ({sentence}): nothing was changed")
-    return DatabaseError(f"the database refused this ({sentence}): nothing was changed")
+    full = getattr(error.orig, "sqlite_errorname", "") == "SQLITE_FULL" or state == "53100"
+    return DatabaseError(f"the database refused this ({sentence}): nothing was changed{'; make room on its disk' if full else ''}")
 
 
 def _report_reading(fraction: float) -> None:

@@ -13,6 +13,8 @@ from levelpool.errors import LaneClosed
 from levelpool.executor import ExecutorManager
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.datasets import set_policy, widen_column
+from levelpool.sheets.errors import SheetError
+from levelpool.sheets.given import Given, name_of
 from levelpool.sheets.inspect import Inspection, inspect_file
 from levelpool.sheets.intake import Delivery, Intake, OnProgress
 from levelpool.sheets.keys import set_key
@@ -48,7 +50,7 @@ class DataIngestionService:
         database_url: str,
         manager: ExecutorManager | None = None,
         *,
-        data_dir: Path | None = None,
+        data_dir: Path | str | None = None,
         limits: Limits | None = None,
         file_timeout: float = 1800.0,
         parallel: int | None = None,
@@ -82,7 +84,7 @@ class DataIngestionService:
 
     async def ingest_file(
         self,
-        path: Path | str,
+        path: Given,
         dataset: str | None = None,
         *,
         name: str | None = None,
@@ -92,14 +94,17 @@ class DataIngestionService:
         """
         Take one file in, now, and return its record; the file itself stays where it is.
 
+        *path* is a path, bytes, or an open binary file; *name* is what the file is called, from which its dataset follows (default: its own).
         *options* correct what would be found out; but for a password they stay with the file, and hold for a replay, too.
 
         Raises `NameRefused` for a dataset that cannot be, `LimitExceeded` for a file that is too large, and `SheetError` when there is
-        no such file. Whatever is wrong inside the file is told by the record: status "failed" and a sentence.
+        no such file, or it has no name. Whatever is wrong inside the file is told by the record: status "failed" and a sentence.
         """
-        source = Path(path)
-        kept = await self.intake.keep(source, consume=False)
-        delivery = Delivery(name=name or source.name, source="direct", actor=actor, dataset=dataset, options=options or TableOptions())
+        name = name or name_of(path)
+        if not name:
+            raise SheetError("bytes have no name: give name=..., as the file was called, from which its dataset follows")
+        kept = await self.intake.keep_given(path, name)
+        delivery = Delivery(name=name, source="direct", actor=actor, dataset=dataset, options=options or TableOptions())
         recorded = await self.intake.record(delivery, kept)
         if recorded.status == "pending":
             await self.intake.ingest([recorded.id])

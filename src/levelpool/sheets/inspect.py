@@ -15,6 +15,7 @@ from levelpool.sheets.clean.plans import Planned, plan_tables
 from levelpool.sheets.clean.rows import RowCleaner
 from levelpool.sheets.clean.shared import batch_by_batch
 from levelpool.sheets.desk import Desk
+from levelpool.sheets.given import Given, as_file, name_of
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.reading import read_as_asked
 from levelpool.sheets.table import Batch, CellCounts, CleanBatch, Column, Json, Outside, Quarantined, Sheet, TablePlan, Value, Workbook
@@ -88,7 +89,7 @@ class Inspection:
 
 
 def inspect_file(
-    path: Path,
+    path: Given,
     *,
     name: str | None = None,
     dataset: str | None = None,
@@ -102,17 +103,18 @@ def inspect_file(
     """
     What the file would become: where its tables are, what type each column gets and why, what goes to quarantine.
 
-    *name* is the original file name, *dataset* where the first table would go (None: the name decides). With *max_seconds*, a file that takes
+    *path* is a path, bytes, or an open binary file, *name* the original file name, *dataset* where the first table would go (None: the name decides). With *max_seconds*, a file that takes
     longer to read is judged by the first rows of each sheet, and `complete` is False. Working files go to a private folder in *folder*. At a
     *desk* a second process may do some of it. Raises `SheetError` with one sentence. Reads in the calling process: run it in a memory-limited
     worker.
     """
-    shown = name or path.name
+    shown = name or name_of(path) or "data"
     options = options or TableOptions()
     with tempfile.TemporaryDirectory(prefix="levelpool-inspect-", dir=folder) as name_of_private:
         private = Path(name_of_private)
+        file = as_file(path, private / "given", name=shown, limits=limits or Limits())
         with walk_behind(private / _WHOLE, options, desk) as walked:
-            workbook = _read(path, private, options, name=shown, limits=limits, max_seconds=max_seconds, progress=progress)
+            workbook = _read(file, private, options, name=shown, limits=limits, max_seconds=max_seconds, progress=progress)
             planned = plan_tables(workbook.sheets, dataset or dataset_name(shown), options, walked())
         tables = [(each.sheet, _inspect_table(each, options, desk)) for each in planned]
         sheets = tuple(

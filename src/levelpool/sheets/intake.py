@@ -29,7 +29,8 @@ from levelpool.settings import Settings
 from levelpool.sheets.clean.names import check_dataset_name, dataset_name
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.desk import Desk
-from levelpool.sheets.errors import ClaimLost, LimitExceeded, NameRefused, SheetError, TryAgain
+from levelpool.sheets.errors import ClaimLost, LimitExceeded, NameRefused, SheetError, TryAgain, word_of
+from levelpool.sheets.given import Given, as_file, path_of
 from levelpool.sheets.ingest import Job, check_not_taken, explain, ingest_file
 from levelpool.sheets.ledger import answers, files
 from levelpool.sheets.ledger import datasets as registry
@@ -91,7 +92,7 @@ class Intake:
         database_url: str,
         manager: ExecutorManager | None = None,
         *,
-        data_dir: Path | None = None,
+        data_dir: Path | str | None = None,
         limits: Limits | None = None,
         file_timeout: float = 1800.0,
         parallel: int | None = None,
@@ -103,7 +104,7 @@ class Intake:
         self._on_progress = on_progress
         self._url = _absolute(database_url)
         self._given = manager
-        self._data_dir = data_dir
+        self._data_dir = None if data_dir is None else Path(data_dir)
         self._limits = limits
         self._file_timeout = file_timeout
         self._holder = new_holder()
@@ -197,6 +198,21 @@ class Intake:
         await self.open()
         return await self.manager.with_options(name="keep").run_io_intensive(self._keep, source, consume=consume)
 
+    async def keep_given(self, given: Given, name: str) -> Kept:
+        """Keep what a program hands over: a file by its path, bytes, or what stands in an open file. Raises as `keep` does."""
+        if path := path_of(given):
+            return await self.keep(path, consume=False)
+        await self.open()
+        return await self.manager.with_options(name="keep").run_io_intensive(self._keep_given, given, name)
+
+    def _keep_given(self, given: Given, name: str) -> Kept:
+        self.work.mkdir(parents=True, exist_ok=True)
+        place = self.work / f"{uuid.uuid4().hex}.given"
+        try:
+            return self.store.take(as_file(given, place, name=name, limits=self.limits))
+        finally:
+            place.unlink(missing_ok=True)
+
     def _keep(self, source: Path, *, consume: bool) -> Kept:
         if not source.is_file():
             raise SheetError(f"{source} does not exist or is no file: check the path")
@@ -236,9 +252,9 @@ class Intake:
             self._passwords[recorded.id] = delivery.options.password
         return recorded
 
-    async def refuse(self, delivery: Delivery, sentence: str) -> files.Recorded:
+    async def refuse(self, delivery: Delivery, error: SheetError) -> files.Recorded:
         """Record a file that was refused before it was kept."""
-        return await self.write(_refuse, delivery, sentence)
+        return await self.write(_refuse, delivery, error)
 
     # ------------------------------------------------------------ running
 
@@ -343,7 +359,9 @@ class Intake:
         except TryAgain as error:
             await self._try_again(running, error)
         except Exception as error:  # noqa: BLE001 (whatever it was: the file must not stay "running")
-            await self._settle(claim, files.fail, self._sentence(claim, error))
+            # On a full disk, what the worker left behind may be the room that the record of the failure needs.
+            await self._remove(self.work / claim.token)
+            await self._settle(claim, files.fail, self._sentence(claim, error), word_of(error))
 
     async def _try_again(self, running: _Running, error: TryAgain) -> None:
         """Give the file back after a while, some times; then it has failed."""
@@ -352,7 +370,8 @@ class Intake:
         tries = self._tries[claim.file_id]
         if tries == MOST_TRIES:
             del self._tries[claim.file_id]
-            await self._settle(claim, files.fail, f"{error}; that was so {tries} times: replay the file when the database is well")
+            sentence = f"{error}; that was so {tries} times: replay the file when the database is well"
+            await self._settle(claim, files.fail, sentence, word_of(error))
             return
         log.warning("file %s: %s; it is tried again", claim.file_id, error)
         await asyncio.sleep(RETRY_AFTER * tries)
@@ -471,14 +490,14 @@ class Intake:
 def _record(connection: sa.Connection, delivery: Delivery, kept: Kept, claimer: files.Claimer) -> files.Recorded:
     asked = delivery.dataset is not None
     dataset = delivery.dataset or dataset_name(delivery.name)
-    error = None
+    refusal = None
     try:
         check_dataset_name(dataset)
         _check_ours(connection, dataset)
     except NameRefused as refused:
         if asked:
             raise
-        error = str(refused)
+        refusal = refused
     arrival = replace(
         _arrival(delivery),
         sha256=kept.sha256,
@@ -486,7 +505,8 @@ def _record(connection: sa.Connection, delivery: Delivery, kept: Kept, claimer: 
         store=claimer.store,
         dataset=dataset,
         dataset_asked=asked,
-        error=error,
+        error=None if refusal is None else str(refusal),
+        error_code=None if refusal is None else word_of(refusal),
         held_by=None if delivery.options.password is None else claimer.holder,
     )
     return files.record(connection, arrival)
@@ -501,8 +521,8 @@ def _check_ours(connection: sa.Connection, dataset: str) -> None:
             raise
 
 
-def _refuse(connection: sa.Connection, delivery: Delivery, sentence: str) -> files.Recorded:
-    return files.record(connection, replace(_arrival(delivery), error=sentence))
+def _refuse(connection: sa.Connection, delivery: Delivery, error: SheetError) -> files.Recorded:
+    return files.record(connection, replace(_arrival(delivery), error=str(error), error_code=word_of(error)))
 
 
 def _arrival(delivery: Delivery) -> files.Arrival:

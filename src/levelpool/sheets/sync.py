@@ -71,7 +71,7 @@ class DataSyncService:
         inbox: Path | str,
         manager: ExecutorManager | None = None,
         *,
-        data_dir: Path | None = None,
+        data_dir: Path | str | None = None,
         limits: Limits | None = None,
         rest: float = REST,
         intake: Intake | None = None,
@@ -176,14 +176,14 @@ class DataSyncService:
         """Record one new file; None when it has not come to rest, or vanished."""
         delivery = Delivery(name=found.name, source="inbox", actor="inbox", origin=self._origin(found), stamp=found.look.stamp)
         if found.refusal is not None:
-            return await self.intake.refuse(delivery, found.refusal)
+            return await self.intake.refuse(delivery, InboxError(found.refusal))
         if not self._rests(found):
             return None
         run = self.intake.manager.with_options(name="keep").run_io_intensive
         try:
             kept = await run(self._keep, found)
         except (InboxError, LimitExceeded) as error:
-            return await self.intake.refuse(delivery, str(error))
+            return await self.intake.refuse(delivery, error)
         return None if kept is None else await self.intake.record(delivery, kept)
 
     def _rests(self, found: Found) -> bool:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from levelpool.sheets.frames import Table, TableColumn
-from levelpool.sheets.table import ColumnType
+from levelpool.sheets.table import ColumnType, Quarantined
 
 COLUMNS = [TableColumn(kind.name.lower(), kind.name, kind) for kind in ColumnType]
 ROW = (True, 2**62, Decimal("12.50"), 0.1, date(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999), time(8, 30), "000123")
@@ -74,3 +74,26 @@ def test_a_table_without_rows_keeps_its_columns():
 
     assert empty.to_arrow().column_names == [column.name for column in COLUMNS]
     assert list(empty.to_pandas().columns) == [column.name for column in COLUMNS]
+
+
+def test_columns_are_found_by_name_or_header(table):
+    """A name is unique and wins; what is called by neither is told with the columns that there are."""
+    assert table["bigint"] == table["BIGINT"] == [2**62, None]
+    with pytest.raises(KeyError, match="no single column is called 'amount': there are boolean, bigint"):
+        table["amount"]
+
+
+def test_records_are_dictionaries_by_name(table):
+    """The rows of `json`, of templates, of `executemany`."""
+    assert next(table.records()) == dict(zip([column.name for column in COLUMNS], ROW, strict=True))
+
+
+def test_some_columns_are_a_table_too():
+    """In the order asked for, with what was set aside in them."""
+    columns = [TableColumn(name, name.upper(), ColumnType.TEXT) for name in ("a", "b", "c")]
+    aside = [Quarantined(2, name, "#N/A", "error value") for name in ("a", "b")]
+    table = Table(columns, [["1"], ["2"], ["3"]], quarantined=aside, sheet="May", header_row=0)
+
+    some = table.select("C", "a")
+
+    assert (list(some.rows()), some.quarantined, some.sheet, some.header_row) == ([("3", "1")], (aside[0],), "May", 0)

@@ -39,6 +39,13 @@ def workbook(tmp_path):
     return path
 
 
+def test_bytes_and_a_path_in_text_are_inspected_alike(workbook):
+    """The same account, under the name that is given."""
+    of_path, of_bytes = (inspect_file(given, name="orders.xlsx").to_dict() for given in (str(workbook), workbook.read_bytes()))
+
+    assert of_path == of_bytes
+
+
 def test_inspection_tells_everything(workbook):
     """Columns with reasons, rows outside, quarantine, and an account that adds up; ready for JSON."""
     found = json.loads(json.dumps(inspect_file(workbook, name="Orders_2026-11-01.xlsx").to_dict()))

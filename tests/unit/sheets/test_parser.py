@@ -1,13 +1,17 @@
 """`ExcelParser.read_excel`: one call, one table."""
 
+import io
 import pickle
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import xlsxwriter
 
-from levelpool.sheets.errors import SheetError
+from levelpool.sheets.errors import NotASpreadsheet, SheetError
 from levelpool.sheets.parser import ExcelParser
+
+GALLERY = Path(__file__).parents[2] / "gallery"
 
 
 @pytest.fixture
@@ -78,3 +82,54 @@ def test_cells_that_cannot_be_loaded_are_told(tmp_path):
 def test_the_function_travels():
     """It is picked by name in a worker."""
     assert pickle.loads(pickle.dumps(ExcelParser.read_excel)) is ExcelParser.read_excel
+
+
+@pytest.mark.parametrize("hand_over", [bytes, io.BytesIO])
+def test_bytes_are_read_like_a_path(workbook, hand_over):
+    """It does not matter where they lie."""
+    assert list(ExcelParser.read_excel(hand_over(workbook.read_bytes())).rows()) == list(ExcelParser.read_excel(workbook).rows())
+
+
+def test_an_open_file_is_read_from_its_beginning(workbook):
+    """Whoever looked at its first bytes need not rewind it."""
+    with workbook.open("rb") as file:
+        file.read(10)
+        assert len(ExcelParser.read_excel(file)) == 200
+
+
+def test_a_text_of_bytes_is_told_by_its_name(tmp_path):
+    """One column of text is a table when its name says so, and a letter otherwise."""
+    assert len(ExcelParser.read_excel(b"sku\n00012\n00013\n", name="skus.csv")) == 2
+    with pytest.raises(NotASpreadsheet, match="the file is no"):
+        ExcelParser.read_excel(b"sku\n00012\n00013\n")
+
+
+def test_all_tables_of_all_sheets_are_read(workbook):
+    """Each knows its sheet and its header."""
+    tables = ExcelParser.read_tables(workbook)
+
+    assert [(table.sheet, table.header_row, len(table)) for table in tables] == [("Orders", 3, 200), ("Stock", 0, 1)]
+
+
+def test_sheets_are_named_without_being_read(workbook):
+    """In the order of the workbook; a text file is one sheet."""
+    assert ExcelParser.sheet_names(workbook) == ["Orders", "Stock"]
+    assert len(ExcelParser.sheet_names(b"a,b\n1,2\n3,4\n")) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["old_workbook.xls", "export_of_2003.xls", "repeats_and_kinds.ods", "hidden_and_merged.xlsx", "web_page.xls"]
+)
+def test_sheets_of_every_kind_of_workbook_are_named(name):
+    """The names are those of the tables that are read."""
+    path = GALLERY / name
+
+    assert set(ExcelParser.sheet_names(path)) >= {table.sheet for table in ExcelParser.read_tables(path)}
+
+
+def test_a_missing_sheet_is_told_with_those_that_are_there(workbook):
+    """Who mistypes a name sees the right one."""
+    with pytest.raises(SheetError, match=r"has no sheet 'orders': it has 'Orders', 'Stock'$"):
+        ExcelParser.read_excel(workbook, sheet="orders")
+    with pytest.raises(SheetError, match="has no sheet 2: it has 'Orders', 'Stock'; positions count from 0"):
+        ExcelParser.read_excel(workbook, sheet=2)

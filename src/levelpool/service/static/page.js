@@ -165,8 +165,8 @@
     source.addEventListener("error", () => {
       missed = true;
       say("off");
-      // A browser gives up after an answer that is no stream, such as 401 or 503.
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => document.hidden || listen(), 5000);
+      // A browser gives up after an answer that is no stream, such as 401 or 503, and does not tell which.
+      if (source.readyState === EventSource.CLOSED) listenAgain();
     });
     source.addEventListener("files", (event) => {
       for (const file of JSON.parse(event.data)) {
@@ -179,6 +179,12 @@
       }
     });
     source.addEventListener("snapshot", (event) => fill(JSON.parse(event.data)));
+  }
+
+  async function listenAgain() {
+    const answer = await fetch("/api/datasets?limit=1").catch(() => null);
+    if (answer?.status === 401) say("out");
+    else setTimeout(() => document.hidden || listen(), 5000);
   }
 
   function follow() {
@@ -222,7 +228,7 @@
     const limit = Number(zone.dataset.limit);
     if (file.size > limit) return refuse(item, text("upload.too_large", { size: bytes(file.size), limit: bytes(limit) }));
     if (file.size === 0) return refuse(item, text("upload.empty"));
-    waiting.push({ zone, file, item, bar, word });
+    waiting.push({ zone, file, password: zone.querySelector("input[type=password]").value, item, bar, word });
     next();
   }
 
@@ -232,10 +238,16 @@
     item.lastChild.textContent = message;
   }
 
+  function uploadProblem({ status, responseText }) {
+    if (!status) return text("unreachable");
+    return status === 401 ? text("signed_out") : messageOf(responseText, status);
+  }
+
   function next() {
     if (sending >= 2 || !waiting.length) return;
-    const { zone, file, item, bar, word } = waiting.shift();
+    const { zone, file, password, item, bar, word } = waiting.shift();
     const form = new FormData();
+    if (password) form.append("password", password);
     form.append("file", file);
     const request = new XMLHttpRequest();
     sending += 1;
@@ -252,16 +264,27 @@
         toast(text("upload.done", { name: file.name }));
         announce({});
       } else {
-        refuse(item, request.status ? messageOf(request.responseText, request.status) : text("unreachable"));
+        refuse(item, uploadProblem(request));
       }
       next();
     });
     request.send(form);
   }
 
+  addEventListener("beforeunload", (event) => {
+    // Whoever leaves now takes back what is not sent yet: the browser asks first.
+    if (sending || waiting.length) event.preventDefault();
+  });
+
   const zone = document.querySelector("[data-drop]");
   if (zone) {
-    zone.querySelector("input[type=file]").addEventListener("change", (event) => {
+    const chosen = zone.querySelector("input[type=file]");
+    // Enter in the field of the password goes on to the files, which carry it.
+    zone.addEventListener("submit", (event) => {
+      event.preventDefault();
+      chosen.click();
+    });
+    chosen.addEventListener("change", (event) => {
       for (const file of event.target.files) upload(zone, file);
       event.target.value = "";
     });

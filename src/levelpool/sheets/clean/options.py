@@ -26,12 +26,16 @@ class ColumnOptions:
 
     header: str  # which column: its header, as the plan shows it; or its letter in the sheet, such as "C"
     name: str | None = None  # its name in the database
-    type: ColumnType | None = None  # its type; a value that does not fit goes to quarantine
+    type: ColumnType | None = None  # its type, or the name of it; a value that does not fit goes to quarantine
     date_form: str | None = None  # how its dates are written, such as "%d/%m/%Y"
     decimal: str | None = None  # "." or ",": which mark parts the decimals
 
     def __post_init__(self) -> None:
+        _check_types(self, _COLUMN_TYPES)
         _check(self.decimal in {None, ".", ","}, "decimal", self.decimal, "'.' or ','")
+        if self.type is not None:
+            _check(self.type in _KINDS, "type", self.type, ", ".join(_KINDS))
+            object.__setattr__(self, "type", _KINDS[self.type])
 
     def to_dict(self) -> dict[str, Json]:
         """What is said, ready for JSON; what is left unsaid is left out."""
@@ -42,10 +46,6 @@ class ColumnOptions:
         """The record that `to_dict` wrote; raises `OptionsRefused` for anything else."""
         values = dict(_known(cls, said))
         _check(isinstance(values.get("header"), str), "header", values.get("header"), "the header of a column")
-        if values.get("type") is not None:
-            kinds = {kind.value: kind for kind in ColumnType}
-            _check(values["type"] in kinds, "type", values["type"], ", ".join(kinds))
-            values["type"] = kinds[values["type"]]
         return cls(**values)
 
 
@@ -74,6 +74,11 @@ class TableOptions:
     password: str | None = field(default=None, repr=False)  # opens an encrypted workbook; never shown, stored or written to JSON
 
     def __post_init__(self) -> None:
+        _check_types(self, _TYPES)
+        _check(_is_texts(self.blanks), "blanks", self.blanks, "a list of texts")
+        object.__setattr__(self, "blanks", frozenset(self.blanks))
+        _check(all(isinstance(each, ColumnOptions) for each in self.columns), "columns", self.columns, "a ColumnOptions for each")
+        object.__setattr__(self, "columns", tuple(self.columns))
         if self.box is not None:
             parse_box(self.box)
         _check(self.decimal in {None, ".", ","}, "decimal", self.decimal, "'.' or ','")
@@ -111,9 +116,6 @@ class TableOptions:
         """The record that `to_dict` wrote; raises `OptionsRefused`, which names the field, for anything else."""
         values = dict(_known(cls, said))
         _check("password" not in values, "password", "…", "nothing: a password is given by itself, never in a file")
-        if "blanks" in values:
-            _check(_is_texts(values["blanks"]), "blanks", values["blanks"], "a list of texts")
-            values["blanks"] = frozenset(values["blanks"])
         if "columns" in values:
             _check(isinstance(values["columns"], list | tuple), "columns", values["columns"], "a list of objects")
             values["columns"] = tuple(_column_options(place, each) for place, each in enumerate(values["columns"]))
@@ -180,6 +182,7 @@ def _plain(value: Any) -> Json:
 
 
 _NULL = type(None)
+_KINDS = {kind.value: kind for kind in ColumnType}
 _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("hidden_sheets", "hidden_rows", "no_header", "one_table", "side_by_side", "keep_totals"), (bool,)),
     **dict.fromkeys(("header", "header_from"), (int, _NULL)),
@@ -198,15 +201,19 @@ def _known(record: type[ColumnOptions | TableOptions], said: Mapping[str, Any]) 
     if not isinstance(said, Mapping):
         raise OptionsRefused(f"options are a JSON object, not {type(said).__name__}", value=said, allowed="a JSON object")
     names = [each.name for each in fields(record)]
-    for name, value in said.items():
+    for name in said:
         if name not in names:
             known = ", ".join(names)
             # Its value is not repeated: it may be a password under a wrong name.
             raise OptionsRefused(f"there is no option {name!r}: the options are {known}", option=name, allowed=known)
-        if allowed := (_COLUMN_TYPES if record is ColumnOptions else _TYPES).get(name, ()):
-            fits = isinstance(value, allowed) and not (isinstance(value, bool) and bool not in allowed)
-            _check(fits, name, value, " or ".join("null" if each is _NULL else each.__name__ for each in allowed))
     return said
+
+
+def _check_types(record: ColumnOptions | TableOptions, types: Mapping[str, tuple[type, ...]]) -> None:
+    for name, allowed in types.items():
+        value = getattr(record, name)
+        fits = isinstance(value, allowed) and not (isinstance(value, bool) and bool not in allowed)
+        _check(fits, name, value, " or ".join("null" if each is _NULL else each.__name__ for each in allowed))
 
 
 def _is_texts(value: object) -> bool:

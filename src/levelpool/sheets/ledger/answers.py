@@ -22,8 +22,8 @@ _MOST_EXACT = 2**53
 """JSON readers hold integers as doubles: beyond this they go as text."""
 
 _SHOWN = (
-    "id", "name", "sha256", "size", "source", "dataset", "status", "rows_loaded", "rows_quarantined", "error", "progress", "duplicate_of",
-    "format", "reader", "encoding", "delimiter",
+    "id", "name", "sha256", "size", "source", "dataset", "status", "rows_loaded", "rows_quarantined", "error", "error_code", "progress",
+    "duplicate_of", "format", "reader", "encoding", "delimiter",
 )  # fmt: skip
 _INSTANTS = ("received_at", "started_at", "finished_at")
 

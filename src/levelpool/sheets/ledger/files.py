@@ -43,6 +43,7 @@ class Arrival:
     origin: str | None = None
     stamp: str | None = None
     error: str | None = None
+    error_code: str | None = None
     options: dict[str, Any] | None = None  # the correction record, as JSON
     held_by: str | None = None  # the only holder that can open it
 
@@ -133,6 +134,7 @@ def record(connection: sa.Connection, arrival: Arrival) -> Recorded:
         "dataset": arrival.dataset,
         "dataset_asked": arrival.dataset_asked,
         "error": arrival.error,
+        "error_code": arrival.error_code,
         "options": arrival.options or None,
         "held_by": arrival.held_by,
         "status": "pending" if arrival.error is None else "failed",
@@ -291,6 +293,7 @@ def _claim(connection: sa.Connection, claimer: Claimer, *where: sa.ColumnElement
         "finished_at": None,
         "progress": 0.0,
         "error": None,
+        "error_code": None,
     }
     query = files.update().where(*where, files.c.kept).values(running)
     row = connection.execute(query.returning(*_CLAIMED)).one_or_none()
@@ -326,7 +329,8 @@ def reclaim(connection: sa.Connection, died: Callable[[str, datetime, datetime],
             continue
         if row.attempts + 1 >= MOST_ATTEMPTS:
             sentence = f"the service died {row.attempts + 1} times while it worked on this file: it may be too large for this machine"
-            _leave_running(connection, row.id, row.token, row.status_before or "failed", sentence, attempts=row.attempts + 1)
+            before = row.status_before or "failed"
+            _leave_running(connection, row.id, row.token, before, sentence, error_code="service_died", attempts=row.attempts + 1)
         elif _leave_running(connection, row.id, row.token, "pending", None, attempts=row.attempts + 1):
             note(connection, "levelpool", "file.reclaimed", file_id=row.id, holder=row.holder)
             taken.append(row.id)
@@ -355,7 +359,7 @@ def check_claim(connection: sa.Connection, file_id: int, token: str) -> None:
 
 def undo(connection: sa.Connection, file_id: int, actor: str, rows_removed: int) -> None:
     """Record that the rows of a file were taken back; `FileInUse` unless it is loaded or partial."""
-    values = {"status": "undone", "rows_loaded": 0, "finished_at": now(), "progress": None, "error": None}
+    values = {"status": "undone", "rows_loaded": 0, "finished_at": now(), "progress": None, "error": None, "error_code": None}
     update = files.update().where(files.c.id == file_id, files.c.status.in_(("loaded", "partial"))).values(values)
     if connection.execute(update).rowcount != 1:
         check_undoable(connection, file_id)
@@ -397,6 +401,7 @@ def finish(connection: sa.Connection, file_id: int, token: str, outcome: Outcome
         "options_before": None,
         "held_by": None,
         "error": None,
+        "error_code": None,
         "attempts": 0,
     }
     fence = (files.c.id == file_id, files.c.claim == token, files.c.status == "running")
@@ -414,10 +419,10 @@ def finish(connection: sa.Connection, file_id: int, token: str, outcome: Outcome
     )
 
 
-def fail(connection: sa.Connection, file_id: int, token: str, sentence: str) -> bool:
-    """Record the import as failed, with one sentence; a failed replay leaves the earlier import as it was. False: the claim was lost."""
+def fail(connection: sa.Connection, file_id: int, token: str, sentence: str, code: str = "internal") -> bool:
+    """Record the import as failed, with one sentence and the same in one word; a failed replay leaves the earlier import as it was. False: the claim was lost."""
     before = connection.execute(sa.select(files.c.status_before).where(files.c.id == file_id)).scalar()
-    return _leave_running(connection, file_id, token, before or "failed", sentence)
+    return _leave_running(connection, file_id, token, before or "failed", sentence, error_code=code)
 
 
 def release_all(connection: sa.Connection, holder: str) -> None:
@@ -429,7 +434,7 @@ def release_all(connection: sa.Connection, holder: str) -> None:
 
 def release(connection: sa.Connection, file_id: int, token: str) -> bool:
     """Give a file back undone, because the service stops: the next one claims it again."""
-    return _leave_running(connection, file_id, token, "pending", None)
+    return _leave_running(connection, file_id, token, "pending", None, error_code=None)
 
 
 def _leave_running(connection: sa.Connection, file_id: int, token: str, status: str, sentence: str | None, **values: Any) -> bool:

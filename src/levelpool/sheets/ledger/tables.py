@@ -65,6 +65,7 @@ files = sa.Table(
     sa.Column("format", sa.Text),
     sa.Column("reader", sa.Text),
     sa.Column("error", sa.Text),  # one sentence
+    sa.Column("error_code", sa.Text),  # the same in one word, for programs
     sa.Column("progress", sa.Float),  # percent, while it runs
     sa.Column("duplicate_of", Id, sa.ForeignKey("levelpool_files.id")),
     sa.Column("received_at", Instant, nullable=False),

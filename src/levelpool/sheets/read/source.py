@@ -53,11 +53,15 @@ class Source:
     progress: Callable[[float], None]  # takes a fraction, 0 to 1
     opened: ExitStack  # what was opened on the way; closed when the reading ends, however it ends
     encoding: Encoding | None = None  # of a text, when finding out the format has shown it
+    passed: list[str] = field(default_factory=list)  # the names of the sheets that were not asked for
 
     def wants(self, name: str, position: int) -> bool:
         """Whether the sheet *name* at the 0-based *position* is asked for."""
         asked = self.options.sheet
-        return asked is None or asked in {name, position}
+        wanted = asked is None or asked in {name, position}
+        if not wanted:
+            self.passed.append(name)
+        return wanted
 
 
 def _filled(rows: Batch) -> Sequence[int]:

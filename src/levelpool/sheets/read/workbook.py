@@ -52,6 +52,10 @@ _BROKEN = (
 )
 """What the standard library raises on bytes that are not what they claim to be."""
 
+_NONE = -1
+"""The position of a sheet that no workbook has."""
+_MOST_NAMES = 20
+
 
 def read_workbook(
     path: Path,
@@ -69,24 +73,47 @@ def read_workbook(
     Raises `NotASpreadsheet`, `EmptyFile`, `EncryptedFile`, `DamagedFile` or `LimitExceeded`, each with one sentence for the sender.
     Run it in a worker process with a memory limit: some formats are read by libraries that know no limits of their own.
     """
-    shown = name or path.name
-    meter = Meter(shown, limits or Limits())
-    meter.file(path.stat().st_size)
     with ExitStack() as opened:
-        source = Source(path, shown, folder, meter, options or ReadOptions(), progress or _ignore, opened)
-        try:
-            workbook = _read(source)
-        except _BROKEN as error:
-            raise _damaged(shown, error) from error
+        source = _source(path, folder, opened, name=name, limits=limits, options=options, progress=progress)
+        workbook = _read(source)
     _refuse_empty(workbook, source)
     source.progress(1.0)
     return workbook
 
 
+def read_sheet_names(
+    path: Path, folder: Path, *, name: str | None = None, limits: Limits | None = None, password: str | None = None
+) -> list[str]:
+    """The names of the sheets, hidden ones too, in their order; where the format allows it, no cell is read. Otherwise as `read_workbook`."""
+    with ExitStack() as opened:
+        source = _source(path, folder, opened, name=name, limits=limits, options=ReadOptions(sheet=_NONE, password=password))
+        workbook = _read(source)
+    return list(dict.fromkeys(source.passed)) or [sheet.name for sheet in workbook.sheets]
+
+
+def _source(
+    path: Path,
+    folder: Path,
+    opened: ExitStack,
+    *,
+    name: str | None,
+    limits: Limits | None,
+    options: ReadOptions | None,
+    progress: Callable[[float], None] | None = None,
+) -> Source:
+    shown = name or path.name
+    meter = Meter(shown, limits or Limits())
+    meter.file(path.stat().st_size)
+    return Source(path, shown, folder, meter, options or ReadOptions(), progress or _ignore, opened)
+
+
 def _read(source: Source) -> Workbook:
-    with suppress(EncryptedFile):
-        return _read_plain(source)
-    return _read_encrypted(source)
+    try:
+        with suppress(EncryptedFile):
+            return _read_plain(source)
+        return _read_encrypted(source)
+    except _BROKEN as error:
+        raise _damaged(source.name, error) from error
 
 
 def _read_plain(source: Source) -> Workbook:
@@ -112,10 +139,19 @@ def _damaged(name: str, error: BaseException) -> DamagedFile:
 def _refuse_empty(workbook: Workbook, source: Source) -> None:
     asked = source.options.sheet
     if asked is not None and not workbook.sheets:
-        raise SheetError(f"{source.name} has no sheet {asked!r}")
+        raise SheetError(f"{source.name} has no sheet {asked!r}{_there_is(list(dict.fromkeys(source.passed)), asked)}")
     if not any(sheet.cell_count for sheet in workbook.sheets):
         seen = "".join(f"; {remark}" for remark in workbook.remarks)
         raise EmptyFile(f"{source.name} is empty: none of its sheets has a cell{seen}")
+
+
+def _there_is(sheets: list[str], asked: str | int) -> str:
+    """The sheets to choose from."""
+    if not sheets:
+        return ""
+    names = ", ".join(map(repr, sheets[:_MOST_NAMES]))
+    more = f" and {len(sheets) - _MOST_NAMES} more" if len(sheets) > _MOST_NAMES else ""
+    return f": it has {names}{more}{'; positions count from 0' if isinstance(asked, int) else ''}"
 
 
 def _reason(error: BaseException) -> str:

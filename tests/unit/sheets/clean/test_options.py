@@ -92,3 +92,28 @@ def test_boxes_may_be_open_on_any_side():
     assert (parse_box("B:F").first_row, parse_box("B:F").last_row) == (1, 1 << 40)
     assert (parse_box("4:900").first_column, parse_box("4:").first_row) == (0, 4)
     assert [letters_of(column) for column in (0, 25, 26, 701, 702)] == ["A", "Z", "AA", "ZZ", "AAA"]
+
+
+@pytest.mark.parametrize(
+    ("said", "option"),
+    [
+        ({"blanks": "NA"}, "blanks"),
+        ({"header": "3"}, "header"),
+        ({"header": True}, "header"),
+        ({"sheet": ["May"]}, "sheet"),
+        ({"columns": [{"header": "SKU"}]}, "columns"),
+    ],
+)
+def test_a_program_that_says_the_wrong_kind_of_thing_is_told(said, option):
+    """A text of blanks would be taken for its letters, and a list of sheets for none: both are refused where they are said."""
+    with pytest.raises(OptionsRefused) as refused:
+        TableOptions(**said)
+
+    assert refused.value.option == option
+
+
+def test_lists_sets_and_names_of_types_are_taken_as_they_are_meant():
+    """What is written in the ordinary way is the same record."""
+    plain = TableOptions(blanks=["NA"], columns=[ColumnOptions(header="SKU", type="TEXT")])
+
+    assert plain == TableOptions(blanks=frozenset({"NA"}), columns=(ColumnOptions(header="SKU", type=ColumnType.TEXT),))

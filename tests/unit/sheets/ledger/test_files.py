@@ -265,3 +265,16 @@ def test_renewal_moves_the_sign_of_life_and_the_progress(ledger):
 
         assert ledger.execute(sa.select(table.c.progress)).scalar() == 42.0
     assert seen[0] < timedelta(seconds=5)
+
+
+def test_why_a_file_failed_is_told_in_one_word_too(ledger):
+    """A program asks for a password where one is missing; a new attempt forgets the word with the sentence."""
+    claim = claimed(ledger)
+    code = sa.select(table.c.error_code)
+    with ledger.begin():
+        files.fail(ledger, claim.file_id, claim.token, "it is locked", "password_needed")
+        assert ledger.execute(code).scalar_one() == "password_needed"
+
+    with ledger.begin():
+        files.claim_replay(ledger, claim.file_id, SOMEBODY, "ann")
+        assert ledger.execute(code).scalar_one() is None

@@ -1,6 +1,7 @@
 """The house: floors, doors and faces, held against the imports as they are."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -48,10 +49,16 @@ def test_imports_point_downstairs_and_make_no_circle(monkeypatch):
     assert importlinter.lint_imports(config_filename="pyproject.toml", is_debug_mode=False, cache_dir=None)
 
 
+@functools.cache
+def _graph() -> grimp.ImportGraph:
+    """Who imports whom, outside libraries too; built once for all of them."""
+    return grimp.build_graph("levelpool", include_external_packages=True, cache_dir=None)
+
+
 @pytest.mark.parametrize("library", sorted(DOORS))
 def test_outside_library_has_one_door(library):
     """An outside library is imported behind its own door only, so that it can be replaced there."""
-    graph = grimp.build_graph("levelpool", include_external_packages=True, cache_dir=None)
+    graph = _graph()
     importers = graph.find_modules_that_directly_import(library) if library in graph.modules else set()
     files = {name.replace(".", "/").removeprefix("levelpool/") + ".py" for name in importers}
 

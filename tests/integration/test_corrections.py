@@ -131,7 +131,7 @@ async def test_look_at_a_kept_file_loads_nothing(service, tmp_path):
     assert list((tmp_path / "data" / "work").iterdir()) == []
     with pytest.raises(NotFound):
         await service.look_again(record["id"] + 1)
-    with pytest.raises(SheetError, match="UTF-16"):
+    with pytest.raises(SheetError, match="not written in utf-16"):
         await service.look_again(record["id"], options=TableOptions(encoding="utf-16"))
 
 

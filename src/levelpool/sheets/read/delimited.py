@@ -5,7 +5,6 @@ The csv module reads what holds a quotation mark. A piece without one needs no m
 column by column where its lines have equally many: that is several times as fast, and the same.
 """
 
-import codecs
 import csv
 import io
 import re
@@ -14,13 +13,11 @@ from contextlib import contextmanager
 from itertools import chain, zip_longest
 
 from levelpool.sheets.counts import counted
-from levelpool.sheets.errors import NotASpreadsheet
 from levelpool.sheets.read.dialect import DELIMITERS, detect_delimiter
-from levelpool.sheets.read.encoding import Encoding, detect_encoding
 from levelpool.sheets.read.source import SheetBuilder, Source, is_thin
+from levelpool.sheets.read.text import Text, open_text
 from levelpool.sheets.table import LONGEST_JOINED, TEXT, Batch, Cells, Sheet, Workbook
 
-_BLOCK = 1 << 18
 _MOST_POSITIONS = 1 << 18  # of one piece, blank ones included
 
 
@@ -30,44 +27,29 @@ class _UnbalancedQuotes(Exception):
 
 def read_delimited(source: Source) -> Workbook:
     """Read the one sheet of a delimited text file; an empty field is a blank cell. Row numbers count records, as a spreadsheet shows them."""
-    encoding = text_encoding(source)
-    directive = _directive(source, encoding.name)
-    delimiter = source.options.delimiter or directive or detect_delimiter(_filled_lines(source, encoding.name)).character
+    text = open_text(source)
+    if not source.wants(_sheet_name(source.name), 0):
+        return Workbook(format="csv", sheets=(), reader="levelpool csv", encoding=text.encoding.name)
+    directive = _directive(text)
+    delimiter = source.options.delimiter or directive or detect_delimiter(_filled_lines(text)).character
     with _long_fields(source.meter.limits.max_cell_characters):
         try:
-            sheet = _read_sheet(source, encoding.name, delimiter, directive=directive, quoted=source.options.quote != "")
+            sheet = _read_sheet(source, text, delimiter, directive=directive, quoted=source.options.quote != "")
         except _UnbalancedQuotes:
-            sheet = _read_sheet(source, encoding.name, delimiter, directive=directive, quoted=False)
-    remarks = encoding_remarks(encoding)
-    return Workbook(format="csv", sheets=(sheet,), reader="levelpool csv", encoding=encoding.name, delimiter=delimiter, remarks=remarks)
+            sheet = _read_sheet(source, text, delimiter, directive=directive, quoted=False)
+    return Workbook(
+        format="csv", sheets=(sheet,), reader="levelpool csv", encoding=text.encoding.name, delimiter=delimiter, remarks=text.remarks()
+    )
 
 
-def text_encoding(source: Source) -> Encoding:
-    """The encoding asked for, or the one found; raises `NotASpreadsheet` for what is no text."""
-    if source.options.encoding:
-        return Encoding(source.options.encoding, certain=True)
-    encoding = source.encoding or detect_encoding(source.path, source.meter.tick)
-    if encoding is None:
-        raise NotASpreadsheet(f"{source.name} is not a spreadsheet: its content is neither a workbook nor readable text")
-    return encoding
-
-
-def encoding_remarks(encoding: Encoding) -> tuple[str, ...]:
-    """What a person should know about the encoding."""
-    if encoding.certain:
-        return ()
-    fits = f"the file does not say its encoding; {encoding.name} fits its text best"
-    return (fits, f"some bytes are no characters of {encoding.name}: they are shown as \ufffd") if encoding.broken else (fits,)
-
-
-def _read_sheet(source: Source, encoding: str, delimiter: str, *, directive: str | None, quoted: bool) -> Sheet:
+def _read_sheet(source: Source, text: Text, delimiter: str, *, directive: str | None, quoted: bool) -> Sheet:
     builder = SheetBuilder(source, _sheet_name(source.name), 0)
     if directive:
         builder.remark(f"the first line only names the delimiter {directive!r}")
     if not quoted and source.options.quote != "":
         builder.remark('quotation marks (") do not pair up: they are read as ordinary characters')
     rows = _Rows(builder, delimiter)
-    blocks = _blocks(source, encoding)
+    blocks = text.blocks()
     if directive:
         rows.skip()
         blocks = chain([_without_first_line(next(blocks))], blocks)
@@ -183,29 +165,6 @@ def _sheet_name(file_name: str) -> str:
 # ---------------------------------------------------------------- lines
 
 
-def _blocks(source: Source, encoding: str) -> Iterator[str]:
-    """The text of the file in pieces of whole lines; only CR, LF and CR LF end a line."""
-    limit = source.meter.limits.max_cell_characters
-    size = max(1, source.path.stat().st_size)
-    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-    waiting = ""
-    with source.path.open("rb") as raw:
-        while data := raw.read(min(_BLOCK, max(limit, 4096))):
-            waiting += decoder.decode(data)
-            # A CR at the very end may be half of a line's end.
-            cut = waiting.rfind("\n") + 1 or waiting.rfind("\r", 0, -1) + 1
-            if cut:
-                yield waiting[:cut]
-                waiting = waiting[cut:]
-            elif len(waiting) >= 4 * limit:
-                source.meter.text(len(waiting), "one line")
-            source.meter.tick()
-            source.progress(min(1.0, raw.tell() / size))
-    waiting += decoder.decode(b"", final=True)
-    if waiting:
-        yield waiting
-
-
 def _normal(block: str) -> str:
     """A piece whose lines end with LF, the last one with nothing."""
     if "\r" in block:
@@ -217,14 +176,14 @@ def _without_first_line(block: str) -> str:
     return "".join(list(io.StringIO(block, newline=""))[1:])
 
 
-def _filled_lines(source: Source, encoding: str) -> Iterator[str]:
-    for block in _blocks(source, encoding):
+def _filled_lines(text: Text) -> Iterator[str]:
+    for block in text.blocks():
         yield from (line for line in _normal(block).split("\n") if line and not line.isspace())
 
 
-def _directive(source: Source, encoding: str) -> str | None:
+def _directive(text: Text) -> str | None:
     """The delimiter of a first line "sep=;", as spreadsheet programs write and read it."""
-    first = _normal(next(_blocks(source, encoding), "")).partition("\n")[0]
+    first = _normal(next(text.blocks(), "")).partition("\n")[0]
     return first[4:] if first[:4].lower() == "sep=" and first[4:] in DELIMITERS else None
 
 

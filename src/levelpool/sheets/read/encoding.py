@@ -8,6 +8,7 @@ between those that fit alike. A text that is UTF-8 but for a few broken bytes is
 """
 
 import codecs
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -35,16 +36,30 @@ class Encoding:
 
     name: str
     certain: bool
-    broken: bool = False  # some bytes are no characters of it
+    fault: "Fault | None" = None  # the first bytes that are no character of it
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Bytes that are no character of an encoding."""
+
+    data: bytes
+    offset: int  # in bytes, from the beginning of the file
+    line: int  # from 1
+
+    @property
+    def shown(self) -> str:
+        """The bytes as a person looks them up."""
+        return " ".join(f"0x{byte:02X}" for byte in self.data)
 
 
 def detect_encoding(path: Path, tick: Callable[[], None] = lambda: None) -> Encoding | None:
     """The encoding of the text file at *path*, read to its end; None when its bytes are no text. *tick* is called with every block."""
     with path.open("rb") as file:
         head = file.read(SAMPLE)
-    for mark, name in _MARKS:
-        if head.startswith(mark):
-            return Encoding(name, certain=True) if _decodes(path, name, tick) else None
+    marked = _marked(head)
+    if marked:
+        return Encoding(marked, certain=True) if _decodes(path, marked, tick) else None
     wide = _wide_encoding(head)
     if wide and _decodes(path, wide, tick):
         return Encoding(wide, certain=True)
@@ -54,8 +69,12 @@ def detect_encoding(path: Path, tick: Callable[[], None] = lambda: None) -> Enco
         return Encoding("utf-8", certain=True)
     sample = _foreign_sample(path)
     if _is_mostly_utf8(sample):
-        return Encoding("utf-8", certain=False, broken=True)
+        return Encoding("utf-8", certain=False, fault=first_fault(path, "utf-8", tick))
     return Encoding(_likeliest(path, sample, tick), certain=False)
+
+
+def _marked(head: bytes) -> str | None:
+    return next((name for mark, name in _MARKS if head.startswith(mark)), None)
 
 
 def _is_mostly_utf8(sample: bytes) -> bool:
@@ -80,15 +99,56 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def _decodes(path: Path, encoding: str, tick: Callable[[], None]) -> bool:
+    return _fault_at(path, encoding, tick) is None
+
+
+def first_fault(path: Path, encoding: str, tick: Callable[[], None] = lambda: None) -> Fault | None:
+    """The first bytes of the file at *path* that are no character of *encoding*; None when all of it decodes."""
+    found = _fault_at(path, encoding, tick)
+    if found is None:
+        return None
+    offset, data = found
+    return Fault(data, offset, _line_at(path, offset, encoding))
+
+
+def _line_at(path: Path, offset: int, encoding: str) -> int:
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(errors="ignore"), translate=True)
+    line = 1
+    with path.open("rb") as file:
+        while block := file.read(min(BLOCK, offset)):
+            offset -= len(block)
+            line += decoder.decode(block).count("\n")
+    return line + decoder.decode(b"", final=True).count("\n")
+
+
+def _fault_at(path: Path, encoding: str, tick: Callable[[], None]) -> tuple[int, bytes] | None:
     decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
+    seen = 0
     try:
         for block in _blocks(path):
+            seen += len(block)
             decoder.decode(block)
             tick()
         decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        # What the decoder held back from the block before stands before this one.
+        return seen - len(error.object) + error.start, error.object[error.start : error.end]
     except UnicodeError:
-        return False
-    return True
+        # A byte order mark is missing, which has no place.
+        with path.open("rb") as file:
+            return 0, file.read(2)
+    return None
+
+
+def as_marked(path: Path, name: str) -> str:
+    """The encoding *name*, as Python calls it where the file begins with a byte order mark, or where one that it needs is not there."""
+    with path.open("rb") as file:
+        head = file.read(SAMPLE)
+    plain = codecs.lookup(name).name
+    if plain == "utf-8" and head.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    wide = _wide_encoding(head)
+    return wide if wide and plain in {"utf-16", "utf-32"} and wide.startswith(plain) and not _marked(head) else name
 
 
 def _wide_encoding(head: bytes) -> str | None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from levelpool.sheets.errors import DamagedFile, NotASpreadsheet
-from levelpool.sheets.read.delimited import text_encoding
 from levelpool.sheets.read.encoding import BLOCK, Encoding, decode
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.read.source import SheetBuilder, Source
+from levelpool.sheets.read.text import text_encoding
 from levelpool.sheets.table import TEXT, Box, Kind, Workbook
 
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_\-]+)", re.IGNORECASE)

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from levelpool.sheets.read.delimited import text_encoding
 from levelpool.sheets.read.encoding import BLOCK, Encoding, decode
 from levelpool.sheets.read.markup import create_parser, feed, is_sum, local
 from levelpool.sheets.read.source import SheetBuilder, Source
+from levelpool.sheets.read.text import text_encoding
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Box, Kind, Sheet, Workbook
 
 _DECLARED = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9_.\-]+)["']""")

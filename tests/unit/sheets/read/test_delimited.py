@@ -5,11 +5,13 @@ import io
 from contextlib import ExitStack
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.handmade import grid_of
 
-from levelpool.sheets.read import delimited
+from levelpool.sheets.errors import DamagedFile, SheetError, UnreadableFile
+from levelpool.sheets.read import text as text_file
 from levelpool.sheets.read.delimited import read_delimited
 from levelpool.sheets.read.encoding import Encoding
 from levelpool.sheets.read.formats import Format, detect_format
@@ -65,12 +67,12 @@ def test_text_is_read_as_the_csv_module_reads_it(tmp_path, text, block):
     path = tmp_path / "a.csv"
     text = f"x\n{text}"  # a file without a cell is refused
     path.write_bytes(text.encode())
-    before, delimited._BLOCK = delimited._BLOCK, block
+    before, text_file._BLOCK = text_file._BLOCK, block
     try:
         options = ReadOptions(encoding="utf-8", delimiter=",")
         sheet = read_workbook(path, tmp_path, options=options).sheets[0]
     finally:
-        delimited._BLOCK = before
+        text_file._BLOCK = before
 
     expected = records(text, csv.QUOTE_MINIMAL)
     if expected is None:
@@ -103,3 +105,85 @@ def test_what_the_look_for_the_format_has_shown_is_not_looked_for_again(tmp_path
 
     assert (found.format, found.encoding) == (Format.CSV, Encoding("utf-8", certain=True))
     assert told.encoding == "cp1252"
+
+
+def put(tmp_path, data, name="orders.csv"):
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+def test_sheet_of_a_text_file_goes_by_its_shown_name(tmp_path):
+    """The name that the report shows, or the first place; any other is told, as of a workbook."""
+    path = put(tmp_path, b"a,b\n1,2\n")
+
+    for sheet in ("orders", 0, None):
+        assert [each.name for each in read_workbook(path, tmp_path, options=ReadOptions(sheet=sheet)).sheets] == ["orders"]
+    for sheet in ("May", 1, "orders.csv"):
+        with pytest.raises(SheetError, match=f"^orders.csv has no sheet {sheet!r}$"):
+            read_workbook(path, tmp_path, options=ReadOptions(sheet=sheet))
+
+
+@pytest.mark.parametrize("end", [b"\x1a", b"\r\n\x1a", b"\r\n\x1a\x1a\x1a\x1a", b"\r\n\x1a\r\n"])
+def test_end_mark_of_dos_is_no_cell(tmp_path, end):
+    """It is told in a remark, and takes no row; the records before it are whole."""
+    workbook = read_workbook(put(tmp_path, b"id,name\r\n1,a\r\n2,b" + end), tmp_path)
+
+    assert list(map(list, rows_of(workbook))) == [["id", "name"], ["1", "a"], ["2", "b"]]
+    assert workbook.remarks == ("the file ends with the end mark of DOS (0x1A), which is no cell",)
+
+
+def test_end_mark_of_dos_within_a_file_is_data(tmp_path):
+    """What stands behind it would be lost."""
+    workbook = read_workbook(put(tmp_path, b"id,name\n1,a\x1ab\n\x1a\n2,c\n"), tmp_path)
+
+    assert list(map(list, rows_of(workbook))) == [["id", "name"], ["1", "a\x1ab"], ["\x1a"], ["2", "c"]]
+    assert workbook.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "data", "sentence"),
+    [
+        (
+            "utf-8",
+            "id,name\n1,a\n2,Müller\n".encode("cp1252"),
+            "0xFC in line 3, 15 bytes from the beginning, is no character of it; cp1252 fits",
+        ),
+        ("cp1252", "id,name\n1,Łódź\n2,Zürich\n3,Ý\x81\n".encode("iso-8859-2", "replace").replace(b"?", b"L"), "0x81 in line 4"),
+        ("utf-16", b"id,name\n1,a\n", "0x69 0x64 in line 1, 0 bytes from the beginning, is no character of it; utf-8 fits"),
+        ("gb18030", "id,name\n1,a\n2,caf\xe9,\n".encode("cp1252"), "line 3"),
+        ("ascii", "id,name\r\n1,a\r\n2,Ł\r\n".encode(), "0xC5 in line 3, 16 bytes from the beginning,"),
+    ],
+)
+def test_wrong_encoding_that_was_asked_for_is_told_with_its_byte(tmp_path, asked, data, sentence):
+    """The file is not damaged: the person asked for another encoding than its own."""
+    with pytest.raises(UnreadableFile) as told:
+        read_workbook(put(tmp_path, data), tmp_path, options=ReadOptions(encoding=asked))
+
+    assert f"orders.csv is not written in {asked}, which was asked for" in str(told.value)
+    assert sentence in str(told.value)
+    assert not isinstance(told.value, DamagedFile)
+
+
+def test_encoding_asked_for_is_taken_with_a_broken_byte_where_no_other_fits_better(tmp_path):
+    """The correction record of a file that was read as UTF-8 with broken bytes says utf-8, and must load the same again."""
+    path = put(tmp_path, "id,name\n1,Müller\n2,Schäfer\n".encode() + b"3,Stra\xdfe\n")
+
+    workbook = read_workbook(path, tmp_path, options=ReadOptions(encoding="UTF-8"))
+
+    assert list(rows_of(workbook))[3] == ["3", "Stra\ufffde"]
+    assert workbook.remarks == ("some bytes are no characters of UTF-8, the first of them 0xDF in line 4: they are shown as \ufffd",)
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"), [("utf-8", "utf-8-sig"), ("utf-16", "utf-16-le"), ("utf-16", "utf-16"), ("utf-16", "utf-16-be")]
+)
+def test_byte_order_mark_may_be_there_or_not(tmp_path, asked, written):
+    """A person knows the encoding, and not whether its mark is there."""
+    workbook = read_workbook(put(tmp_path, "id,name\n1,Łódź\n".encode(written)), tmp_path, options=ReadOptions(encoding=asked))
+
+    assert list(map(list, rows_of(workbook))) == [["id", "name"], ["1", "Łódź"]]
+
+
+def rows_of(workbook):
+    return [cells for batch in workbook.sheets[0].batches() for _, cells, _ in grid_of(batch)]

@@ -1,0 +1,113 @@
+"""
+A text file as a reader takes it: its encoding, asked for or found, where its text ends, and its lines in pieces.
+
+What is no text is told in a remark: the end mark of DOS, and bytes that are no characters.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from levelpool.sheets.counts import counted
+from levelpool.sheets.errors import NotASpreadsheet, UnreadableFile
+from levelpool.sheets.read.encoding import Encoding, Fault, as_marked, detect_encoding, first_fault
+from levelpool.sheets.read.source import Source
+
+_BLOCK = 1 << 18
+_LONGEST_END = 1 << 16
+_END_MARK = re.compile(rb"\x1a[\x1a\r\n]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The text of one file; it can be walked through again and again."""
+
+    source: Source
+    encoding: Encoding
+    end: int  # in bytes; behind it there is only the end mark of DOS
+
+    def blocks(self) -> Iterator[str]:
+        """The text in pieces of whole lines; only CR, LF and CR LF end a line."""
+        source = self.source
+        limit = source.meter.limits.max_cell_characters
+        decoder = codecs.getincrementaldecoder(self.encoding.name)(errors="replace")
+        waiting, left = "", self.end
+        with source.path.open("rb") as raw:
+            while data := raw.read(min(_BLOCK, max(limit, 4096), left)):
+                left -= len(data)
+                waiting += decoder.decode(data)
+                # A CR at the very end may be half of a line's end.
+                cut = waiting.rfind("\n") + 1 or waiting.rfind("\r", 0, -1) + 1
+                if cut:
+                    yield waiting[:cut]
+                    waiting = waiting[cut:]
+                elif len(waiting) >= 4 * limit:
+                    source.meter.text(len(waiting), "one line")
+                source.meter.tick()
+                source.progress(1.0 - left / max(1, self.end))
+        waiting += decoder.decode(b"", final=True)
+        if waiting:
+            yield waiting
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know about the encoding and the end."""
+        has_end_mark = self.end < self.source.path.stat().st_size
+        end = ("the file ends with the end mark of DOS (0x1A), which is no cell",) if has_end_mark else ()
+        return (*encoding_remarks(self.encoding), *end)
+
+
+def open_text(source: Source) -> Text:
+    """The text of the file; raises `NotASpreadsheet` for what is none, and `UnreadableFile` where it is not in the encoding asked for."""
+    encoding = text_encoding(source)
+    return Text(source, encoding, _end(source.path, encoding.name))
+
+
+def text_encoding(source: Source) -> Encoding:
+    """The encoding asked for, or the one found; raises as `open_text` does."""
+    asked = source.options.encoding
+    encoding = source.encoding or detect_encoding(source.path, source.meter.tick)
+    if asked:
+        return _asked(source, asked, encoding)
+    if encoding is None:
+        raise NotASpreadsheet(f"{source.name} is not a spreadsheet: its content is neither a workbook nor readable text")
+    return encoding
+
+
+def encoding_remarks(encoding: Encoding) -> tuple[str, ...]:
+    """What a person should know about the encoding."""
+    fits = () if encoding.certain else (f"the file does not say its encoding; {encoding.name} fits its text best",)
+    return (*fits, *(() if encoding.fault is None else (_some_are_none(encoding.name, encoding.fault),)))
+
+
+def _some_are_none(name: str, fault: Fault) -> str:
+    return f"some bytes are no characters of {name}, the first of them {fault.shown} in line {fault.line}: they are shown as \ufffd"
+
+
+def _asked(source: Source, asked: str, found: Encoding | None) -> Encoding:
+    """The encoding that a person asked for, who is told when the file is in another."""
+    name = as_marked(source.path, asked)
+    fault = first_fault(source.path, name, source.meter.tick)
+    if fault is None:
+        return Encoding(name, certain=True)
+    if found is not None and found.fault is not None and codecs.lookup(found.name) == codecs.lookup(name):
+        # Nothing fits better: the bytes are broken, and the encoding is right.
+        return Encoding(name, certain=True, fault=fault)
+    other = f"{found.name} fits its text best: ask for that" if found else "ask for another"
+    raise UnreadableFile(
+        f"{source.name} is not written in {asked}, which was asked for: {fault.shown} in line {fault.line}, "
+        f"{counted(fault.offset, 'byte')} from the beginning, is no character of it; {other}, or for none, and it is found out"
+    )
+
+
+def _end(path: Path, encoding: str) -> int:
+    """Where the text ends, in bytes: before the end mark that DOS programs write, or behind its last byte."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _LONGEST_END))
+        tail = file.read()
+    if encoding.startswith(("utf-16", "utf-32")):
+        return size
+    mark = _END_MARK.search(tail)
+    return size - (len(tail) - mark.start()) if mark else size

@@ -1,11 +1,23 @@
 """What tests of every room may ask for: databases, the same test on SQLite and on PostgreSQL; and what this machine cannot run."""
 
 import contextlib
+import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import machine
 from servers import PostgresServer
+
+# How fast a machine draws examples, or runs one, is no truth about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+
+def pytest_configure() -> None:
+    """A run that a shell began in the background ignores Ctrl-C, and every program that it starts would too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:

@@ -1,4 +1,4 @@
-# levelpool: run, test, check, bench, torture, docs, assets. Each sets up what it needs; nothing but Python 3.11, git and make has to be there.
+# levelpool: run, test, coverage, check, bench, torture, docs, assets. Each sets up what it needs; nothing but Python 3.11, git and make has to be there.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,13 +7,19 @@ STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 VENDOR := src/levelpool/service/static/vendor
 
-.PHONY: run test check bench peers fuzz torture docs assets clean system
+# A program that is started anew would compile its files each time.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test coverage check bench peers fuzz torture docs assets clean system
 
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
 
 test: $(STAMP) assets system  ## the whole suite
-	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadscope --no-loadscope-reorder $(TRACED) $(ARGS)
+
+coverage: TRACED := --cov --cov-report=term
+coverage: test  ## the whole suite once more, and which branches it does not run; tracing takes its time
 
 check: $(STAMP)  ## lint, format, types, architecture
 	$(BIN)/ruff check .

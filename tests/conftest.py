@@ -1,11 +1,51 @@
-"""What tests of every room may ask for: databases, the same test on SQLite and on PostgreSQL; and what this machine cannot run."""
+"""What tests of every room may ask for: databases, the same test on SQLite and on PostgreSQL; what this machine cannot run; and in which order."""
 
 import contextlib
+import gc
+import os
+import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import machine
 from servers import PostgresServer
+
+LONGEST = (
+    "test_lane_torture.py",
+    "test_fuzz.py",
+    "test_commands.py",
+    "test_hostile.py",
+    "test_cpython_executors.py",
+    "test_page.py",
+    "test_resources_guide.py",
+    "test_process_lane.py",
+    "test_lane_corners.py",
+    "test_second_worker.py",
+    "test_schedule.py",
+    "test_promise.py",
+    "test_lane_deaths.py",
+    "test_postgresql_pools.py",
+    "test_web_workers.py",
+    "test_ingestion.py",
+    "test_crashes.py",
+)
+"""These files are begun first, so that at the end nobody waits for one of them; the order changes no result."""
+
+# How fast a machine draws examples, or runs one, is no truth about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+
+def pytest_configure() -> None:
+    """A run that a shell began in the background ignores Ctrl-C, and every program that it starts would too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: most tests wait for other processes. A hyperthread is a core here."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_report_header() -> list[str]:
@@ -20,6 +60,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: a test that collects garbage looks at its own, not at a million objects of the test runner."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

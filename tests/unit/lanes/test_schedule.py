@@ -1,7 +1,7 @@
 """The decisions of the process lane, played in thousands of orders without a process."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from levelpool.lanes.process.schedule import AHEAD, Kill, Retire, Schedule, Send, Start, TakeBack
@@ -280,7 +280,7 @@ EVENTS = st.one_of(
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500)
 @given(
     workers=st.integers(1, 4),
     max_tasks=st.sampled_from([None, None, 1, 3]),

@@ -112,7 +112,7 @@ cells = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.lists(st.lists(cells, min_size=1, max_size=4), min_size=2, max_size=30),
     rows_of_a_batch=st.integers(1, 8),

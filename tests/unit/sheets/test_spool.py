@@ -35,7 +35,7 @@ def batch_of(grid, first):
     return Batch.of_rows(numbers, [[text for text, _ in row] for row in grid], [[kind for _, kind in row] for row in grid])
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(grids(), min_size=1, max_size=3), st.booleans())
 def test_rows_come_back_as_they_were_written(tmp_path, parts, together):
     """Batch by batch, or put together before: no text is lost, parted, or taken for a blank."""

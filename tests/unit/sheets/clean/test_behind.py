@@ -69,7 +69,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=rows, batch_rows=st.integers(1, 20), header=st.none() | st.integers(0, 3))
 def test_any_sheet_gives_the_same_tables(rows, batch_rows, header):
     """Whatever its rows and its batches, written while the second follows."""

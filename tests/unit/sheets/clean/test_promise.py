@@ -178,14 +178,14 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.one_of(st.none(), st.lists(CELLS, max_size=5)), max_size=14), st.integers(1, 5))
 def test_any_grid_keeps_the_promise(rows, size):
     """Whatever stands where, no cell is lost, and the account adds up."""
     keep_the_promise(make_sheet(rows, batch_rows=size))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.data(), st.integers(1, 12), st.sampled_from([TEXTS.map(lambda text: (text, TEXT)), NUMBERS.map(lambda text: (text, NUMBER)), CELLS])
 )
@@ -210,7 +210,7 @@ def test_any_column_keeps_the_promise(data, count, cells):
     keep_the_promise(make_sheet([["h", "id"], *([cell, place] for place, cell in enumerate(column))]))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @example([(0, [("1", TEXT)]), (1, [("", TEXT)]), (1, [None, ("1", TEXT)])], 1)
 @given(st.lists(st.tuples(st.integers(0, 9), st.lists(CELLS, min_size=1, max_size=4)), max_size=12), st.integers(1, 5))
 def test_rows_out_of_order_keep_the_account(rows, size):
@@ -266,7 +266,7 @@ def decorated(draw):
     return [None if row is None else [None] * indent + row for row in rows], first, first + count, indent, headers
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(decorated(), st.integers(1, 40))
 def test_a_table_among_decoration_is_found_again(made, size):
     """Titles, blank rows, an indent, a total and notes: the table is found where it was put, and nothing else is data."""
@@ -283,7 +283,7 @@ def test_a_table_among_decoration_is_found_again(made, size):
     keep_the_promise(sheet)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(decorated(), decorated())
 def test_two_tables_in_one_sheet_are_found_again(one, two):
     """A second table behind a blank row, with a header of its own, is a table of its own."""
@@ -308,7 +308,7 @@ def shapes(draw, names):
     return [headers, *([draw(COLUMNS[header]) for header in headers] for _ in range(count))]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.data(), st.lists(shapes(sorted(COLUMNS)), min_size=2, max_size=4), st.integers(1, 9))
 def test_tables_beside_each_other_are_found_again(data, tables, size):
     """Up to four tables side by side, each with a title of its own or lower than the one before: each is found where it was put."""
@@ -331,7 +331,7 @@ def test_tables_beside_each_other_are_found_again(data, tables, size):
     keep_the_promise(sheet)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.data(), shapes(["Order No", "Quantity", "Price", "Amount", "Date", "City", "Active"]), st.integers(1, 9))
 def test_an_empty_column_parts_no_table(data, table, size):
     """A table in which a column is empty, or in which cells are missing here and there, stays one."""

@@ -55,7 +55,7 @@ def records(text: str, quoting: int) -> list[list[str]] | None:
         found.append(record)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     text=st.one_of(texts, tables.map(written), st.tuples(tables.map(written), texts).map("".join)),
     block=st.sampled_from([1, 7, 40, 1 << 18]),

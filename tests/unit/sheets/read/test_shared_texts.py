@@ -18,7 +18,7 @@ def small():
         yield
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(
     texts=st.lists(st.lists(st.sampled_from(["", "a", "bb", "ü", "漢字", "\ud800", "a\nb"]), max_size=12), max_size=4),
     asked=st.lists(st.lists(st.integers(0, 60), max_size=8), max_size=12),

@@ -188,7 +188,7 @@ def write_rows(rows: list) -> str:
     return written
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rows=sheet_rows, block=st.sampled_from([31, 200, 1 << 18]), texts=st.sampled_from([TEXTS, MANY]))
 def test_both_readers_agree_on_any_sheet(tmp_path, rows, block, texts):
     """Whatever cells stand beside each other, usual or not."""
@@ -235,7 +235,7 @@ def repeat(rows: list, order: list[tuple[int, int]]) -> str:
     return write_rows([(step, *rows[which % len(rows)][1:]) for which, step in order])
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     rows=usual_rows,
     odd=sheet_rows,
@@ -294,7 +294,7 @@ items = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(items=st.lists(items, max_size=12), block=st.sampled_from([17, 60, 1 << 18]), prefix=st.sampled_from(["", "x:"]))
 def test_both_readers_agree_on_shared_texts(items, block, prefix):
     """Shared texts come in the same number and order, or every cell would show another one's text."""

@@ -250,6 +250,23 @@ def test_blocking_on_the_loops_own_thread(tmp_path):
     assert run(tmp_path, program) == ("1 [0, 1, 2, 3]\n3\nbeside 7\n", "", 0)
 
 
+def test_descriptors_are_gone_when_shutdown_returns(tmp_path):
+    """Also those of the loop that the lane had to itself, which takes its time to close here."""
+    program = """
+    class Slow(asyncio.SelectorEventLoop):
+        def close(self):
+            time.sleep(0.3)
+            super().close()
+    asyncio.new_event_loop = Slow
+    before = os.listdir("/proc/self/fd")
+    manager = ExecutorManager(cpu_workers=1, io_workers=1)
+    print(manager.cpu_executor.submit(lane_tasks.add, 1).result(10))
+    manager.shutdown()
+    print(os.listdir("/proc/self/fd") == before)
+    """
+    assert run(tmp_path, program) == ("1\nTrue\n", "", 0)
+
+
 def test_nothing_stays_in_the_temporary_folder(tmp_path):
     """No file, socket or lock is left where others would have to clean up."""
     folder = tmp_path / "tmp"

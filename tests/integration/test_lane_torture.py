@@ -222,5 +222,5 @@ async def test_every_call_is_accounted_for(seed):
     assert (stats.queued, stats.outside) == (0, 0)
     assert all(is_gone(pid) for pid in pids)
     await until(lambda: set(children(os.getpid())) <= family, 20)
-    # The thread of the lane lets go of its own when it is given a processor.
-    await until(lambda: not left_open(before) and not mapped(), 20, "descriptors or memory files are left")
+    assert left_open(before) == []
+    assert mapped() == []

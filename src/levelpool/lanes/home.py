@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from levelpool.lanes.tickets import running_loop
 
+LONGEST_LEAVE = 5.0
+"""Seconds that the end of a private loop is waited for."""
+
 
 class Home:
     """
@@ -16,10 +19,11 @@ class Home:
     The first loop that uses the lane becomes its home. The lane moves once and for good, to a private loop, as soon as anybody else uses it.
     """
 
-    __slots__ = ("_name", "is_private", "loop")
+    __slots__ = ("_name", "_thread", "is_private", "loop")
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._thread: threading.Thread | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.is_private = False
 
@@ -28,12 +32,23 @@ class Home:
         if self.loop is user and user is not None:
             return None
         if self.loop is None:
-            self.loop, self.is_private = user or private_loop(self._name), user is None
+            self.loop, self.is_private = user or self._open_private_loop(), user is None
             return None
         if self.is_private:
             return None
-        left, self.loop, self.is_private = self.loop, private_loop(self._name), True
+        left, self.loop, self.is_private = self.loop, self._open_private_loop(), True
         return left
+
+    def _open_private_loop(self) -> asyncio.AbstractEventLoop:
+        loop, self._thread = private_loop(self._name)
+        return loop
+
+    def leave(self) -> None:
+        """End a private loop, not under the lock. Returns when its thread and its descriptors are gone, unless a callback blocks it."""
+        if self.loop is not None and self._thread is not None:
+            call_on(self.loop, self.loop.stop)
+            if self._thread is not threading.current_thread():
+                self._thread.join(LONGEST_LEAVE)
 
     @property
     def is_here(self) -> bool:
@@ -92,8 +107,8 @@ def _close_watched(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None
         sock.close()
 
 
-def private_loop(name: str) -> asyncio.AbstractEventLoop:
-    """A loop that runs in a daemon thread until it is stopped."""
+def private_loop(name: str) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
+    """A loop that runs in a daemon thread until it is stopped, and is closed then."""
     loop = asyncio.new_event_loop()
     ready = threading.Event()
 
@@ -103,9 +118,10 @@ def private_loop(name: str) -> asyncio.AbstractEventLoop:
         loop.run_forever()
         loop.close()
 
-    threading.Thread(target=run, name=f"levelpool-{name}", daemon=True).start()
+    thread = threading.Thread(target=run, name=f"levelpool-{name}", daemon=True)
+    thread.start()
     ready.wait()
-    return loop
+    return loop, thread
 
 
 def call_on(loop: asyncio.AbstractEventLoop, func: Callable[..., object], *args: object) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from levelpool.errors import LaneClosed, LevelpoolError, TaskNotPicklable, TaskTimeout, WorkerDied
-from levelpool.lanes.home import call_on
 from levelpool.lanes.lane import CallOptions, now, task_name
 from levelpool.lanes.process import wire
 from levelpool.lanes.process.birth import Cradle, death
@@ -443,9 +442,7 @@ class ProcessLane(Staff):
     def _finish_closing(self, cradle: Cradle | None, closed: "concurrent.futures.Future[None]") -> None:
         if cradle is not None:
             cradle.wait()
-        loop = self._home.loop
-        if loop is not None and self._home.is_private:
-            call_on(loop, loop.stop)
+        self._home.leave()
         closed.set_result(None)
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from levelpool.sheets.clean.alike import kind_class
 from levelpool.sheets.clean.dates import forms_for, shown_text
-from levelpool.sheets.clean.evidence import LONGEST, kind_class
+from levelpool.sheets.clean.evidence import LONGEST
 from levelpool.sheets.clean.labels import is_header_word, is_unit
-from levelpool.sheets.clean.numbers import is_number_shape, shapes_of
+from levelpool.sheets.clean.numbers import is_number_shape
+from levelpool.sheets.clean.shapes import shapes_of
 from levelpool.sheets.clean.values import number_text_or_raw
 from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Box, Kind
 
@@ -248,8 +250,11 @@ def _is_data(row: Row, beneath: _Beneath) -> bool:
         return False
     if len(filled) < 0.6 * len(beneath.columns) or _is_years(row, filled):
         return False
+    alike = {column for column in filled if row.looks(column) not in {"text", "error"}}
+    if not alike:
+        return False
     solid = [column for column in filled if beneath.solid(column)]
-    return sum(row.looks(column) not in {"text", "error"} for column in solid) * 2 > len(solid) > 0
+    return len(alike.intersection(solid)) * 2 > len(solid)
 
 
 def _certain(row: Row, beneath: _Beneath) -> str | None:
@@ -269,9 +274,9 @@ def _certain(row: Row, beneath: _Beneath) -> str | None:
         or (len(filled) > 2 and len({row.cells[column] for column in filled}) < 2)
     ):
         return None
-    solid = [column for column in named if beneath.solid(column)]
-    if solid:
-        return f"row {row.number} holds texts above numbers and dates, such as {row.cells[solid[0]]!r}"
+    solid = next(filter(beneath.solid, named), None)
+    if solid is not None:
+        return f"row {row.number} holds texts above numbers and dates, such as {row.cells[solid]!r}"
     return _certain_among_texts(row, named, beneath)
 
 

@@ -23,6 +23,7 @@ _FORMAT_LINES = {"EXTF", "DTVF"}
 """What a first row begins with that describes the file itself: the exchange format of the bookkeeping programs of DATEV."""
 _MOST_PREAMBLE = 15  # rows that may say more than one thing each
 _MOST_WORDS = 5  # of the name of a column
+_MOST_HEADERS = 3  # rows of a header above its surest one
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,7 @@ def _header_in(run: list[Row], following: list[Row], merges: "Merges") -> tuple[
             break
         beneath = _Beneath(islice(run, place + 1, None) if place + 1 < len(run) else following)
         looks += len(row.cells) * len(beneath.rows)
-        if best is None and _is_data(row, beneath) and len(run) > 1:
+        if best is None and _is_data(row, beneath) and len(run) > 1 and not merges.join(row.number, row.number + 1):
             return None
         why = _certain(row, beneath)
         if why is not None:
@@ -235,6 +236,8 @@ def _may_stand_above(run: list[Row], place: int, header: int, merges: "Merges") 
     """Whether a row above the header is a title or part of the header, and no record."""
     filled, names = run[place].filled(), [run[header].cells[column] for column in run[header].filled()]
     if any(box.last_column > box.first_column for box in merges.at(run[place].number)):
+        return True
+    if merges.join(run[place].number, run[header].number):
         return True
     if place == header - 1 and len(set(names)) < len(names):
         return True
@@ -385,7 +388,7 @@ def _last_header(rows: Sequence[Row], place: int, merges: "Merges") -> int:
         down = any(box.last_row > row.number for index in range(place, last + 1) for box in merges.at(rows[index].number))
         filled = following.filled()
         all_text = bool(filled) and all(following.looks(column) == "text" for column in filled)
-        grouped = any(any(box.first_column <= column <= box.last_column for column in filled) for box in groups)
+        grouped = any(sum(box.first_column <= column <= box.last_column for column in filled) > 1 for box in groups)
         if not (down or (grouped and (all_text or _is_years(following, filled)))):
             break
         last += 1
@@ -395,18 +398,19 @@ def _last_header(rows: Sequence[Row], place: int, merges: "Merges") -> int:
 def _first_header(rows: Sequence[Row], place: int, start: int, merges: "Merges") -> tuple[int, list[int]]:
     """The first header row: rows above that group columns belong to the header, too."""
     first, spread = place, []
-    while first > start and rows[first].number - rows[first - 1].number == 1 and place - first < 3:
+    while first > start and rows[first].number - rows[first - 1].number == 1 and place - first < _MOST_HEADERS:
         above, row = rows[first - 1], rows[first]
         if not above.filled() or not row.filled():
             break
-        width = (min(row.filled()), max(row.filled()))
+        named = [column for each in rows[first : place + 1] for column in each.filled()]
+        width = (min(named), max(named))
         groups = [box for box in merges.at(above.number) if box.last_column > box.first_column]
         partial = [box for box in groups if box.first_column > width[0] or box.last_column < width[1]]
         if any(_is_key(above.cells[column]) for column in above.filled()):
             break
         names = [row.cells[column] for column in row.filled()]
         doubled = len(set(names)) < len(names)
-        if (partial and len(above.filled()) > 1) or (partial and above.filled()[0] > width[0]):
+        if merges.join(above.number, row.number) or (partial and (len(above.filled()) > 1 or above.filled()[0] > width[0])):
             first -= 1
         elif not groups and doubled and len(above.filled()) > 1 and all(column >= width[0] for column in above.filled()):
             first -= 1
@@ -428,6 +432,10 @@ class Merges:
         """The areas that begin in this row."""
         return self._by_row.get(row, [])
 
+    def join(self, row: int, last: int) -> bool:
+        """Whether an area that begins in *row*, or little above it, reaches down to the row *last*."""
+        return any(box.last_row >= last for first in range(row - _MOST_HEADERS, row + 1) for box in self.at(first))
+
 
 def header_texts(head: Head, columns: Iterable[int], merges: Merges, *, date1904: bool) -> dict[int, str]:
     """The header of each column: the texts above one another, each once, joined by " / "."""
@@ -438,15 +446,15 @@ def header_texts(head: Head, columns: Iterable[int], merges: Merges, *, date1904
             for box in merges.at(row.number)
             for column in range(box.first_column, min(box.last_column, 16_384) + 1)
         }
-        reach: int | None = None
+        reach, group = "", [""]
         for column in sorted(parts):
             text = _header_text(row, column, date1904=date1904)
             if text:
-                reach = column
+                reach, group = text, list(parts[column])
             elif column in across:
                 text = _header_text(row, across[column], date1904=date1904)
-            elif row.number in head.spread and reach is not None:
-                text = _header_text(row, reach, date1904=date1904)
+            elif row.number in head.spread and parts[column] == group:
+                text = reach  # and no further than the group above them both
             if text and parts[column][-1:] != [text]:
                 parts[column].append(text)
     return {column: " / ".join(texts) for column, texts in parts.items()}

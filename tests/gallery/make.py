@@ -1021,6 +1021,41 @@ TRAPS = [
         one({"A1": ("item", "s"), "B1": ("qty", "s"), "A2": ("tea", "s"), "B2": ("5", "n")}),
     ),
     Trap(
+        "years_with_a_point.xlsx",
+        "some programs write the year 2024 over a column as 2024.0",
+        lambda: xlsx(
+            plain(1, A="Land", B="2023.0", C="2024.0").replace(' t="str"><v>202', "><v>202")
+            + plain(2, A="Nord", B=5, C=6)
+            + plain(3, A="Süd", B=7, C=8)
+        ),
+        "xlsx",
+        tables=[
+            table(0, {"land": "TEXT", "c_2023": "BIGINT", "c_2024": "BIGINT"}, [["Nord", 5, 6], ["Süd", 7, 8]], {1: "header"}),
+        ],
+    ),
+    Trap(
+        "list_of_sheets.xlsx",
+        "the first of a series names no column: with it the first record would be lost to the header",
+        lambda: xlsx(
+            plain(1, A="T1", B="All turnover", C="Steel")
+            + "".join(
+                plain(number, A=f"T{number}", B=("Turnover" if number < 5 else "Stocks"), C=f"Part {number}") for number in range(2, 9)
+            )
+        ),
+        "xlsx",
+        tables=[
+            table(
+                None,
+                {"column_1": "TEXT", "column_2": "TEXT", "column_3": "TEXT"},
+                [
+                    ["T1", "All turnover", "Steel"],
+                    *([f"T{number}", "Turnover" if number < 5 else "Stocks", f"Part {number}"] for number in range(2, 9)),
+                ],
+                {},
+            )
+        ],
+    ),
+    Trap(
         "wide_row_below.xlsx",
         "readers that look at the first row for the width drop what stands further right below it",
         lambda: xlsx(row(1, 'A:t="str":<v>a</v>') + row(2, "A::<v>1</v>", "B::<v>2</v>", "F::<v>3</v>")),

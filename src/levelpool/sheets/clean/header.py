@@ -69,6 +69,7 @@ def looks_like(text: str, kind: Kind | None) -> str:
     return "boolean" if text.strip().lower() in {"true", "false"} else "text"
 
 
+_WITH_POINT = re.compile(r"(?<=[0-9])\.0+$")
 _RULED = re.compile(r"[-=_+*~─━═:]+")
 _RULES = frozenset("-=_+*~─━═: ")
 
@@ -272,7 +273,7 @@ def _certain(row: Row, beneath: _Beneath) -> str | None:
         or (len(filled) > 2 and len({row.cells[column] for column in filled}) < 2)
     ):
         return None
-    solid = [column for column in named if beneath.solid(column)]
+    solid = [column for column in named if beneath.solid(column) and not _recurs(row, column, beneath)]
     if solid:
         return f"row {row.number} holds texts above numbers and dates, such as {row.cells[solid[0]]!r}"
     return _certain_among_texts(row, named, beneath)
@@ -288,7 +289,7 @@ def _certain_alone(row: Row, filled: list[int]) -> str | None:
 def _certain_among_texts(row: Row, named: list[int], beneath: _Beneath) -> str | None:
     """All is text: what the texts look like has to decide."""
     texts = {column: row.cells[column] for column in named}
-    if any(texts[column] in beneath.texts(column) for column in named):
+    if any(texts[column] in beneath.texts(column) or _recurs(row, column, beneath) for column in named):
         return None
     if sum(map(is_header_word, texts.values())) * 2 >= len(texts):
         if all(sum(map(is_header_word, beneath.texts(column))) * 2 > len(beneath.texts(column)) > 0 for column in named):
@@ -307,6 +308,12 @@ def _certain_among_texts(row: Row, named: list[int], beneath: _Beneath) -> str |
     return None
 
 
+def _recurs(row: Row, column: int, beneath: _Beneath) -> bool:
+    """Whether a text is one of a series that goes on beneath it, such as "Table 1" and "1.1a": the first of them names no column."""
+    text = row.cells[column]
+    return _has_digit(text) and shapes_of(text)[0] in {shapes_of(other)[0] for other in beneath.texts(column) if "\n" not in other}
+
+
 def _is_key(text: str) -> bool:
     """Whether a text asks for a value beside it ("Customer:") or brings it along ("Unit: EUR")."""
     return ":" in text or "：" in text
@@ -322,7 +329,7 @@ def _is_years(row: Row, filled: Iterable[int]) -> bool:
     named = [column for column in filled if row.looks(column) == "text"]
     if not others or not named or any(row.looks(column) not in {"number", "date"} for column in others):
         return False
-    values = [row.cells[column] for column in others]
+    values = [_without_point(row.cells[column]) for column in others]
     dates = all(row.looks(column) == "date" for column in others)
     years = all(value.isdecimal() and 1900 <= int(value) <= 2100 for value in values)
     return (
@@ -331,6 +338,11 @@ def _is_years(row: Row, filled: Iterable[int]) -> bool:
         and (sorted(values) == values or sorted(values, reverse=True) == values)
         and len(set(values)) == len(values)
     )
+
+
+def _without_point(text: str) -> str:
+    """A whole number as most programs write it: some write the year 2024 as 2024.0."""
+    return _WITH_POINT.sub("", text)
 
 
 def _is_units(row: Row, beneath: Sequence[Row]) -> bool:
@@ -466,5 +478,5 @@ def _header_text(row: Row, column: int, *, date1904: bool) -> str:
         return ""
     kind = row.kinds[column]
     if kind_class(kind) == NUMBER:
-        return number_text_or_raw(text)
+        return number_text_or_raw(_without_point(text))
     return shown_text(text, kind or "", date1904=date1904).strip()

@@ -101,6 +101,19 @@ def row(number: int, *cells: str) -> str:
     return f'<row r="{number}">{written}</row>'
 
 
+def plain(number: int, **cells: str | float) -> str:
+    """One row of texts and numbers."""
+    return row(
+        number,
+        *(f'{place}:t="str":<v>{cell}</v>' if isinstance(cell, str) else f"{place}::<v>{cell}</v>" for place, cell in cells.items()),
+    )
+
+
+def merged(*areas: str) -> str:
+    """The merged areas of a sheet."""
+    return "<mergeCells>{}</mergeCells>".format("".join(f'<mergeCell ref="{area}"/>' for area in areas))
+
+
 def ods(rows: str, styles: str = "") -> bytes:
     """An .ods with one sheet named S."""
     content = (
@@ -893,6 +906,152 @@ TRAPS = [
                     ["2026-10-02", "08:00:00", "17:30:00", "00:45:00", "1.25", "x"],
                 ],
                 {1: "title", 3: "header", 6: "total"},
+            )
+        ],
+    ),
+    Trap(
+        "three_floors_of_headers.xlsx",
+        "tables of statistical offices: groups within groups above the names, and a footnote under the last record",
+        lambda: xlsx(
+            plain(1, A="Table 4: Visits", B="all areas")
+            + plain(2, F="thousands")
+            + plain(3, B="All visits", D="Area of residence")
+            + plain(4, D="Europe", F="Other")
+            + plain(5, D="EU", E="Rest")
+            + plain(6, A="Month", B="NSA", C="SA", D="NSA", E="NSA", F="NSA")
+            + plain(7, A="Jan", B=10, C=11, D=5, E=3, F=2)
+            + plain(8, A="Feb", B=12, C=11, D=6, E=4, F=2)
+            + plain(10, A="NSA: not seasonally adjusted"),
+            after=merged("B3:C3", "D3:F3", "D4:E4"),
+        ),
+        "xlsx",
+        tables=[
+            table(
+                5,
+                {
+                    "month": "TEXT",
+                    "all_visits_nsa": "BIGINT",
+                    "all_visits_sa": "BIGINT",
+                    "area_of_residence_europe_eu_nsa": "BIGINT",
+                    "area_of_residence_europe_rest_nsa": "BIGINT",
+                    "area_of_residence_other_nsa": "BIGINT",
+                },
+                [["Jan", 10, 11, 5, 3, 2], ["Feb", 12, 11, 6, 4, 2]],
+                {1: "title", 2: "title", 3: "header", 4: "header", 5: "header", 6: "header", 10: "footer"},
+            )
+        ],
+    ),
+    Trap(
+        "names_beside_one_year.xlsx",
+        "a portal writes a year as a number over the name of its only column; the names beside it reach down, and stand in both rows",
+        lambda: xlsx(
+            plain(1, A="시군별", B="산업별", C="2014")
+            + plain(2, A="시군별", B="산업별", C="당해년 가격")
+            + plain(3, A="포항시", B="총생산", C=17478079)
+            + plain(4, A="경주시", B="총생산", C=9066800),
+            after=merged("A1:A2", "B1:B2"),
+        ),
+        "xlsx",
+        tables=[
+            table(
+                1,
+                {"시군별": "TEXT", "산업별": "TEXT", "c_2014_당해년_가격": "BIGINT"},
+                [["포항시", "총생산", 17478079], ["경주시", "총생산", 9066800]],
+                {1: "header", 2: "header"},
+            )
+        ],
+    ),
+    Trap(
+        "note_under_a_merged_title.xlsx",
+        "a single text under a merged one names no column: the row is a record, and as a header it would be lost",
+        lambda: xlsx(
+            plain(1, A="Index", D="Chapters of August")
+            + plain(2, A="01 Coal", D="All cost is in EUR")
+            + plain(3, A="02 Gas")
+            + plain(4, A="03 Wind")
+            + plain(5, A="04 Sun"),
+            after=merged("D1:K1"),
+        ),
+        "xlsx",
+        tables=[
+            table(
+                0,
+                {"index": "TEXT", "chapters_of_august": "TEXT"},
+                [["01 Coal", "All cost is in EUR"], ["02 Gas", None], ["03 Wind", None], ["04 Sun", None]],
+                {1: "header"},
+            )
+        ],
+    ),
+    Trap(
+        "printed_lines.xlsx",
+        "a printed report in one column, where every block seems to begin with a header: it is one table, and not one for each block",
+        lambda: xlsx(
+            "".join(
+                plain(number * 5 + 1, A=name)
+                + "".join(
+                    plain(number * 5 + place, A=f"{who}  .  .  {number}{place} 30.{place}")
+                    for place, who in ((2, "Ann"), (3, "Bob"), (4, "Cid"))
+                )
+                for number, name in enumerate(("SENATOR", "CLERK", "SHERIFF"))
+            )
+        ),
+        "xlsx",
+        tables=[
+            table(
+                0,
+                {"senator": "TEXT"},
+                [
+                    [text]
+                    for number, name in enumerate(("", "CLERK", "SHERIFF"))
+                    for text in (name, *(f"{who}  .  .  {number}{place} 30.{place}" for place, who in ((2, "Ann"), (3, "Bob"), (4, "Cid"))))
+                    if text
+                ],
+                {1: "header"},
+            )
+        ],
+    ),
+    Trap(
+        "damaged_styles.xlsx",
+        "the part with the number formats is no well-formed XML, and all cells are there: other readers refuse the file",
+        lambda: xlsx(
+            plain(1, A="item", B="qty") + row(2, 'A:t="str":<v>tea</v>', 'B:s="1":<v>5</v>'),
+            more={"xl/styles.xml": f"{HEAD}<styleSheet {MAIN}><cellXfs>xf numFmtId='0'/></cel</styleSheet>"},
+        ),
+        "xlsx",
+        one({"A1": ("item", "s"), "B1": ("qty", "s"), "A2": ("tea", "s"), "B2": ("5", "n")}),
+    ),
+    Trap(
+        "years_with_a_point.xlsx",
+        "some programs write the year 2024 over a column as 2024.0",
+        lambda: xlsx(
+            plain(1, A="Land", B="2023.0", C="2024.0").replace(' t="str"><v>202', "><v>202")
+            + plain(2, A="Nord", B=5, C=6)
+            + plain(3, A="Süd", B=7, C=8)
+        ),
+        "xlsx",
+        tables=[
+            table(0, {"land": "TEXT", "c_2023": "BIGINT", "c_2024": "BIGINT"}, [["Nord", 5, 6], ["Süd", 7, 8]], {1: "header"}),
+        ],
+    ),
+    Trap(
+        "list_of_sheets.xlsx",
+        "the first of a series names no column: with it the first record would be lost to the header",
+        lambda: xlsx(
+            plain(1, A="T1", B="All turnover", C="Steel")
+            + "".join(
+                plain(number, A=f"T{number}", B=("Turnover" if number < 5 else "Stocks"), C=f"Part {number}") for number in range(2, 9)
+            )
+        ),
+        "xlsx",
+        tables=[
+            table(
+                None,
+                {"column_1": "TEXT", "column_2": "TEXT", "column_3": "TEXT"},
+                [
+                    ["T1", "All turnover", "Steel"],
+                    *([f"T{number}", "Turnover" if number < 5 else "Stocks", f"Part {number}"] for number in range(2, 9)),
+                ],
+                {},
             )
         ],
     ),

@@ -25,6 +25,7 @@ _FORMAT_LINES = {"EXTF", "DTVF"}
 """What a first row begins with that describes the file itself: the exchange format of the bookkeeping programs of DATEV."""
 _MOST_PREAMBLE = 15  # rows that may say more than one thing each
 _MOST_WORDS = 5  # of the name of a column
+_MOST_HEADERS = 3  # rows of a header above its surest one
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def looks_like(text: str, kind: Kind | None) -> str:
     return "boolean" if text.strip().lower() in {"true", "false"} else "text"
 
 
+_WITH_POINT = re.compile(r"(?<=[0-9])\.0+$")
 _RULED = re.compile(r"[-=_+*~─━═:]+")
 _RULES = frozenset("-=_+*~─━═: ")
 
@@ -221,7 +223,7 @@ def _header_in(run: list[Row], following: list[Row], merges: "Merges") -> tuple[
             break
         beneath = _Beneath(islice(run, place + 1, None) if place + 1 < len(run) else following)
         looks += len(row.cells) * len(beneath.rows)
-        if best is None and _is_data(row, beneath) and len(run) > 1:
+        if best is None and _is_data(row, beneath) and len(run) > 1 and not merges.join(row.number, row.number + 1):
             return None
         why = _certain(row, beneath)
         if why is not None:
@@ -237,6 +239,8 @@ def _may_stand_above(run: list[Row], place: int, header: int, merges: "Merges") 
     """Whether a row above the header is a title or part of the header, and no record."""
     filled, names = run[place].filled(), [run[header].cells[column] for column in run[header].filled()]
     if any(box.last_column > box.first_column for box in merges.at(run[place].number)):
+        return True
+    if merges.join(run[place].number, run[header].number):
         return True
     if place == header - 1 and len(set(names)) < len(names):
         return True
@@ -274,7 +278,7 @@ def _certain(row: Row, beneath: _Beneath) -> str | None:
         or (len(filled) > 2 and len({row.cells[column] for column in filled}) < 2)
     ):
         return None
-    solid = next(filter(beneath.solid, named), None)
+    solid = next((column for column in named if beneath.solid(column) and not _recurs(row, column, beneath)), None)
     if solid is not None:
         return f"row {row.number} holds texts above numbers and dates, such as {row.cells[solid]!r}"
     return _certain_among_texts(row, named, beneath)
@@ -290,7 +294,7 @@ def _certain_alone(row: Row, filled: list[int]) -> str | None:
 def _certain_among_texts(row: Row, named: list[int], beneath: _Beneath) -> str | None:
     """All is text: what the texts look like has to decide."""
     texts = {column: row.cells[column] for column in named}
-    if any(texts[column] in beneath.texts(column) for column in named):
+    if any(texts[column] in beneath.texts(column) or _recurs(row, column, beneath) for column in named):
         return None
     if sum(map(is_header_word, texts.values())) * 2 >= len(texts):
         if all(sum(map(is_header_word, beneath.texts(column))) * 2 > len(beneath.texts(column)) > 0 for column in named):
@@ -309,6 +313,12 @@ def _certain_among_texts(row: Row, named: list[int], beneath: _Beneath) -> str |
     return None
 
 
+def _recurs(row: Row, column: int, beneath: _Beneath) -> bool:
+    """Whether a text is one of a series that goes on beneath it, such as "Table 1" and "1.1a": the first of them names no column."""
+    text = row.cells[column]
+    return _has_digit(text) and shapes_of(text)[0] in {shapes_of(other)[0] for other in beneath.texts(column) if "\n" not in other}
+
+
 def _is_key(text: str) -> bool:
     """Whether a text asks for a value beside it ("Customer:") or brings it along ("Unit: EUR")."""
     return ":" in text or "：" in text
@@ -324,7 +334,7 @@ def _is_years(row: Row, filled: Iterable[int]) -> bool:
     named = [column for column in filled if row.looks(column) == "text"]
     if not others or not named or any(row.looks(column) not in {"number", "date"} for column in others):
         return False
-    values = [row.cells[column] for column in others]
+    values = [_without_point(row.cells[column]) for column in others]
     dates = all(row.looks(column) == "date" for column in others)
     years = all(value.isdecimal() and 1900 <= int(value) <= 2100 for value in values)
     return (
@@ -333,6 +343,11 @@ def _is_years(row: Row, filled: Iterable[int]) -> bool:
         and (sorted(values) == values or sorted(values, reverse=True) == values)
         and len(set(values)) == len(values)
     )
+
+
+def _without_point(text: str) -> str:
+    """A whole number as most programs write it: some write the year 2024 as 2024.0."""
+    return _WITH_POINT.sub("", text)
 
 
 def _is_units(row: Row, beneath: Sequence[Row]) -> bool:
@@ -390,7 +405,7 @@ def _last_header(rows: Sequence[Row], place: int, merges: "Merges") -> int:
         down = any(box.last_row > row.number for index in range(place, last + 1) for box in merges.at(rows[index].number))
         filled = following.filled()
         all_text = bool(filled) and all(following.looks(column) == "text" for column in filled)
-        grouped = any(any(box.first_column <= column <= box.last_column for column in filled) for box in groups)
+        grouped = any(sum(box.first_column <= column <= box.last_column for column in filled) > 1 for box in groups)
         if not (down or (grouped and (all_text or _is_years(following, filled)))):
             break
         last += 1
@@ -400,18 +415,19 @@ def _last_header(rows: Sequence[Row], place: int, merges: "Merges") -> int:
 def _first_header(rows: Sequence[Row], place: int, start: int, merges: "Merges") -> tuple[int, list[int]]:
     """The first header row: rows above that group columns belong to the header, too."""
     first, spread = place, []
-    while first > start and rows[first].number - rows[first - 1].number == 1 and place - first < 3:
+    while first > start and rows[first].number - rows[first - 1].number == 1 and place - first < _MOST_HEADERS:
         above, row = rows[first - 1], rows[first]
         if not above.filled() or not row.filled():
             break
-        width = (min(row.filled()), max(row.filled()))
+        named = [column for each in rows[first : place + 1] for column in each.filled()]
+        width = (min(named), max(named))
         groups = [box for box in merges.at(above.number) if box.last_column > box.first_column]
         partial = [box for box in groups if box.first_column > width[0] or box.last_column < width[1]]
         if any(_is_key(above.cells[column]) for column in above.filled()):
             break
         names = [row.cells[column] for column in row.filled()]
         doubled = len(set(names)) < len(names)
-        if (partial and len(above.filled()) > 1) or (partial and above.filled()[0] > width[0]):
+        if merges.join(above.number, row.number) or (partial and (len(above.filled()) > 1 or above.filled()[0] > width[0])):
             first -= 1
         elif not groups and doubled and len(above.filled()) > 1 and all(column >= width[0] for column in above.filled()):
             first -= 1
@@ -433,6 +449,10 @@ class Merges:
         """The areas that begin in this row."""
         return self._by_row.get(row, [])
 
+    def join(self, row: int, last: int) -> bool:
+        """Whether an area that begins in *row*, or little above it, reaches down to the row *last*."""
+        return any(box.last_row >= last for first in range(row - _MOST_HEADERS, row + 1) for box in self.at(first))
+
 
 def header_texts(head: Head, columns: Iterable[int], merges: Merges, *, date1904: bool) -> dict[int, str]:
     """The header of each column: the texts above one another, each once, joined by " / "."""
@@ -443,15 +463,15 @@ def header_texts(head: Head, columns: Iterable[int], merges: Merges, *, date1904
             for box in merges.at(row.number)
             for column in range(box.first_column, min(box.last_column, 16_384) + 1)
         }
-        reach: int | None = None
+        reach, group = "", [""]
         for column in sorted(parts):
             text = _header_text(row, column, date1904=date1904)
             if text:
-                reach = column
+                reach, group = text, list(parts[column])
             elif column in across:
                 text = _header_text(row, across[column], date1904=date1904)
-            elif row.number in head.spread and reach is not None:
-                text = _header_text(row, reach, date1904=date1904)
+            elif row.number in head.spread and parts[column] == group:
+                text = reach  # and no further than the group above them both
             if text and parts[column][-1:] != [text]:
                 parts[column].append(text)
     return {column: " / ".join(texts) for column, texts in parts.items()}
@@ -463,5 +483,5 @@ def _header_text(row: Row, column: int, *, date1904: bool) -> str:
         return ""
     kind = row.kinds[column]
     if kind_class(kind) == NUMBER:
-        return number_text_or_raw(text)
+        return number_text_or_raw(_without_point(text))
     return shown_text(text, kind or "", date1904=date1904).strip()

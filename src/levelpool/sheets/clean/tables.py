@@ -373,7 +373,7 @@ class _Scan:
             for row in head.units:
                 draft.set_aside(row, Aside.RULER if is_ruler(row) else Aside.UNITS)
             return head.length
-        if not head.header and _fits(draft, rows):
+        if _goes_on_alone(draft, rows) if head.header else _fits(draft, rows):
             draft.pass_blank(rows[0].number)
             return 0
         draft.close()
@@ -517,6 +517,15 @@ def _fits(draft: _Draft, rows: list[Row]) -> bool:
                 agrees = row.looks(column) in {above, "error"}
                 agree, contradict = agree + agrees, contradict + (not agrees)
     return agree >= contradict
+
+
+def _goes_on_alone(draft: _Draft, rows: list[Row]) -> bool:
+    """Whether rows with a header are texts in the one column of a table of texts: printed lines, where a header is soon seen and parts nothing."""
+    first, last = draft.span()
+    if first != last or draft.gathering.looks(first) not in {"text", ""}:
+        return False
+    block = [row for place, row in enumerate(rows) if row.number - place == rows[0].number]
+    return all(row.filled() == [first] and row.looks(first) == "text" for row in block)
 
 
 # ---------------------------------------------------------------- the plan

@@ -34,9 +34,14 @@ def read_xlsx(source: Source) -> Workbook:
         relations = package.relations(part)
         date1904 = _is_1904(tree)
         texts = _shared_texts(package, relations, source)
-        styles = _styles(package, relations)
         sheets: list[Sheet] = []
         remarks: list[str] = []
+        try:
+            styles = _styles(package, relations)
+        except ExpatError as error:
+            # The cells do not depend on it.
+            styles = []
+            remarks.append(f"the number formats could not be read, dates are numbers: their part is damaged ({error})")
         entries = _sheet_entries(tree, relations)
         progress = SheetsProgress(source, package, [entry.part for entry in entries if entry.part])
         for position, entry in enumerate(entries):

@@ -8,7 +8,7 @@ from itertools import islice
 
 DELIMITERS = (",", ";", "\t", "|")
 RARE_DELIMITERS = ("^", "~", "§", "¦", "\x01", "\x1f")
-"""Taken only where hardly a line is without them and no usual one parts the lines."""
+"""Taken only where they part more lines than the usual ones do, and no usual one parts nearly all."""
 
 _QUOTED = re.compile('"[^"]*"')
 _NUMBER_COMMA = re.compile(r"(?<=\d),(?=\d)")
@@ -59,6 +59,11 @@ class _Counts:
             self.amounts += sum(_AMOUNT.fullmatch(line) is not None for line in some)
         self.lines += len(some)
 
+    def having(self, delimiter: str) -> float:
+        """The share of lines with the delimiter, however often."""
+        counter = self.delimiters[delimiter]
+        return 1 - counter[0] / counter.total()
+
     @property
     def has_prose_commas(self) -> bool:
         """Whether commas stand as in a sentence."""
@@ -71,18 +76,15 @@ def detect_delimiter(lines: Iterable[str]) -> Delimiter:
     following = iter(lines)
     while some := list(islice(following, _AT_ONCE)):
         counts.add(some)
-    found = {delimiter: _judge(counts.delimiters[delimiter]) for delimiter in DELIMITERS}
-    others = max(share for delimiter, (share, _) in found.items() if delimiter != ",")
-    if counts.commas and (
-        # "1,5;2,75": commas between digits, and something else that separates: they are decimal commas.
-        (counts.number_commas > 0.9 * counts.commas and others >= 0.5) or (counts.has_prose_commas and others >= max(0.3, found[","][0]))
-    ):
+    judged = {delimiter: _judge(counter) for delimiter, counter in counts.delimiters.items()}
+    found = {delimiter: judged[delimiter] for delimiter in DELIMITERS}
+    if counts.commas and _are_text(counts, judged):
         del found[","]
     best = max(found, key=lambda delimiter: found[delimiter])
     share, _ = found[best]
-    rare = _rare(counts) if share < _NEARLY_ALL else None
-    if rare:
-        return rare
+    rare = max(RARE_DELIMITERS, key=lambda delimiter: judged[delimiter])
+    if counts.lines > 1 and share < _NEARLY_ALL and judged[rare][0] > max(0.3, share, 0.6 * counts.having(rare)):
+        return Delimiter(rare, judged[rare][0])
     if share and _is_one_column(counts, best, share):
         return Delimiter(_absent(counts), 0.0, declined=best)
     return Delimiter(best if share else ",", share)
@@ -100,10 +102,12 @@ def _judge(counter: Counter[int]) -> tuple[float, int]:
     return round(usual[count] / counter.total(), 2), count
 
 
-def _rare(counts: _Counts) -> Delimiter | None:
-    found = {delimiter: _judge(counts.delimiters[delimiter])[0] for delimiter in RARE_DELIMITERS}
-    best = max(found, key=lambda delimiter: found[delimiter])
-    return Delimiter(best, found[best]) if counts.lines > 1 and found[best] >= _NEARLY_ALL else None
+def _are_text(counts: _Counts, judged: dict[str, tuple[float, int]]) -> bool:
+    """Whether commas stand within texts and numbers, as in "1,5;2,75", and something else separates."""
+    others = max(share for delimiter, (share, _) in judged.items() if delimiter != ",")
+    if counts.has_prose_commas:
+        return others >= max(0.3, judged[","][0])
+    return counts.number_commas > 0 and counts.number_commas + counts.prose_commas > 0.9 * counts.commas and others >= 0.5
 
 
 def _is_one_column(counts: _Counts, best: str, share: float) -> bool:
@@ -114,8 +118,7 @@ def _is_one_column(counts: _Counts, best: str, share: float) -> bool:
         return True
     if best == "," and counts.has_prose_commas and share < _NEARLY_ALL:
         return True
-    having = sum(lines for count, lines in counts.delimiters[best].items() if count)
-    return share < 0.1 or (share < 0.5 and share * counts.delimiters[best].total() < 0.8 * having)
+    return share < 0.1 or (share < 0.5 and share < 0.8 * counts.having(best))
 
 
 def _absent(counts: _Counts) -> str:
@@ -147,7 +150,7 @@ def detect_quoting(lines: Iterable[str], delimiter: str) -> Quoting:
         return Quoting("'" if _is_enclosed([line for line in some if "'" in line], delimiter) else '"')
     between = re.escape(delimiter)
     begins = re.compile(f'(?:^|{between}) *"')
-    escapes = re.compile(f'\\\\"(?![\\s"{between}]|$)')
+    escapes = re.compile(f'\\\\"(?!\\s*(?:{between}|$)|")')
     return Quoting(
         is_escaped=any(escapes.search(line) and begins.search(line) for line in quoted),
         is_spaced=delimiter != " "

@@ -616,6 +616,33 @@ TRAPS = [
         one(text(A1="item", B1="size", A2="screen", B2='"15 inch', A3="phone", B3="6"), name="stray_quote"),
     ),
     Trap(
+        "one_foreign_letter.csv",
+        "one ñ is all there is to tell the encoding by, and other readers take it for Polish",
+        lambda: "id,store,city\r\n1,El Niño,Boston\r\n2,Corner Shop,London\r\n".encode("cp1252"),
+        "csv",
+        one(
+            text(A1="id", B1="store", C1="city", A2="1", B2="El Niño", C2="Boston", A3="2", B3="Corner Shop", C3="London"),
+            name="one_foreign_letter",
+        ),
+    ),
+    Trap(
+        "list_of_dos.csv",
+        "letters as DOS has them, and its end mark, which is no row",
+        lambda: "Nr;Artikel;Stück\r\n1;Türschloß;5\r\n2;Käsereibe;7\r\n\x1a".encode("cp850"),
+        "csv",
+        one(
+            text(A1="Nr", B1="Artikel", C1="Stück", A2="1", B2="Türschloß", C2="5", A3="2", B3="Käsereibe", C3="7"),
+            name="list_of_dos",
+        ),
+    ),
+    Trap(
+        "put_together.csv",
+        "two files put together: the byte order mark of the second would be part of its header, and hide the quotation mark",
+        '\ufeff"id","name"\n"1","a, b"\n\ufeff"id","name"\n"2","c"\n'.encode,
+        "csv",
+        one(text(A1="id", B1="name", A2="1", B2="a, b", A3="id", B3="name", A4="2", B4="c"), name="put_together"),
+    ),
+    Trap(
         "texts_as_formulas.csv",
         'marketplaces write ="0123" so that a spreadsheet program shows the digits; other readers keep the formula',
         lambda: '订单编号,金额\r\n="1234567890123456789",128.50\r\n"=""0012""",=1+1\r\n="",x="1"\r\n'.encode("gb18030"),

@@ -16,7 +16,6 @@ DOORS = {
     "aiosqlite": {"database.py"},
     "alembic": {"sheets/migrations"},
     "apprise": {"alerts/channels.py"},
-    "charset_normalizer": {"sheets/read"},
     "cryptography": {"sheets/read/encrypted_ods.py"},
     "dask": {"lanes/distributed.py"},
     "distributed": {"lanes/distributed.py"},

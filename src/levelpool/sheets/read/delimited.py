@@ -8,12 +8,13 @@ column by column where its lines have equally many: that is several times as fas
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
 from levelpool.sheets.counts import counted
-from levelpool.sheets.read.dialect import DELIMITERS, detect_delimiter
+from levelpool.sheets.read.dialect import Delimiter, Quoting, detect_delimiter, detect_quoting
 from levelpool.sheets.read.source import SheetBuilder, Source, is_thin
 from levelpool.sheets.read.text import Text, open_text
 from levelpool.sheets.table import LONGEST_JOINED, TEXT, Batch, Cells, Sheet, Workbook
@@ -25,46 +26,88 @@ class _UnbalancedQuotes(Exception):
     """The file ended inside a quoted field, or such a field grew beyond the limit."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    """How the text is cut into fields."""
+
+    delimiter: str
+    quoting: Quoting
+    is_quoted: bool  # False: quotation marks are ordinary characters
+
+    def reader(self, lines: Iterable[str], *, strict: bool = False) -> Iterator[list[str]]:
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quotechar=self.quoting.mark,
+            quoting=csv.QUOTE_MINIMAL if self.is_quoted else csv.QUOTE_NONE,
+            skipinitialspace=self.quoting.is_spaced,
+            strict=strict,
+        )
+
+
 def read_delimited(source: Source) -> Workbook:
     """Read the one sheet of a delimited text file; an empty field is a blank cell. Row numbers count records, as a spreadsheet shows them."""
     text = open_text(source)
     if not source.wants(_sheet_name(source.name), 0):
         return Workbook(format="csv", sheets=(), reader="levelpool csv", encoding=text.encoding.name)
+    asked = source.options
     directive = _directive(text)
-    delimiter = source.options.delimiter or directive or detect_delimiter(_filled_lines(text)).character
+    known = asked.delimiter or directive
+    found = Delimiter(known, 1.0) if known else detect_delimiter(_filled_lines(text))
+    quoting = detect_quoting(_filled_lines(text), found.character) if asked.quote is None else Quoting(asked.quote or '"')
+    remarks = (*text.remarks(), *_remarks(found, quoting))
+    dialect = _Dialect(found.character, quoting, is_quoted=asked.quote != "")
     with _long_fields(source.meter.limits.max_cell_characters):
         try:
-            sheet = _read_sheet(source, text, delimiter, directive=directive, quoted=source.options.quote != "")
+            sheet = _read_sheet(source, text, dialect, directive=directive)
         except _UnbalancedQuotes:
-            sheet = _read_sheet(source, text, delimiter, directive=directive, quoted=False)
+            sheet = _read_sheet(source, text, replace(dialect, is_quoted=False), directive=directive)
     return Workbook(
-        format="csv", sheets=(sheet,), reader="levelpool csv", encoding=text.encoding.name, delimiter=delimiter, remarks=text.remarks()
+        format="csv", sheets=(sheet,), reader="levelpool csv", encoding=text.encoding.name, delimiter=found.character, remarks=remarks
     )
 
 
-def _read_sheet(source: Source, text: Text, delimiter: str, *, directive: str | None, quoted: bool) -> Sheet:
+def _remarks(found: Delimiter, quoting: Quoting) -> Iterator[str]:
+    """What is unusual, and how to have it otherwise."""
+    if found.declined:
+        yield f"no delimiter parts the lines alike: each line is one cell; if {found.declined!r} parts them, ask for that delimiter"
+    if quoting.mark == "'":
+        yield "single quotation marks enclose the fields, and are no part of them"
+    if quoting.is_escaped:
+        yield 'a quotation mark within a field is written \\": the mark alone counts'
+    if quoting.is_spaced:
+        yield "blanks between a delimiter and a quotation mark, and those in front of other fields, are no part of the fields"
+
+
+def _read_sheet(source: Source, text: Text, dialect: _Dialect, *, directive: str | None) -> Sheet:
     builder = SheetBuilder(source, _sheet_name(source.name), 0)
     if directive:
         builder.remark(f"the first line only names the delimiter {directive!r}")
-    if not quoted and source.options.quote != "":
+    if not dialect.is_quoted and source.options.quote != "":
         builder.remark('quotation marks (") do not pair up: they are read as ordinary characters')
-    rows = _Rows(builder, delimiter)
-    blocks = text.blocks()
+    rows = _Rows(builder, dialect.delimiter)
+    blocks = rows.without_marks(text.blocks())
     if directive:
         rows.skip()
         blocks = chain([_without_first_line(next(blocks))], blocks)
-    mark, as_text = source.options.quote or '"', 0
+    if dialect.is_quoted and dialect.quoting.is_escaped:
+        blocks = map(_doubled, blocks)
+    as_text = 0
     for block in blocks:
         if builder.full:
             builder.complete = False
             break
-        if len(block) > source.meter.limits.max_cell_characters or (quoted and mark in block) or _FORMULA in block:
-            records = _whole_records(block, delimiter, mark) if quoted else None
+        if (
+            len(block) > source.meter.limits.max_cell_characters
+            or (dialect.is_quoted and dialect.quoting.mark in block)
+            or _FORMULA in block
+        ):
+            records = _whole_records(block, dialect, rows) if dialect.is_quoted else None
             if records is not None:
                 rows.add_records(records)
                 continue
             records = []
-            for record, has_formula in _records(source, chain([block], blocks), delimiter, quoted=quoted):
+            for record, has_formula in _records(source, chain([block], blocks), dialect):
                 as_text += _without_formulas(record) if has_formula else 0
                 records.append(record)
             rows.add_records(records)
@@ -74,10 +117,8 @@ def _read_sheet(source: Source, text: Text, delimiter: str, *, directive: str | 
         builder.remark(
             f'{counted(as_text, "cell is", "cells are")} written as ="…", which keeps digits from becoming a number: the text between counts'
         )
-    if rows.tabs:
-        builder.remark(
-            f"{counted(rows.tabs, 'cell ends', 'cells end')} in a tab, which keeps digits from becoming a number: the text before it counts"
-        )
+    for remark in rows.remarks():
+        builder.remark(remark)
     return builder.finish()
 
 
@@ -102,7 +143,34 @@ class _Rows:
         self._builder = builder
         self._delimiter = delimiter
         self._next = 1
-        self.tabs = 0  # fields that end in a tab
+        self._tabs = 0  # fields that end in a tab
+        self._marks = 0  # byte order marks that begin a line further below
+        self._stray = 0  # the first row in which text follows a closing quotation mark
+
+    def remarks(self) -> Iterator[str]:
+        """What was noticed on the way."""
+        if self._tabs:
+            cells = counted(self._tabs, "cell ends", "cells end")
+            yield f"{cells} in a tab, which keeps digits from becoming a number: the text before it counts"
+        if self._marks:
+            stand = counted(self._marks, "byte order mark stands", "byte order marks stand")
+            yield f"{stand} within the file, as where several were put together: they are no part of the cells"
+        if self._stray:
+            yield (
+                f"in row {self._stray} text follows a quotation mark that closes a field, as where a mark within a field is not doubled: "
+                "the fields there may be cut wrongly"
+            )
+
+    def without_marks(self, blocks: Iterator[str]) -> Iterator[str]:
+        """The pieces without the byte order marks at the beginning of lines."""
+        for block in blocks:
+            without, found = _BYTE_ORDER_MARKS.subn("", block) if _BYTE_ORDER_MARK in block else (block, 0)
+            self._marks += found
+            yield without
+
+    def stray(self, behind: int) -> None:
+        """The record that comes after *behind* more has text behind a closing quotation mark."""
+        self._stray = self._stray or self._next + behind
 
     def skip(self) -> None:
         """One record is none."""
@@ -145,7 +213,7 @@ class _Rows:
         """Without the tab that shops put behind digits so that a spreadsheet takes them for text; what a person sees has none."""
         if self._delimiter == "\t" or "\t" not in "".join(fields):
             return fields
-        self.tabs += sum(field.endswith("\t") for field in fields)
+        self._tabs += sum(field.endswith("\t") for field in fields)
         return [field.removesuffix("\t") for field in fields]
 
 
@@ -183,31 +251,54 @@ def _filled_lines(text: Text) -> Iterator[str]:
 
 def _directive(text: Text) -> str | None:
     """The delimiter of a first line "sep=;", as spreadsheet programs write and read it."""
-    first = _normal(next(text.blocks(), "")).partition("\n")[0]
-    return first[4:] if first[:4].lower() == "sep=" and first[4:] in DELIMITERS else None
+    found = _SEP.fullmatch(_normal(next(text.blocks(), "")).partition("\n")[0])
+    return found[2] if found else None
+
+
+_SEP = re.compile(r"""\ufeff?("?)sep=([^\w"'\r\n\ufeff])\1[ ,;]*""", re.IGNORECASE)
+
+
+def _doubled(block: str) -> str:
+    """The piece with quotation marks within fields doubled, which were written with a backslash."""
+    return _ESCAPED.sub(r'\1""', block)
+
+
+_ESCAPED = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
+_BYTE_ORDER_MARK = "\ufeff"
+_BYTE_ORDER_MARKS = re.compile("(?:^|(?<=[\r\n]))\ufeff+")
 
 
 _END = "end"
 
 
-def _whole_records(block: str, delimiter: str, mark: str) -> list[list[str]] | None:
+def _whole_records(block: str, dialect: _Dialect, rows: _Rows) -> list[list[str]] | None:
     """The records of a piece; None when the last one goes on behind it, and when a closer look is needed."""
     if not block.endswith(("\n", "\r")) or _FORMULA in block:
         return None
-    # One more line shows where the reader stands: it is a record of its own, or goes into a field that is still open.
-    reader = csv.reader(chain(io.StringIO(block, newline=""), [_END]), delimiter=delimiter, quotechar=mark)
+    records: list[list[str]] = []
     try:
-        records = list(reader)
+        records.extend(dialect.reader(_ended(block), strict=True))
     except csv.Error:
-        return None
+        strict = len(records)
+        try:
+            records = list(dialect.reader(_ended(block)))
+        except csv.Error:
+            return None
+        if records[-1] == [_END]:
+            rows.stray(strict)
     return records if records.pop() == [_END] else None
 
 
-def _records(source: Source, blocks: Iterator[str], delimiter: str, *, quoted: bool) -> Iterator[tuple[list[str], bool]]:
+def _ended(block: str) -> Iterator[str]:
+    """Its lines, and one more, which shows where the reader stands: it is a record of its own, or goes into a field that is still open."""
+    return chain(io.StringIO(block, newline=""), [_END])
+
+
+def _records(source: Source, blocks: Iterator[str], dialect: _Dialect) -> Iterator[tuple[list[str], bool]]:
     """
     The records of the first block, and of as many more as it takes until none is open; each with whether a field may be a formula.
 
-    Raises `_UnbalancedQuotes` when *quoted* and a quoted field does not end.
+    Raises `_UnbalancedQuotes` when a quoted field does not end.
     """
     fed, has_formula = 0, False
 
@@ -220,12 +311,11 @@ def _records(source: Source, blocks: Iterator[str], delimiter: str, *, quoted: b
                 yield line
             if not fed:
                 return
-        if quoted and fed:
+        if dialect.is_quoted and fed:
             # The reader asks for one more line in the midst of a record: a quoted field is still open.
             raise _UnbalancedQuotes
 
-    mark = source.options.quote or '"'
-    reader = csv.reader(watched(), delimiter=delimiter, quotechar=mark, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+    reader = dialect.reader(watched())
     while True:
         fed = 0
         try:
@@ -234,7 +324,7 @@ def _records(source: Source, blocks: Iterator[str], delimiter: str, *, quoted: b
         except StopIteration:
             return
         except csv.Error:
-            if quoted:
+            if dialect.is_quoted:
                 raise _UnbalancedQuotes from None
             source.meter.text(source.meter.limits.max_cell_characters + 1, "one field")
             raise

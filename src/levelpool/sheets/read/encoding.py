@@ -1,20 +1,22 @@
 """
 Which encoding a text file is written in: decided over the whole file, block by block.
 
-A byte order mark decides; then UTF-8, which nothing else looks like by chance; then the encodings of East Asia, each of which must
-decode the whole file without a fault, and of those the one whose characters are the usual ones of its language; then the
-single-byte encodings by the letters of their languages (see `letters`), where `charset-normalizer`, when it is installed, decides
-between those that fit alike. A text that is UTF-8 but for a few broken bytes is UTF-8.
+A byte order mark decides; then UTF-16 and UTF-32 without one, and ISO-2022-JP, by their zero bytes and escape sequences; then UTF-8,
+which nothing else looks like by chance. A text that is UTF-8 but for a few broken bytes is UTF-8. All else is a matter of likelihood:
+how usual an encoding is, and how usual its letters and characters are in the languages that are written in it (`letters`, `east_asia`).
+Where another encoding is nearly as likely, and the text another one in it, the question is put to the person who sent the file.
 """
 
 import codecs
 import io
+import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from levelpool.sheets.read.letters import encodings_by_letters
+from levelpool.sheets.read.east_asia import east_asian_likelihoods
+from levelpool.sheets.read.letters import plain_likelihood, single_byte_likelihoods, text_likelihood
 
 BLOCK = 1 << 18
 SAMPLE = 1 << 16
@@ -27,7 +29,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-_CONTROLS = frozenset(range(32)) - {0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1A, 0x1B, 0x1C, 0x1D, 0x1E, 0x1F}
+_CONTROLS = frozenset(range(32)) - {0x01, 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1A, 0x1B, 0x1C, 0x1D, 0x1E, 0x1F}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,16 @@ class Encoding:
     name: str
     certain: bool
     fault: "Fault | None" = None  # the first bytes that are no character of it
+    rival: "Rival | None" = None  # another that is nearly as likely
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """An encoding that is nearly as likely as the one that was taken, and a field of the file in either."""
+
+    name: str
+    taken: str
+    other: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +77,16 @@ def detect_encoding(path: Path, tick: Callable[[], None] = lambda: None) -> Enco
         return Encoding(wide, certain=True)
     if _looks_binary(head):
         return None
-    if _decodes(path, "utf-8", tick):
-        return Encoding("utf-8", certain=True)
+    for name in _SWITCHING:
+        if _switches(head) and _decodes(path, name, tick):
+            return Encoding(name, certain=True)
+    is_utf8 = _decodes(path, "utf-8", tick)
     sample = _foreign_sample(path)
+    if is_utf8:
+        return _unless_by_chance(path, sample, tick)
     if _is_mostly_utf8(sample):
         return Encoding("utf-8", certain=False, fault=first_fault(path, "utf-8", tick))
-    return Encoding(_likeliest(path, sample, tick), certain=False)
+    return _likeliest(path, _ranked(sample), sample, tick)
 
 
 def _marked(head: bytes) -> str | None:
@@ -152,14 +168,39 @@ def as_marked(path: Path, name: str) -> str:
 
 
 def _wide_encoding(head: bytes) -> str | None:
-    """UTF-16 without a mark: in most texts every second byte is zero."""
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    half = max(1, len(head) // 2)
-    if odd > 0.3 * half and even < 0.02 * half:
-        return "utf-16-le"
-    if even > 0.3 * half and odd < 0.02 * half:
-        return "utf-16-be"
+    """UTF-16 or UTF-32 without a mark: only zero bytes stand where ASCII characters have theirs, and what comes out is text."""
+    if 0 not in head:
+        return None
+    for name, unit in (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2)):
+        whole = head[: len(head) // unit * unit]
+        try:
+            text = whole.decode(name)
+        except UnicodeDecodeError as error:
+            # The head may end within a character that takes two units.
+            if len(whole) - error.start >= 4:
+                continue
+            text = whole[: error.start].decode(name)
+        if text and _reads_as_text(text):
+            return name
     return None
+
+
+def _reads_as_text(text: str) -> bool:
+    """Whether the characters are such as texts have; taken the wrong way round, line ends and digits become strange ones."""
+    strange = sum(not _is_usual(character) for character in text)
+    return strange <= len(text) * 0.005 and any(character <= "\x7f" for character in text)
+
+
+def _is_usual(character: str) -> bool:
+    return character in "\t\n\r\ufeff\x1a" or unicodedata.category(character) not in {"Cc", "Cn", "Co", "Cs"}
+
+
+_SWITCHING = ("iso2022_jp", "iso2022_jp_ext")
+
+
+def _switches(head: bytes) -> bool:
+    """Whether escape sequences switch to Japanese characters, as ISO-2022-JP does in seven bits."""
+    return head.isascii() and (b"\x1b$B" in head or b"\x1b$@" in head)
 
 
 def _looks_binary(head: bytes) -> bool:
@@ -167,70 +208,59 @@ def _looks_binary(head: bytes) -> bool:
     return controls > len(head) * 0.005 + 1
 
 
-# ---------------------------------------------------------------- East Asia
+# ---------------------------------------------------------------- by likelihood
 
 
-def _gb18030_usual(character: str) -> bool:
-    # The first level of GB 2312: the 3,755 characters of everyday Chinese, in rows 16 to 55.
-    return _row(character, "gb2312") in range(0xB0, 0xD8)
+_CLEAR = 4.0
+"""An encoding that is likelier by so much leaves no question (natural logarithm: 55 to 1)."""
+
+_UTF8_IS_USUAL = 4.0
+_FEW = 8
+"""So many characters may be UTF-8 by chance, beyond it nothing is."""
 
 
-def _big5_usual(character: str) -> bool:
-    return _row(character, "big5") in range(0xA4, 0xC7)
+def _likeliest(path: Path, ranked: list[tuple[str, float]], sample: bytes, tick: Callable[[], None]) -> Encoding:
+    """The likeliest encoding; of some that are nearly as likely, one in which the whole file decodes."""
+    near = [name for name, likelihood in ranked if likelihood > ranked[0][1] - _CLEAR]
+    best = next((name for name in near if _decodes(path, name, tick)), near[0])
+    return Encoding(best, certain=False, fault=first_fault(path, best, tick), rival=_rival(best, near, sample))
 
 
-def _shift_jis_usual(character: str) -> bool:
-    # Japanese text always has kana; half-width kana count too, but hardly ever stand alone.
-    return "\u3041" <= character <= "\u30fe" or _row(character, "shift_jis") in range(0x88, 0x98)
+def _rival(best: str, near: list[str], sample: bytes) -> "Rival | None":
+    """The first of the encodings *near* in which the text is another one, and where."""
+    fields = [field for field in _FIELD.findall(sample) if not field.isascii()]
+    for name in near:
+        for field in fields:
+            shown, other = (field.decode(each, errors="replace").strip() for each in (best, name))
+            if shown != other:
+                return Rival(name, shown[:_SHOWN], other[:_SHOWN])
+    return None
 
 
-def _cp949_usual(character: str) -> bool:
-    return "가" <= character <= "힣" and _row(character, "euc_kr") in range(0xB0, 0xC9)
+_SHOWN = 40
 
 
-def _row(character: str, encoding: str) -> int:
-    try:
-        data = character.encode(encoding)
-    except UnicodeError:
-        return -1
-    return data[0] if len(data) > 1 else -1
+def _unless_by_chance(path: Path, sample: bytes, tick: Callable[[], None]) -> Encoding:
+    """UTF-8, unless it is so by chance: one Chinese character in GB18030 may be a letter of UTF-8 that no language has alone."""
+    foreign = [character for character in sample.decode("utf-8", errors="ignore") if character > "\x7f"]
+    if len(foreign) <= _FEW and foreign and max(foreign) < "\u0800":
+        ours = text_likelihood("\n".join(field.decode("utf-8") for field in _FIELD.findall(sample) if not field.isascii())) + _UTF8_IS_USUAL
+        ranked = _ranked(sample)
+        if ranked[0][1] > ours:
+            return _likeliest(path, [*ranked[:1], ("utf-8", max(ours, ranked[0][1] - 1)), *ranked[1:]], sample, tick)
+    return Encoding("utf-8", certain=True)
 
 
-def _euc_jp_usual(character: str) -> bool:
-    return "\u3041" <= character <= "\u30fe" or _row(character, "euc_jp") in range(0xB0, 0xD0)
+def _ranked(sample: bytes) -> list[tuple[str, float]]:
+    """The encodings in which *sample*, lines with bytes beyond ASCII, may be written, the likeliest first, each with its likelihood."""
+    fields = b"\n".join(field for field in _FIELD.findall(sample) if not field.isascii())
+    plain = plain_likelihood(fields)
+    found = single_byte_likelihoods(fields)
+    found |= {name: likelihood + plain for name, likelihood in east_asian_likelihoods(sample).items()}
+    return sorted(found.items(), key=lambda each: -each[1])
 
 
-def _is_korean(sample: bytes) -> bool:
-    """Whether all is Hangul. Its bytes are Chinese characters, too, but a Chinese text does not keep to so few of them for long."""
-    foreign = [character for character in sample.decode("cp949", errors="replace") if character > "\x7f" and character.isalpha()]
-    return len(foreign) >= _MOST_BY_CHANCE and all(map(_cp949_usual, foreign))
-
-
-_MOST_BY_CHANCE = 8
-
-_EAST_ASIA: tuple[tuple[str, Callable[[str], bool]], ...] = (
-    ("gb18030", _gb18030_usual),
-    ("euc_jp", _euc_jp_usual),
-    ("big5hkscs", _big5_usual),
-    ("cp932", _shift_jis_usual),
-    ("cp949", _cp949_usual),
-)
-
-_USUAL_SHARE = 0.6
-"""At least this share of the foreign characters must be usual ones, or the text is hardly in that language."""
-
-
-def _likeliest(path: Path, sample: bytes, tick: Callable[[], None]) -> str:
-    if _is_korean(sample) and _decodes(path, "cp949", tick):
-        return "cp949"
-    best, best_share = "", 0.0
-    for name, is_usual in _EAST_ASIA:
-        share = _usual_share(sample, name, is_usual)
-        if share > best_share and _decodes(path, name, tick):
-            best, best_share = name, share
-    if best_share >= _USUAL_SHARE:
-        return best
-    return _single_byte(sample)
+_FIELD = re.compile(rb'[^,;|\t\r\n"]+')
 
 
 def _foreign_sample(path: Path) -> bytes:
@@ -243,31 +273,3 @@ def _foreign_sample(path: Path) -> bytes:
                 found.append(line)
                 size += len(line)
     return b"".join(found)
-
-
-def _usual_share(sample: bytes, encoding: str, is_usual: Callable[[str], bool]) -> float:
-    text = sample.decode(encoding, errors="ignore")
-    # Full-width punctuation and signs say nothing about the language.
-    foreign = [character for character in text if character >= "\u0080" and character.isalpha()]
-    if not foreign:
-        return 0.0
-    # The characters of a wrong guess are many: what decodes to fewer characters, most of them usual, is right.
-    return sum(map(is_usual, foreign)) / len(foreign)
-
-
-def _single_byte(sample: bytes) -> str:
-    found = encodings_by_letters(sample)
-    if len(found) == 1:
-        return found[0]
-    candidates = [*found] or _SINGLE_BYTE
-    if find_spec("charset_normalizer") is None:
-        return candidates[0]
-    from charset_normalizer import from_bytes  # noqa: PLC0415  (an optional library, behind its door)
-
-    match = from_bytes(sample[:8192], cp_isolation=candidates).best()
-    if match is None or str(match) == sample[:8192].decode(candidates[0], errors="ignore"):
-        return candidates[0]
-    return match.encoding
-
-
-_SINGLE_BYTE = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874", "koi8_r"]

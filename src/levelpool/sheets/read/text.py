@@ -77,8 +77,15 @@ def text_encoding(source: Source) -> Encoding:
 
 def encoding_remarks(encoding: Encoding) -> tuple[str, ...]:
     """What a person should know about the encoding."""
-    fits = () if encoding.certain else (f"the file does not say its encoding; {encoding.name} fits its text best",)
+    fits = () if encoding.certain else (_fits_best(encoding),)
     return (*fits, *(() if encoding.fault is None else (_some_are_none(encoding.name, encoding.fault),)))
+
+
+def _fits_best(encoding: Encoding) -> str:
+    best, rival = f"the file does not say its encoding; {encoding.name} fits its text best", encoding.rival
+    if rival is None:
+        return best
+    return f"{best}, and {rival.name} nearly as well: is it {rival.taken!r} or {rival.other!r}? if it is the second, ask for {rival.name}"
 
 
 def _some_are_none(name: str, fault: Fault) -> str:

@@ -187,3 +187,115 @@ def test_byte_order_mark_may_be_there_or_not(tmp_path, asked, written):
 
 def rows_of(workbook):
     return [cells for batch in workbook.sheets[0].batches() for _, cells, _ in grid_of(batch)]
+
+
+def read(tmp_path, text, **asked):
+    """The rows, the delimiter and all remarks."""
+    workbook = read_workbook(put(tmp_path, text.encode()), tmp_path, options=ReadOptions(**asked))
+    rows = [list(cells) for cells in rows_of(workbook)]
+    return [_trimmed(row) for row in rows], workbook.delimiter, [*workbook.remarks, *workbook.sheets[0].remarks]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "^", "~", "§", "¦", "\x01", "\x1f"])
+def test_delimiter_is_found(tmp_path, delimiter):
+    """The usual ones, and those that programs take because no text has them."""
+    rows = [["id", "name", "at"], ["1", "Smith", "2026-11-01 10:15"], ["2", "Lee-Ann", "2026-11-02 11:30"]]
+
+    found = read(tmp_path, "\n".join(delimiter.join(row) for row in rows))
+
+    assert found == (rows, delimiter, [])
+
+
+@pytest.mark.parametrize("text", ["a^b,c~d\n1,x^y\n2,z~w\n", "a,b^\n1,2^\n3,4^\n"])
+def test_rare_delimiter_comes_behind_the_usual_ones(tmp_path, text):
+    """It may stand in texts, and in every line of them."""
+    assert read(tmp_path, text)[1] == ","
+
+
+@pytest.mark.parametrize(
+    ("first", "mark"), [("sep=;", ";"), ('"sep=|"', "|"), ("SEP=^", "^"), ("sep=\t", "\t"), ("\ufeffsep=;", ";"), ("sep=;;;", ";")]
+)
+def test_first_line_may_name_any_delimiter(tmp_path, first, mark):
+    """As spreadsheet programs take it, quoted or not."""
+    rows, delimiter, remarks = read(tmp_path, f"{first}\na{mark}b\n1,5{mark}2\n")
+
+    assert (rows, delimiter) == ([["a", "b"], ["1,5", "2"]], mark)
+    assert remarks[-1] == f"the first line only names the delimiter {mark!r}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "address\nRome, Italy\nParis\nNew York, NY, USA\nBonn\nOslo\n",
+        "amount\n1,50\n2,75\n1.203,00\n",
+        "note\nfine\nlate; sent again\nfine\nbroken; returned; paid\nfine\nfine\n",
+    ],
+)
+def test_one_column_stays_one_column(tmp_path, text):
+    """Commas of a sentence, decimals, a mark now and then: nothing parts the lines, and the report says what was left alone."""
+    rows, _, remarks = read(tmp_path, text)
+
+    assert rows == [[line] for line in text.splitlines()]
+    assert "each line is one cell" in remarks[0]
+    assert len(read(tmp_path, text, delimiter=",", quote="")[0]) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter"),
+    [
+        ("id;text, more\n1;a, b\n2;c, d\n", ";"),
+        ("Notes: one, two, three\nMore, and, words\nid;name;n\n1;Smith;2\n", ";"),
+        ("id, name, tags\n1, Lee, a;b\n2, Cox, c;d\n", ","),
+        ("Sales\nname,n\nLee,1\nCox,2\n", ","),
+        ("id;amount\n1;1,234.50\n2;2,345.60\n", ";"),
+    ],
+)
+def test_commas_of_sentences_part_nothing(tmp_path, text, delimiter):
+    """Beside another delimiter; without one they are the delimiter, blanks and all."""
+    assert read(tmp_path, text)[1] == delimiter
+
+
+def test_quotation_marks_behind_a_backslash_count_alone(tmp_path):
+    """As databases write them; the backslashes of a path stay."""
+    rows, _, remarks = read(tmp_path, 'id,text,n\n1,"say \\"hi\\", ok",5\n2,"a \\\\\\"b\\" c",6\n')
+    paths, _, none = read(tmp_path, 'id,path,n\n1,"C:\\dir\\",5\n2,"D:\\x, y\\",6\n')
+
+    assert rows[1:] == [["1", 'say "hi", ok', "5"], ["2", 'a \\\\"b" c', "6"]]
+    assert "\\" in remarks[0]
+    assert (paths[1:], none) == ([["1", "C:\\dir\\", "5"], ["2", "D:\\x, y\\", "6"]], [])
+
+
+def test_blanks_in_front_of_quotation_marks_do_not_count(tmp_path):
+    """Else the marks would be part of the text, and the commas between them delimiters."""
+    rows, _, remarks = read(tmp_path, 'id, "name", "note"\n1, "Smith, John", "x"\n2, "Lee, Ann", "say ""y"", z"\n')
+
+    assert rows == [["id", "name", "note"], ["1", "Smith, John", "x"], ["2", "Lee, Ann", 'say "y", z']]
+    assert "blanks" in remarks[0]
+    assert read(tmp_path, 'a,b\n1, "x" y\n2, z\n')[0] == [["a", "b"], ["1", ' "x" y'], ["2", " z"]]
+
+
+def test_single_quotation_marks_enclose_fields_where_all_pair_up(tmp_path):
+    """An apostrophe encloses nothing."""
+    rows, _, remarks = read(tmp_path, "id,name,n\n1,'Smith, John',2\n2,'O''Neil, Ann',3\n")
+
+    assert rows == [["id", "name", "n"], ["1", "Smith, John", "2"], ["2", "O'Neil, Ann", "3"]]
+    assert "single quotation marks" in remarks[0]
+    assert read(tmp_path, "id,name\n1,O'Neil\n2,'t Hooft\n")[0] == [["id", "name"], ["1", "O'Neil"], ["2", "'t Hooft"]]
+
+
+def test_byte_order_marks_between_files_that_were_put_together_are_no_text(tmp_path):
+    """The header below would have another name, and its quotation marks would be text."""
+    rows, _, remarks = read(tmp_path, '\ufeff"id","name"\n"1","a, b"\n\ufeff"id","name"\n"2","c\ufeff"\n')
+
+    assert rows == [["id", "name"], ["1", "a, b"], ["id", "name"], ["2", "c\ufeff"]]
+    assert remarks == [
+        "1 byte order mark stands within the file, as where several were put together: they are no part of the cells",
+    ]
+
+
+def test_text_behind_a_closing_quotation_mark_is_told(tmp_path):
+    """A mark that nothing closes swallows the next record up to its first mark: nobody would see it."""
+    rows, _, remarks = read(tmp_path, 'id,name,n\n1,"Smith, A",2\n2,"Lee,3\n3,"Cox, B",4\n4,"Day, C",5\n')
+
+    assert len(rows) == 4
+    assert "in row 3 text follows a quotation mark that closes a field" in remarks[0]

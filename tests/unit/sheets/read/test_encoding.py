@@ -70,6 +70,53 @@ def test_one_word_is_enough(tmp_path, text, encoding):
     assert detect_encoding(path).name == encoding
 
 
+EXPORT = "id,customer,city,amount\r\n1,Peter Smith,{},9.50\r\n2,Anna Brown,London,12.00\r\n"
+FEW = [
+    ("Niño", "cp1252"), ("João Conceição", "cp1252"), ("Café", "cp1252"), ("Ålesund", "cp1252"), ("Città di Castello", "cp1252"),
+    ("Łódź", "cp1250"), ("Wrocław", "cp1250"), ("Příbram", "cp1250"), ("Győr", "cp1250"), ("Žilina", "cp1250"),
+    ("Эльбрус", "cp1251"), ("Москва", "cp1251"), ("Запоріжжя", "cp1251"), ("Αθήνα", "cp1253"), ("Şanlıurfa", "cp1254"), ("תל אביב", "cp1255"),
+    ("القاهرة", "cp1256"), ("Šiauliai, Panevėžys", "cp1257"), ("Câ\u0300n Thơ", "cp1258"), ("เชียงใหม่", "cp874"),
+    ("Öl für Köln", "cp850"), ("Łódź", "cp852"), ("Москва", "cp866"), ("Москва", "koi8_r"), ("Москва", "iso-8859-5"),
+    ("Größe Straße", "mac_roman"), ("Gdańsk Łódź", "iso-8859-2"), ("5 €, cœur", "iso-8859-15"), ("20 °C", "cp1252"), ("£20 – ½ price", "cp1252"),
+    ("１２３４", "cp932"), ("カタカナ", "cp932"), ("ｱｲｳｴｵ", "cp932"), ("テレビ", "cp932"), ("東京都", "cp932"), ("京都市", "euc_jp"),
+    ("東京都", "iso2022_jp"), ("北京", "gb18030"), ("一", "gb18030"), ("中", "gb18030"), ("臺北市", "big5hkscs"), ("서울", "cp949"),
+    ("é", "utf-8"), ("Ů", "utf-8"), ("ё", "utf-8"), ("中", "utf-16-le"), ("Łódź", "utf-16-be"), ("東京都", "utf-32-le"), ("é", "utf-16"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "encoding"), FEW, ids=lambda value: value)
+def test_few_words_among_english_are_read_right(tmp_path, words, encoding):
+    """An export in which one customer's city is all there is to tell by; what counts is the text."""
+    text = EXPORT.format(words)
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode(encoding))
+
+    assert path.read_bytes().decode(detect_encoding(path).name) == text
+
+
+def test_what_few_letters_leave_open_is_asked(tmp_path):
+    """One letter that Romanian and Turkish have at the same byte: either may be right, and the report shows both."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(EXPORT.format("Preţ").encode("cp1250"))
+
+    (remark,) = inspect_file(path).remarks
+
+    assert "fits its text best, and" in remark
+    assert "'Preţ'" in remark
+    assert "'Preş'" in remark
+    assert inspect_file(path, options=TableOptions(encoding="cp1250")).remarks == ()
+
+
+@pytest.mark.parametrize("encoding", ["cp1250", "cp1252", "cp932", "utf-8"])
+def test_much_to_tell_by_leaves_no_question(tmp_path, encoding):
+    """The report says that the encoding was found out, and asks nothing."""
+    path = tmp_path / "a.csv"
+    path.write_bytes("".join(f"{number};{WORDS[encoding]}\n" for number in range(20)).encode(encoding))
+
+    assert detect_encoding(path).rival is None
+    assert not any("?" in remark for remark in inspect_file(path).remarks)
+
+
 def test_what_stands_far_below_counts(tmp_path):
     """The first megabyte is plain, and then comes a name."""
     path = tmp_path / "a.csv"

@@ -408,7 +408,7 @@ def test_password_opens_a_workbook_and_is_written_nowhere(admin, service, tmp_pa
     wrong = admin.post(f"/api/files/{without['id']}/preview", json={"password": f"not-{secret}"})
     right = admin.post(f"/api/files/{without['id']}/preview", json={"password": secret})
     loaded = admin.post(f"/api/files/{without['id']}/replay", json={"password": secret})
-    assert refusal(wrong) == (422, "unreadable_file")
+    assert refusal(wrong) == (422, "password_needed")
     assert right.json()["sheets"][0]["row_count"] == loaded.json()["rows_loaded"] == 2
 
     answers = "".join(each.text for each in (*sent, wrong, right, loaded))

@@ -212,6 +212,22 @@ async def test_encrypted_workbook_is_opened_with_its_password(page, tmp_path):
     await page.locator("#file .callout.bad", has_text="It could not be loaded again, and stays as it was").wait_for()
 
 
+async def test_a_file_is_found_by_its_name_and_its_state(page):
+    """The list follows what is typed; the address carries it, so that it can be sent on and gone back from."""
+    await sign_in(page, path="/files")
+    await upload(page, as_file("needle.csv", ORDERS + "1,2026-01-01,1\n"), as_file("straw.csv", ORDERS + "2,2026-01-01,1\n"))
+    for name in ("needle.csv", "straw.csv"):
+        await page.locator("tr", has_text=name).locator(".status.loaded").wait_for()
+
+    await page.get_by_label("Find a file by its name").fill("NEEDLE")
+    await page.locator("tr", has_text="straw.csv").wait_for(state="detached")
+    assert "name=NEEDLE" in page.url and await page.locator("tr", has_text="needle.csv").count() == 1
+    await page.get_by_label("Status").select_option("failed")
+    await page.get_by_role("heading", name="No such file").wait_for()
+    await page.get_by_role("link", name="All files").click()
+    await page.locator("tr", has_text="straw.csv").wait_for()
+
+
 async def test_who_signed_out_in_another_tab_is_told_at_the_next_upload(page):
     """In words for people: no word of headers and tokens."""
     await sign_in(page, path="/files")

@@ -28,6 +28,8 @@ Operator = Annotated[Identity, Depends(require_operator)]
 FileId = Annotated[int, Path(ge=1, le=MAX_ID, description="The file's number.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many entries.")]
 Offset = Annotated[int, Query(ge=0, le=MAX_ID, description="Entries to skip.")]
+InState = Annotated[shapes.Status | None, Query(description="Only files in this state.")]
+Named = Annotated[str | None, Query(max_length=200, description="Only files with this text in their names, capital or not.")]
 
 _PASSWORD = {"type": "string", "format": "password", "description": "Opens an encrypted workbook; it is kept nowhere."}
 _UPLOAD_BODY = {
@@ -105,9 +107,11 @@ def _add_files(router: APIRouter) -> None:
         return JSONResponse(queued, 202)
 
     @router.get("/files", tags=["files"], responses=_answers(shapes.FileList, 422), response_model=None)
-    async def list_files(service: Of, _: Viewer, limit: Limit = 100, offset: Offset = 0) -> Response:
-        """All files, newest first."""
-        return JSONResponse(await service.ingestion.files(limit=limit, offset=offset))
+    async def list_files(
+        service: Of, _: Viewer, limit: Limit = 100, offset: Offset = 0, status: InState = None, name: Named = None
+    ) -> Response:
+        """Files, newest first."""
+        return JSONResponse(await service.ingestion.files(limit=limit, offset=offset, status=status, name=name))
 
     @router.get("/files/{file_id}", tags=["files"], responses=_answers(shapes.FileRecord, 404, 422), response_model=None)
     async def read_file(service: Of, _: Viewer, file_id: FileId) -> Response:

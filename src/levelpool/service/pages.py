@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Any
-from urllib.parse import parse_qs
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import parse_qs, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
@@ -16,6 +16,7 @@ from levelpool.service.errors import Refusal
 from levelpool.service.feed import read_counts
 from levelpool.service.guard import SESSION_COOKIE, SIGN_IN
 from levelpool.service.live import page_events
+from levelpool.service.shapes import Status
 from levelpool.service.signin import local_target
 from levelpool.service.tokens import SESSION_LIFE
 from levelpool.service.views import read_dataset, read_outside, read_sheets
@@ -37,6 +38,7 @@ Of = Annotated[Service, Depends(service_of)]
 Viewer = Annotated[Identity, Depends(require_viewer)]
 FileId = Annotated[int, PathParameter(ge=1, le=MAX_ID)]
 Offset = Annotated[int, Query(ge=0, le=MAX_ID)]
+Name = Annotated[str, Query(max_length=200)]
 
 
 def page_router() -> APIRouter:
@@ -127,9 +129,14 @@ def _add_stream(router: APIRouter) -> None:
 # ---------------------------------------------------------------- files
 
 
-async def _file_list(service: Service, *, limit: int, offset: int) -> dict[str, Any]:
-    found = await service.ingestion.files(limit=limit, offset=offset)
+async def _file_list(service: Service, *, limit: int, offset: int, status: str = "", name: str = "") -> dict[str, Any]:
+    found = await service.ingestion.files(limit=limit, offset=offset, status=status or None, name=name or None)
+    said = {key: value for key, value in (("status", status), ("name", name)) if value}
     return {
+        "in_state": status,
+        "named": name,
+        "states": get_args(Status),
+        "query": urlencode(said) + "&" if said else "",
         "files": found["files"],
         "total": found["total"],
         "limit": limit,
@@ -159,9 +166,12 @@ def _add_overview(router: APIRouter) -> None:
 
 def _add_files(router: APIRouter) -> None:
     @router.get("/files")
-    async def files(request: Request, service: Of, _: Viewer, offset: Offset = 0) -> Response:
-        found = await _file_list(service, limit=PAGE, offset=offset)
-        return render(request, "files.html", here="files", **found, path="/files", refresh=f"/files?offset={offset}", paged=True)
+    async def files(
+        request: Request, service: Of, _: Viewer, offset: Offset = 0, status: Status | Literal[""] = "", name: Name = ""
+    ) -> Response:
+        found = await _file_list(service, limit=PAGE, offset=offset, status=status, name=name.strip())
+        refresh = f"/files?{found['query']}offset={offset}"
+        return render(request, "files.html", here="files", **found, path="/files", refresh=refresh, paged=True)
 
     @router.get("/files/{file_id}")
     async def file(request: Request, service: Of, _: Viewer, file_id: FileId, offset: Offset = 0) -> Response:

@@ -220,9 +220,9 @@ class DataIngestionService:
 
     # ------------------------------------------------------------ answers
 
-    async def files(self, limit: int = 100, offset: int = 0) -> answers.Json:
-        """Files, newest first."""
-        return await self.intake.list_files(limit, offset)
+    async def files(self, limit: int = 100, offset: int = 0, *, status: str | None = None, name: str | None = None) -> answers.Json:
+        """Files, newest first; only those in this state, and with this text in their names, capital or not."""
+        return await self.intake.list_files(limit, offset, status=status, name=name)
 
     async def file(self, file_id: int) -> answers.Json:
         """One file; raises `NotFound`."""

@@ -471,9 +471,9 @@ class Intake:
         """The record of one file, with its progress of this moment."""
         return self._live(await self.read(answers.get_file, file_id))
 
-    async def list_files(self, limit: int, offset: int) -> answers.Json:
-        """Files, newest first."""
-        listed = await self.read(answers.list_files, limit, offset)
+    async def list_files(self, limit: int, offset: int, *, status: str | None = None, name: str | None = None) -> answers.Json:
+        """Files, newest first; only those in this state, and with this text in their names."""
+        listed = await self.read(answers.list_files, limit, offset, status, name)
         return listed | {"files": [self._live(each) for each in listed["files"]]}
 
     def _live(self, record: answers.Json) -> answers.Json:

@@ -48,7 +48,7 @@ class AccessDenied(HTTPException):
 
 def unauthenticated() -> AccessDenied:
     """The answer to a request without valid credentials."""
-    return AccessDenied(401, "unauthenticated", "This needs a token: send it as 'Authorization: Bearer TOKEN', or sign in.")
+    return AccessDenied(401, "unauthenticated", "This needs a valid token: send it as 'Authorization: Bearer TOKEN', or sign in.")
 
 
 def bearer_token(request: Request) -> str | None:

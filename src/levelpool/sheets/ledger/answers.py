@@ -31,10 +31,12 @@ _INSTANTS = ("received_at", "started_at", "finished_at")
 # ---------------------------------------------------------------- files
 
 
-def list_files(connection: sa.Connection, limit: int, offset: int) -> Json:
-    """Files, newest first."""
-    total = connection.execute(sa.select(sa.func.count()).select_from(files)).scalar_one()
-    found = connection.execute(sa.select(files).order_by(files.c.id.desc()).limit(limit).offset(offset)).all()
+def list_files(connection: sa.Connection, limit: int, offset: int, status: str | None = None, name: str | None = None) -> Json:
+    """Files, newest first; only those in this state, and with this text in their names."""
+    wanted = [files.c.status == status] if status else []
+    wanted += [files.c.name.icontains(name, autoescape=True)] if name else []
+    total = connection.execute(sa.select(sa.func.count()).select_from(files).where(*wanted)).scalar_one()
+    found = connection.execute(sa.select(files).where(*wanted).order_by(files.c.id.desc()).limit(limit).offset(offset)).all()
     return {"files": _as_files(connection, found), "total": total}
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from levelpool.database import open_connection
 from levelpool.sheets.errors import ClaimLost, FileInUse, NotFound
-from levelpool.sheets.ledger import files
+from levelpool.sheets.ledger import answers, files
 from levelpool.sheets.ledger.datasets import add_dataset
 from levelpool.sheets.ledger.tables import audit
 from levelpool.sheets.ledger.tables import files as table
@@ -278,3 +278,16 @@ def test_why_a_file_failed_is_told_in_one_word_too(ledger):
     with ledger.begin():
         files.claim_replay(ledger, claim.file_id, SOMEBODY, "ann")
         assert ledger.execute(code).scalar_one() is None
+
+
+def test_files_are_found_by_state_and_name(ledger):
+    """A part of the name is enough, capital or not, and a percent sign is only a percent sign."""
+    for content, name in (("a", "Orders May.csv"), ("b", "orders June.csv"), ("c", "100 % stock.csv")):
+        recorded(ledger, content, name=name)
+
+    found = [
+        [file["name"] for file in answers.list_files(ledger, 10, 0, status, name)["files"]]
+        for status, name in ((None, "ORDERS"), ("pending", "june"), ("failed", None), (None, "%"))
+    ]
+
+    assert found == [["orders June.csv", "Orders May.csv"], ["orders June.csv"], [], ["100 % stock.csv"]]

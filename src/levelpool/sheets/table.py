@@ -375,6 +375,7 @@ class Notation:
 
     decimal: str = "."  # "." or ","
     thousands: str = ""  # "", ",", ".", "'", " ", or a no-break space
+    lakhs: bool = False  # the mark stands before the last three digits and then before every two: "12,34,567"
     percent: bool = False  # "12.5%" is 0.125
     percent_gap: str = ""  # what stands before the percent sign: "" or a blank
     currency: str = ""  # the mark, as it stands before or behind the number

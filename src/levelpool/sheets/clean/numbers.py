@@ -30,22 +30,16 @@ _FRACTION = re.compile(r"[.eE]")
 _NUMBER_CELL = re.compile(r"-?0+(?:\.0+)?(?:[eE][+-]?0+)?")
 _EXPONENT = re.compile(r"-?0(?:\.0+)?(?:e[+-]?|E[+-])0{1,3}|-?0\.0+E0{1,3}")
 
-# decimal mark, thousands mark; the order is the order of preference where two mean the same
+# The order is the order of preference where two mean the same.
 _CONVENTIONS = (
-    (".", ""),
-    (",", ""),
-    (".", ","),
-    (",", "."),
-    (".", "'"),
-    (".", "’"),
-    (",", " "),
-    (".", " "),
-    (",", "\u00a0"),
-    (".", "\u00a0"),
-    (",", "\u202f"),
-    (".", "\u202f"),
-    (",", "'"),
-    (",", "’"),
+    Notation(decimal="."),
+    Notation(decimal=","),
+    Notation(decimal=".", thousands=","),
+    Notation(decimal=",", thousands="."),
+    *(Notation(decimal=".", thousands=mark) for mark in "'’"),
+    *(Notation(decimal=decimal, thousands=blank) for blank in " \u00a0\u202f" for decimal in ",."),
+    *(Notation(decimal=",", thousands=mark) for mark in "'’"),
+    Notation(decimal=".", thousands=",", lakhs=True),
 )
 
 
@@ -116,9 +110,10 @@ def _readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Rea
     base = replace(base, minus="after") if padding.sign_gap else base
     cores = [part["core"] for part in parts if part]
     meanings: dict[tuple[int, ...], Reading] = {}
-    for decimal, thousands in _CONVENTIONS:
-        if thousands not in zero_before and all(map(_core_pattern(decimal, thousands).fullmatch, cores)):
-            meanings.setdefault(*_read(cores, replace(base, decimal=decimal, thousands=thousands)))
+    for convention in _CONVENTIONS:
+        if convention.thousands not in zero_before and all(map(_core_pattern(convention).fullmatch, cores)):
+            notation = replace(base, decimal=convention.decimal, thousands=convention.thousands, lakhs=convention.lakhs)
+            meanings.setdefault(*_read(cores, notation))
     alone = len(meanings) == 1
     return tuple(replace(reading, doubtful=alone and _is_doubtful(reading, cores, zero_before)) for reading in meanings.values())
 
@@ -128,7 +123,7 @@ def _is_doubtful(reading: Reading, cores: list[str], zero_before: frozenset[str]
     mark = reading.notation.decimal
     if reading.whole or reading.notation.thousands or mark in zero_before:
         return False
-    parts_thousands = _core_pattern("", mark)
+    parts_thousands = _core_pattern(Notation(decimal="", thousands=mark))
     return all(parts_thousands.fullmatch(core) for core in cores if mark in core)
 
 
@@ -203,9 +198,12 @@ def _read(cores: list[str], notation: Notation) -> tuple[tuple[int, ...], Readin
 
 
 @cache
-def _core_pattern(decimal: str, thousands: str) -> re.Pattern[str]:
-    whole = rf"0{{1,3}}(?:{re.escape(thousands)}000)*" if thousands else "0+"
-    return re.compile(rf"{whole}(?:{re.escape(decimal)}0+)?")
+def _core_pattern(convention: Notation) -> re.Pattern[str]:
+    mark = re.escape(convention.thousands)
+    whole = rf"0{{1,3}}(?:{mark}000)*" if mark else "0+"
+    if convention.lakhs:
+        whole = rf"(?:0{{1,2}}(?:{mark}00)*{mark}000|0{{1,3}})"
+    return re.compile(rf"{whole}(?:{re.escape(convention.decimal)}0+)?")
 
 
 def number_text(text: str) -> str:
@@ -304,9 +302,7 @@ def _value_pattern(notation: Notation) -> str:
 
 
 def _bare_pattern(notation: Notation) -> str:
-    grouped = rf"(?:0|[1-9][0-9]{{0,2}}(?:{re.escape(notation.thousands)}[0-9]{{3}})*)"
-    whole = grouped if notation.thousands else "(?:0|[1-9][0-9]*)"
-    core = rf"(?P<core>{whole}(?:{re.escape(notation.decimal)}[0-9]+)?)"
+    core = rf"(?P<core>{_whole_pattern(notation)}(?:{re.escape(notation.decimal)}[0-9]+)?)"
     mark = re.escape(notation.currency)
     percent = re.escape(f"{notation.percent_gap}%") if notation.percent else ""
     before, after = ("", mark) if notation.currency_after else (mark, "")
@@ -318,6 +314,15 @@ def _bare_pattern(notation: Notation) -> str:
     return f"{before}{minus}{core}{percent}{after}" if notation.minus == "inside" else f"{minus}{before}{core}{percent}{after}"
 
 
+def _whole_pattern(notation: Notation) -> str:
+    mark = re.escape(notation.thousands)
+    if not mark:
+        return "(?:0|[1-9][0-9]*)"
+    if notation.lakhs:
+        return rf"(?:0|[1-9][0-9]?(?:{mark}[0-9]{{2}})*{mark}[0-9]{{3}}|[1-9][0-9]{{0,2}})"
+    return rf"(?:0|[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{3}})*)"
+
+
 _CURRENCY = re.compile(rf"(-?)(?:{_MARK})?[ \u00a0]?(.*?)[ \u00a0]?(?:{_MARK})?")
 
 
@@ -327,13 +332,22 @@ def without_currency(text: str) -> str:
     return f"{found[1]}{found[2]}" if found else text
 
 
+def _grouped(whole: str, notation: Notation) -> str:
+    """The digits before the decimal mark, with the mark between thousands, or lakhs."""
+    size = 2 if notation.lakhs else 3
+    head, groups = whole[:-3], [whole[-3:]]
+    while head:
+        head, groups = head[:-size], [head[-size:], *groups]
+    return notation.thousands.join(groups)
+
+
 def render_number(value: Decimal | int, notation: Notation) -> str:
     """The text of *value* in this notation: what `number_parser` reads back."""
     sign, figures, exponent = Decimal(value).as_tuple()
     number = Decimal((0, figures, int(exponent) + (2 if notation.percent else 0)))
     whole, _, fraction = format(number, "f").partition(".")
     if notation.thousands:
-        whole = f"{int(whole):,}".replace(",", notation.thousands)
+        whole = _grouped(whole, notation)
     text = f"{whole}{notation.decimal}{fraction}" if fraction else whole
     text += f"{notation.percent_gap}%" if notation.percent else ""
     negative = bool(sign)

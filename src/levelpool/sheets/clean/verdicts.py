@@ -103,7 +103,7 @@ def _in_words(notation: Notation) -> str:
     if notation.decimal != ".":
         words.append("a decimal comma")
     if notation.thousands:
-        words.append(f"{notation.thousands!r} between thousands")
+        words.append(f"{notation.thousands!r} between thousands{' and lakhs' if notation.lakhs else ''}")
     if notation.currency:
         words.append(f"the mark {notation.currency.strip()}")
     if notation.percent:

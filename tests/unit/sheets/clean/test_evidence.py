@@ -122,6 +122,10 @@ def test_type_of_a_column(cells, expected):
     [
         (["1,234.50", "-3.00"], Notation(thousands=","), N),
         (["1,234,567", "89"], Notation(thousands=","), B),
+        (["12,34,567.00", "25,000.50", "0.75", "1,00,00,000.00"], Notation(thousands=",", lakhs=True), N),
+        (["1,00,000", "89"], Notation(thousands=",", lakhs=True), B),
+        (["1,00,000", "1,000,000"], None, None),
+        (["12,34,56"], None, None),
         (["1.234,50", "3,00"], Notation(decimal=",", thousands="."), N),
         (["1,5", "2,25"], Notation(decimal=","), N),
         (["0,123", "1,234"], Notation(decimal=","), N),

@@ -19,15 +19,16 @@ Json = Mapping[str, Any]
 PIPED_WIDTH = 160
 """Characters of a table that nobody looks at in a terminal."""
 
-_MARKS = {
+STATES = {
     "loaded": "[green]loaded[/]",
-    "partial": "[yellow]partly[/]",
+    "partial": "[yellow]partly loaded[/]",
     "failed": "[red]failed[/]",
-    "duplicate": "[dim]known[/]",
+    "duplicate": "[dim]duplicate[/]",
     "pending": "[dim]waiting[/]",
     "running": "[cyan]running[/]",
     "undone": "[dim]undone[/]",
 }
+"""What a state of a file is called, as on the page."""
 
 
 def _plain(text: object) -> str:
@@ -71,11 +72,12 @@ class FileProgress:
         """A file has ended; *record* says how."""
         if (task := self._tasks.pop(record["id"], None)) is not None:
             self._bars.remove_task(task)
-        self._console.print(f"{_MARKS.get(record['status'], record['status'])}  {_plain(record['name'])}  {_outcome(record)}")
+        self._console.print(f"{STATES.get(record['status'], record['status'])}  {_plain(record['name'])}  {_outcome(record)}")
 
     def sum_up(self, counts: Mapping[str, int]) -> None:
         """One last line over all files."""
-        parts = [f"{counts[each]} {each}" for each in ("loaded", "partial", "failed", "duplicate") if counts.get(each)]
+        words = {"loaded": "loaded", "partial": "partly loaded", "failed": "failed", "duplicate": "duplicate"}
+        parts = [f"{counts[each]} {word}" for each, word in words.items() if counts.get(each)]
         if self.known:
             parts.append(f"{self.known} known already")
         if self.waiting:
@@ -151,7 +153,7 @@ def show_status(answer: Json) -> None:
         for title in ("id", "status", "file", "rows", "set aside"):
             table.add_column(title)
         for each in answer["files"]:
-            mark = _MARKS.get(each["status"], each["status"])
+            mark = STATES.get(each["status"], each["status"])
             table.add_row(str(each["id"]), mark, escape(each["name"]), f"{each['rows_loaded']:,}", f"{each['rows_quarantined']:,}")
         console.print(table)
     else:

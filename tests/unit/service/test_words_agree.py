@@ -8,6 +8,7 @@ import pytest
 
 from levelpool.cli import cli
 from levelpool.service.english import ENGLISH
+from levelpool.service.terminal import STATES
 from levelpool.sheets import ColumnOptions, TableOptions
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -44,3 +45,10 @@ def test_a_correction_is_the_same_on_the_page_in_a_command_and_in_python(row):
 def test_every_correction_of_the_table_is_looked_at():
     """The rule above is about the whole table."""
     assert len(CORRECTIONS) == 18
+
+
+def test_a_command_calls_a_state_what_the_page_calls_it():
+    """Who reads "partly loaded" in a terminal finds it on the page."""
+    shown = {state: re.sub(r"\[[^]]*\]", "", mark) for state, mark in STATES.items()}
+
+    assert shown == {state: ENGLISH[f"status.{state}"] for state in shown}

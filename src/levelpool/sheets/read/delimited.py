@@ -15,6 +15,7 @@ from itertools import chain, zip_longest
 
 from levelpool.sheets.counts import counted
 from levelpool.sheets.read.dialect import Delimiter, Quoting, detect_delimiter, detect_quoting
+from levelpool.sheets.read.fixed_width import cut, detect_columns
 from levelpool.sheets.read.source import SheetBuilder, Source, is_thin
 from levelpool.sheets.read.text import Text, open_text
 from levelpool.sheets.table import LONGEST_JOINED, TEXT, Batch, Cells, Sheet, Workbook
@@ -54,6 +55,10 @@ def read_delimited(source: Source) -> Workbook:
     directive = _directive(text)
     known = asked.delimiter or directive
     found = Delimiter(known, 1.0) if known else detect_delimiter(_filled_lines(text))
+    columns = () if known else _columns(text, found)
+    if columns:
+        sheet = _read_columns(source, text, columns)
+        return Workbook(format="csv", sheets=(sheet,), reader="levelpool csv", encoding=text.encoding.name, remarks=text.remarks())
     quoting = detect_quoting(_filled_lines(text), found.character) if asked.quote is None else Quoting(asked.quote or '"')
     remarks = (*text.remarks(), *_remarks(found, quoting))
     dialect = _Dialect(found.character, quoting, is_quoted=asked.quote != "")
@@ -67,6 +72,12 @@ def read_delimited(source: Source) -> Workbook:
     )
 
 
+def _columns(text: Text, found: Delimiter) -> tuple[int, ...]:
+    """Where columns of a fixed width begin; () where the delimiter that was found parts the first line, too, or there are none."""
+    first = next(_filled_lines(text), "")
+    return () if found.share and found.character in first else detect_columns(_filled_lines(text))
+
+
 def _remarks(found: Delimiter, quoting: Quoting) -> Iterator[str]:
     """What is unusual, and how to have it otherwise."""
     if found.declined:
@@ -77,6 +88,21 @@ def _remarks(found: Delimiter, quoting: Quoting) -> Iterator[str]:
         yield 'a quotation mark within a field is written \\": the mark alone counts'
     if quoting.is_spaced:
         yield "blanks between a delimiter and a quotation mark, and those in front of other fields, are no part of the fields"
+
+
+def _read_columns(source: Source, text: Text, columns: tuple[int, ...]) -> Sheet:
+    builder = SheetBuilder(source, _sheet_name(source.name), 0)
+    places = ", ".join(str(start + 1) for start in columns)
+    builder.remark(
+        f"{counted(len(columns), 'column')} of a fixed width, beginning at the characters {places}: the blanks that fill them up are no part of the cells"
+    )
+    rows = _Rows(builder, "")
+    for block in text.blocks():
+        if builder.full:
+            builder.complete = False
+            break
+        rows.add_records([cut(line, columns) for line in _normal(block).split("\n")])
+    return builder.finish()
 
 
 def _read_sheet(source: Source, text: Text, dialect: _Dialect, *, directive: str | None) -> Sheet:

@@ -299,3 +299,38 @@ def test_text_behind_a_closing_quotation_mark_is_told(tmp_path):
 
     assert len(rows) == 4
     assert "in row 3 text follows a quotation mark that closes a field" in remarks[0]
+
+
+FIXED = [
+    ["ID", "NAME", "CITY", "AMOUNT"],
+    ["1", "Smith, John", "Rome", "1,50"],
+    ["2", "Brown", "New York", "1.212,00"],
+    ["3", "Lee", "", "3,00"],
+]
+
+
+@pytest.mark.parametrize("rule", ["", "----- -------------- --------- ---------\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_columns_of_a_fixed_width_are_cut(tmp_path, rule, end):
+    """The blanks that stand in every line part them; commas of numbers do not, nor single blanks."""
+    lines = [f"{number:<6}{name:<15}{city:<10}{amount:>9}\n" for number, name, city, amount in FIXED]
+
+    rows, delimiter, remarks = read(tmp_path, "".join([lines[0], rule, *lines[1:]]).replace("\n", end))
+
+    assert [row for row in rows if not row[0].startswith("-")] == [[cell or None for cell in row] for row in FIXED]
+    assert delimiter is None
+    assert "4 columns of a fixed width, beginning at the characters 1, 7, 22, 3" in remarks[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Anna Smith\nBert Brown\nCarl Green\n",  # one blank at one place
+        "a,  b\n1,  2\n3,  4\n",  # a delimiter in every line
+        "ID    NAME\n1     Lee\n2     Cox\nsee the note below\n",  # one line that is no row
+        "A     B\n1     2\n",  # too few lines
+    ],
+)
+def test_what_only_looks_like_columns_is_not_cut(tmp_path, text):
+    """Each line must have the blanks, and there must be some lines."""
+    assert not any("fixed width" in remark for remark in read(tmp_path, text)[2])

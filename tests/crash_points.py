@@ -5,9 +5,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from levelpool.sheets import ingest
+from levelpool.sheets import ingest, sent
 from levelpool.sheets.desk import Desk, lend_a_hand
 from levelpool.sheets.ledger import files
 from levelpool.sheets.load.postgresql import PostgresqlTarget
@@ -38,6 +39,12 @@ def ingest_and_pause(job: ingest.Job, *, at: str, folder: Path) -> files.Outcome
             time.sleep(0.01)
 
     return _ingest_and(pause, job, at)
+
+
+def ingest_sent_and_pause(job: ingest.Job, file: sent.SentFile, *, at: str, folder: Path) -> files.Outcome:
+    """The same in place of `ingest_sent`."""
+    with sent._unpacked(file, job.name) as (original, private):
+        return ingest_and_pause(replace(job, original=original, folder=private), at=at, folder=folder)
 
 
 def help_and_die(desk: Desk) -> int:

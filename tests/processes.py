@@ -89,6 +89,16 @@ async def until(condition: Callable[[], object], seconds: float = 5.0, complaint
         await asyncio.sleep(0.005)
 
 
+async def begun(folder: Path, number: int = 1) -> list[int]:
+    """The processes of the calls of `lane_tasks.wait_for` with the path "go" in *folder*, as soon as there are so many."""
+
+    def there() -> list[int]:
+        return [int(path.suffix[1:]) for path in folder.glob("go.*")]
+
+    await until(lambda: len(there()) == number, 40)
+    return there()
+
+
 async def running_pid(manager: ExecutorManager) -> int:
     """A worker of *manager* as soon as one runs a call."""
     await until(lambda: manager.stats().cpu.busy and manager.worker_pids())

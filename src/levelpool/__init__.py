@@ -2,6 +2,7 @@
 
 from levelpool._version import __version__
 from levelpool.errors import (
+    ClusterUnreachable,
     LaneClosed,
     LaneFull,
     LevelpoolError,
@@ -19,6 +20,7 @@ from levelpool.lanes.progress import report_progress
 
 __all__ = [
     "Bulkhead",
+    "ClusterUnreachable",
     "ExecutorManager",
     "ExecutorStats",
     "LaneClosed",

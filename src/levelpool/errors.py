@@ -5,6 +5,7 @@ Everything that levelpool raises on purpose.
     ├── SettingsError             an environment variable or an argument that cannot be used
     ├── LaneFull                  the waiting room of a lane is full: come back after `retry_after`
     ├── LaneClosed                the lane drains or is closed
+    ├── ClusterUnreachable        the cluster that the lane runs on is out of reach
     ├── TaskTimeout               (also a TimeoutError) the call did not end within its limit
     ├── WorkerDied                the worker process died under the call
     ├── TaskRefused               the call killed too many workers with these arguments: come back after `retry_after`
@@ -49,6 +50,10 @@ class LaneFull(LevelpoolError):
 
 class LaneClosed(LevelpoolError):
     """The lane drains or is closed and takes no new calls."""
+
+
+class ClusterUnreachable(LevelpoolError):
+    """The cluster that the CPU lane runs on is out of reach, and what ran there is lost; the lane is back when the cluster is."""
 
 
 class TaskTimeout(LevelpoolError, TimeoutError):

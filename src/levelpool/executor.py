@@ -15,7 +15,7 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from levelpool.errors import LaneClosed, LaneFull, SettingsError
@@ -26,6 +26,7 @@ from levelpool.lanes.process.limits import ProcessLimits
 from levelpool.lanes.process.pool import ProcessLane
 from levelpool.lanes.process.schedule import Gate
 from levelpool.lanes.process.witness import WorkerStack
+from levelpool.lanes.remote.lane import RemoteLane, RemoteLimits
 from levelpool.lanes.thread import ThreadLane
 from levelpool.neighbours.share import CpuShare
 
@@ -138,6 +139,7 @@ class ExecutorManager(_Calls):
         preload: Sequence[str] = (),
         worker_environment: Mapping[str, str] | None = None,
         gate: Gate | None = None,
+        dask_scheduler: str | None = None,
         lanes: tuple[StreamingLane, Lane] | None = None,
     ) -> None:
         """
@@ -150,12 +152,18 @@ class ExecutorManager(_Calls):
         *cpu_bulkheads* and *io_bulkheads* name groups of calls with limits of their own, see `with_options`. *carry* names context variables whose values travel pickled.
         *preload* names modules that are imported once and shared by all workers; they must not start threads. *worker_environment* is what
         workers find in `os.environ`; by default a copy of ours without what looks like a secret. *gate* is shared with managers of other processes:
-        together they have no more workers at work than it allows (see `levelpool.neighbours.share.CpuShare`). *lanes* replaces both lanes, for tests.
+        together they have no more workers at work than it allows (see `levelpool.neighbours.share.CpuShare`).
+        *dask_scheduler* is the address of a Dask cluster on which the CPU lane runs, at most *cpu_workers* calls at a time (default: as many as it
+        has threads); then *worker_...*, *max_...*, *preload* and *gate* have no say. *lanes* replaces both lanes, for tests.
         """
         for name, value in (("cpu_workers", cpu_workers), ("io_workers", io_workers), ("worker_max_tasks", worker_max_tasks)):
             if value is not None and value < 1:
                 raise SettingsError(f"{name} is {value}: it must be a whole number from 1 on")
-        if lanes is None:
+        if lanes is None and dask_scheduler is not None:
+            remote = RemoteLimits(queue_limit=cpu_queue_limit, most=cpu_workers, carry=carry, bulkheads=cpu_bulkheads or {})
+            cpu: StreamingLane = _distributed().dask_lane("cpu", dask_scheduler, remote)
+            io: Lane = ThreadLane("io", io_workers or _sizes().io_workers, queue_limit=io_queue_limit, bulkheads=io_bulkheads)
+        elif lanes is None:
             sizes = _sizes() if cpu_workers is None or io_workers is None else None
             limits = ProcessLimits(
                 queue_limit=cpu_queue_limit,
@@ -170,9 +178,9 @@ class ExecutorManager(_Calls):
                 bulkheads=cpu_bulkheads or {},
                 gate=gate,
             )
-            cpu: StreamingLane = ProcessLane("cpu", cpu_workers or (sizes.cpu_workers if sizes else 1), limits)
+            cpu = ProcessLane("cpu", cpu_workers or (sizes.cpu_workers if sizes else 1), limits)
             threads = io_workers or (sizes.io_workers if sizes else 2)
-            io: Lane = ThreadLane("io", threads, queue_limit=io_queue_limit, bulkheads=io_bulkheads)
+            io = ThreadLane("io", threads, queue_limit=io_queue_limit, bulkheads=io_bulkheads)
         else:
             cpu, io = lanes
         self._cpu, self._io = cpu, io
@@ -229,6 +237,26 @@ class ExecutorManager(_Calls):
     def stats(self) -> ExecutorStats:
         """What both lanes did and do."""
         return ExecutorStats(cpu=self._cpu.stats(), io=self._io.stats(), tasks=self._cpu.task_stats() + self._io.task_stats())
+
+    def connect(self) -> None:
+        """Begin to reach the cluster, if the CPU lane runs on one; returns at once. The first call does so otherwise."""
+        if isinstance(self._cpu, RemoteLane):
+            self._cpu.connect()
+
+    async def reach(self) -> None:
+        """Wait until the cluster is there, if the CPU lane runs on one; raises `ClusterUnreachable` when it is not."""
+        if isinstance(self._cpu, RemoteLane):
+            await self._cpu.reach()
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the CPU lane runs on other machines, where a path of this one means nothing."""
+        return isinstance(self._cpu, RemoteLane)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the CPU lane cannot run calls now, in a sentence; None when it can."""
+        return self._cpu.trouble if isinstance(self._cpu, RemoteLane) else None
 
     def worker_pids(self) -> tuple[int, ...]:
         """The process ids of the workers that live now."""
@@ -462,6 +490,7 @@ def make_manager(settings: "Settings") -> ExecutorManager:
     A manager as *settings* and the container say.
 
     With several web workers (`WEB_CONCURRENCY`) it shares the worker processes of the host with theirs.
+    With `LEVELPOOL_CPU_BACKEND=dask` its CPU lane runs on that cluster; raises `SettingsError` when Dask is not installed.
     """
     sizes = _sizes(
         environment=settings.environment,
@@ -470,6 +499,13 @@ def make_manager(settings: "Settings") -> ExecutorManager:
         io_workers=settings.io_executor_workers,
         worker_memory_limit=settings.worker_memory_limit,
     )
+    if settings.cpu_backend == "dask":
+        return ExecutorManager(
+            dask_scheduler=settings.dask_scheduler,
+            cpu_workers=settings.cpu_executor_workers,
+            io_workers=sizes.io_workers,
+            cpu_queue_limit=settings.cpu_queue_limit,
+        )
     return ExecutorManager(
         cpu_workers=sizes.cpu_workers,
         io_workers=sizes.io_workers,
@@ -479,6 +515,27 @@ def make_manager(settings: "Settings") -> ExecutorManager:
         worker_max_tasks=settings.worker_max_tasks,
         gate=CpuShare(settings.runtime_dir or settings.data_dir / "run", sizes.cpu_workers) if settings.web_concurrency > 1 else None,
     )
+
+
+def reach_cluster(settings: "Settings") -> int:
+    """
+    How many calls the cluster of *settings* can run for us at the same time now; blocks, so call it before there is a loop.
+
+    Raises `SettingsError` with one line when it cannot be reached, or cannot run our calls.
+    """
+    threads: int = _distributed().check_scheduler(str(settings.dask_scheduler))
+    return threads if settings.cpu_executor_workers is None else min(threads, settings.cpu_executor_workers)
+
+
+def _distributed() -> ModuleType:
+    """The door to Dask, which is optional, and large."""
+    try:
+        from levelpool.lanes import distributed  # noqa: PLC0415 - as above
+    except ImportError as error:
+        raise SettingsError(
+            f"LEVELPOOL_CPU_BACKEND is 'dask', and Dask is not installed ({error}): pip install 'levelpool[dask]', or set it to process"
+        ) from error
+    return distributed
 
 
 def _sizes(**wishes: Any) -> "Sizes":

@@ -103,11 +103,12 @@ class Runtime:
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.manager.aclose, timeout=self.settings.shutdown_timeout)
+            self.manager.connect()
             await stack.enter_async_context(self.lag)
             stack.push_async_callback(self.alerter.drain)
             await stack.enter_async_context(self.monitor)
             stack.callback(self.monitor.subscribe(self._follow_capacity, interval=CAPACITY_INTERVAL))
-            if self.settings.give_way:
+            if self.settings.give_way and not self.manager.is_elsewhere:
                 stack.callback(self.monitor.subscribe(self._follow_throttling, interval=CAPACITY_INTERVAL))
             if self.settings.monitor_enabled:
                 stack.callback(self.monitor.subscribe(self.alerter.observe))
@@ -219,13 +220,25 @@ class Runtime:
 
     # -- following the container
 
+    def _follow_cluster(self) -> None:
+        """Workers of a cluster come and go, and each may open a connection to the database."""
+        workers = max(1, self.manager.stats().cpu.max_workers)
+        if workers != self.sizes.cpu_workers:
+            self.sizes = replace(self.sizes, cpu_workers=workers)
+            self._fit_pools()
+
     def _follow_capacity(self, _snapshot: Snapshot) -> None:
+        if self.manager.is_elsewhere:
+            self._follow_cluster()
         capacity = self.monitor.capacity
         if capacity is None or (capacity.cpus, capacity.memory) == (self.capacity.cpus, self.capacity.memory):
             return
         before, self.capacity = self.capacity, capacity
         sizes = size_for(self.settings, capacity)
-        if (sizes.cpu_workers, sizes.io_workers) != (self.sizes.cpu_workers, self.sizes.io_workers):
+        if self.manager.is_elsewhere:
+            sizes = replace(sizes, cpu_workers=self.sizes.cpu_workers)
+            self.manager.resize(io_workers=sizes.io_workers)
+        elif (sizes.cpu_workers, sizes.io_workers) != (self.sizes.cpu_workers, self.sizes.io_workers):
             self.manager.resize(cpu_workers=self._throttle.allow(sizes.cpu_workers), io_workers=sizes.io_workers)
         # The memory limit of workers, and what pools wish for, stay as they were made.
         self.sizes = replace(self.sizes, cpu_workers=sizes.cpu_workers, io_workers=sizes.io_workers)

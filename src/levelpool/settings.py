@@ -16,6 +16,7 @@ from levelpool.errors import SettingsError
 
 T = TypeVar("T")
 MIB = 1 << 20
+_SCHEDULER_ADDRESS = re.compile(r"(tcp|tls|ws|wss)://\S+:\d+")
 # A SQLite database in memory would be another one in each worker process.
 _DATABASE_URL = re.compile(r"postgres(ql)?(\+\w+)?://.|sqlite(\+\w+)?:///(?!:memory:).")
 
@@ -81,6 +82,12 @@ def _parse_database_url(text: str) -> str:
     return text
 
 
+def _parse_scheduler(text: str) -> str:
+    if not _SCHEDULER_ADDRESS.fullmatch(text):
+        raise ValueError
+    return text
+
+
 def _parse_token(text: str) -> str:
     if len(text) < 32:
         raise ValueError
@@ -92,6 +99,7 @@ _TEXT = _Kind(str, "any text")
 _WORDS = _Kind(_parse_words, "words separated by blanks")
 _PATH = _Kind(Path, "a path")
 _DATABASE = _Kind(_parse_database_url, "a postgresql:// or sqlite:///file URL")
+_SCHEDULER = _Kind(_parse_scheduler, "an address like tcp://host:8786")
 _TOKEN = _Kind(_parse_token, "at least 32 characters")
 
 
@@ -141,8 +149,12 @@ class Settings:
         "Whether fewer worker processes run while the container is throttled, for the event loop's sake.",
     )
     cpu_backend: str = _variable(
-        "LEVELPOOL_CPU_BACKEND", _one_of("process"), "process", "Where the CPU lane runs: worker processes on this host."
+        "LEVELPOOL_CPU_BACKEND",
+        _one_of("process", "dask"),
+        "process",
+        "Where the CPU lane runs: worker processes on this host, or a Dask cluster.",
     )
+    dask_scheduler: str | None = _variable("LEVELPOOL_DASK_SCHEDULER", _SCHEDULER, None, "The scheduler of that cluster.", shown="none")
 
     # the database
     db_pool_size: int | None = _variable(
@@ -271,7 +283,12 @@ class Settings:
             text = source.get(each.metadata["variable"], "").strip()
             if text:
                 values[each.name] = _parse(each, text)
-        return cls(**values)
+        settings = cls(**values)
+        if settings.cpu_backend == "dask" and settings.dask_scheduler is None:
+            raise SettingsError(
+                "LEVELPOOL_CPU_BACKEND is 'dask', and LEVELPOOL_DASK_SCHEDULER is not set: it must be an address like tcp://host:8786"
+            )
+        return settings
 
     @property
     def database(self) -> str:

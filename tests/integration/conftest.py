@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from dask_cluster import cluster_of
 from levelpool.executor import ExecutorManager
+from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.sheets.ingestion import DataIngestionService
 from levelpool.sheets.sync import DataSyncService
 
@@ -29,6 +31,21 @@ def inbox(tmp_path) -> Path:
 def manager():
     """One manager for all: its workers are warm after the first file."""
     manager = ExecutorManager(cpu_workers=2, io_workers=4, preload=["levelpool.sheets.ingest"])
+    yield manager
+    manager.shutdown(timeout=10.0)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A real Dask cluster of two workers."""
+    with cluster_of(2, tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def dask_manager(cluster):
+    """A manager whose CPU lane runs there."""
+    manager = cluster.manager(cpu_bulkheads={"narrow": Bulkhead(workers=1)})
     yield manager
     manager.shutdown(timeout=10.0)
 

@@ -1,7 +1,7 @@
 """
 What a pool does when things go wrong, one row a test, on asyncio's loop and on uvloop.
 
-The rows about whole programs (killed by -9, stuck at exit, forked) are in test_lane_life.
+The rows about whole programs (killed by -9, stuck at exit, forked) are in test_lane_life, those that hold on a cluster too in test_lanes_alike.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import os
 import pytest
 
 import lane_tasks
-from levelpool import ExecutorManager, LaneFull, ResultNotPicklable, TaskNotPicklable, WorkerDied
+from levelpool import ExecutorManager, LaneFull, WorkerDied
 from processes import is_gone, until
 
 LOOPS = ["asyncio", "uvloop"]
@@ -45,33 +45,6 @@ async def test_cancelling_the_await_stops_the_work(manager, tmp_path):
     assert await asyncio.wait_for(asyncio.gather(call, return_exceptions=True), 1)
 
 
-async def test_exception_with_arguments_of_its_own_arrives_as_itself(manager):
-    """It unpickles badly: elsewhere it kills the pool, or becomes a TypeError."""
-    with pytest.raises(lane_tasks.CustomError, match="7: custom arguments") as raised:
-        await manager.run_cpu_intensive(lane_tasks.raise_custom)
-
-    assert raised.value.code == 7
-    assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
-
-
-async def test_unpicklable_argument_is_refused_at_once(manager):
-    """Elsewhere the call hangs, or says no more than "cannot pickle"."""
-    with pytest.raises(TaskNotPicklable, match="argument 0 of add"):
-        await manager.run_cpu_intensive(lane_tasks.add, lambda: 1)
-    with pytest.raises(TaskNotPicklable, match="argument 0 of add"):
-        manager.cpu_executor.submit(lane_tasks.add, lambda: 1).result(5)
-
-    assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
-
-
-async def test_unpicklable_result_does_not_kill_the_lane(manager):
-    """Elsewhere the caller hangs, or the pool stays dead."""
-    outcomes = await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.return_lambda) for _ in range(5)], return_exceptions=True)
-
-    assert [type(outcome) for outcome in outcomes] == [ResultNotPicklable] * 5
-    assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
-
-
 async def test_queue_is_bounded_and_submit_never_blocks(manager, tmp_path):
     """Of 5,000 calls for two busy workers and a hundred places, the rest is refused while the loop goes on; elsewhere all are taken, or the loop stands still."""
     busy = [manager.cpu_executor.submit(lane_tasks.wait_for, str(tmp_path / "go")) for _ in range(2)]
@@ -92,18 +65,6 @@ async def test_queue_is_bounded_and_submit_never_blocks(manager, tmp_path):
 async def test_thousands_of_awaits_wait_outside(manager):
     """A hundred places and 5,000 calls that may wait: each gets in when there is a place, and ends."""
     assert await asyncio.gather(*[manager.run_cpu_intensive(lane_tasks.add, number) for number in range(5000)]) == list(range(5000))
-
-
-async def test_context_variables_travel(manager):
-    """Each call sees the request that it belongs to, and no other's."""
-
-    async def handle(request):
-        lane_tasks.REQUEST.set(request)
-        return await manager.run_cpu_intensive(lane_tasks.read_request)
-
-    answers = await asyncio.gather(*[asyncio.create_task(handle(f"request-{number}")) for number in range(20)])
-
-    assert answers == [(f"request-{number}", None) for number in range(20)]
 
 
 async def test_statistics_tell_waiting_from_running(manager, tmp_path):

@@ -47,7 +47,9 @@ def test_number_that_is_none_is_refused(variable, text):
     ("variable", "text", "allowed"),
     [
         ("LEVELPOOL_ENV", "staging", "development or production"),
-        ("LEVELPOOL_CPU_BACKEND", "ray", "process"),
+        ("LEVELPOOL_CPU_BACKEND", "ray", "process or dask"),
+        ("LEVELPOOL_DASK_SCHEDULER", "10.0.0.5:8786", "an address like tcp://host:8786"),
+        ("LEVELPOOL_DASK_SCHEDULER", "tcp://10.0.0.5", "an address like tcp://host:8786"),
         ("RESOURCE_MONITOR_ENABLED", "maybe", "true or false"),
         ("CPU_EXECUTOR_WORKERS", "0", "a whole number from 1 on"),
         ("RESOURCE_MONITOR_MEMORY_THRESHOLD", "101", "a number from 0 to 100"),
@@ -77,6 +79,14 @@ def test_database_that_cannot_be_used_is_refused_without_its_secrets(text):
 def test_database_of_either_kind_is_taken(text):
     """Each way to write a URL of the two kinds."""
     assert Settings.read({"LEVELPOOL_DATABASE_URL": text}).database == text
+
+
+def test_dask_without_its_scheduler_is_refused():
+    """One line names both variables and says what is missing."""
+    with pytest.raises(
+        SettingsError, match=r"^LEVELPOOL_CPU_BACKEND is 'dask', and LEVELPOOL_DASK_SCHEDULER is not set: it must be an address like"
+    ):
+        Settings.read({"LEVELPOOL_CPU_BACKEND": "dask"})
 
 
 def test_token_that_is_too_short_is_not_shown():

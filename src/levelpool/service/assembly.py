@@ -185,7 +185,8 @@ class Readiness:
             return [f"The database did not answer within {CHECK_TIMEOUT:g} s."]
         except LevelpoolError as error:
             return [str(error)]
-        return []
+        trouble = self._service.runtime.manager.trouble
+        return [trouble] if trouble is not None else []
 
 
 def _is_there(connection: sa.Connection) -> None:

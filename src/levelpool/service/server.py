@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from typing import Any
 
 import uvicorn
@@ -18,6 +19,7 @@ from levelpool.alerts.channels import open_services
 from levelpool.capacity.detect import detect_capacity
 from levelpool.database import check_room, open_connection
 from levelpool.errors import SettingsError
+from levelpool.executor import reach_cluster
 from levelpool.neighbours.locks import open_folder
 from levelpool.runtime import size_for
 from levelpool.service.app import create_app
@@ -25,6 +27,7 @@ from levelpool.service.static import StaticFiles
 from levelpool.service.tokens import ensure_admin_token
 from levelpool.settings import Settings
 from levelpool.sheets.folder import scan
+from levelpool.sheets.intake import check_place
 from levelpool.sheets.migrations import migrate
 
 
@@ -72,6 +75,9 @@ def prepare(settings: Settings) -> str | None:
         open_folder(settings.runtime_folder)
     open_services(settings.alert_urls)
     sizes = size_for(settings, detect_capacity())
+    if settings.cpu_backend == "dask":
+        check_place(settings.database, is_elsewhere=True)
+        sizes = replace(sizes, cpu_workers=max(1, reach_cluster(settings)))
     with open_connection(settings.database) as connection:
         with connection.begin():
             check_room(connection, sizes)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from levelpool.errors import TaskTimeout, WorkerDied
-from levelpool.executor import ExecutorManager, get_executor_manager
+from levelpool.executor import ExecutorManager, get_executor_manager, make_manager
 from levelpool.service.terminal import FileProgress, show_inspection
 from levelpool.settings import Settings
 from levelpool.sheets.clean.options import Policy, TableOptions
@@ -65,6 +65,7 @@ class _Asked:
 
 
 async def _load(service: DataIngestionService, database: str, paths: Sequence[Path], asked: _Asked, shown: FileProgress) -> list[Json]:
+    await service.intake.manager.reach()
     records: list[Json] = []
     files = [path for path in paths if not path.is_dir()]
     for folder in (path for path in paths if path.is_dir()):
@@ -100,7 +101,7 @@ async def inspect_path(path: Path, *, options: TableOptions, as_json: bool) -> i
     try:
         with tempfile.TemporaryDirectory(prefix="levelpool-desk-") as folder:
             desk = set_up_desk(Path(folder), path, size_to_share(Settings.read()))
-            async with _manager() as manager, second_worker(manager, desk):
+            async with _manager(here=True) as manager, second_worker(manager, desk):
                 inspection = await manager.with_options(name="inspect").run_cpu_intensive(_inspect, path, options, desk)
     except (SheetError, WorkerDied, TaskTimeout) as error:
         click.echo(f"levelpool: {error}", err=True)
@@ -150,8 +151,9 @@ async def widen_column(dataset: str, column: str, *, database: str) -> None:
 
 
 @asynccontextmanager
-async def _manager() -> AsyncIterator[ExecutorManager]:
-    manager = get_executor_manager()
+async def _manager(*, here: bool = False) -> AsyncIterator[ExecutorManager]:
+    """The manager of this command; *here*: with worker processes on this machine, where the file is, whatever the settings say."""
+    manager = make_manager(replace(Settings.read(), cpu_backend="process")) if here else get_executor_manager()
     try:
         yield manager
     finally:

@@ -21,6 +21,7 @@ from levelpool.sheets.keys import set_key
 from levelpool.sheets.ledger import answers
 from levelpool.sheets.ledger.files import Claim
 from levelpool.sheets.read.limits import Limits
+from levelpool.sheets.sent import inspect_sent
 from levelpool.sheets.undo import undo_file
 
 log = logging.getLogger(__name__)
@@ -191,8 +192,19 @@ class DataIngestionService:
         max_seconds: float | None = None,
     ) -> Inspection:
         """What a file would become, read in a worker; nothing is loaded. Raises `SheetError` as `inspect_file` does."""
+        await self.intake.open()
+        lane = self.intake.manager.with_options(timeout=LOOK_TIMEOUT, name="preview", priority=10)
+        if self.intake.manager.is_elsewhere:
+            return await lane.run_cpu_intensive(
+                inspect_sent,
+                await self.intake.send(path),
+                name=name or path.name,
+                dataset=dataset,
+                limits=self.intake.limits,
+                max_seconds=max_seconds,
+                options=options,
+            )
         async with self.intake.work_folder() as folder:
-            lane = self.intake.manager.with_options(timeout=LOOK_TIMEOUT, name="preview", priority=10)
             return await lane.run_cpu_intensive(
                 inspect_file,
                 path,
@@ -243,8 +255,13 @@ class DataIngestionService:
     # ------------------------------------------------------------ the background worker
 
     async def start(self) -> None:
-        """Begin to take pending files in, those first that a dead service left running."""
+        """
+        Begin to take pending files in, those first that a dead service left running.
+
+        Raises `ClusterUnreachable` when the CPU lane runs on a cluster that is not there.
+        """
         await self.intake.open()
+        await self.intake.manager.reach()
         if self._worker is None:
             self._worker = asyncio.create_task(self._work(), name="levelpool ingestion")
 
@@ -267,11 +284,11 @@ class DataIngestionService:
             await self._work_on()
 
     async def _work_on(self) -> None:
-        slots = asyncio.Semaphore(self.intake.parallel)
         while True:
-            await slots.acquire()
-            task = self._run_apart(await self._next_claim())
-            task.add_done_callback(lambda _: slots.release())
+            while len(self._tasks) >= self.intake.parallel:
+                # Not for ever: there may be more workers by then.
+                await asyncio.wait(self._tasks, timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
+            self._run_apart(await self._next_claim())
 
     def _run_apart(self, claim: Claim) -> "asyncio.Task[None]":
         task = asyncio.create_task(self.intake.run(claim), name=f"levelpool file {claim.file_id}")
@@ -296,7 +313,8 @@ class DataIngestionService:
                     reclaim_at = loop.time() + RECLAIM_EVERY
                     await self.intake.reclaim()
                     await self._retire(loop.time())
-                if (claim := await self.intake.claim_next()) is not None:
+                # On a cluster that is away a file would only be given back.
+                if self.intake.manager.trouble is None and (claim := await self.intake.claim_next()) is not None:
                     return claim
             except LaneClosed:
                 raise

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from levelpool.database import create_engine, parse_url
-from levelpool.errors import DatabaseError, LaneClosed, LevelpoolError, TaskTimeout, WorkerDied
+from levelpool.errors import ClusterUnreachable, DatabaseError, LaneClosed, LevelpoolError, TaskTimeout, WorkerDied
 from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.settings import Settings
 from levelpool.sheets.clean.names import check_dataset_name, dataset_name
@@ -39,6 +39,7 @@ from levelpool.sheets.load.kinds import target_of
 from levelpool.sheets.migrations import migrate
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.second import second_worker, set_up_desk, size_to_share
+from levelpool.sheets.sent import SentFile, ingest_sent
 from levelpool.sheets.store import Kept, Store
 
 log = logging.getLogger(__name__)
@@ -123,6 +124,7 @@ class Intake:
         async with self._opening:
             if not self._open:
                 self.manager = self._given or get_executor_manager()
+                check_place(self._url, is_elsewhere=self.manager.is_elsewhere)
                 settings = Settings.read()
                 self._limits = self._limits or Limits.of(settings)
                 if self._share_files_from is None:
@@ -163,7 +165,7 @@ class Intake:
     @property
     def parallel(self) -> int:
         """How many files run at once: as many as there are worker processes, unless said otherwise."""
-        return self._parallel or self.manager.stats().cpu.max_workers
+        return self._parallel or max(1, self.manager.stats().cpu.max_workers)
 
     # ------------------------------------------------------------ the ledger
 
@@ -295,11 +297,16 @@ class Intake:
         return taken
 
     async def ingest(self, ids: Collection[int]) -> None:
-        """Ingest these files, some at once, and return when each has ended, here or in another service that was faster."""
+        """
+        Ingest these files, some at once, and return when each has ended, here or in another service that was faster.
+
+        Raises `ClusterUnreachable` when the CPU lane runs on a cluster that is not there; what had not ended is pending then.
+        """
+        lost: ClusterUnreachable | None = None
         tasks: set[asyncio.Task[None]] = set()
         left = set(ids)
         async with asyncio.TaskGroup() as group:
-            while left:
+            while left and (lost := await self._lost()) is None:
                 claim = await self.claim_next(sorted(left)[:MOST_AT_ONCE]) if len(tasks) < self.parallel else None
                 if claim is None and not tasks:
                     # One of ours may wait for an earlier file that nobody works on.
@@ -312,6 +319,16 @@ class Intake:
                 else:
                     await asyncio.sleep(LOOK_AGAIN)
                 left = set(await self.read(files.unfinished, sorted(left)))
+        if lost is not None:
+            raise lost
+
+    async def _lost(self) -> ClusterUnreachable | None:
+        """Why files cannot be read now, if the CPU lane runs on a cluster; waits until that was tried."""
+        try:
+            await self.manager.reach()
+        except ClusterUnreachable as error:
+            return error
+        return None
 
     async def retire(self, days: float) -> int:
         """Remove the originals whose last file came more than *days* days ago; return how many."""
@@ -351,10 +368,17 @@ class Intake:
         try:
             job = await self._job(claim)
             async with second_worker(self.manager, job.desk):
-                await lane.run_cpu_intensive(ingest_file, job)
+                if self.manager.is_elsewhere:
+                    await lane.run_cpu_intensive(ingest_sent, job, await self.send(job.original, claim.sha256))
+                else:
+                    await lane.run_cpu_intensive(ingest_file, job)
         except ClaimLost as error:
             log.warning("%s", error)
         except LaneClosed:
+            await self._settle(claim, files.release)
+        except ClusterUnreachable as error:
+            # What had become of it there is rolled back, or was recorded by itself.
+            log.warning("file %s: %s; it is pending again", claim.file_id, error)
             await self._settle(claim, files.release)
         except TryAgain as error:
             await self._try_again(running, error)
@@ -382,7 +406,8 @@ class Intake:
     async def _job(self, claim: files.Claim) -> Job:
         folder = self.work / claim.token
         original = self.store.path(claim.sha256)
-        share_from = (self._share_files_from or 0) if claim.source != "import" else 0  # rows of a program come one after the other
+        # Rows of a program come one after the other, and a desk is a folder of one machine.
+        share_from = (self._share_files_from or 0) if claim.source != "import" and not self.manager.is_elsewhere else 0
         desk = await self.manager.with_options(name="work folder").run_io_intensive(_set_up, folder, original, share_from)
         return Job(
             file_id=claim.file_id,
@@ -398,6 +423,10 @@ class Intake:
             options=replace(TableOptions.from_dict(claim.options or {}), password=self._passwords.get(claim.file_id)),
             corrected=claim.corrected,
         )
+
+    async def send(self, path: Path, sha256: str | None = None) -> SentFile:
+        """A file of this machine, to travel with a call."""
+        return await self.manager.with_options(name="send").run_io_intensive(SentFile.of, path, sha256)
 
     @contextlib.asynccontextmanager
     async def work_folder(self) -> AsyncIterator[Path]:
@@ -554,6 +583,15 @@ def check_size(name: str, size: int, limits: Limits) -> None:
             value=size,
             allowed=limits.max_upload_bytes,
             variable="LEVELPOOL_MAX_UPLOAD_BYTES",
+        )
+
+
+def check_place(database_url: str, *, is_elsewhere: bool) -> None:
+    """Raise `DatabaseError` when the database is a file of this machine, and the workers are on others."""
+    if is_elsewhere and parse_url(database_url).get_backend_name() == "sqlite":
+        raise DatabaseError(
+            f"LEVELPOOL_CPU_BACKEND is 'dask', and the database is {database_url}, a file of this machine that the workers of a cluster cannot reach: "
+            "set LEVELPOOL_DATABASE_URL to a postgresql:// URL that is right for them too"
         )
 
 

@@ -7,12 +7,13 @@ import pytest
 
 from levelpool.errors import DatabaseError
 from levelpool.service.assembly import Readiness
+from levelpool.testing import inline_manager
 
 
 @pytest.fixture
 def service():
     """What readiness looks at: a database that answers what `error` says, and counts the questions."""
-    service = SimpleNamespace(runtime=SimpleNamespace(stopping=asyncio.Event()), error=None, asked=0)
+    service = SimpleNamespace(runtime=SimpleNamespace(stopping=asyncio.Event(), manager=inline_manager()), error=None, asked=0)
 
     async def ask(_question):
         service.asked += 1

@@ -3,7 +3,7 @@ The process lane: calls on their way through worker processes, and what becomes 
 
 Everything here happens under one lock, in short steps that never block, mostly as callbacks of the event loop that the lane lives on (see `home`).
 What runs foreign code (pickling, callbacks of futures, log handlers) happens outside of the lock, from a list of due errands.
-How calls come in stands in `doors`; the lives of workers in `staff`.
+How calls come in stands in `doors`, how they become bytes in `packing`; the lives of workers in `staff`.
 """
 
 import asyncio
@@ -12,38 +12,35 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from levelpool.errors import LaneClosed, LevelpoolError, TaskNotPicklable, TaskTimeout, WorkerDied
-from levelpool.lanes.lane import CallOptions, now, task_name
+from levelpool.errors import LaneClosed, WorkerDied
+from levelpool.lanes.lane import CallOptions, now
 from levelpool.lanes.process import wire
 from levelpool.lanes.process.birth import Cradle, death
-from levelpool.lanes.process.call import Call, Packer, pack_large, pack_small
-from levelpool.lanes.process.culprits import task_not_picklable
-from levelpool.lanes.process.delivery import Delivery, pass_progress, pass_record
+from levelpool.lanes.process.call import Call
+from levelpool.lanes.process.delivery import pass_progress, pass_record
 from levelpool.lanes.process.link import Link
-from levelpool.lanes.process.parcel import HEAVY, Parcel
+from levelpool.lanes.process.packing import Packing, timed_out
+from levelpool.lanes.process.parcel import Parcel
 from levelpool.lanes.process.schedule import Kill, TakeBack
 from levelpool.lanes.process.staff import AHEAD_TICK, LAST_WORDS, MEMORY_TICK, Staff
 from levelpool.lanes.process.suspects import Suspects
 from levelpool.lanes.process.wire import CREDIT, DONE, REPORT, STOP, TASK, Frame, pack
-from levelpool.lanes.spans import Tracing
 from levelpool.lanes.stream import Stream, StreamTicket
-from levelpool.lanes.tickets import LoopTicket, ThreadTicket, running_loop
+from levelpool.lanes.tickets import running_loop
 
 QUICK = 0.0008
 """A task name whose calls usually take less than this many seconds may be sent ahead."""
 
 
-class ProcessLane(Staff):
+class ProcessLane(Staff, Packing):
     """Runs calls in worker processes: bounded, killable, limited in memory, replaced when they die. Cancelling a call kills the worker under it."""
 
     queue_setting = "LEVELPOOL_CPU_QUEUE_LIMIT"
 
     def _reset(self) -> None:
         super()._reset()
+        self._open_packing(self._limits.carry)
         self._suspects = Suspects(self._limits.max_kills)
-        self._packer = Packer(self._limits.carry)
-        self._tracing = Tracing()
-        self._delivery = Delivery(self._crew, book=self._book_decoding)
         self._is_wound_up = False
 
     # ------------------------------------------------------------ the doors
@@ -86,112 +83,13 @@ class ProcessLane(Staff):
 
     # ------------------------------------------------------------ the entrance
 
-    def _open(
-        self,
-        ticket: LoopTicket | ThreadTicket,
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        options: CallOptions,
-    ) -> Call:
-        name, loop = options.name or task_name(func), ticket.loop
-        span = self._tracing.begin(name)
-        try:
-            with self._lock:
-                self._check_open()
-                entrance = self._entrances.of(options.bulkhead)
-                if self._home.loop is not loop or loop is None:
-                    self._settle(loop)
-                self._numbers += 1
-                account = self._account.of(name)
-                call = Call(
-                    self._numbers, ticket, func, args, kwargs, options=options, name=name, account=account, entrance=entrance, span=span
-                )
-                self._account.submitted += 1
-                if not entrance.has_place(options.priority):
-                    self._wait_outside(call)
-                    return call
-                self._calls[call.number] = call
-                entrance.inside += 1
-        except LevelpoolError:
-            if span is not None:
-                span.end("refused")
-            raise
-        self._pack(call)
-        return call
-
-    def _bring_in(self, call: Call) -> None:
-        self._errands.add(self._pack, call)
-
-    def _tell(self, call: Call, error: BaseException) -> None:
-        self._errands.add(call.ticket.fail, error)
-
-    def _run_errands(self) -> None:
-        self._errands.run()
-
-    def _pack(self, call: Call) -> None:
-        """Turn the call into bytes: here if they are few, by the crew if they are many. Not under the lock: pickling runs foreign code."""
-        if call.is_over:
-            return
-        try:
-            skipped = self._packer.address(call)
-            payload = pack_small(call)
-        except BaseException as error:  # pickling runs the user's code, which may raise anything, SystemExit too
-            self._cannot_pack(call, error)
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            return
-        if payload is None:
-            self._crew.do(lambda: self._pack_large(call, skipped))
-        else:
-            self._arrive(call, payload, skipped)
-
-    def _pack_large(self, call: Call, skipped: int) -> None:
-        try:
-            payload = pack_large(call)
-            if self._suspects.is_watching and self._resembles_a_suspect(payload):
-                payload.take_digest()
-        except BaseException as error:  # noqa: BLE001 - as above
-            self._cannot_pack(call, error)
-        else:
-            self._arrive(call, payload, skipped)
+    def _look_at(self, payload: Parcel) -> None:
+        if self._suspects.is_watching and self._resembles_a_suspect(payload):
+            payload.take_digest()
 
     def _resembles_a_suspect(self, parcel: Parcel) -> bool:
         with self._lock:
             return self._suspects.resembles(parcel)
-
-    def _cannot_pack(self, call: Call, error: BaseException) -> None:
-        if isinstance(error, TaskNotPicklable):
-            self._turn_away(call, error)
-        elif isinstance(error, KeyboardInterrupt):
-            self._turn_away(call, TaskNotPicklable(f"{call.name} was not sent: Ctrl-C came while it was pickled"))
-        else:
-            # Looking for the part that cannot travel may take long.
-            self._crew.do(lambda: self._name_culprit(call, error))
-
-    def _name_culprit(self, call: Call, error: BaseException) -> None:
-        func = call.func
-        if func is None:
-            # It ended meanwhile, and has let go of what it was.
-            return
-        try:
-            refusal = task_not_picklable(func, call.args, call.kwargs, error)
-        except BaseException as broken:  # noqa: BLE001 - looking for it runs the user's code too
-            # Not even in their own words, which may fail as well.
-            why, also = type(error).__name__, type(broken).__name__
-            refusal = TaskNotPicklable(
-                f"{call.name} cannot travel to a worker process ({why}), and what of it cannot, nobody can say ({also})"
-            )
-        refusal.__cause__ = error
-        self._turn_away(call, refusal)
-
-    def _turn_away(self, call: Call, error: BaseException) -> None:
-        with self._lock:
-            if not call.is_over:
-                self._leave(call, "failed")
-                self._tell(call, error)
-                self._act()
-        self._errands.run()
 
     def _arrive(self, call: Call, payload: bytes | Parcel, skipped: int) -> None:
         with self._lock:
@@ -222,26 +120,7 @@ class ProcessLane(Staff):
             self._tell(call, refusal)
         return refusal is not None
 
-    def _release(self, payload: bytes | Parcel | None) -> None:
-        """Let go of what was sent. The last one to close a large memory file pays for it, and that must not be a loop."""
-        if isinstance(payload, Parcel):
-            if payload.length >= HEAVY:
-                self._crew.do(payload.close)
-            else:
-                payload.close()
-
     # ------------------------------------------------------------ the end of a call
-
-    def _finish(self, call: Call, outcome: str) -> None:
-        call.is_over = True
-        call.func, call.args, call.kwargs = None, (), {}
-        payload, call.payload = call.payload, None
-        if payload:
-            self._release(payload)
-        self._calls.pop(call.number, None)
-        self._account.ended(call.account, outcome)
-        if call.span is not None:
-            self._errands.add(call.span.end, outcome)
 
     def _cancel(self, call: Call) -> None:
         self._withdraw(call, "cancelled", "cancelled")
@@ -266,7 +145,7 @@ class ProcessLane(Staff):
                 elif isinstance(action, TakeBack):
                     self._take_back(action)
             if outcome == "timed_out":
-                self._tell(call, _timeout(call, killed))
+                self._tell(call, timed_out(call, killed))
             self._act()
         self._errands.run()
 
@@ -346,10 +225,6 @@ class ProcessLane(Staff):
             self._errands.add(functools.partial(call.span.ran, wait=wait, run=run, worker=link.pid))
         self._leave(call, "succeeded" if frame.kind == DONE else "failed")
         self._errands.add(self._delivery.outcome, call, frame)
-
-    def _book_decoding(self, call: Call, seconds: float) -> None:
-        with self._lock:
-            call.account.decode.add(seconds)
 
     # ------------------------------------------------------------ death
 
@@ -444,10 +319,3 @@ class ProcessLane(Staff):
             cradle.wait()
         self._home.leave()
         closed.set_result(None)
-
-
-def _timeout(call: Call, killed: WorkerDied | None) -> TaskTimeout:
-    where = "while it ran" if killed else "before it began"
-    error = TaskTimeout(f"{call.name} did not end within {call.options.timeout:g} s: its time was up {where}")
-    error.__cause__ = killed
-    return error

@@ -1,0 +1,187 @@
+"""How a call becomes bytes on its way in, and is let go of at its end: the same for worker processes here and on a cluster."""
+
+import asyncio
+import contextvars
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from levelpool.errors import LevelpoolError, TaskNotPicklable, TaskTimeout, WorkerDied
+from levelpool.lanes.crew import Crew
+from levelpool.lanes.doors import Doors
+from levelpool.lanes.errands import Errands
+from levelpool.lanes.home import Home
+from levelpool.lanes.lane import CallOptions, task_name
+from levelpool.lanes.process.call import Call, Packer, pack_large, pack_small
+from levelpool.lanes.process.culprits import task_not_picklable
+from levelpool.lanes.process.delivery import Delivery
+from levelpool.lanes.process.parcel import HEAVY, Parcel
+from levelpool.lanes.spans import Tracing
+from levelpool.lanes.tickets import LoopTicket, ThreadTicket
+
+
+class Packing(Doors[Call]):
+    """A lane whose calls leave this process. Its methods without a lock of their own are called under the lane's."""
+
+    _home: Home
+    _errands: Errands
+    _crew: Crew
+
+    def _open_packing(self, carry: Sequence[contextvars.ContextVar[Any]]) -> None:
+        self._packer = Packer(carry)
+        self._tracing = Tracing()
+        self._delivery = Delivery(self._crew, book=self._book_decoding)
+
+    # ------------------------------------------------------------ what each lane says
+
+    @abstractmethod
+    def _settle(self, user: asyncio.AbstractEventLoop | None) -> None:
+        """Live where *user* (None: somebody without a loop) can use the lane."""
+
+    @abstractmethod
+    def _arrive(self, call: Call, payload: bytes | Parcel, skipped: int) -> None:
+        """The call is packed; *skipped* context variables stay behind. Takes the lock itself."""
+
+    @abstractmethod
+    def _act(self) -> None:
+        """Do what follows from what has changed."""
+
+    def _look_at(self, payload: Parcel) -> None:
+        """A large call is packed, and not on a loop: the moment to look at it. Takes the lock itself."""
+
+    # ------------------------------------------------------------ the entrance
+
+    def _open(
+        self,
+        ticket: LoopTicket | ThreadTicket,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        options: CallOptions,
+    ) -> Call:
+        name, loop = options.name or task_name(func), ticket.loop
+        span = self._tracing.begin(name)
+        try:
+            with self._lock:
+                self._check_open()
+                entrance = self._entrances.of(options.bulkhead)
+                if self._home.loop is not loop or loop is None:
+                    self._settle(loop)
+                self._numbers += 1
+                account = self._account.of(name)
+                call = Call(
+                    self._numbers, ticket, func, args, kwargs, options=options, name=name, account=account, entrance=entrance, span=span
+                )
+                self._account.submitted += 1
+                if not entrance.has_place(options.priority):
+                    self._wait_outside(call)
+                    return call
+                self._calls[call.number] = call
+                entrance.inside += 1
+        except LevelpoolError:
+            if span is not None:
+                span.end("refused")
+            raise
+        self._pack(call)
+        return call
+
+    def _bring_in(self, call: Call) -> None:
+        self._errands.add(self._pack, call)
+
+    def _tell(self, call: Call, error: BaseException) -> None:
+        self._errands.add(call.ticket.fail, error)
+
+    def _run_errands(self) -> None:
+        self._errands.run()
+
+    def _pack(self, call: Call) -> None:
+        """Turn the call into bytes: here if they are few, by the crew if they are many. Not under the lock: pickling runs foreign code."""
+        if call.is_over:
+            return
+        try:
+            skipped = self._packer.address(call)
+            payload = pack_small(call)
+        except BaseException as error:  # pickling runs the user's code, which may raise anything, SystemExit too
+            self._cannot_pack(call, error)
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            return
+        if payload is None:
+            self._crew.do(lambda: self._pack_large(call, skipped))
+        else:
+            self._arrive(call, payload, skipped)
+
+    def _pack_large(self, call: Call, skipped: int) -> None:
+        try:
+            payload = pack_large(call)
+            self._look_at(payload)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._cannot_pack(call, error)
+        else:
+            self._arrive(call, payload, skipped)
+
+    def _cannot_pack(self, call: Call, error: BaseException) -> None:
+        if isinstance(error, TaskNotPicklable):
+            self._turn_away(call, error)
+        elif isinstance(error, KeyboardInterrupt):
+            self._turn_away(call, TaskNotPicklable(f"{call.name} was not sent: Ctrl-C came while it was pickled"))
+        else:
+            # Looking for the part that cannot travel may take long.
+            self._crew.do(lambda: self._name_culprit(call, error))
+
+    def _name_culprit(self, call: Call, error: BaseException) -> None:
+        func = call.func
+        if func is None:
+            # It ended meanwhile, and has let go of what it was.
+            return
+        try:
+            refusal = task_not_picklable(func, call.args, call.kwargs, error)
+        except BaseException as broken:  # noqa: BLE001 - looking for it runs the user's code too
+            # Not even in their own words, which may fail as well.
+            why, also = type(error).__name__, type(broken).__name__
+            refusal = TaskNotPicklable(
+                f"{call.name} cannot travel to a worker process ({why}), and what of it cannot, nobody can say ({also})"
+            )
+        refusal.__cause__ = error
+        self._turn_away(call, refusal)
+
+    def _turn_away(self, call: Call, error: BaseException) -> None:
+        with self._lock:
+            if not call.is_over:
+                self._leave(call, "failed")
+                self._tell(call, error)
+                self._act()
+        self._errands.run()
+
+    def _release(self, payload: bytes | Parcel | None) -> None:
+        """Let go of what was sent. The last one to close a large memory file pays for it, and that must not be a loop."""
+        if isinstance(payload, Parcel):
+            if payload.length >= HEAVY:
+                self._crew.do(payload.close)
+            else:
+                payload.close()
+
+    # ------------------------------------------------------------ the end of a call
+
+    def _finish(self, call: Call, outcome: str) -> None:
+        call.is_over = True
+        call.func, call.args, call.kwargs = None, (), {}
+        payload, call.payload = call.payload, None
+        if payload:
+            self._release(payload)
+        self._calls.pop(call.number, None)
+        self._account.ended(call.account, outcome)
+        if call.span is not None:
+            self._errands.add(call.span.end, outcome)
+
+    def _book_decoding(self, call: Call, seconds: float) -> None:
+        with self._lock:
+            call.account.decode.add(seconds)
+
+
+def timed_out(call: Call, killed: WorkerDied | None) -> TaskTimeout:
+    """The error of a call whose time was up; *killed* is the death of the worker that ran it, if one did."""
+    where = "while it ran" if killed else "before it began"
+    error = TaskTimeout(f"{call.name} did not end within {call.options.timeout:g} s: its time was up {where}")
+    error.__cause__ = killed
+    return error

@@ -6,7 +6,7 @@ A type is given only when every value reads back to its text; otherwise the colu
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -190,8 +190,10 @@ class Evidence:
     def _sample(self, some: "_Some") -> None:
         for value in some.firsts(50):
             shown = shown_text(value, some.kind, date1904=self.date1904)
-            if shown not in self.samples and len(self.samples) < SAMPLES:
+            if shown not in self.samples:
                 self.samples.append(shown if len(shown) <= _SAMPLE else f"{shown[: _SAMPLE - 1]}…")
+            if len(self.samples) == SAMPLES:
+                break
 
     # ------------------------------------------------------------ kinds of cells
 
@@ -664,14 +666,14 @@ class _Some:
             self._shapes = Shapes.of(self.texts) if self.joined is None else Shapes(shapes_of(self.joined))
         return self._shapes
 
-    def firsts(self, count: int) -> list[str]:
-        """The first values."""
+    def firsts(self, count: int) -> Iterator[str]:
+        """The first values; each is looked for when it is asked for."""
         joined = self.joined
-        return self.values[:count] if joined is None else [line[0] for line in islice(_LINE.finditer(joined), count)]
+        return islice(self.values if joined is None else (line[0] for line in _LINE.finditer(joined)), count)
 
     def first(self) -> Seen:
         """The first value and its row."""
-        return self.seen(self.firsts(1)[0])
+        return self.seen(next(self.firsts(1)))
 
     def pairs(self) -> Iterable[tuple[int, str]]:
         """The rows that have a value, with it."""

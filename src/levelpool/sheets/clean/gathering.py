@@ -1,29 +1,54 @@
 """The evidence of all columns of a table, where cells that come few at a time wait until a look at them is worth it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from itertools import chain, compress
 
 from levelpool.sheets.clean.evidence import Evidence
 from levelpool.sheets.table import Batch, Cells, Kind
 
 _FEW_ROWS = 64
-_MOST_WAITING = 1 << 18  # cells of all columns
+_WIDE = 1000  # columns: of so many a batch never has more than a few rows
+_ENOUGH_ROWS = 4096
+_MOST_WAITING = 1 << 26  # bytes of all columns, about
+_PIECE = 100  # bytes that a piece takes beside its text
+_LONG = 64  # characters of a cell
 
 
-@dataclass(slots=True)
 class _Waiting:
-    """Cells of one column that nobody has looked at yet."""
+    """Cells of one column that nobody has looked at yet, in pieces."""
 
-    rows: list[int] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    kinds: list[Kind | None] = field(default_factory=list)
+    __slots__ = ("_kind", "_pieces", "_rows")
 
-    def take(self, rows: Sequence[int], cells: Cells) -> None:
-        for row, text, kind in zip(rows, cells.texts, cells.each_kind(), strict=True):
-            if text is not None:
-                self.rows.append(row)
-                self.texts.append(text)
-                self.kinds.append(kind)
+    def __init__(self) -> None:
+        self._rows: list[Sequence[int]] = []
+        # Most pieces are one text of the same kind. There may be a million of them: that many objects would keep the garbage collector busy.
+        self._pieces: list[str | Cells] = []
+        self._kind: Kind | None = None
+
+    def take(self, rows: Sequence[int], cells: Cells) -> int:
+        """Keep the cells of some rows; returns the bytes they take, about."""
+        self._rows.append(rows)
+        joined = cells.joined if cells.kinds is None else None
+        if joined is None or len(joined) > _LONG * len(rows):  # a long text may be the same one over and over
+            self._pieces.append(cells)
+            return _PIECE + _LONG * len(rows)
+        if cells.kind != self._kind:
+            if self._pieces:
+                self._pieces.append(Cells(joined=joined, kind=cells.kind))
+                return _PIECE + len(joined)
+            self._kind = cells.kind
+        self._pieces.append(joined)
+        return _PIECE + len(joined)
+
+    def look(self) -> tuple[list[int], Cells]:
+        """The rows and the cells of all pieces; blank ones are left out where that is easy."""
+        rows = chain.from_iterable(self._rows)
+        texts = [piece for piece in self._pieces if isinstance(piece, str)]
+        if len(texts) < len(self._pieces):
+            pieces = [Cells(joined=piece, kind=self._kind) if isinstance(piece, str) else piece for piece in self._pieces]
+            return list(rows), Cells.together(pieces)
+        lines = "\n".join(texts).split("\n")
+        return list(compress(rows, lines)), Cells.plain(list(filter(None, lines)), self._kind)
 
 
 class Gathering:
@@ -33,7 +58,8 @@ class Gathering:
         self._date1904 = date1904
         self._columns: dict[int, Evidence] = {}
         self._waiting: dict[int, _Waiting] = {}
-        self._count = 0  # cells that may wait
+        self._rows = 0  # that may wait, ...
+        self._size = 0  # ... and the bytes they take, about
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -56,28 +82,38 @@ class Gathering:
         """All columns, with all their cells."""
         for column in list(self._waiting):
             self._look_at(column)
-        self._count = 0
+        self._rows = self._size = 0
         return self._columns
 
     def add(self, batch: Batch) -> None:
         """Take in the cells of some rows."""
-        few = len(batch.rows) < _FEW_ROWS
+        if len(batch.rows) < _FEW_ROWS or len(batch.columns) > _WIDE:
+            self._let_wait(batch)
+            return
+        for column, cells in enumerate(batch.columns):
+            if not cells.is_blank:
+                self._look_at(column)
+                self._evidence_of(column).add(batch.rows, cells)
+
+    def _let_wait(self, batch: Batch) -> None:
         for column, cells in enumerate(batch.columns):
             if cells.is_blank:
                 continue
-            if column not in self._columns:
-                self._columns[column] = Evidence(date1904=self._date1904)
-            if few:
-                self._waiting.setdefault(column, _Waiting()).take(batch.rows, cells)
-            else:
-                self._look_at(column)
-                self._columns[column].add(batch.rows, cells)
-        if few:
-            self._count += sum(cells.count() for cells in batch.columns)
-            if self._count > _MOST_WAITING:
-                self.evidence()
+            waiting = self._waiting.get(column)
+            if waiting is None:
+                self._evidence_of(column)
+                waiting = self._waiting[column] = _Waiting()
+            self._size += waiting.take(batch.rows, cells)
+        self._rows += len(batch.rows)
+        if self._rows > _ENOUGH_ROWS or self._size > _MOST_WAITING:
+            self.evidence()
+
+    def _evidence_of(self, column: int) -> Evidence:
+        if column not in self._columns:
+            self._columns[column] = Evidence(date1904=self._date1904)
+        return self._columns[column]
 
     def _look_at(self, column: int) -> None:
         waiting = self._waiting.pop(column, None)
         if waiting is not None:
-            self._columns[column].add(waiting.rows, Cells.of(waiting.texts, waiting.kinds))
+            self._columns[column].add(*waiting.look())

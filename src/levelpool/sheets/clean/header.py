@@ -248,8 +248,11 @@ def _is_data(row: Row, beneath: _Beneath) -> bool:
         return False
     if len(filled) < 0.6 * len(beneath.columns) or _is_years(row, filled):
         return False
+    alike = {column for column in filled if row.looks(column) not in {"text", "error"}}
+    if not alike:
+        return False
     solid = [column for column in filled if beneath.solid(column)]
-    return sum(row.looks(column) not in {"text", "error"} for column in solid) * 2 > len(solid) > 0
+    return len(alike.intersection(solid)) * 2 > len(solid)
 
 
 def _certain(row: Row, beneath: _Beneath) -> str | None:
@@ -269,9 +272,9 @@ def _certain(row: Row, beneath: _Beneath) -> str | None:
         or (len(filled) > 2 and len({row.cells[column] for column in filled}) < 2)
     ):
         return None
-    solid = [column for column in named if beneath.solid(column)]
-    if solid:
-        return f"row {row.number} holds texts above numbers and dates, such as {row.cells[solid[0]]!r}"
+    solid = next(filter(beneath.solid, named), None)
+    if solid is not None:
+        return f"row {row.number} holds texts above numbers and dates, such as {row.cells[solid]!r}"
     return _certain_among_texts(row, named, beneath)
 
 

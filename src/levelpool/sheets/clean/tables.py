@@ -23,7 +23,9 @@ from levelpool.sheets.clean.totals import Totals, find_totals
 from levelpool.sheets.counts import counted
 from levelpool.sheets.table import Batch, Box, Cells, Column, Outside, Sheet, TablePlan
 
-_HEAD = 80  # rows that are held in the hand until the beginning of a table is decided
+_HEAD = 80  # rows that are held in the hand until the beginning of a table is decided, ...
+_HEAD_CELLS = 1 << 17  # ... fewer where they have so many cells
+_AT_ONCE = 1 << 16  # cells, blank ones included, that are taken into the hand together
 _GLANCE = 100  # columns
 _GAPS = 50  # a table with so many blank rows inside has blank rows as a habit
 
@@ -188,9 +190,9 @@ class _Draft:
             if column < len(batch.columns) and _may_hold(batch.columns[column], text):
                 places.update(place for place, other in enumerate(batch.columns[column].texts) if other == text)
         if not self.sparse_is_data and not _all_share_columns(batch):
-            counts = _counts(batch)
-            if len(self.gathering) >= 3 or max(counts) >= 3:
-                places.update(place for place, count in enumerate(counts) if count <= 1)
+            narrow = _narrow(batch)
+            if len(self.gathering) >= 3 or len(narrow) < len(batch.rows):
+                places.update(place for place, count in narrow.items() if count <= 1)
         return sorted(places)
 
     def _sort(self, places: list[int], last_plain: int, batch: Batch) -> None:
@@ -254,6 +256,7 @@ class _Scan:
         self.drafts: list[_Draft] = []
         self._current: _Draft | None = None
         self._hand: list[Row] = []
+        self._held: list[Batch] = []  # the same rows as they came
         self._last_row = 0
 
     def take(self, batch: Batch) -> None:
@@ -264,12 +267,22 @@ class _Scan:
                 start = self._feed(batch, start, fresh=False)
                 if start == len(batch.rows):
                     return
-            for row in _rows(batch, range(start, min(start + _HEAD, len(batch.rows)))):
+            start = self._hold(batch, start)
+            if self._enough():
+                self._decide(final=False)
+
+    def _hold(self, batch: Batch, start: int) -> int:
+        """Take rows into the hand until they are enough, or end; returns the place behind them."""
+        place = start
+        step = max(1, min(_HEAD, _AT_ONCE // max(1, len(batch.columns))))
+        while place < len(batch.rows) and not self._enough():
+            for row in _rows(batch, range(place, min(place + step, len(batch.rows)))):
                 self._hand.append(row)
-                start += 1
+                place += 1
                 if self._enough():
-                    self._decide(final=False)
                     break
+        self._held.append(_between(batch, start, place))
+        return place
 
     def finish(self) -> list[_Draft]:
         """All rows were taken: the tables."""
@@ -281,7 +294,7 @@ class _Scan:
 
     def _enough(self) -> bool:
         given = self.options.header if self._current is None else None
-        return len(self._hand) >= _HEAD and (given is None or self._hand[-1].number > given + 1 + _HEAD)
+        return _are_enough(self._hand) and (given is None or self._hand[-1].number > given + 1 + _HEAD)
 
     def _feed(self, batch: Batch, start: int, *, fresh: bool) -> int:
         """Give rows to the current table; returns the place of a row behind a blank row that has to be decided about, or the end."""
@@ -298,10 +311,7 @@ class _Scan:
                     return first
                 draft.pass_blank(batch.rows[first])
             self._last_row = batch.rows[last - 1]
-            if (first, last) == (0, end):
-                draft.take(batch)
-            else:
-                draft.take(batch.pick(range(first, last)))
+            draft.take(_between(batch, first, last))
         return end
 
     def _takes_all(self, draft: _Draft) -> bool:
@@ -328,14 +338,16 @@ class _Scan:
 
     def _decide(self, *, final: bool) -> None:
         rows, self._hand = self._hand, []
-        while rows:
-            rows = rows[self._begin(rows, final=final) :]
-            if not rows:
+        batch, self._held = Batch.together(self._held), []
+        place = 0
+        while place < len(rows):
+            place += self._begin(rows[place:], final=final)
+            if place == len(rows):
                 return
-            batch = _batch(rows)
-            rows = rows[self._feed(batch, 0, fresh=True) :]
-            if rows and not final and len(rows) < _HEAD:
-                self._hand = rows
+            place = self._feed(batch, place, fresh=True)
+            rest = rows[place:]
+            if rest and not final and not _are_enough(rest):
+                self._hand, self._held = rest, [_between(batch, place, len(rows))]
                 return
 
     def _begin(self, rows: list[Row], *, final: bool) -> int:
@@ -379,6 +391,16 @@ class _Scan:
     def _open(self, head: Head) -> None:
         self._current = _Draft(self.sheet, head, self.options)
         self.drafts.append(self._current)
+
+
+def _are_enough(rows: Sequence[Row]) -> bool:
+    """Whether so many rows show where a table begins."""
+    return len(rows) >= _HEAD or sum(len(row.cells) for row in rows) > _HEAD_CELLS
+
+
+def _between(batch: Batch, first: int, end: int) -> Batch:
+    """The rows from one place to before another."""
+    return batch if (first, end) == (0, len(batch.rows)) else batch.pick(range(first, end))
 
 
 def _row(batch: Batch, place: int) -> Row:
@@ -428,12 +450,16 @@ def _all_share_columns(batch: Batch) -> bool:
     return len(list(islice(full, 2))) == 2
 
 
-def _counts(batch: Batch) -> list[int]:
-    """How many cells of each row are not blank."""
-    counts = [0] * len(batch.rows)
+def _narrow(batch: Batch) -> dict[int, int]:
+    """The places of rows that have less than three cells, and how many."""
+    counts = dict.fromkeys(range(len(batch.rows)), 0)
     for cells in batch.columns:
+        if not counts:
+            break
         if not cells.is_blank:
-            counts = [count + (text is not None) for count, text in zip(counts, cells.texts, strict=True)]
+            texts = cells.texts
+            found = {place: count + (texts[place] is not None) for place, count in counts.items()}
+            counts = {place: count for place, count in found.items() if count < 3}
     return counts
 
 

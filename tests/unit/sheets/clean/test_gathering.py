@@ -31,3 +31,30 @@ def test_cells_that_wait_count_when_somebody_asks():
     gathering.add(Batch([2], [Cells(["five"], kind="s")]))
 
     assert (first, gathering.looks(0), gathering.looks(7)) == ("number", "text", "")
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_cells_that_wait_keep_their_rows(size):
+    """Blank cells between them, and cells of other kinds, leave every value at its row."""
+    cells = [("1", "n"), None, None, ("2", "n"), None, ("x\ny", "s"), ("3", "n")]
+    gathering = Gathering(date1904=False)
+    for at in range(0, len(cells), size):
+        some = cells[at : at + size]
+        texts, kinds = [each and each[0] for each in some], [each and each[1] for each in some]
+        gathering.add(Batch(list(range(at + 1, at + 1 + len(some))), [Cells.of(texts, kinds)]))
+
+    column = gathering.evidence()[0].decide(name="x", header="X", position=0)
+
+    assert (column.type, column.why) == ("TEXT", "'x\\ny' (row 6) is a text of several lines")
+
+
+def test_a_lone_value_far_down_keeps_its_row():
+    """Blank cells above it are left out on the way, and its row is told all the same."""
+    gathering = Gathering(date1904=False)
+    gathering.add(Batch([1, 2], [Cells.alike(["1", None], "n")]))
+    gathering.add(Batch([7, 8, 9], [Cells.alike([None, None, "many"], "s")]))
+    gathering.add(Batch([12], [Cells.alike(["5"], "n")]))
+
+    column = gathering.evidence()[0].decide(name="x", header="X", position=0)
+
+    assert column.why == "'many' (row 9) is no number, no date, and not true or false"

@@ -40,6 +40,16 @@ def test_a_plain_table_is_found():
     assert plan.box == Box(1, 0, 4, 2)
 
 
+def test_a_very_wide_table_is_found():
+    """The first few rows of thousands of columns show the header and the units; the other rows are data, by whatever batches they come."""
+    names, units = [f"Name {number}" for number in range(2000)], ["kg"] * 2000
+    plan = only([["Weights of the week"], names, units, *([row + 0.5] * 2000 for row in range(70))], batch_rows=16)
+
+    assert reasons(plan) == {1: "title", 2: "header", 3: "units"}
+    assert plan.box == Box(2, 0, 73, 1999)
+    assert {column.type for column in plan.columns} == {ColumnType.NUMERIC}
+
+
 def test_titles_stand_outside():
     """What stands above the header is kept apart, whether a blank row parts it from the table or not."""
     plan = only([["Orders of the week"], ["made on Monday"], None, *ORDERS])

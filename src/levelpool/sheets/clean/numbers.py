@@ -21,77 +21,12 @@ _TO_HALF_WIDTH = str.maketrans("０１２３４５６７８９．，－（）％
 _TO_FULL_WIDTH = str.maketrans("0123456789.,-()%", "０１２３４５６７８９．，－（）％")
 _HALF_WIDTH_MARKS = frozenset("0123456789.,-()%")
 
+_CURRENCIES = """
+    $ € £ ¥ ￥ ₹ ₩ ₽ ₺ ₫ ₴ ₪ ฿ ₦ ₱ ₿ US$ HK$ NT$ A$ C$ S$ R$ RMB CN¥ 元 円 원 kr zł Kč Ft lei Rs USD EUR GBP CNY JPY CHF AUD CAD HKD
+    TWD SGD KRW INR SEK NOK DKK PLN CZK HUF RON RUB TRY BRL MXN ZAR THB VND IDR MYR
+"""
 # The longest mark first, so that "US$" is not read as "U" and "S$".
-_CURRENCIES = sorted(
-    [
-        "$",
-        "€",
-        "£",
-        "¥",
-        "￥",
-        "₹",
-        "₩",
-        "₽",
-        "₺",
-        "₫",
-        "₴",
-        "₪",
-        "฿",
-        "₦",
-        "₱",
-        "₿",
-        "US$",
-        "HK$",
-        "NT$",
-        "A$",
-        "C$",
-        "S$",
-        "R$",
-        "RMB",
-        "CN¥",
-        "元",
-        "円",
-        "원",
-        "kr",
-        "zł",
-        "Kč",
-        "Ft",
-        "lei",
-        "Rs",
-        "USD",
-        "EUR",
-        "GBP",
-        "CNY",
-        "JPY",
-        "CHF",
-        "AUD",
-        "CAD",
-        "HKD",
-        "TWD",
-        "SGD",
-        "KRW",
-        "INR",
-        "SEK",
-        "NOK",
-        "DKK",
-        "PLN",
-        "CZK",
-        "HUF",
-        "RON",
-        "RUB",
-        "TRY",
-        "BRL",
-        "MXN",
-        "ZAR",
-        "THB",
-        "VND",
-        "IDR",
-        "MYR",
-    ],
-    key=len,
-    reverse=True,
-)
-_MARK = "|".join(map(re.escape, _CURRENCIES))
+_MARK = "|".join(map(re.escape, sorted(_CURRENCIES.split(), key=len, reverse=True)))
 _WRITTEN = re.compile(
     rf"(?P<open>\()?(?P<before>-)?(?P<mark>(?:{_MARK})[ \u00a0]?)?(?P<inside>-)?"
     r"(?P<core>0(?:[0.,'’ \u00a0\u202f]*0)?)"

@@ -27,7 +27,6 @@ from levelpool.sheets.clean.dates import (
 from levelpool.sheets.clean.numbers import (
     MOST_DIGITS,
     Reading,
-    Shapes,
     has_few_whole_digits,
     has_long_exponent,
     is_kept_by_double,
@@ -35,12 +34,10 @@ from levelpool.sheets.clean.numbers import (
     is_number_shape,
     plain_number,
     readings,
-    shape_of,
-    shapes_of,
     shorten,
-    starts_with_zero,
-    zeros_of,
 )
+from levelpool.sheets.clean.shapes import Shapes, shape_of, shapes_of
+from levelpool.sheets.clean.zeros import starts_with_zero, zeros_of
 from levelpool.sheets.counts import all_of, counted
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Cells, Column, ColumnType, Kind, Notation
 

@@ -9,7 +9,8 @@ from itertools import islice
 from levelpool.sheets.clean.dates import forms_for, shown_text
 from levelpool.sheets.clean.evidence import LONGEST, kind_class
 from levelpool.sheets.clean.labels import is_header_word, is_unit
-from levelpool.sheets.clean.numbers import is_number_shape, shapes_of
+from levelpool.sheets.clean.numbers import is_number_shape
+from levelpool.sheets.clean.shapes import shapes_of
 from levelpool.sheets.clean.values import number_text_or_raw
 from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Box, Kind
 

@@ -1,23 +1,17 @@
-"""
-How numbers are written: the shape of a text, the notations it may be in, and the way there and back.
-
-A *shape* is a text with every digit replaced by 0: "1,234.50" has the shape "0,000.00". A column of a million numbers has
-a few dozen shapes, so what holds for its shapes is proved for all its rows.
-"""
+"""How numbers are written: the notations that texts may be in, told by their shapes, and the way there and back."""
 
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, lru_cache
 from math import isinf
 
+from levelpool.sheets.clean.shapes import TO_HALF_WIDTH, shape_of, shapes_of
 from levelpool.sheets.table import Notation
 
 MOST_DIGITS = 18  # a longer digit string is an identifier, not a number
 
-_TO_SHAPE = str.maketrans("123456789１２３４５６７８９", "000000000０００００００００")
-_TO_HALF_WIDTH = str.maketrans("０１２３４５６７８９．，－（）％", "0123456789.,-()%")
 _TO_FULL_WIDTH = str.maketrans("0123456789.,-()%", "０１２３４５６７８９．，－（）％")
 _HALF_WIDTH_MARKS = frozenset("0123456789.,-()%")
 
@@ -34,7 +28,6 @@ _WRITTEN = re.compile(
 )
 _FRACTION = re.compile(r"[.eE]")
 _NUMBER_CELL = re.compile(r"-?0+(?:\.0+)?(?:[eE][+-]?0+)?")
-_AFFIX = re.compile(r"[^0-9.,\n]")
 _EXPONENT = re.compile(r"-?0(?:\.0+)?(?:e[+-]?|E[+-])0{1,3}|-?0\.0+E0{1,3}")
 
 # decimal mark, thousands mark; the order is the order of preference where two mean the same
@@ -56,39 +49,9 @@ _CONVENTIONS = (
 )
 
 
-def shapes_of(joined: str) -> list[str]:
-    """The shapes of texts that were joined by line feeds; texts that hold a line feed themselves must not be among them."""
-    return joined.translate(_TO_SHAPE).split("\n")
-
-
-def shape_of(text: str) -> str:
-    """The shape of one text, whatever it holds."""
-    return text.translate(_TO_SHAPE)
-
-
-class Shapes:
-    """The shapes of many texts; those that are blank do not count."""
-
-    def __init__(self, each: list[str]) -> None:
-        """*each* is the shape of every text, in their order."""
-        self.each = each
-        self.distinct = frozenset(each) - {""}
-        self.longest = max(self.distinct, key=len, default="")
-
-    @classmethod
-    def of(cls, texts: Iterable[str | None]) -> "Shapes":
-        """The shapes of these texts, whatever they hold."""
-        return cls([shape_of(text) if text else "" for text in texts])
-
-    def new(self, known: Container[str]) -> list[tuple[str, int]]:
-        """Each shape that is not known yet, with the place of the first text that has it, in their order."""
-        places = sorted(self.each.index(shape) for shape in self.distinct if shape not in known)
-        return [(self.each[place], place) for place in places]
-
-
 def is_number_shape(shape: str) -> bool:
     """Whether a text of this shape can be a number in any notation."""
-    return bool(_WRITTEN.fullmatch(shape.strip(" ").translate(_TO_HALF_WIDTH)) or _EXPONENT.fullmatch(shape))
+    return bool(_WRITTEN.fullmatch(shape.strip(" ").translate(TO_HALF_WIDTH)) or _EXPONENT.fullmatch(shape))
 
 
 def is_number_cell(shape: str) -> bool:
@@ -106,89 +69,6 @@ def plain_number(text: str) -> str:
         return text
     minus, whole, fraction, exponent = found.groups(default="")
     return f"{minus}{whole or '0'}{fraction}{exponent}"
-
-
-_PLAIN_SHAPE = re.compile(r"-?0+(?:\.0+)?")
-_PLAIN_CHARACTERS = str.maketrans("", "", "0123456789.-\n")
-
-
-def are_plain(texts: list[str], *, most: int = 10**6, whole: bool = False) -> bool:
-    """Whether all these texts are plain decimals of at most *most* characters, without a leading zero, such as -12.50; *whole*: integers."""
-    joined = "\n".join(texts)
-    if joined.translate(_PLAIN_CHARACTERS) or (whole and "." in joined) or max(map(len, texts), default=0) > most:
-        return False
-    return all(map(_PLAIN_SHAPE.fullmatch, set(shapes_of(joined)))) and _zeros_of_plain(joined).lost is None
-
-
-_LEADING_ZERO = re.compile(r"^([^0-9０-９\n]*[0０][0-9０-９][^\n]*)$", re.MULTILINE)
-_SIGNED_ZERO = re.compile(r"^([^1-9１-９\n]*[-－(（][^1-9１-９\n]*|[^1-9１-９\n]*[0０][^1-9１-９\n]*[-－])$", re.MULTILINE)
-_ZERO_MARK = re.compile(r"^[^0-9０-９\n]*[0０]([.,，．'’ \u00a0\u202f])", re.MULTILINE)
-
-
-def starts_with_zero(joined: str) -> str | None:
-    """The first of the texts (joined by line feeds) whose digits begin with a zero that a number would lose, such as 000123."""
-    # A digit string that begins with no zero is told apart without a regular expression.
-    if "\n0" not in f"\n{joined}" and joined.isascii() and not _AFFIX.search(joined):
-        return None
-    found = _LEADING_ZERO.search(joined)
-    return found[1] if found else None
-
-
-def signed_zero(joined: str) -> str | None:
-    """The first of the texts (joined by line feeds) that is a zero with a sign: no number brings the sign back."""
-    if "-" not in joined and "(" not in joined and "－" not in joined and "（" not in joined:
-        return None
-    found = _SIGNED_ZERO.search(joined)
-    return found[1] if found else None
-
-
-_LEADING_ZERO_OF_PLAIN = re.compile(r"\n0([0-9][^\n]*)")
-_SIGNED_ZERO_OF_PLAIN = re.compile(r"\n(-0(?:\.0+)?)(?=\n|\Z)")
-
-
-@dataclass(frozen=True, slots=True)
-class Zeros:
-    """What the zeros of some texts say: the first that a number would lose, with the reason, and the marks that part no thousands."""
-
-    lost: str | None
-    why: str
-    marks: frozenset[str]
-
-
-def zeros_of(joined: str, shapes: Iterable[str]) -> Zeros:
-    """The zeros of texts that were joined by line feeds and have these shapes."""
-    if all(map(_PLAIN_SHAPE.fullmatch, shapes)):
-        return _zeros_of_plain(joined)
-    found = starts_with_zero(joined)
-    if found is not None:
-        return Zeros(found, _STARTS, frozenset())
-    found = signed_zero(joined)
-    return Zeros(found, _SIGNED, frozenset()) if found is not None else Zeros(None, "", zero_before(joined))
-
-
-_STARTS = "starts with a zero, which a number would lose"
-_SIGNED = "is a signed zero, which a number would lose"
-
-
-def _zeros_of_plain(joined: str) -> Zeros:
-    """The same for plain decimals, such as -12.50, in a fifth of the time."""
-    text = f"\n{joined}"
-    unsigned = text.replace("\n-", "\n") if "-" in text else text
-    if "\n0" not in unsigned:
-        return Zeros(None, "", frozenset())
-    if _LEADING_ZERO_OF_PLAIN.search(unsigned):
-        return Zeros(starts_with_zero(joined), _STARTS, frozenset())
-    signed = _SIGNED_ZERO_OF_PLAIN.search(text)
-    if signed is not None:
-        return Zeros(signed[1], _SIGNED, frozenset())
-    return Zeros(None, "", frozenset(".") if "\n0." in unsigned else frozenset())
-
-
-def zero_before(joined: str) -> frozenset[str]:
-    """The marks that stand behind a lone zero at the start of a text (joined by line feeds): they part no thousands."""
-    if "0" not in joined and "０" not in joined:
-        return frozenset()
-    return frozenset(mark.translate(_TO_HALF_WIDTH) for mark in _ZERO_MARK.findall(joined))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +98,7 @@ def _readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Rea
     if padding is None:
         return ()
     stripped = [shape.strip(" ") for shape in shapes]
-    plain = [shape.translate(_TO_HALF_WIDTH) for shape in stripped]
+    plain = [shape.translate(TO_HALF_WIDTH) for shape in stripped]
     full_width = any("０" in shape for shape in shapes)
     # Digits and marks are all full-width, or none of them is: nothing else would be read back.
     if any(_HALF_WIDTH_MARKS & set(shape) for shape in shapes) if full_width else plain != stripped:
@@ -391,7 +271,7 @@ def number_parser(notation: Notation) -> Callable[[str], Decimal]:
     percent, decimal, thousands = notation.percent, notation.decimal, notation.thousands
 
     def parse(text: str) -> Decimal:
-        written = text.translate(_TO_HALF_WIDTH) if notation.full_width and not _HALF_WIDTH_MARKS & set(text) else text
+        written = text.translate(TO_HALF_WIDTH) if notation.full_width and not _HALF_WIDTH_MARKS & set(text) else text
         found = pattern.fullmatch(written)
         if found is None or (notation.width and len(text) != notation.width):
             raise ValueError(text)

@@ -5,10 +5,11 @@ from decimal import Decimal
 
 from levelpool.sheets.clean.dates import iso_values, serial_days, serial_values
 from levelpool.sheets.clean.evidence import SERIAL, is_plain, kind_class
-from levelpool.sheets.clean.numbers import MOST_DIGITS, are_plain, cell_decimals, cell_doubles
+from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimals, cell_doubles
 from levelpool.sheets.clean.options import Policy
 from levelpool.sheets.clean.reasons import Reason
 from levelpool.sheets.clean.values import Misfit, converter, is_unstorable
+from levelpool.sheets.clean.zeros import are_plain
 from levelpool.sheets.table import (
     NUMBER,
     TEXT,

@@ -8,8 +8,9 @@ from functools import lru_cache
 from math import isinf
 
 from levelpool.sheets.clean.dates import date_parser, iso_value, serial_family, serial_text, serial_time, serial_value
-from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimal, is_number_cell, number_parser, number_text, plain_number, shapes_of
+from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimal, is_number_cell, number_parser, number_text, plain_number
 from levelpool.sheets.clean.reasons import Reason
+from levelpool.sheets.clean.shapes import shapes_of
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, TEXT, Column, ColumnType, Kind, Notation, Value
 
 Convert = Callable[[str], Value]

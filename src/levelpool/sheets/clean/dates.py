@@ -380,3 +380,28 @@ def iso_value(text: str) -> Value:
             raise ValueError(f"{text} has a zone")
         return value
     return time.fromisoformat(text) if ":" in text else date.fromisoformat(text)
+
+
+def first_not_in(form: str, values: Sequence[str]) -> str | None:
+    """The first value that is not in this form, if there is one; days and times are checked apart, because they repeat."""
+    mark = next((mark for mark in ("T", " ") if f"{mark}%H" in form or f"{mark}%-H" in form), None)
+    if mark is None or "%b" in form or "%B" in form:
+        return _refused(form, {value: value for value in values})
+    day, clock = form.split(mark, 1)
+    parts = [value.partition(mark) for value in values]
+    if are_in_form(clock, {part[2] for part in parts}) and are_in_form(day, {part[0] for part in parts}):
+        return None
+    found = _refused(day, {value.partition(mark)[0]: value for value in values})
+    return found if found is not None else _refused(clock, {value.partition(mark)[2]: value for value in values})
+
+
+def _refused(form: str, parts: dict[str, str]) -> str | None:
+    if are_in_form(form, parts):
+        return None
+    parse = date_parser(form)
+    for part, value in parts.items():
+        try:
+            parse(part)
+        except ValueError:
+            return value
+    return None

@@ -1,20 +1,17 @@
 """
 How a column gets its type: the evidence of all its cells, and the decision.
 
-Evidence is gathered batch by batch and stays small: of a million numbers only their shapes are kept (see `numbers`).
+Evidence is gathered batch by batch and stays small: of a million numbers only their shapes are kept (see `shapes`).
 A type is given only when every value reads back to its text; otherwise the column is TEXT and says which values decided.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import replace
 from math import isinf
 
+from levelpool.sheets.clean.alike import SERIAL, Alike, Seen, by_class, kind_class, sure_days
 from levelpool.sheets.clean.dates import (
-    are_in_form,
-    date_parser,
+    first_not_in,
     form_in_letters,
     forms_for,
     is_elapsed,
@@ -25,7 +22,6 @@ from levelpool.sheets.clean.dates import (
     width_of_zeros,
 )
 from levelpool.sheets.clean.numbers import (
-    MOST_DIGITS,
     Reading,
     has_few_whole_digits,
     has_long_exponent,
@@ -36,38 +32,16 @@ from levelpool.sheets.clean.numbers import (
     readings,
     shorten,
 )
-from levelpool.sheets.clean.shapes import Shapes, shape_of, shapes_of
-from levelpool.sheets.clean.zeros import starts_with_zero, zeros_of
-from levelpool.sheets.counts import all_of, counted
-from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Cells, Column, ColumnType, Kind, Notation
+from levelpool.sheets.clean.shapes import Shapes, shape_of
+from levelpool.sheets.clean.verdicts import Verdict, cut_short, in_days, is_plain, not_one_way, number_verdict, text_verdict
+from levelpool.sheets.clean.zeros import zeros_of
+from levelpool.sheets.counts import all_of
+from levelpool.sheets.table import DATE, ERROR, NO_VALUE, NUMBER, TEXT, Cells, Column, ColumnType, Kind, Notation
 
 SAMPLES = 3
 _SAMPLE = 200  # most characters of one
-_DOUBLE_DIGITS = 15  # a double keeps this many digits of any number
 LONGEST = 100  # characters that a number, date or boolean may have
-SERIAL = "serial"
-_SURELY_SERIAL = 2_950_000  # below the last day in both calendars
 _BOOLEANS = {("true", "false"), ("TRUE", "FALSE"), ("True", "False")}
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One value of the file and its row, to show in a sentence."""
-
-    row: int
-    text: str
-
-    def __str__(self) -> str:
-        shown = self.text if len(self.text) <= 40 else f"{self.text[:39]}…"
-        return f"{shown!r} (row {self.row})"
-
-
-@lru_cache(maxsize=4096)
-def kind_class(kind: Kind | None) -> Kind | None:
-    """The kind without its number format; a number that shows a date or time is "serial"."""
-    if kind is None or kind in {TEXT, NUMBER, BOOLEAN, ERROR, DATE, NO_VALUE}:
-        return kind
-    return SERIAL if serial_family(kind) else NUMBER
 
 
 class Evidence:
@@ -153,13 +127,13 @@ class Evidence:
                 self.settled and len(self.samples) >= SAMPLES and only not in {ERROR, NO_VALUE} and not self._asks_for_more
             ):
                 return
-            self._take(only, _Some(rows, cells))
+            self._take(only, Alike(rows, cells))
         else:
-            for kind, some in _by_class(rows, cells.texts, cells.kinds).items():
+            for kind, some in by_class(rows, cells.texts, cells.kinds).items():
                 self._take(kind_class(kind) or kind, some)
         self._settle_mixture()
 
-    def _take(self, kind: Kind, some: "_Some") -> None:
+    def _take(self, kind: Kind, some: Alike) -> None:
         """Take in cells of one class of kinds."""
         count = some.count
         if not count:
@@ -184,7 +158,7 @@ class Evidence:
         else:
             self._booleans = self._booleans or some.first()
 
-    def _sample(self, some: "_Some") -> None:
+    def _sample(self, some: Alike) -> None:
         for value in some.firsts(50):
             shown = shown_text(value, some.kind, date1904=self.date1904)
             if shown not in self.samples:
@@ -194,7 +168,7 @@ class Evidence:
 
     # ------------------------------------------------------------ kinds of cells
 
-    def _add_numbers(self, some: "_Some") -> None:
+    def _add_numbers(self, some: Alike) -> None:
         shapes = some.shapes
         if self._elapsed is None and is_elapsed(some.kind):
             self._elapsed = some.first()
@@ -214,8 +188,8 @@ class Evidence:
             shapes = Shapes([shape_of(shorten(text)) if text and shape in long else shape for text, shape in pairs])
         self._note(self._numbers, some, shapes)
 
-    def _weigh_serials(self, family: str, some: "_Some") -> None:
-        found = None if family == "time" else _sure_days(some, family)
+    def _weigh_serials(self, family: str, some: Alike) -> None:
+        found = None if family == "time" else sure_days(some, family)
         if found is not None:
             first = self._shown(some.first(), some.kind)
             if found == "date":
@@ -247,7 +221,7 @@ class Evidence:
         """As a person sees it: nobody knows a day by its serial."""
         return replace(seen, text=shown_text(seen.text, kind, date1904=self.date1904))
 
-    def _add_dates(self, some: "_Some") -> None:
+    def _add_dates(self, some: Alike) -> None:
         for shape, place in some.shapes.new(()):
             value = some.texts[place] or ""
             try:
@@ -262,7 +236,7 @@ class Evidence:
             else:
                 self._days = self._days or seen
 
-    def _note(self, known: dict[str, Seen], some: "_Some", shapes: Shapes) -> None:
+    def _note(self, known: dict[str, Seen], some: Alike, shapes: Shapes) -> None:
         """Remember the first value of each new shape of number cells; what is no number is left to quarantine."""
         for shape, place in shapes.new(known.keys()):
             if is_number_cell(shape):
@@ -273,7 +247,7 @@ class Evidence:
                 self._exponent = self._exponent or exponent
                 known[shape] = some.seen(value)
 
-    def _add_texts(self, some: "_Some") -> None:
+    def _add_texts(self, some: Alike) -> None:
         if some.joined is None:
             plain = self._without_odd_texts(some)
             if plain is None:
@@ -291,7 +265,7 @@ class Evidence:
         if not self.settled and "date" in self._could:
             self._check_forms(some)
 
-    def _without_odd_texts(self, some: "_Some") -> "_Some | None":
+    def _without_odd_texts(self, some: Alike) -> Alike | None:
         """The texts of one line that are not empty; None when another one has made the column TEXT, or when nothing else is there."""
         longest = max(some.values, key=len)
         if len(longest) > LONGEST and longest.strip():
@@ -301,7 +275,7 @@ class Evidence:
         if broken is not None:
             self._spoil(f"{some.seen(broken)} is a text of several lines")
             return None
-        plain = _Some(some.rows, Cells([text if text and text.strip() else None for text in some.texts], kind=TEXT))
+        plain = Alike(some.rows, Cells([text if text and text.strip() else None for text in some.texts], kind=TEXT))
         return plain if plain.values else None
 
     def _add_shape(self, shape: str, seen: Seen) -> None:
@@ -320,12 +294,12 @@ class Evidence:
         if not self._could & can:
             self._almost_typed = bool(earlier or self._numbers or self._serials or self._days or self._booleans)
             if earlier is None or not (can or forms):
-                self._spoil(f"{seen} is no number, no date, and not true or false{_cut_short([seen])}")
+                self._spoil(f"{seen} is no number, no date, and not true or false{cut_short([seen])}")
             else:
-                self._spoil(_not_one_way(earlier, seen))
+                self._spoil(not_one_way(earlier, seen))
         self._could &= can
 
-    def _check_zeros(self, some: "_Some") -> None:
+    def _check_zeros(self, some: Alike) -> None:
         if any(map(has_long_exponent, some.shapes.distinct)):
             lost = next((value for value in some.values if not is_kept_by_double(value)), None)
             if lost is not None:
@@ -335,10 +309,10 @@ class Evidence:
             self._rule_out("number", f"{some.seen(zeros.lost)} {zeros.why}")
         self._marks |= zeros.marks
 
-    def _check_forms(self, some: "_Some") -> None:
+    def _check_forms(self, some: Alike) -> None:
         distinct = [value for value in dict.fromkeys(some.values) if value.strip()]
         for form in sorted(self._forms or ()):
-            killer = _first_not_in(form, distinct)
+            killer = first_not_in(form, distinct)
             if killer is not None and self._forms is not None:
                 self._forms.discard(form)
                 self._killers[form] = some.seen(killer)
@@ -392,7 +366,6 @@ class Evidence:
         The column, with its type and the reason.
 
         *date_form*, *decimal* and *day_first* answer the questions that the values leave open.
-
         *comma_elsewhere* says that another column of the table proves a decimal comma: then "1.234" throughout is a question, too.
         """
         verdict = self._verdict(comma_elsewhere=comma_elsewhere, date_form=date_form, decimal=decimal, day_first=day_first)
@@ -413,13 +386,13 @@ class Evidence:
         found = self._number_readings()
         return bool(found) and all(reading.notation.decimal == "," or reading.notation.thousands == "." for reading in found)
 
-    def _verdict(self, *, comma_elsewhere: bool, date_form: str | None, decimal: str | None, day_first: bool | None) -> "_Verdict":
+    def _verdict(self, *, comma_elsewhere: bool, date_form: str | None, decimal: str | None, day_first: bool | None) -> Verdict:
         if self.settled:
-            return _text("; ".join(self._spoilers))
+            return text_verdict("; ".join(self._spoilers))
         if not self.values or not (
             self._numbers or self._serials or self._texts or self._days or self._stamps or self._clocks or self._booleans
         ):
-            return _text("no cell has a value" if not self.errors else "no cell has a value but errors such as #N/A")
+            return text_verdict("no cell has a value" if not self.errors else "no cell has a value but errors such as #N/A")
         if self._days or self._stamps or self._clocks or self._serials:
             return self._decide_dates()
         if self._booleans or ("boolean" in self._could and not self._numbers):
@@ -430,31 +403,31 @@ class Evidence:
                 return verdict
         return self._decide_date_texts(date_form, day_first)
 
-    def _decide_dates(self) -> "_Verdict":
+    def _decide_dates(self) -> Verdict:
         if self._serials and self._impossible_count * 2 > self.values:
             found = readings(self._serials)
             if not found:
-                return _text(f"{self._impossible} has a date format but is no date")
-            verdict = _number_verdict(found, self._serials.values(), self.values, exponent=self._exponent)
+                return text_verdict(f"{self._impossible} has a date format but is no date")
+            verdict = number_verdict(found, self._serials.values(), self.values, exponent=self._exponent)
             return replace(verdict, why=f"{self._impossible} has a date format but is no date; {verdict.why}")
         notation = Notation(date_form=SERIAL if self._serials else "", date1904=self.date1904)
         if self._stamps:
-            return _Verdict(
+            return Verdict(
                 ColumnType.TIMESTAMP, all_of(self.values, "a cell with a date and a time", "cells with a date and a time"), notation
             )
         if self._days:
-            return _Verdict(ColumnType.DATE, all_of(self.values, "a date cell", "date cells"), notation)
-        return _Verdict(ColumnType.TIME, all_of(self.values, "a cell with a time of day", "cells with a time of day"), notation)
+            return Verdict(ColumnType.DATE, all_of(self.values, "a date cell", "date cells"), notation)
+        return Verdict(ColumnType.TIME, all_of(self.values, "a cell with a time of day", "cells with a time of day"), notation)
 
-    def _decide_booleans(self) -> "_Verdict":
+    def _decide_booleans(self) -> Verdict:
         words = self._texts.keys()
         for true, false in sorted(_BOOLEANS, reverse=True):
             if words <= {true, false}:
-                return _Verdict(
+                return Verdict(
                     ColumnType.BOOLEAN, all_of(self.values, f"{true} or {false}", f"{true} or {false}"), Notation(booleans=(true, false))
                 )
         first, second = list(self._texts.values())[:2]
-        return _text(f"{first} and {second} are not written in one and the same way")
+        return text_verdict(f"{first} and {second} are not written in one and the same way")
 
     def _number_readings(self) -> tuple[Reading, ...]:
         if self.settled or self._serials or not (self._numbers or self._texts) or ("number" not in self._could and self._texts):
@@ -464,282 +437,60 @@ class Evidence:
             return tuple(reading for reading in found if is_plain(reading.notation))
         return found
 
-    def _decide_numbers(self, *, comma_elsewhere: bool, decimal: str | None) -> "_Verdict":
+    def _decide_numbers(self, *, comma_elsewhere: bool, decimal: str | None) -> Verdict:
         found = self._number_readings()
         if decimal is not None:
             found = tuple(reading for reading in found if reading.notation.decimal == decimal or reading.whole)[:1] or found
         seen = [*self._numbers.values(), *self._texts.values()]
         if not found:
-            return _text(_not_one_way(seen[0], seen[-1]))
+            return text_verdict(not_one_way(seen[0], seen[-1]))
         if len(found) > 1 and (found[0].notation.decimal != "." or found[0].notation.thousands or comma_elsewhere):
             asked = next((each for each in seen if "," in each.text or "." in each.text), seen[0])
-            return _text(f"{asked} can be two numbers; no row decides: does the mark stand between thousands or before decimals?")
-        verdict = _number_verdict(found, seen, self.values, exponent=self._exponent, texts=self._texts)
+            return text_verdict(f"{asked} can be two numbers; no row decides: does the mark stand between thousands or before decimals?")
+        verdict = number_verdict(found, seen, self.values, exponent=self._exponent, texts=self._texts)
         if self._elapsed is not None:
-            return replace(verdict, why=f"{verdict.why}; {_in_days(self._elapsed)}")
+            return replace(verdict, why=f"{verdict.why}; {in_days(self._elapsed)}")
         if self._zeros is not None:
             return replace(verdict, why=f"{verdict.why}; the zeros before, as in {self._zeros}, are made by the format of the cells alone")
         return verdict
 
-    def _decide_date_texts(self, date_form: str | None, day_first: bool | None) -> "_Verdict":
-        forms = (
-            [date_form]
-            if date_form and date_form in (self._forms or ())
-            else sorted(self._forms or (), key=lambda form: ("%-" in form, form))
-        )
-        meanings = {_order(form) for form in forms}
+    def _decide_date_texts(self, date_form: str | None, day_first: bool | None) -> Verdict:
+        forms = [date_form] if date_form and date_form in (self._forms or ()) else sorted(self._forms or (), key=_plainest)
         said = ""
-        if len(meanings) > 1 and day_first is not None:
+        if _mean_several(forms) and day_first is not None:
             forms = [form for form in forms if (form.index("d") < form.index("m")) == day_first]
-            meanings = {_order(form) for form in forms}
             said = f"; the {'day' if day_first else 'month'} comes first, as was said"
-        first = next(iter(self._texts.values()))
-        if len(meanings) > 1:
-            return _text(f"{first} can be two dates; no row decides: does the day or the month come first?")
+        if _mean_several(forms):
+            first = next(iter(self._texts.values()))
+            return text_verdict(f"{first} can be two dates; no row decides: does the day or the month come first?")
         form = forms[0]
-        if "%Y" not in form:
-            kind, one = ColumnType.TIME, "time"
-        else:
-            kind, one = (ColumnType.TIMESTAMP, "moment") if "%M" in form else (ColumnType.DATE, "date")
-        killer = next(
-            (
-                self._killers[other]
-                for other in sorted(self._killers)
-                if _order(other) != _order(form) and ("%-" in other) == ("%-" in form)
-            ),
-            None,
-        )
-        proof = f"; {killer} shows which number is the day" if killer else ""
+        kind, one = _named(form)
         shown = form_in_letters(form)
         why = all_of(self.values, f"a {one} in the form {shown}", f"{one}s in the form {shown}")
-        return _Verdict(kind, f"{why}{proof}{said}", Notation(date_form=form))
+        return Verdict(kind, f"{why}{self._proof_of_day(form)}{said}", Notation(date_form=form))
+
+    def _proof_of_day(self, form: str) -> str:
+        """The value that fits no form but those of this meaning, if there is one."""
+        others = [each for each in sorted(self._killers) if _order(each) != _order(form) and ("%-" in each) == ("%-" in form)]
+        return f"; {self._killers[others[0]]} shows which number is the day" if others else ""
 
 
-_PLAIN = Notation()
+def _named(form: str) -> tuple[ColumnType, str]:
+    """What texts of this form are."""
+    if "%Y" not in form:
+        return ColumnType.TIME, "time"
+    return (ColumnType.TIMESTAMP, "moment") if "%M" in form else (ColumnType.DATE, "date")
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    type: ColumnType
-    why: str
-    notation: Notation = _PLAIN
-    digits: int = 0
-    scale: int = 0
+def _plainest(form: str) -> tuple[bool, str]:
+    """Forms with all their zeros come first."""
+    return "%-" in form, form
 
 
-def _text(why: str) -> _Verdict:
-    return _Verdict(ColumnType.TEXT, why)
-
-
-def _number_verdict(found: tuple[Reading, ...], seen: Iterable[Seen], count: int, *, exponent: bool, texts: Iterable[str] = ()) -> _Verdict:
-    reading = found[0]
-    exponent = exponent or reading.exponent
-    if reading.whole_digits > MOST_DIGITS:
-        longest = max(seen, key=lambda each: len(each.text))
-        return _text(f"{longest} has more than {MOST_DIGITS} digits: it names something and counts nothing")
-    too_long = reading.whole_digits if not any(texts) else reading.digits
-    if exponent and too_long > _DOUBLE_DIGITS:
-        longest = max(seen, key=lambda each: len(each.text))
-        return _text(f"{longest} has more digits than a number with an exponent can keep")
-    notation = _in_words(reading.notation)
-    if exponent:
-        cut = _cut_short(seen)
-        return _Verdict(
-            ColumnType.DOUBLE,
-            f"{all_of(count, 'a number', 'numbers')}, written with an exponent{'' if count == 1 else ' at least once'}{cut}",
-            reading.notation,
-        )
-    if reading.whole and not reading.notation.percent:
-        return _Verdict(
-            ColumnType.BIGINT,
-            f"{all_of(count, 'a whole number of', 'whole numbers of at most')} {counted(reading.whole_digits, 'digit')}{notation}",
-            reading.notation,
-        )
-    scale = reading.scale + (2 if reading.notation.percent else 0)
-    return _Verdict(
-        ColumnType.NUMERIC,
-        f"{all_of(count, 'a number with', 'numbers with at most')} {counted(reading.scale, 'decimal')}{notation}",
-        reading.notation,
-        digits=max(reading.digits, scale),
-        scale=scale,
-    )
-
-
-_CUT_SHORT = re.compile(r"[1-9][.,][0-9]{2,}E\+(0[6-9]|[1-9][0-9])")
-
-
-_SHORT_YEAR = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2}", re.ASCII)
-
-
-def _not_one_way(first: Seen, other: Seen) -> str:
-    """Why two values, or one alone, have no notation."""
-    if _SHORT_YEAR.fullmatch(first.text):
-        return f"{first} gives a year of two digits: the century is not said"
-    if first == other:
-        return f"{first} is no number, no date, and not true or false"
-    return f"{first} and {other} are not written in one and the same way"
-
-
-def _cut_short(seen: Iterable[Seen]) -> str:
-    """What spreadsheets do to long codes in text files: 4006381333931 is shown, and then saved, as 4.00638E+12."""
-    found = next((each for each in seen if (match := _CUT_SHORT.fullmatch(each.text)) and int(match[1]) > len(each.text) - 6), None)
-    if found is None:
-        return ""
-    return f"; {found} is rounded: if it is a code, its last digits are lost in the file, and the column must be text where it is exported"
-
-
-def _in_days(elapsed: Seen) -> str:
-    """What a span of time is in a workbook."""
-    hours, seconds = divmod(round(float(elapsed.text) * 86_400), 3600)
-    shown = f"{hours}:{seconds // 60:02d}:{seconds % 60:02d}"
-    return f"they are spans of time in days, as the workbook keeps them: {elapsed} shows as {shown}"
-
-
-def _in_words(notation: Notation) -> str:
-    words = []
-    if notation.decimal != ".":
-        words.append("a decimal comma")
-    if notation.thousands:
-        words.append(f"{notation.thousands!r} between thousands")
-    if notation.currency:
-        words.append(f"the mark {notation.currency.strip()}")
-    if notation.percent:
-        words.append("a percent sign")
-    if notation.parentheses:
-        words.append("parentheses for negatives")
-    if notation.minus == "after":
-        words.append("the minus, or a blank in its place, behind" if notation.sign_gap else "the minus behind")
-    if notation.full_width:
-        words.append("full-width digits")
-    if notation.width:
-        words.append(f"blanks {'behind' if notation.blanks_after else 'before'} that make it {notation.width} characters")
-    return f", written with {', '.join(words)}" if words else ""
-
-
-def is_plain(notation: Notation) -> bool:
-    """Whether numbers stand without any mark but a minus and a decimal point."""
-    return notation == _PLAIN
+def _mean_several(forms: Sequence[str]) -> bool:
+    return len(set(map(_order, forms))) > 1
 
 
 def _order(form: str) -> str:
     """What a form means: its directives without padding."""
     return form.replace("%-", "%")
-
-
-class _Some:
-    """The cells of one kind in one column of a batch; empty texts do not count."""
-
-    __slots__ = ("_cells", "_shapes", "_values", "joined", "kind", "rows")
-
-    def __init__(self, rows: Sequence[int], cells: Cells) -> None:
-        self.rows = rows
-        self.kind = cells.kind or ""
-        self.joined = cells.joined  # see `Cells`
-        self._cells = cells
-        self._values: list[str] | None = None
-        self._shapes: Shapes | None = None
-
-    @property
-    def texts(self) -> Sequence[str | None]:
-        """The text of each row, None for a blank one."""
-        return self._cells.texts
-
-    @property
-    def values(self) -> list[str]:
-        """The texts that are not empty."""
-        if self._values is None:
-            self._values = list(filter(None, self._cells.texts))
-        return self._values
-
-    @property
-    def count(self) -> int:
-        """How many values there are."""
-        return self._cells.count() if self.joined is not None else len(self.values)
-
-    @property
-    def shapes(self) -> Shapes:
-        """The shapes of `texts`."""
-        if self._shapes is None:
-            self._shapes = Shapes.of(self.texts) if self.joined is None else Shapes(shapes_of(self.joined))
-        return self._shapes
-
-    def firsts(self, count: int) -> Iterator[str]:
-        """The first values; each is looked for when it is asked for."""
-        joined = self.joined
-        return islice(self.values if joined is None else (line[0] for line in _LINE.finditer(joined)), count)
-
-    def first(self) -> Seen:
-        """The first value and its row."""
-        return self.seen(next(self.firsts(1)))
-
-    def pairs(self) -> Iterable[tuple[int, str]]:
-        """The rows that have a value, with it."""
-        return ((row, text) for row, text in zip(self.rows, self.texts, strict=True) if text)
-
-    def seen(self, value: str) -> Seen:
-        """The value and the first row that has it."""
-        return Seen(self.rows[self.texts.index(value)], value)
-
-
-_LINE = re.compile(r"[^\n]+")
-_DAY_SHAPE = re.compile(r"0{5}(?:\.0+)?")
-
-
-def _sure_days(some: _Some, family: str) -> str | None:
-    """What serials of a family that has a day are, "date" or "timestamp", when all of them are surely in the calendar."""
-    joined = some.joined
-    shapes = some.shapes.distinct
-    if (
-        joined is not None
-        and (family == "timestamp" or not any("." in shape for shape in shapes))
-        and all(map(_DAY_SHAPE.fullmatch, shapes))
-        and starts_with_zero(joined) is None
-    ):
-        return family  # five digits before the point, the first of which is no zero
-    serials = _floats(set(some.values))
-    if not serials or min(serials) <= 61 or max(serials) >= _SURELY_SERIAL:
-        return None
-    return "date" if family == "date" and all(map(float.is_integer, serials)) else "timestamp"
-
-
-def _by_class(rows: Sequence[int], texts: Sequence[str | None], kinds: Sequence[Kind | None]) -> dict[Kind, _Some]:
-    """The cells by class of kind, in the order of their first appearance; date serials by kind, because each shows something else."""
-    classes = {kind: kind if kind_class(kind) == SERIAL else kind_class(kind) for kind in dict.fromkeys(kinds)}
-    groups: dict[Kind, _Some] = {}
-    for wanted in dict.fromkeys(classes.values()):
-        if wanted is not None:
-            found = [text if classes[kind] == wanted else None for text, kind in zip(texts, kinds, strict=True)]
-            groups[wanted] = _Some(rows, Cells(found, kind=wanted))
-    return groups
-
-
-def _floats(texts: Iterable[str]) -> list[float]:
-    try:
-        return list(map(float, texts))
-    except ValueError:
-        return []
-
-
-def _first_not_in(form: str, values: Sequence[str]) -> str | None:
-    """The first value that is not in this form, if there is one; days and times are checked apart, because they repeat."""
-    mark = next((mark for mark in ("T", " ") if f"{mark}%H" in form or f"{mark}%-H" in form), None)
-    if mark is None or "%b" in form or "%B" in form:
-        return _refused(form, {value: value for value in values})
-    day, clock = form.split(mark, 1)
-    parts = [value.partition(mark) for value in values]
-    if are_in_form(clock, {part[2] for part in parts}) and are_in_form(day, {part[0] for part in parts}):
-        return None
-    found = _refused(day, {value.partition(mark)[0]: value for value in values})
-    return found if found is not None else _refused(clock, {value.partition(mark)[2]: value for value in values})
-
-
-def _refused(form: str, parts: dict[str, str]) -> str | None:
-    if are_in_form(form, parts):
-        return None
-    parse = date_parser(form)
-    for part, value in parts.items():
-        try:
-            parse(part)
-        except ValueError:
-            return value
-    return None

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from levelpool.sheets.clean.alike import kind_class
 from levelpool.sheets.clean.dates import forms_for, shown_text
-from levelpool.sheets.clean.evidence import LONGEST, kind_class
+from levelpool.sheets.clean.evidence import LONGEST
 from levelpool.sheets.clean.labels import is_header_word, is_unit
 from levelpool.sheets.clean.numbers import is_number_shape
 from levelpool.sheets.clean.shapes import shapes_of

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from levelpool.sheets.clean.alike import SERIAL, kind_class
 from levelpool.sheets.clean.dates import iso_values, serial_days, serial_values
-from levelpool.sheets.clean.evidence import SERIAL, is_plain, kind_class
 from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimals, cell_doubles
 from levelpool.sheets.clean.options import Policy
 from levelpool.sheets.clean.reasons import Reason
 from levelpool.sheets.clean.values import Misfit, converter, is_unstorable
+from levelpool.sheets.clean.verdicts import is_plain
 from levelpool.sheets.clean.zeros import are_plain
 from levelpool.sheets.table import (
     NUMBER,

@@ -1,0 +1,124 @@
+"""What a column turns out to be, and the words that say why."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from levelpool.sheets.clean.alike import Seen
+from levelpool.sheets.clean.numbers import MOST_DIGITS, Reading
+from levelpool.sheets.counts import all_of, counted
+from levelpool.sheets.table import ColumnType, Notation
+
+_DOUBLE_DIGITS = 15  # a double keeps this many digits of any number
+_PLAIN = Notation()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The type of a column, why it has it, and how its values are written."""
+
+    type: ColumnType
+    why: str
+    notation: Notation = _PLAIN
+    digits: int = 0
+    scale: int = 0
+
+
+def text_verdict(why: str) -> Verdict:
+    """The column is TEXT."""
+    return Verdict(ColumnType.TEXT, why)
+
+
+def number_verdict(found: tuple[Reading, ...], seen: Iterable[Seen], count: int, *, exponent: bool, texts: Iterable[str] = ()) -> Verdict:
+    """
+    What a column of numbers is that can be read as *found* says: its values are the cells *seen* first, and those alike.
+
+    *texts* are the shapes of those that are no number cells, *exponent* says that a number cell has one.
+    """
+    reading = found[0]
+    exponent = exponent or reading.exponent
+    if reading.whole_digits > MOST_DIGITS:
+        return text_verdict(f"{_longest(seen)} has more than {MOST_DIGITS} digits: it names something and counts nothing")
+    too_long = reading.whole_digits if not any(texts) else reading.digits
+    if exponent and too_long > _DOUBLE_DIGITS:
+        return text_verdict(f"{_longest(seen)} has more digits than a number with an exponent can keep")
+    notation = _in_words(reading.notation)
+    if exponent:
+        cut = cut_short(seen)
+        return Verdict(
+            ColumnType.DOUBLE,
+            f"{all_of(count, 'a number', 'numbers')}, written with an exponent{'' if count == 1 else ' at least once'}{cut}",
+            reading.notation,
+        )
+    if reading.whole and not reading.notation.percent:
+        return Verdict(
+            ColumnType.BIGINT,
+            f"{all_of(count, 'a whole number of', 'whole numbers of at most')} {counted(reading.whole_digits, 'digit')}{notation}",
+            reading.notation,
+        )
+    scale = reading.scale + (2 if reading.notation.percent else 0)
+    return Verdict(
+        ColumnType.NUMERIC,
+        f"{all_of(count, 'a number with', 'numbers with at most')} {counted(reading.scale, 'decimal')}{notation}",
+        reading.notation,
+        digits=max(reading.digits, scale),
+        scale=scale,
+    )
+
+
+def _longest(seen: Iterable[Seen]) -> Seen:
+    return max(seen, key=lambda each: len(each.text))
+
+
+_CUT_SHORT = re.compile(r"[1-9][.,][0-9]{2,}E\+(0[6-9]|[1-9][0-9])")
+_SHORT_YEAR = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2}", re.ASCII)
+
+
+def not_one_way(first: Seen, other: Seen) -> str:
+    """Why two values, or one alone, have no notation."""
+    if _SHORT_YEAR.fullmatch(first.text):
+        return f"{first} gives a year of two digits: the century is not said"
+    if first == other:
+        return f"{first} is no number, no date, and not true or false"
+    return f"{first} and {other} are not written in one and the same way"
+
+
+def cut_short(seen: Iterable[Seen]) -> str:
+    """What spreadsheets do to long codes in text files: 4006381333931 is shown, and then saved, as 4.00638E+12."""
+    found = next((each for each in seen if (match := _CUT_SHORT.fullmatch(each.text)) and int(match[1]) > len(each.text) - 6), None)
+    if found is None:
+        return ""
+    return f"; {found} is rounded: if it is a code, its last digits are lost in the file, and the column must be text where it is exported"
+
+
+def in_days(elapsed: Seen) -> str:
+    """What a span of time is in a workbook."""
+    hours, seconds = divmod(round(float(elapsed.text) * 86_400), 3600)
+    shown = f"{hours}:{seconds // 60:02d}:{seconds % 60:02d}"
+    return f"they are spans of time in days, as the workbook keeps them: {elapsed} shows as {shown}"
+
+
+def _in_words(notation: Notation) -> str:
+    words = []
+    if notation.decimal != ".":
+        words.append("a decimal comma")
+    if notation.thousands:
+        words.append(f"{notation.thousands!r} between thousands")
+    if notation.currency:
+        words.append(f"the mark {notation.currency.strip()}")
+    if notation.percent:
+        words.append("a percent sign")
+    if notation.parentheses:
+        words.append("parentheses for negatives")
+    if notation.minus == "after":
+        words.append("the minus, or a blank in its place, behind" if notation.sign_gap else "the minus behind")
+    if notation.full_width:
+        words.append("full-width digits")
+    if notation.width:
+        words.append(f"blanks {'behind' if notation.blanks_after else 'before'} that make it {notation.width} characters")
+    return f", written with {', '.join(words)}" if words else ""
+
+
+def is_plain(notation: Notation) -> bool:
+    """Whether numbers stand without any mark but a minus and a decimal point."""
+    return notation == _PLAIN

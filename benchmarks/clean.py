@@ -3,7 +3,8 @@ What it costs to read a file, find its table, prove the types over all rows, and
 
 CPU seconds for a workbook of 100,000 x 20 beside the bare readers; then, each in a process of its own, rows per CPU second and peak
 memory for 100,000 and 1,000,000 rows, as a workbook and as CSV: of reading, finding and proving alone, and of all that
-`levelpool inspect` does; and the seconds of that whole command, its start and its worker included.
+`levelpool inspect` does; and the seconds of that whole command, its start and its worker included. At last CPU seconds for one cell of
+sheets over all 16,384 columns.
 """
 
 import json
@@ -16,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measure import interleave, keep, peak_memory, print_series, process_seconds, python
-from benchmarks.workbooks import mixed_text, mixed_workbook
+from benchmarks.workbooks import mixed_text, mixed_workbook, wide_workbook
+from levelpool.sheets.clean.plans import plan_tables
 from levelpool.sheets.clean.rows import clean_rows
 from levelpool.sheets.clean.tables import find_tables
 from levelpool.sheets.inspect import inspect_file
@@ -35,6 +37,7 @@ def main() -> None:
         {"seconds": _steps(), "at_scale": _at_scale("read, find and prove"), "inspect": _inspected()},
         packages=["fastexcel", "pandas", "python-calamine"],
     )
+    keep("clean_wide", _wide())
 
 
 def _steps() -> dict[str, tuple[float, ...]]:
@@ -98,6 +101,39 @@ def _inspected() -> dict[str, dict[str, list[float]]]:
         few, many = (statistics.median(found[f"xlsx {rows:,} x 20"][kind]) / rows for rows in (ROWS, MANY))
         print(f"  xlsx, {kind} for one row at {MANY:,} rows: {many / few:.2f} x that at {ROWS:,}")
     return found
+
+
+def _wide() -> dict[str, dict[str, tuple[float, ...]]]:
+    """CPU seconds for one cell, of reading and of finding and proving, where a sheet has all columns it can have."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        books = {name: read_workbook(path, _new(Path(folder) / name)) for name, path in _wide_files().items()}
+        cells = {name: book.sheets[0].cell_count for name, book in books.items()}
+        for work in ("read", "find and prove"):
+            series = interleave({name: _per_cell(work, path, books[name], cells[name]) for name, path in _wide_files().items()}, rounds=3)
+            print_series(f"{work}, CPU for one cell", series, unit="us", baseline=f"{ROWS:,} x 20", scale=1e6)
+            found[work] = {each.name: each.readings for each in series}
+    return found
+
+
+def _wide_files() -> dict[str, Path]:
+    return {
+        f"{ROWS:,} x 20": mixed_workbook(ROWS),
+        "30 x 16,384": wide_workbook(30),
+        "100 x 16,384": wide_workbook(100),
+        "500 x 16,384, a tenth filled": wide_workbook(500, 0.1),
+    }
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _per_cell(work: str, path: Path, book: Workbook, cells: int) -> Callable[[], float]:
+    if work == "read":
+        return lambda: _cpu(lambda: _read(path)) / cells
+    return lambda: _cpu(lambda: plan_tables(book.sheets, "wide")) / cells
 
 
 def _one(work: str, path: Path) -> None:

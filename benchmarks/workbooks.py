@@ -10,6 +10,7 @@ from pathlib import Path
 
 CACHE = Path(__file__).parents[1] / ".cache" / "bench"
 COLUMNS = 20
+WIDE_COLUMNS = 1 << 14
 
 
 def mixed_workbook(rows: int) -> Path:
@@ -46,6 +47,33 @@ def mixed_text(rows: int, *, quoted: bool = False) -> Path:
             writer.writerow(map(_in_text, _values(row, chance)))
     unfinished.replace(path)
     return path
+
+
+def wide_workbook(rows: int, share: float = 1.0) -> Path:
+    """A workbook of a header and *rows* rows over all 16,384 columns of a sheet, of whose cells a *share* is filled, by chance."""
+    path = CACHE / f"wide_{rows}_{share:g}.xlsx"
+    if path.exists():
+        return path
+    CACHE.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    _write_wide(unfinished, rows, share)
+    unfinished.replace(path)
+    return path
+
+
+def _write_wide(path: Path, rows: int, share: float) -> None:
+    import xlsxwriter
+
+    book = xlsxwriter.Workbook(str(path), {"constant_memory": True})
+    sheet = book.add_worksheet("Wide")
+    sheet.write_row(0, 0, [f"Column {number}" for number in range(1, WIDE_COLUMNS + 1)])
+    chance = random.Random(20)
+    for row in range(1, rows + 1):
+        for column in range(WIDE_COLUMNS):
+            if chance.random() < share:
+                number = chance.randrange(1_000_000)
+                sheet.write(row, column, (number, number / 100, f"text {number % 5000}", f"A-{row}-{column}")[column % 4])
+    book.close()
 
 
 def _in_text(value: object) -> object:

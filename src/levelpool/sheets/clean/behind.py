@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from levelpool.sheets.clean.options import TableOptions
-from levelpool.sheets.clean.tables import Drafts, find_drafts
+from levelpool.sheets.clean.scan import Drafts, find_drafts
 from levelpool.sheets.desk import LOOK_EVERY, CalledAway, Desk
 from levelpool.sheets.spool import SpooledBatches, follow
 from levelpool.sheets.table import Batch, Sheet

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
-from levelpool.sheets.clean.header import Merges, Row, find_head
+from levelpool.sheets.clean.header import Merges, find_head
 from levelpool.sheets.clean.options import letters_of
+from levelpool.sheets.clean.row import Row
 from levelpool.sheets.clean.views import Span
 from levelpool.sheets.table import Sheet, TablePlan
 

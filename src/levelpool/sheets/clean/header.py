@@ -2,18 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from levelpool.sheets.clean.alike import kind_class
-from levelpool.sheets.clean.dates import forms_for, shown_text
-from levelpool.sheets.clean.evidence import LONGEST
+from levelpool.sheets.clean.dates import shown_text
 from levelpool.sheets.clean.labels import is_header_word, is_unit
-from levelpool.sheets.clean.numbers import is_number_shape
+from levelpool.sheets.clean.row import Row, is_ruler
 from levelpool.sheets.clean.shapes import shapes_of
 from levelpool.sheets.clean.values import number_text_or_raw
-from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Box, Kind
+from levelpool.sheets.table import NUMBER, Box
 
 _LOOK = 30  # rows of a block that may be the header
 _BENEATH = 50  # rows under it that are looked at, ...
@@ -26,65 +25,7 @@ _FORMAT_LINES = {"EXTF", "DTVF"}
 _MOST_PREAMBLE = 15  # rows that may say more than one thing each
 _MOST_WORDS = 5  # of the name of a column
 _MOST_HEADERS = 3  # rows of a header above its surest one
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a sheet, as the scan holds it in its hand."""
-
-    number: int
-    cells: Mapping[int, str]  # by 0-based column, from the left; blank ones are not there
-    kinds: Mapping[int, Kind]
-    sums: frozenset[int] = frozenset()
-
-    def filled(self) -> list[int]:
-        """The columns that have a content; an empty text is none."""
-        return [column for column, text in self.cells.items() if text and not text.isspace()]
-
-    def texts(self) -> tuple[str, ...]:
-        """All cells that are not blank, as in the file."""
-        return tuple(self.cells.values())
-
-    def shown(self, *, date1904: bool) -> tuple[str, ...]:
-        """The same as a person sees them."""
-        return tuple(shown_text(text, self.kinds[column], date1904=date1904) for column, text in self.cells.items())
-
-    def looks(self, column: int) -> str:
-        """What the cell looks like: "text", "number", "date", "boolean", "error" or ""."""
-        text = self.cells.get(column)
-        return looks_like(text, self.kinds[column]) if text else ""
-
-
-def looks_like(text: str, kind: Kind | None) -> str:
-    """What a cell looks like: "text", "number", "date", "boolean" or "error"."""
-    if kind == TEXT and len(text) > LONGEST:
-        return "text"
-    if kind != TEXT:
-        return {NUMBER: "number", BOOLEAN: "boolean", DATE: "date", "serial": "date"}.get(kind_class(kind) or "", "error")
-    if "\n" in text:
-        return "text"
-    shape = shapes_of(text.strip())[0]
-    if is_number_shape(shape):
-        return "number"
-    if forms_for(shape):
-        return "date"
-    return "boolean" if text.strip().lower() in {"true", "false"} else "text"
-
-
 _WITH_POINT = re.compile(r"(?<=[0-9])\.0+$")
-_RULED = re.compile(r"[-=_+*~─━═:]+")
-_RULES = frozenset("-=_+*~─━═: ")
-
-
-def is_ruled(text: str) -> bool:
-    """Whether a text is part of a drawn line."""
-    return text[:1] in _RULES and bool(_RULED.fullmatch(text.strip()))
-
-
-def is_ruler(row: Row) -> bool:
-    """Whether the row is a line drawn of characters: dashes and the like in all of its cells."""
-    cells = [row.cells[column].strip() for column in row.filled()]
-    return any(len(cell) >= 3 for cell in cells) and all(map(_RULED.fullmatch, cells))
 
 
 @dataclass(frozen=True, slots=True)

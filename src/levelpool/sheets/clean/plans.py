@@ -8,10 +8,10 @@ from levelpool.sheets.clean.accord import agree_on_types
 from levelpool.sheets.clean.behind import NOWHERE, Walked
 from levelpool.sheets.clean.beside import BESIDE, find_cut
 from levelpool.sheets.clean.evidence import SAMPLES
-from levelpool.sheets.clean.header import Row
 from levelpool.sheets.clean.names import column_names
 from levelpool.sheets.clean.options import TableOptions, parse_box
 from levelpool.sheets.clean.reasons import Aside
+from levelpool.sheets.clean.row import Row
 from levelpool.sheets.clean.tables import as_said, dataset_names, find_tables
 from levelpool.sheets.clean.views import Part, Span, view
 from levelpool.sheets.counts import counted

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from levelpool.sheets.clean.header import Row
 from levelpool.sheets.clean.numbers import without_currency
+from levelpool.sheets.clean.row import Row
 from levelpool.sheets.clean.values import Misfit, converter
 from levelpool.sheets.table import Batch, Column, ColumnType, Kind, Sheet
 

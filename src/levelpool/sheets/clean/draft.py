@@ -1,0 +1,185 @@
+"""
+One table while its rows are taken in: the cells of a batch are turned into columns, and each column's evidence takes them at once.
+
+Rows that may be totals or notes are set apart until the end of the table shows what they are.
+"""
+
+from levelpool.sheets.clean.gathering import Gathering
+from levelpool.sheets.clean.glances import all_share_columns, first_texts, may_hold, narrow_rows, worded_texts
+from levelpool.sheets.clean.header import Head
+from levelpool.sheets.clean.labels import is_total_label
+from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.reasons import Aside
+from levelpool.sheets.clean.row import Row, batch_of, is_ruled, is_ruler, rows_at
+from levelpool.sheets.table import Batch, Cells, Outside, Sheet
+
+
+class Draft:
+    """One table while its rows are taken in."""
+
+    def __init__(self, sheet: Sheet, head: Head, options: TableOptions) -> None:
+        self.sheet = sheet
+        self.head = head
+        self.options = options
+        self.gathering = Gathering(date1904=sheet.date1904)
+        self.outside: list[Outside] = []
+        self.first_row: int | None = None
+        self.last_row = 0
+        self.data_rows = 0
+        self.gaps: list[int] = []  # rows that follow a blank row
+        self.labelled: list[Row] = []  # rows that begin with the label of a total
+        self.sparse: list[Row] = []  # rows of one text at the very end, so far
+        self.sparse_is_data = False
+        self.blank_before_sparse = False
+        for row in head.titles:
+            self.set_aside(row, Aside.TITLE)
+        for row in head.header:
+            self.set_aside(row, Aside.HEADER)
+        for row in head.units:
+            self.set_aside(row, Aside.RULER if is_ruler(row) else Aside.UNITS)
+        self._titles = {row.texts() for row in head.titles}
+        self._title_texts = {text for texts in self._titles for text in texts[:1]}
+        self._header = {row.number: row.texts() for row in head.header}
+        self._marks = [_mark(row) for row in head.header if row.filled()]
+
+    def set_aside(self, row: Row, reason: Aside) -> None:
+        """The row is no data."""
+        self.outside.append(Outside(row.number, reason.value, row.texts(), row.shown(date1904=self.sheet.date1904)))
+
+    def pass_blank(self, row: int) -> None:
+        """The table goes on at *row*, behind a blank row."""
+        self.gaps.append(row)
+        self.blank_before_sparse = True
+
+    def is_repeated(self, row: Row) -> Aside | None:
+        """Whether the row stood above the data already, as a header or as a title, or is a drawn line."""
+        if is_ruler(row):
+            return Aside.RULER
+        if row.texts() in self._header.values():
+            return Aside.REPEATED_HEADER
+        return Aside.TITLE if row.texts() in self._titles else None
+
+    def rows(self) -> tuple[int, int]:
+        """The rows of the table, header included, from and to."""
+        numbers = [row.number for row in self.head.header]
+        if self.first_row is not None:
+            numbers += [self.first_row, self.last_row]
+        return (min(numbers), max(numbers)) if numbers else (0, 0)
+
+    def span(self) -> tuple[int, int]:
+        """The columns of the table, from and to."""
+        columns = [column for row in self.head.header for column in row.filled()] + list(self.gathering.columns())
+        return (min(columns), max(columns)) if columns else (0, 16_384)
+
+    # ------------------------------------------------------------ taking rows in
+
+    def take(self, batch: Batch) -> None:
+        """Rows without a blank row between them, all part of this table."""
+        special = self._special(batch)
+        held = set(special)
+        plain = [place for place in range(len(batch.rows)) if place not in held] if special else range(len(batch.rows))
+        if plain:
+            self._flush_sparse()
+            self.blank_before_sparse = False
+            self.add(batch.pick(plain) if special else batch)
+        if special:
+            self._sort(special, plain[-1] if plain else -1, batch)
+
+    def add(self, batch: Batch) -> None:
+        """Rows of data."""
+        first, last = min(batch.rows), max(batch.rows)
+        self.first_row = first if self.first_row is None else min(self.first_row, first)
+        self.last_row = max(self.last_row, last)
+        self.data_rows += len(batch.rows)
+        blanks = self.options.blanks
+        if blanks:
+            batch = Batch(batch.rows, [cells if cells.is_blank else _without(blanks, cells) for cells in batch.columns])
+        self.gathering.add(batch)
+
+    def _special(self, batch: Batch) -> list[int]:
+        """The places of rows that may not be data."""
+        firsts, empty = first_texts(batch)
+        places = set(empty)
+        worded = {first for first in worded_texts(batch, firsts) if is_total_label(first) or is_ruled(first)}
+        labels = worded | self._title_texts.intersection(firsts)
+        if labels:
+            places.update(place for place, first in enumerate(firsts) if first in labels)
+        for column, text in self._marks:
+            if column < len(batch.columns) and may_hold(batch.columns[column], text):
+                places.update(place for place, other in enumerate(batch.columns[column].texts) if other == text)
+        if not self.sparse_is_data and not all_share_columns(batch):
+            narrow = narrow_rows(batch)
+            if len(self.gathering) >= 3 or len(narrow) < len(batch.rows):
+                places.update(place for place, count in narrow.items() if count <= 1)
+        return sorted(places)
+
+    def _sort(self, places: list[int], last_plain: int, batch: Batch) -> None:
+        """Put each special row where it belongs; what turns out to be plain data is taken in."""
+        data: list[Row] = []
+        for place, row in zip(places, rows_at(batch, places), strict=True):
+            repeated = self.is_repeated(row)
+            filled = row.filled()
+            if not filled:
+                self.set_aside(row, Aside.EMPTY)
+            elif repeated:
+                self.set_aside(row, repeated)
+                # What stands alone under a line that ends the table is a note, as behind a blank row.
+                self.blank_before_sparse |= repeated is Aside.RULER and place > last_plain
+            elif filled and is_total_label(row.cells[filled[0]]) and len(filled) > 1 and not self.options.keep_totals:
+                self.labelled.append(row)
+            elif len(filled) == 1 and not self.sparse_is_data and place > last_plain and row.looks(filled[0]) == "text":
+                self.sparse.append(row)
+            else:
+                data.append(row)
+        if data:
+            self.add(batch_of(data))
+
+    def _flush_sparse(self) -> None:
+        """Rows of one text that data follows are data, and so are those that come later."""
+        if self.sparse:
+            rows, self.sparse = self.sparse, []
+            self.sparse_is_data = True
+            self.add(batch_of(rows))
+
+    def close(self) -> None:
+        """The table has ended: decide about the rows of one text behind its data."""
+        notes = [row for row in self.sparse if self._is_footer(row)]
+        rest = [row for row in self.sparse if row not in notes]
+        for row in notes:
+            self.set_aside(row, Aside.FOOTER)
+        self.sparse = []
+        if rest:
+            self.add(batch_of(rest))
+
+    def is_narrow(self, row: Row) -> bool:
+        """Whether a row fills so few columns that it may be a note."""
+        return 0 < len(row.filled()) * 2 < len(self.gathering)
+
+    def _is_footer(self, row: Row) -> bool:
+        """A text behind the last record is a note when a blank row parts them, or when it stands where numbers or dates stand and reads like one."""
+        column = row.filled()[0]
+        if not self.is_narrow(row):
+            return False
+        above = self.gathering.looks(column)
+        return self.blank_before_sparse or (above not in {"", "text"} and is_note(row))
+
+
+def _mark(row: Row) -> tuple[int, str]:
+    """The cell by which a repetition of this row is found: its longest text."""
+    column = max(row.filled(), key=lambda each: len(row.cells[each]))
+    return column, row.cells[column]
+
+
+def is_note(row: Row, most: int = 1) -> bool:
+    """Whether a row behind the data reads like a note and not like a record."""
+    filled = row.filled()
+    if not 0 < len(filled) <= most or any(row.looks(column) != "text" for column in filled):
+        return False
+    text = row.cells[filled[0]].strip()
+    return most > 1 or any(map(str.isspace, text)) or ":" in text or "：" in text or not text[0].isalnum()
+
+
+def _without(blanks: frozenset[str], cells: Cells) -> Cells:
+    """The cells without the texts that mean "no value"."""
+    texts = [None if text in blanks else text for text in cells.texts]
+    return Cells(texts, kind=cells.kind) if cells.kinds is None else Cells(texts, kinds=cells.kinds)

@@ -22,6 +22,7 @@ _MOSTLY = 0.8
 _FORMAT_LINES = {"EXTF", "DTVF"}
 """What a first row begins with that describes the file itself: the exchange format of the bookkeeping programs of DATEV."""
 _MOST_PREAMBLE = 15  # rows that may say more than one thing each
+_FEWEST_RECORDS = 3  # rows of several numbers that are no notes
 _MOST_WORDS = 5  # of the name of a column
 _MOST_HEADERS = 3  # rows of a header above its surest one
 
@@ -361,7 +362,9 @@ def _is_units(row: Row, beneath: Sequence[Row]) -> bool:
 
 
 def _is_preamble(run: list[Row], header: list[int]) -> bool:
-    """Whether rows above a table are titles and notes: few, with one or two texts each, and narrower than the table."""
+    """Whether rows above a table are titles and notes: few, with one or two texts each, narrower than the table, and no records of numbers."""
+    if sum([row.looks(column) for column in row.filled()].count("number") > 1 for row in run) >= _FEWEST_RECORDS:
+        return False
     most = max(2, len(header) // 2) if len(header) > 2 else 1
     if len(run) <= _MOST_PREAMBLE:
         return all(len(row.filled()) <= most for row in run)

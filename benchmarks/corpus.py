@@ -160,9 +160,12 @@ def _start(files: list[Path], answers: Path, arguments: argparse.Namespace) -> i
 def _added(figures: dict[str, Any]) -> dict[str, Any]:
     """What was kept before, and these figures beside it."""
     before = json.loads((RESULTS / "corpus.json").read_text(encoding="utf-8"))["figures"]
+    sources: dict[str, Counter[str]] = {}
+    for name, counts in [*before["sources"].items(), *figures["sources"].items()]:
+        sources.setdefault(name, Counter()).update(counts)
     return {
         "files": before["files"] + figures["files"],
-        "sources": dict(sorted({**before["sources"], **figures["sources"]}.items())),
+        "sources": dict(sorted(sources.items())),
         "not read": dict((Counter(before["not read"]) + Counter(figures["not read"])).most_common()),
         # Reasons may have been found since.
         "exceptions": [{**each, "reason": EXCEPTIONS.get(each["file"], "")} for each in before["exceptions"] + figures["exceptions"]],

@@ -1083,6 +1083,29 @@ TRAPS = [
         ],
     ),
     Trap(
+        "records_above_a_wider_table.csv",
+        "rows of several numbers above a wide table are records and no titles, although they are narrow",
+        lambda: (
+            b"1,1733,Left,61\n2,1586,Right,17\n3,1675,Green,7\n\n"
+            b"Office,P1,P2,P3,P4,P5,P6,P7,P8\nMayor,1,2,3,4,5,6,7,8\nClerk,2,3,4,5,6,7,8,9\n"
+        ),
+        "csv",
+        tables=[
+            table(
+                None,
+                {"column_1": "BIGINT", "column_2": "BIGINT", "column_3": "TEXT", "column_4": "BIGINT"},
+                [[1, 1733, "Left", 61], [2, 1586, "Right", 17], [3, 1675, "Green", 7]],
+                {},
+            ),
+            table(
+                4,
+                {"office": "TEXT", **{f"p{number}": "BIGINT" for number in range(1, 9)}},
+                [["Mayor", *range(1, 9)], ["Clerk", *range(2, 10)]],
+                {5: "header"},
+            ),
+        ],
+    ),
+    Trap(
         "wide_row_below.xlsx",
         "readers that look at the first row for the width drop what stands further right below it",
         lambda: xlsx(row(1, 'A:t="str":<v>a</v>') + row(2, "A::<v>1</v>", "B::<v>2</v>", "F::<v>3</v>")),

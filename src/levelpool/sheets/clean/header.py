@@ -23,6 +23,7 @@ _MOSTLY = 0.8
 _FORMAT_LINES = {"EXTF", "DTVF"}
 """What a first row begins with that describes the file itself: the exchange format of the bookkeeping programs of DATEV."""
 _MOST_PREAMBLE = 15  # rows that may say more than one thing each
+_FEWEST_RECORDS = 3  # rows of several numbers that are no notes
 _MOST_WORDS = 5  # of the name of a column
 _MOST_HEADERS = 3  # rows of a header above its surest one
 _WITH_POINT = re.compile(r"(?<=[0-9])\.0+$")
@@ -171,7 +172,7 @@ def _header_in(run: list[Row], following: list[Row], merges: "Merges") -> tuple[
             coverage = len(beneath.columns.intersection(row.filled())) / max(1, len(beneath.columns))
             if best is None or coverage > best[2]:
                 best = place, why, coverage
-    if best is None or not all(_may_stand_above(run, place, best[0], merges) for place in range(best[0])):
+    if best is None or _hold_records(run[: best[0]]) or not all(_may_stand_above(run, place, best[0], merges) for place in range(best[0])):
         return None
     return best[:2]
 
@@ -307,11 +308,18 @@ def _is_units(row: Row, beneath: Sequence[Row]) -> bool:
 
 
 def _is_preamble(run: list[Row], header: list[int]) -> bool:
-    """Whether rows above a table are titles and notes: few, with one or two texts each, and narrower than the table."""
+    """Whether rows above a table are titles and notes: few, with one or two texts each, narrower than the table, and no records of numbers."""
+    if _hold_records(run):
+        return False
     most = max(2, len(header) // 2) if len(header) > 2 else 1
     if len(run) <= _MOST_PREAMBLE:
         return all(len(row.filled()) <= most for row in run)
     return len(header) > 1 and all(len(row.filled()) == 1 and row.looks(row.filled()[0]) == "text" for row in run)
+
+
+def _hold_records(rows: Iterable[Row]) -> bool:
+    """Whether several of these rows hold several numbers."""
+    return sum([row.looks(column) for column in row.filled()].count("number") > 1 for row in rows) >= _FEWEST_RECORDS
 
 
 def _is_key_value(run: list[Row]) -> bool:

@@ -510,3 +510,18 @@ def test_a_label_and_a_date_behind_the_data_are_a_note():
     wide = [["Sku", "Qty", "Price", "Sum", "Place"], *([f"a{number}", number, 2, 3, "x"] for number in range(4))]
 
     assert reasons(only([*wide, None, ["As of", ("46329", "ndd.mm.yyyy")]])) == {1: "header", 7: "footer"}
+
+
+def test_records_right_above_a_header_are_no_titles():
+    """Narrow rows of several numbers are records, also where no blank row parts them from what looks like a header."""
+    rows = [
+        [1, 1733, "Left"],
+        [2, 1586, "Right"],
+        [3, 1675, "Green"],
+        ["Office", *(f"P{each}" for each in "abcdef")],
+        ["Mayor", 1, 2, 3, 4, 5, 6],
+    ]
+    plan = only(rows)
+
+    assert reasons(plan) == {}
+    assert plan.header_rows == ()

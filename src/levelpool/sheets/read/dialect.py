@@ -46,7 +46,9 @@ class _Counts:
         plain = [line for line in some if '"' not in line]
         plain += [_QUOTED.sub("", line) for line in [line for line in some if '"' in line][::every]] if len(plain) < len(some) else []
         together = "\n".join(plain)
-        for delimiter, counter in self.delimiters.items():
+        # What nearly all lines have shows early: far into the file the rare ones are not looked for.
+        for delimiter in DELIMITERS if self.lines > _SAMPLED_FROM else self.delimiters:
+            counter = self.delimiters[delimiter]
             if delimiter in together:
                 counter.update([line.count(delimiter) for line in plain])
             else:
@@ -123,7 +125,7 @@ def _is_one_column(counts: _Counts, best: str, share: float) -> bool:
 
 def _absent(counts: _Counts) -> str:
     """A delimiter that no line has."""
-    return next((delimiter for delimiter, counter in counts.delimiters.items() if not any(counter.keys())), "\x1e")
+    return next((delimiter for delimiter in DELIMITERS if not any(counts.delimiters[delimiter])), "\x1e")
 
 
 # ---------------------------------------------------------------- quotation marks

@@ -26,6 +26,15 @@ def gate():
     event.set()
 
 
+async def occupy(manager, gate):
+    """A call that has begun, and holds its thread until the gate opens."""
+    begun = threading.Event()
+    busy = asyncio.create_task(manager.run_io_intensive(lambda: (begun.set(), gate.wait(30))))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    return busy
+
+
 async def test_others_pass_while_a_group_waits(manager):
     """Three slow reports with one worker for reports: another call runs at once beside the first of them."""
     reports = manager.with_options(bulkhead="reports")
@@ -107,8 +116,7 @@ async def test_urgent_call_of_a_group_overtakes_one_that_waits_for_a_thread(gate
     async with ExecutorManager(cpu_workers=1, io_workers=1, io_bulkheads=limits) as manager:
         reports = manager.with_options(bulkhead="reports")
         order = []
-        busy = asyncio.create_task(manager.run_io_intensive(gate.wait, 30))
-        await asyncio.sleep(0)
+        busy = await occupy(manager, gate)
         calls = [
             asyncio.create_task(reports.with_options(priority=priority).run_io_intensive(order.append, priority))
             for priority in (0, 1, 5, 2)
@@ -125,8 +133,7 @@ async def test_overtaken_call_can_be_cancelled(gate):
     limits = {"reports": Bulkhead(workers=1)}
     async with ExecutorManager(cpu_workers=1, io_workers=1, io_bulkheads=limits) as manager:
         reports = manager.with_options(bulkhead="reports")
-        busy = asyncio.create_task(manager.run_io_intensive(gate.wait, 30))
-        await asyncio.sleep(0)
+        busy = await occupy(manager, gate)
         overtaken, urgent = [
             asyncio.create_task(reports.with_options(priority=priority).run_io_intensive(int, priority)) for priority in (0, 1)
         ]

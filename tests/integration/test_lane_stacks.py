@@ -19,11 +19,11 @@ async def manager():
 
 
 async def told(manager, function):
-    """What the worker tells once its task is in *function*; before, it loads the module of it."""
+    """What the worker tells once its task is in *function*; before, it loads the module of it, or is in what that calls."""
     async with asyncio.timeout(20):
         while True:
             for worker in (await look_at_everything(manager))["workers"]:
-                if any(f" in {function}: " in line for line in worker["stack"] or ()):
+                if f" in {function}: " in "".join((worker["stack"] or [])[-1:]):
                     return worker
 
 

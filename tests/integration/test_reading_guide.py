@@ -8,6 +8,8 @@ import httpx
 import pytest
 import xlsxwriter
 
+from levelpool.executor import ExecutorManager
+
 PAGE = Path(__file__).parents[2] / "docs/howto/read-in-python.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
@@ -24,6 +26,14 @@ def workbook(tmp_path, monkeypatch):
             sheet.write_row(4, 0, ["000185", "2026-11-02", 7.25])
     monkeypatch.chdir(tmp_path)
     return tmp_path / "Orders.xlsx"
+
+
+@pytest.fixture
+def manager(workbook):
+    """Its workers begin in the folder of the workbook."""
+    manager = ExecutorManager(cpu_workers=1, io_workers=2)
+    yield manager
+    manager.shutdown(timeout=10.0)
 
 
 async def test_examples_of_the_guide_do_what_they_say(workbook, manager, monkeypatch, capsys):

@@ -76,14 +76,15 @@ def _places(variable: contextvars.ContextVar[Any]) -> Iterator[Place]:
 
     Not one alone: which of them made the variable, and so is there in every worker that can see it, nothing tells.
     """
-    for module_name, module in list(sys.modules.items()):
+    # Copies: while a list of pairs is made, other threads may import.
+    for module_name, module in sys.modules.copy().items():
         names = getattr(module, "__dict__", None)
         if not isinstance(names, dict):
             continue
         if names.get(variable.name) is variable:
             yield module_name, variable.name
         else:
-            yield from ((module_name, name) for name, value in list(names.items()) if value is variable)
+            yield from ((module_name, name) for name, value in names.copy().items() if value is variable)
 
 
 def _is_plain(value: object) -> bool:

@@ -26,13 +26,12 @@ from levelpool.lanes.process.limits import ProcessLimits
 from levelpool.lanes.process.pool import ProcessLane
 from levelpool.lanes.process.schedule import Gate
 from levelpool.lanes.process.witness import WorkerStack
-from levelpool.lanes.remote.lane import RemoteLane, RemoteLimits
 from levelpool.lanes.thread import ThreadLane
-from levelpool.neighbours.share import CpuShare
 
-# Settings, sizes and what the container allows are loaded when somebody asks for them: `import levelpool` stays light,
+# A cluster, neighbours, settings, sizes and what the container allows are loaded when somebody asks for them: `import levelpool` stays light,
 # and a manager with numbers of its own never needs them.
 if TYPE_CHECKING:
+    from levelpool.lanes.remote.lane import RemoteLane
     from levelpool.settings import Settings
     from levelpool.sizing import Sizes
 
@@ -159,9 +158,12 @@ class ExecutorManager(_Calls):
         for name, value in (("cpu_workers", cpu_workers), ("io_workers", io_workers), ("worker_max_tasks", worker_max_tasks)):
             if value is not None and value < 1:
                 raise SettingsError(f"{name} is {value}: it must be a whole number from 1 on")
+        self._remote: RemoteLane | None = None
         if lanes is None and dask_scheduler is not None:
-            remote = RemoteLimits(queue_limit=cpu_queue_limit, most=cpu_workers, carry=carry, bulkheads=cpu_bulkheads or {})
-            cpu: StreamingLane = _distributed().dask_lane("cpu", dask_scheduler, remote)
+            cpu: StreamingLane
+            cpu = self._remote = _distributed().dask_lane(
+                "cpu", dask_scheduler, queue_limit=cpu_queue_limit, most=cpu_workers, carry=carry, bulkheads=cpu_bulkheads or {}
+            )
             io: Lane = ThreadLane("io", io_workers or _sizes().io_workers, queue_limit=io_queue_limit, bulkheads=io_bulkheads)
         elif lanes is None:
             sizes = _sizes() if cpu_workers is None or io_workers is None else None
@@ -240,23 +242,23 @@ class ExecutorManager(_Calls):
 
     def connect(self) -> None:
         """Begin to reach the cluster, if the CPU lane runs on one; returns at once. The first call does so otherwise."""
-        if isinstance(self._cpu, RemoteLane):
-            self._cpu.connect()
+        if self._remote is not None:
+            self._remote.connect()
 
     async def reach(self) -> None:
         """Wait until the cluster is there, if the CPU lane runs on one; raises `ClusterUnreachable` when it is not."""
-        if isinstance(self._cpu, RemoteLane):
-            await self._cpu.reach()
+        if self._remote is not None:
+            await self._remote.reach()
 
     @property
     def is_elsewhere(self) -> bool:
         """Whether the CPU lane runs on other machines, where a path of this one means nothing."""
-        return isinstance(self._cpu, RemoteLane)
+        return self._remote is not None
 
     @property
     def trouble(self) -> str | None:
         """Why the CPU lane cannot run calls now, in a sentence; None when it can."""
-        return self._cpu.trouble if isinstance(self._cpu, RemoteLane) else None
+        return self._remote.trouble if self._remote is not None else None
 
     def worker_pids(self) -> tuple[int, ...]:
         """The process ids of the workers that live now."""
@@ -513,8 +515,15 @@ def make_manager(settings: "Settings") -> ExecutorManager:
         worker_memory_limit=sizes.worker_memory_limit,
         worker_idle_timeout=settings.worker_idle_timeout,
         worker_max_tasks=settings.worker_max_tasks,
-        gate=CpuShare(settings.runtime_dir or settings.data_dir / "run", sizes.cpu_workers) if settings.web_concurrency > 1 else None,
+        gate=_share(settings, sizes.cpu_workers) if settings.web_concurrency > 1 else None,
     )
+
+
+def _share(settings: "Settings", workers: int) -> Gate:
+    """Our part of the workers that all web workers of the host have together."""
+    from levelpool.neighbours.share import CpuShare  # noqa: PLC0415 - see the top
+
+    return CpuShare(settings.runtime_dir or settings.data_dir / "run", workers)
 
 
 def reach_cluster(settings: "Settings") -> int:

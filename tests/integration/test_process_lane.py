@@ -186,6 +186,7 @@ async def test_arrow_table_travels_both_ways(manager):
 
 async def test_garbage_collector_of_this_process_is_left_alone(manager):
     """However many objects arrive, nobody turns the collector off, tunes or freezes it behind the program's back."""
+    gc.unfreeze()  # of what the suite has frozen, now this and then that goes
     before = gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()
     call = asyncio.create_task(manager.run_cpu_intensive(lane_tasks.return_dicts, 100_000))
     during = set()

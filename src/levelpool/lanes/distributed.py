@@ -12,7 +12,8 @@ import logging
 import os
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
 
 from levelpool._version import __version__
 from levelpool.errors import ClusterUnreachable, LevelpoolError, SettingsError, WorkerDied
+from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.process.birth import worker_environment
 from levelpool.lanes.process.limits import ProcessLimits
 from levelpool.lanes.remote.lane import RemoteLane, RemoteLimits
@@ -45,8 +47,11 @@ TRY_AGAIN = 1.0
 """Seconds between two tries to reach a scheduler that is away."""
 
 
-def dask_lane(name: str, address: str, limits: RemoteLimits) -> RemoteLane:
-    """The lane *name* on the cluster of the scheduler at *address*, which is reached when the lane is first used."""
+def dask_lane(
+    name: str, address: str, *, queue_limit: int, most: int | None, carry: Sequence[ContextVar[Any]], bulkheads: Mapping[str, Bulkhead]
+) -> RemoteLane:
+    """The lane *name* on the cluster of the scheduler at *address*, which is reached when the lane is first used; see `RemoteLimits`."""
+    limits = RemoteLimits(queue_limit=queue_limit, most=most, carry=carry, bulkheads=bulkheads)
     return RemoteLane(name, lambda: DaskCluster(address), limits, version=__version__)
 
 
@@ -91,9 +96,12 @@ class DaskCluster:
 
     async def close(self) -> None:
         """Let go of the cluster."""
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
+        self._sent = {}
+        ending = {*self._tasks, *([self._keeping] if self._keeping is not None else [])}
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending)
 
     def send(self, packet: Packet, priority: int) -> None:
         """Have a call run somewhere, at the worker that the scheduler chooses."""

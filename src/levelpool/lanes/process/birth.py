@@ -1,7 +1,6 @@
 """Birth and death of worker processes, seen from the lane: the fork server is started, asked and heard; and what a death means in words."""
 
 import contextlib
-import json
 import logging
 import os
 import re
@@ -11,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from levelpool.errors import WorkerDied
 from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, KILL, LENGTH, LOOK
@@ -80,6 +78,8 @@ class Cradle:
                 # Out of the terminal's group: Ctrl-C is for the serving process, which then ends its workers.
                 process_group=0,
             )
+        import json  # noqa: PLC0415 - importing levelpool stays light
+
         preparation = json.dumps(_preparation(preload, max_result_bytes, idle_timeout)).encode()
         self.control.sendall(LENGTH.pack(len(preparation)) + preparation)
         self.control.setblocking(False)
@@ -141,6 +141,8 @@ class Cradle:
 
 
 def _preparation(preload: Sequence[str], max_result_bytes: int | None, idle_timeout: float) -> dict[str, object]:
+    from pathlib import Path  # noqa: PLC0415 - importing levelpool stays light
+
     main = sys.modules.get("__main__")
     # Here and there the main program must answer to the name under which workers know it.
     if main is not None:

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 from levelpool.lanes.home import Home, close_on
 from levelpool.lanes.process.birth import Cradle
@@ -160,7 +159,7 @@ class Link:
         """Its resident bytes now, or as last seen."""
         if self.pid:
             with contextlib.suppress(OSError, IndexError, ValueError):
-                self.rss = int(Path(f"/proc/{self.pid}/statm").read_bytes().split()[1]) * _PAGE_SIZE
+                self.rss = int(_read(f"/proc/{self.pid}/statm").split()[1]) * _PAGE_SIZE
         return self.rss
 
     def ask_for_stack(self) -> None:
@@ -226,3 +225,12 @@ def _send_some(talk: socket.socket, data: bytes, fd: int) -> int:
         return 0
     except ConnectionError:
         return len(data)
+
+
+def _read(path: str) -> bytes:
+    """A short file of the kernel."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, 4096)
+    finally:
+        os.close(descriptor)

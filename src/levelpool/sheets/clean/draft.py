@@ -66,6 +66,12 @@ class Draft:
             numbers += [self.first_row, self.last_row]
         return (min(numbers), max(numbers)) if numbers else (0, 0)
 
+    def reach(self) -> tuple[int, int]:
+        """The same with the rows that may turn out to be totals or data."""
+        first, last = self.rows()
+        labelled = [row.number for row in self.labelled]
+        return min([first, *labelled]), max([last, *labelled])
+
     def span(self) -> tuple[int, int]:
         """The columns of the table, from and to."""
         columns = [column for row in self.head.header for column in row.filled()] + list(self.gathering.columns())

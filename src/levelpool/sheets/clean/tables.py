@@ -39,7 +39,7 @@ def find_tables(
 
 def _follow_one_another(drafts: Drafts) -> bool:
     """Whether each table ends above the next one, and no row that one set aside stands within another."""
-    spans = [draft.rows() for draft in drafts]
+    spans = [draft.reach() for draft in drafts]
     if any(above[1] >= below[0] for above, below in pairwise(spans)):
         return False
     starts = [first for first, _ in spans]

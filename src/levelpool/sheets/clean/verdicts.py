@@ -11,6 +11,7 @@ from levelpool.sheets.table import ColumnType, Notation
 
 _DOUBLE_DIGITS = 15  # a double keeps this many digits of any number
 _PLAIN = Notation()
+_MOST_DAYS = 2_958_465  # to the end of the year 9999, which is as far as a workbook goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,12 @@ def cut_short(seen: Iterable[Seen]) -> str:
 
 def in_days(elapsed: Seen) -> str:
     """What a span of time is in a workbook."""
-    hours, seconds = divmod(round(float(elapsed.text) * 86_400), 3600)
-    shown = f"{hours}:{seconds // 60:02d}:{seconds % 60:02d}"
-    return f"they are spans of time in days, as the workbook keeps them: {elapsed} shows as {shown}"
+    said = "they are spans of time in days, as the workbook keeps them"
+    days = float(elapsed.text)
+    if abs(days) > _MOST_DAYS:
+        return said
+    hours, seconds = divmod(round(days * 86_400), 3600)
+    return f"{said}: {elapsed} shows as {hours}:{seconds // 60:02d}:{seconds % 60:02d}"
 
 
 def _in_words(notation: Notation) -> str:

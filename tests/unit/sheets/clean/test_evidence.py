@@ -261,6 +261,7 @@ def test_the_first_values_that_decided_are_named():
         (["2.5E+03"], "the only value is a number, written with an exponent"),
         (number("80331", "1067", kind="n00000"), "the zeros before, as in '01067' (row 3), are made by the format of the cells alone"),
         (number("1.8125", kind="n[h]:mm"), "'1.8125' (row 2) shows as 43:30:00"),
+        (number("2.08E+303", kind="n[h]:mm"), "they are spans of time in days, as the workbook keeps them"),
         (["5-", "12 "], "written with the minus, or a blank in its place, behind"),
         (["27.11.2026"], "the only value is a date in the form DD.MM.YYYY"),
         (["2026-11-02 08:30 ", "2026-11-03 09:00 "], "all 2 values are moments in the form YYYY-MM-DD hh:mm"),

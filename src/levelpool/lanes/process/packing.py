@@ -17,6 +17,7 @@ from levelpool.lanes.process.culprits import task_not_picklable
 from levelpool.lanes.process.delivery import Delivery
 from levelpool.lanes.process.parcel import HEAVY, Parcel
 from levelpool.lanes.spans import Tracing
+from levelpool.lanes.stream import Stream, StreamTicket
 from levelpool.lanes.tickets import LoopTicket, ThreadTicket
 
 
@@ -49,7 +50,19 @@ class Packing(Doors[Call]):
     def _look_at(self, payload: Parcel) -> None:
         """A large call is packed, and not on a loop: the moment to look at it. Takes the lock itself."""
 
+    @abstractmethod
+    def _grant(self, call: Call) -> None:
+        """The reader of a stream has taken an item: there is room for one more."""
+
     # ------------------------------------------------------------ the entrance
+
+    def stream(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Stream[Any]:
+        """Run a generator function where calls run, and return its items as they come."""
+        loop = asyncio.get_running_loop()
+        ticket = StreamTicket(loop)
+        call = self._open(ticket, func, args, kwargs, options)
+        self._set_timers(call, loop, ticket)
+        return Stream(ticket, unpack=self._delivery.item, ask_for_more=lambda: self._grant(call), cancel=lambda: self._cancel(call))
 
     def _open(
         self,

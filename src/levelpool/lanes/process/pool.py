@@ -6,14 +6,11 @@ What runs foreign code (pickling, callbacks of futures, log handlers) happens ou
 How calls come in stands in `doors`, how they become bytes in `packing`; the lives of workers in `staff`.
 """
 
-import asyncio
 import concurrent.futures
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from levelpool.errors import LaneClosed, WorkerDied
-from levelpool.lanes.lane import CallOptions, now
+from levelpool.lanes.lane import now
 from levelpool.lanes.process import wire
 from levelpool.lanes.process.birth import Cradle, death
 from levelpool.lanes.process.call import Call
@@ -25,7 +22,7 @@ from levelpool.lanes.process.schedule import Kill, TakeBack
 from levelpool.lanes.process.staff import AHEAD_TICK, LAST_WORDS, MEMORY_TICK, Staff
 from levelpool.lanes.process.suspects import Suspects
 from levelpool.lanes.process.wire import CREDIT, DONE, REPORT, STOP, TASK, Frame, pack
-from levelpool.lanes.stream import Stream, StreamTicket
+from levelpool.lanes.stream import StreamTicket
 from levelpool.lanes.tickets import running_loop
 
 QUICK = 0.0008
@@ -44,14 +41,6 @@ class ProcessLane(Staff, Packing):
         self._is_wound_up = False
 
     # ------------------------------------------------------------ the doors
-
-    def stream(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Stream[Any]:
-        """Run a generator function in a worker and return its items as they come."""
-        loop = asyncio.get_running_loop()
-        ticket = StreamTicket(loop)
-        call = self._open(ticket, func, args, kwargs, options)
-        self._set_timers(call, loop, ticket)
-        return Stream(ticket, unpack=self._delivery.item, ask_for_more=lambda: self._grant(call), cancel=lambda: self._cancel(call))
 
     def resize(self, workers: int) -> None:
         """Allow this many workers from now on; those that are too many end with their present call."""

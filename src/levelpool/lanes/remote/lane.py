@@ -29,7 +29,7 @@ from levelpool.lanes.process.parcel import Parcel
 from levelpool.lanes.process.schedule import Kill, Retire, Schedule, Send, Start
 from levelpool.lanes.process.wire import DONE, REPORT, Frame
 from levelpool.lanes.remote.packet import Item, Load, Outcome, Packet
-from levelpool.lanes.stream import WINDOW, Stream, StreamTicket
+from levelpool.lanes.stream import WINDOW, StreamTicket
 from levelpool.lanes.tickets import LoopTicket, ThreadTicket
 
 FOR_EVER = float("inf")
@@ -133,14 +133,6 @@ class RemoteLane(Packing):
         if self._trouble is None and self._cluster is not None and not self._threads:
             return f"Lane {self.name!r} has no worker: its cluster is not reached yet, or no Dask worker has joined it."
         return self._trouble
-
-    def stream(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Stream[Any]:
-        """Run a generator function on the cluster and return its items as they come."""
-        loop = asyncio.get_running_loop()
-        ticket = StreamTicket(loop)
-        call = self._open(ticket, func, args, kwargs, options)
-        self._set_timers(call, loop, ticket)
-        return Stream(ticket, unpack=self._delivery.item, ask_for_more=lambda: self._grant(call), cancel=lambda: self._cancel(call))
 
     def resize(self, workers: int) -> None:
         """Have at most so many calls at the cluster from now on; running ones finish where they are."""

@@ -45,7 +45,7 @@ class RunningService:
     def settled(self, file_id: int) -> dict[str, object]:
         """The record of a file once it has ended."""
         client = self.client()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             record = client.get(f"/api/files/{file_id}").raise_for_status().json()
             if record["status"] not in {"pending", "running"}:
@@ -109,7 +109,7 @@ def start_service(folder: Path, *arguments: str, **settings: str) -> RunningServ
         process.stdout.close()
         pytest.fail(f"the service did not start: {first}{log.read_text()}")
     service = RunningService(process, found[0], folder, log)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
             if httpx.get(f"{service.url}/readyz", timeout=10).status_code == 200:

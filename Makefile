@@ -48,7 +48,7 @@ system: $(STAMP)  ## what the browser and monitoring tests need from Debian
 	@$(BIN)/python tests/machine.py
 
 # Every pin is there, so nothing is left to resolve: an older pip would look at newer releases of what a pin asks for with extras, and stop.
-$(STAMP): requirements.txt pyproject.toml
+$(STAMP): requirements.txt pyproject.toml src/levelpool/_version.py
 	@echo "setting up $(VENV) from requirements.txt: once, and for some minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.txt

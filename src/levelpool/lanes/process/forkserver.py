@@ -6,7 +6,6 @@ When the socket closes, or the lane's process is gone, it kills what is left and
 """
 
 import contextlib
-import fcntl
 import gc
 import importlib
 import json
@@ -21,26 +20,10 @@ from typing import Any
 from levelpool.lanes.process import worker
 from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, BORN, DIED, GIFTS, KILL, LENGTH, LOOK, STILLBORN
 from levelpool.lanes.process.witness import SIGNAL
+from levelpool.life_line import arm_life_line
 
 OOM_SCORE = "500"
 """Added to how likely the kernel picks a worker when memory runs out, in thousandths of all memory; anybody may raise it."""
-
-
-def arm_life_line(line: socket.socket) -> None:
-    """
-    Have the kernel kill this process the moment the other end of *line* is closed.
-
-    A death signal of the parent (`PR_SET_PDEATHSIG`) would follow the fork server, not the lane's process; and reading the line would need
-    a thread that gets the interpreter lock, which a task in C code may never give away.
-    """
-    if hasattr(fcntl, "F_SETSIG"):
-        fcntl.fcntl(line, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(line, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
-    # It may have been closed before it was armed.
-    readable, _, _ = select.select([line], [], [], 0)
-    if readable:
-        os._exit(0)
 
 
 def offer_to_the_oom_killer() -> None:

@@ -22,11 +22,11 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from benchmarks.measure import interleave, keep, print_series
 from benchmarks.workbooks import mixed_workbook
 from levelpool.database import open_connection
-from levelpool.sheets import ingest
-from levelpool.sheets.ingestion import DataIngestionService
-from levelpool.sheets.load.kinds import target_of
-from levelpool.sheets.load.sqlite import SqliteTarget
-from levelpool.sheets.load.target import SheetRows
+from levelpool.ingest import job as ingest_job
+from levelpool.ingest.load.kinds import target_of
+from levelpool.ingest.load.sqlite import SqliteTarget
+from levelpool.ingest.load.target import SheetRows
+from levelpool.ingest.service import DataIngestionService
 from levelpool.sheets.table import ColumnType, StoredColumn, Value
 from levelpool.testing import inline_manager
 from servers import PostgresServer
@@ -112,7 +112,7 @@ def bare_postgresql(url: str, rows: list[Row]) -> float:
 def lock_held(path: Path, *, before: bool) -> float:
     """Seconds of pass 2 on SQLite, which is one transaction that keeps others from writing; *before*: the rows are converted before it."""
     seconds: list[float] = []
-    load, alone = ingest._load, SqliteTarget.writes_alone  # noqa: SLF001  # pass 2 itself
+    load, alone = ingest_job._load, SqliteTarget.writes_alone  # noqa: SLF001  # pass 2 itself
 
     def timed(*args: object, **kwargs: object) -> object:
         begin = time.perf_counter()
@@ -120,11 +120,11 @@ def lock_held(path: Path, *, before: bool) -> float:
         seconds.append(time.perf_counter() - begin)
         return outcome
 
-    ingest._load, SqliteTarget.writes_alone = timed, before  # noqa: SLF001
+    ingest_job._load, SqliteTarget.writes_alone = timed, before  # noqa: SLF001
     try:
         asyncio.run(_import(path))
     finally:
-        ingest._load, SqliteTarget.writes_alone = load, alone  # noqa: SLF001
+        ingest_job._load, SqliteTarget.writes_alone = load, alone  # noqa: SLF001
     return seconds[0]
 
 

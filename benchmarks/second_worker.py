@@ -21,15 +21,15 @@ from benchmarks.measure import Series, interleave, keep, print_series
 from benchmarks.workbooks import mixed_text, mixed_workbook
 from levelpool.database import open_connection
 from levelpool.executor import ExecutorManager
+from levelpool.ingest.conversion import Conversion, Goal, convert, stage
+from levelpool.ingest.helper_worker import TASK
+from levelpool.ingest.load.kinds import target_of
+from levelpool.ingest.load.sqlite import SqliteTarget
+from levelpool.ingest.load.target import Target
+from levelpool.ingest.service import DataIngestionService
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import Planned, plan_tables
-from levelpool.sheets.conversion import Conversion, Goal, convert, stage
-from levelpool.sheets.ingestion import DataIngestionService
-from levelpool.sheets.load.kinds import target_of
-from levelpool.sheets.load.sqlite import SqliteTarget
-from levelpool.sheets.load.target import Target
 from levelpool.sheets.read.workbook import read_workbook
-from levelpool.sheets.second import TASK
 from levelpool.sheets.table import StoredColumn
 from servers import PostgresServer
 

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from levelpool.sheets import ingest, sent
-from levelpool.sheets.desk import Desk, lend_a_hand
-from levelpool.sheets.ledger import files
-from levelpool.sheets.load.postgresql import PostgresqlTarget
-from levelpool.sheets.load.sqlite import SqliteTarget
+from levelpool.ingest import job as ingest_job
+from levelpool.ingest import remote_job
+from levelpool.ingest.ledger import files
+from levelpool.ingest.load.postgresql import PostgresqlTarget
+from levelpool.ingest.load.sqlite import SqliteTarget
+from levelpool.sheets.work_sharing import Desk, lend_a_hand
 
 POINTS = (
     "in pass 1",
@@ -24,12 +25,12 @@ POINTS = (
 )
 
 
-def ingest_and_die(job: ingest.Job, *, at: str) -> files.Outcome:
+def ingest_and_die(job: ingest_job.Job, *, at: str) -> files.Outcome:
     """Ingest until the point *at*, and be killed there as the kernel kills."""
     return _ingest_and(_die, job, at)
 
 
-def ingest_and_pause(job: ingest.Job, *, at: str, folder: Path) -> files.Outcome:
+def ingest_and_pause(job: ingest_job.Job, *, at: str, folder: Path) -> files.Outcome:
     """Ingest until the point *at*, say so by a file "there" in *folder*, and go on when the file "go" appears."""
 
     def pause() -> None:
@@ -41,9 +42,9 @@ def ingest_and_pause(job: ingest.Job, *, at: str, folder: Path) -> files.Outcome
     return _ingest_and(pause, job, at)
 
 
-def ingest_sent_and_pause(job: ingest.Job, file: sent.SentFile, *, at: str, folder: Path) -> files.Outcome:
+def ingest_sent_and_pause(job: ingest_job.Job, file: remote_job.SentFile, *, at: str, folder: Path) -> files.Outcome:
     """The same in place of `ingest_sent`."""
-    with sent._unpacked(file, job.name) as (original, private):
+    with remote_job._unpacked(file, job.name) as (original, private):
         return ingest_and_pause(replace(job, original=original, folder=private), at=at, folder=folder)
 
 
@@ -67,12 +68,12 @@ def _die() -> None:
     time.sleep(60)
 
 
-def _ingest_and(do: Callable[[], None], job: ingest.Job, at: str) -> files.Outcome:
+def _ingest_and(do: Callable[[], None], job: ingest_job.Job, at: str) -> files.Outcome:
     """The worker is used once more only if it lives on; what is replaced is put back then."""
     places = {
-        "in pass 1": [(ingest, "plan_tables", True)],
-        "before the tables are made ready": [(ingest, "_make_ready", True)],
-        "before pass 2": [(ingest, "_load", True)],
+        "in pass 1": [(ingest_job, "plan_tables", True)],
+        "before the tables are made ready": [(ingest_job, "_make_ready", True)],
+        "before pass 2": [(ingest_job, "_load", True)],
         "while the rows are converted": [(SqliteTarget, "encode", False), (PostgresqlTarget, "encode", False)],
         "in the middle of pass 2": [(SqliteTarget, "write", False), (PostgresqlTarget, "write", False)],
         "just before the commit": [(files, "finish", False)],
@@ -82,7 +83,7 @@ def _ingest_and(do: Callable[[], None], job: ingest.Job, at: str) -> files.Outco
     for room, name, before in places[at]:
         setattr(room, name, _with(do, getattr(room, name), before=before))
     try:
-        outcome = ingest.ingest_file(job)
+        outcome = ingest_job.ingest_file(job)
     finally:
         for room, name, original in originals:
             setattr(room, name, original)
@@ -109,8 +110,8 @@ def serve(database_url: str, data_dir: str, at: str | None, folder: str) -> None
     from functools import partial
 
     from levelpool.executor import ExecutorManager
-    from levelpool.sheets import intake
-    from levelpool.sheets.ingestion import DataIngestionService
+    from levelpool.ingest import intake
+    from levelpool.ingest.service import DataIngestionService
 
     if at:
         intake.ingest_file = partial(ingest_and_pause, at=at, folder=Path(folder))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
-from levelpool.sheets.desk import Desk, lend_a_hand
+from levelpool.sheets.work_sharing import Desk, lend_a_hand
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from levelpool.sheets.desk import Desk, lend_a_hand
+from levelpool.sheets.work_sharing import Desk, lend_a_hand
 
 
 @dataclass(frozen=True)

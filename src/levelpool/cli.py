@@ -168,8 +168,8 @@ def sync(paths: tuple[Path, ...], database: str | None, dataset: str | None, as_
 
     Exit status: 0 all loaded or known already, 1 some rows set aside or files failed, 2 could not run.
     """
-    from levelpool.service.corrections import read_corrections
-    from levelpool.service.sync import sync_paths
+    from levelpool.service.cli_options import read_corrections
+    from levelpool.service.commands import sync_paths
 
     options = read_corrections(said, os.environ)
     sys.exit(_run(sync_paths(paths, database=_database(database), dataset=dataset, options=options, as_json=as_json)))
@@ -185,8 +185,8 @@ def inspect(file: Path, as_json: bool, **said: Any) -> None:
 
     Exit status: 0 readable, 1 not readable.
     """
-    from levelpool.service.corrections import read_corrections
-    from levelpool.service.sync import inspect_path
+    from levelpool.service.cli_options import read_corrections
+    from levelpool.service.commands import inspect_path
 
     sys.exit(_run(inspect_path(file, options=read_corrections(said, os.environ), as_json=as_json)))
 
@@ -202,8 +202,8 @@ def replay(file_id: int, database: str | None, as_json: bool, **said: Any) -> No
 
     With corrections, they take the place of those that the file has. Exit status: as of sync.
     """
-    from levelpool.service.corrections import read_corrections
-    from levelpool.service.sync import replay_file
+    from levelpool.service.cli_options import read_corrections
+    from levelpool.service.commands import replay_file
 
     options = read_corrections(said, os.environ)
     sys.exit(_run(replay_file(file_id, database=_database(database), options=options, as_json=as_json)))
@@ -217,7 +217,7 @@ def replay(file_id: int, database: str | None, as_json: bool, **said: Any) -> No
 @as_json
 def undo(file_id: int, dry_run: bool, yes: bool, database: str | None, as_json: bool) -> None:
     """Take the import of the file with this number back."""
-    from levelpool.service.sync import undo_file
+    from levelpool.service.commands import undo_file
 
     url = _database(database)
     if not (dry_run or yes or as_json) and sys.stdin.isatty():
@@ -232,7 +232,7 @@ def undo(file_id: int, dry_run: bool, yes: bool, database: str | None, as_json: 
 
 def _undone(answer: Any, one: str, many: str) -> str:
     """What an undo does to rows, in words."""
-    from levelpool.sheets.counts import counted
+    from levelpool.sheets.wording import counted
 
     restored = answer["rows_restored"]
     again = f", {counted(restored, f'older row {one}', f'older rows {many}')}counted again" if restored else ""
@@ -254,7 +254,7 @@ def policy_(name: str, policy: Literal["row", "cell", "error"], database: str | 
 
     row: its whole row; cell: itself alone, and it is NULL; error: itself alone if it is an error of the spreadsheet, such as #N/A.
     """
-    from levelpool.service.sync import set_policy
+    from levelpool.service.commands import set_policy
 
     _run(set_policy(name, policy, database=_database(database)))
     click.echo(f"{name}: {policy}, for what is loaded or replayed from now on")
@@ -266,7 +266,7 @@ def policy_(name: str, policy: Literal["row", "cell", "error"], database: str | 
 @database
 def widen_(name: str, column: str, database: str | None) -> None:
     """Make COLUMN of the dataset NAME TEXT for good, so that it takes any value; then replay what is in quarantine."""
-    from levelpool.service.sync import widen_column
+    from levelpool.service.commands import widen_column
 
     _run(widen_column(name, column, database=_database(database)))
     click.echo(f"{name}.{column} is TEXT")

@@ -8,9 +8,9 @@ import uvloop
 
 from dask_cluster import cluster_of
 from levelpool.executor import ExecutorManager
+from levelpool.ingest.inbox import DataSyncService
+from levelpool.ingest.service import DataIngestionService
 from levelpool.lanes.bulkheads import Bulkhead
-from levelpool.sheets.ingestion import DataIngestionService
-from levelpool.sheets.sync import DataSyncService
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
@@ -30,7 +30,7 @@ def inbox(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def manager():
     """One manager for all: its workers are warm after the first file."""
-    manager = ExecutorManager(cpu_workers=2, io_workers=4, preload=["levelpool.sheets.ingest"])
+    manager = ExecutorManager(cpu_workers=2, io_workers=4, preload=["levelpool.ingest.job"])
     yield manager
     manager.shutdown(timeout=10.0)
 

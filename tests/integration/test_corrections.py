@@ -4,12 +4,12 @@ import pytest
 import sqlalchemy as sa
 
 from handmade import encrypted_workbook
+from levelpool.ingest.importer import RawDataImporter
+from levelpool.ingest.ledger import files
+from levelpool.ingest.ledger.holder import has_died, new_holder
+from levelpool.ingest.service import DataIngestionService
 from levelpool.sheets import ColumnOptions, ColumnType, TableOptions
 from levelpool.sheets.errors import EncryptedFile, FileInUse, NotFound, SheetError
-from levelpool.sheets.importer import RawDataImporter
-from levelpool.sheets.ingestion import DataIngestionService
-from levelpool.sheets.ledger import files
-from levelpool.sheets.ledger.holder import has_died, new_holder
 
 STOCK = "Report;;\nsku;qty;day\n00012;4;03/04/2026\n00013;5;04/04/2026\n"
 SECRET = "open sesame"

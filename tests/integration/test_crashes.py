@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 import crash_points
-from levelpool.sheets import intake
-from levelpool.sheets.ingestion import DataIngestionService
-from levelpool.sheets.ledger import files
+from levelpool.ingest import intake
+from levelpool.ingest.ledger import files
+from levelpool.ingest.service import DataIngestionService
 
 ROWS = 5000  # several batches
 

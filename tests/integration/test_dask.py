@@ -14,9 +14,9 @@ import lane_tasks
 from dask_cluster import Cluster
 from levelpool import ClusterUnreachable, LaneClosed, TaskNotPicklable, WorkerDied
 from levelpool.errors import DatabaseError, SettingsError
+from levelpool.ingest import intake
+from levelpool.ingest.service import DataIngestionService
 from levelpool.lanes import distributed
-from levelpool.sheets import intake
-from levelpool.sheets.ingestion import DataIngestionService
 from processes import begun, is_gone, parent, start, until, wait_until
 from running import RunningService, start_service
 

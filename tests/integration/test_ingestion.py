@@ -11,11 +11,11 @@ import sqlalchemy as sa
 import xlsxwriter
 
 from levelpool.database import open_connection
+from levelpool.ingest.importer import RawDataImporter
+from levelpool.ingest.ledger.datasets import add_dataset
+from levelpool.ingest.service import DataIngestionService
 from levelpool.sheets import TableOptions
 from levelpool.sheets.errors import FileInUse, LimitExceeded, NameRefused, NotFound, OptionsRefused, SheetError
-from levelpool.sheets.importer import RawDataImporter
-from levelpool.sheets.ingestion import DataIngestionService
-from levelpool.sheets.ledger.datasets import add_dataset
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.testing import inline_manager
@@ -109,7 +109,7 @@ import asyncio, sys, threading
 from pathlib import Path
 from levelpool.errors import DatabaseError
 from levelpool.executor import ExecutorManager
-from levelpool.sheets.ingestion import DataIngestionService
+from levelpool.ingest.service import DataIngestionService
 
 class Watch:
     def find_spec(self, name, path=None, target=None):

@@ -14,9 +14,9 @@ import crash_points
 import lane_tasks
 from levelpool.database import open_connection
 from levelpool.executor import ExecutorManager
-from levelpool.sheets import intake, second
-from levelpool.sheets.desk import lend_a_hand
-from levelpool.sheets.ingestion import DataIngestionService
+from levelpool.ingest import helper_worker, intake
+from levelpool.ingest.service import DataIngestionService
+from levelpool.sheets.work_sharing import lend_a_hand
 
 ROWS = 20_000  # several batches
 PATIENCE = 30
@@ -69,7 +69,7 @@ async def paused(service: DataIngestionService, path: Path, monkeypatch, helps=l
     pause.mkdir()
     await service.ingest_file(path.with_name("orders_1.csv"))
     with monkeypatch.context() as patch:
-        patch.setattr(second, "lend_a_hand", helps)
+        patch.setattr(helper_worker, "lend_a_hand", helps)
         patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_pause, at="while the rows are converted", folder=pause))
         file = asyncio.create_task((ingest or service.ingest_file)(path))
         await appears((pause / "there").exists, file)
@@ -94,7 +94,7 @@ def pieces(tmp_path: Path) -> set[str]:
 
 def stays(manager: ExecutorManager) -> int:
     """How often a second worker has come and gone."""
-    return sum(task.count for task in manager.stats().tasks if task.name == second.TASK and task.lane == "cpu")
+    return sum(task.count for task in manager.stats().tasks if task.name == helper_worker.TASK and task.lane == "cpu")
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ async def test_no_second_worker_while_others_use_the_lane(open_service, tmp_path
     async with open_service() as service:
         async with paused(service, orders(tmp_path), monkeypatch) as file:
             before = stays(manager)
-            await asyncio.sleep(5 * second.LOOK_EVERY)
+            await asyncio.sleep(5 * helper_worker.LOOK_EVERY)
             assert (stays(manager), manager.stats().cpu.queued, pieces(tmp_path)) == (before, 0, set())
         assert (await file)["status"] == "partial"
     other.cancel()

@@ -17,13 +17,13 @@ from starlette.routing import Match
 from levelpool._version import __version__
 from levelpool.errors import LevelpoolError
 from levelpool.service import shapes
+from levelpool.service.api import ingestion_router
 from levelpool.service.assembly import Readiness, Service, open_service
-from levelpool.service.correcting import correction_router
 from levelpool.service.errors import answer_error
 from levelpool.service.guard import Guard
 from levelpool.service.headers import SecurityHeaders, with_security_headers
-from levelpool.service.ingestion import ingestion_router
 from levelpool.service.limits import MULTIPART_ROOM, SMALL_BODY, BodyLimit
+from levelpool.service.page_correct import correction_router
 from levelpool.service.pages import page_router, render
 from levelpool.service.probes import probe_router
 from levelpool.service.render import Renderer

@@ -12,15 +12,15 @@ import sqlalchemy as sa
 from fastapi import Request
 
 from levelpool.errors import LevelpoolError
+from levelpool.ingest.inbox import DataSyncService
+from levelpool.ingest.service import DataIngestionService
 from levelpool.pools import connection_holder
 from levelpool.runtime import Runtime
 from levelpool.service.feed import FileFeed, FileState, Now, read_now
 from levelpool.service.signin import Attempts
 from levelpool.service.tokens import Credentials
 from levelpool.settings import Settings
-from levelpool.sheets.ingestion import DataIngestionService
 from levelpool.sheets.read.limits import Limits
-from levelpool.sheets.sync import DataSyncService
 
 T = TypeVar("T")
 

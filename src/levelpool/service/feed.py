@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from levelpool.errors import LevelpoolError
-from levelpool.sheets.ledger import tables
+from levelpool.ingest.ledger import schema
 
 INTERVAL = 1.0
 NEWEST = 100
 
-F = tables.files
+F = schema.files
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,15 @@ from levelpool.capacity.detect import detect_capacity
 from levelpool.database import check_room, open_connection
 from levelpool.errors import SettingsError
 from levelpool.executor import reach_cluster
+from levelpool.ingest.inbox_scan import scan
+from levelpool.ingest.intake import check_place
+from levelpool.ingest.migrations import migrate
 from levelpool.neighbours.locks import open_folder
 from levelpool.runtime import size_for
 from levelpool.service.app import create_app
 from levelpool.service.static import StaticFiles
 from levelpool.service.tokens import ensure_admin_token
 from levelpool.settings import Settings
-from levelpool.sheets.folder import scan
-from levelpool.sheets.intake import check_place
-from levelpool.sheets.migrations import migrate
 
 
 def serve(settings: Settings) -> None:

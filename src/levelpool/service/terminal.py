@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from levelpool.service.words import bytes_in_words, seconds_in_words
-from levelpool.sheets.counts import counted
+from levelpool.sheets.wording import counted
 
 Json = Mapping[str, Any]
 

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from levelpool.database import open_connection
 from levelpool.errors import SettingsError
+from levelpool.ingest.ledger import schema
+from levelpool.ingest.migrations import migrate
 from levelpool.service.uploads import Run
-from levelpool.sheets.ledger import tables
-from levelpool.sheets.migrations import migrate
 from levelpool.web.auth import Identity, Role
 
 SESSION_LIFE = timedelta(hours=12)
@@ -26,8 +26,8 @@ MEMORY_SIZE = 1000
 ENVIRONMENT = "environment"
 """The name of the token that LEVELPOOL_ADMIN_TOKEN sets."""
 
-T = tables.tokens
-S = tables.sessions
+T = schema.tokens
+S = schema.sessions
 
 
 @dataclass(frozen=True, slots=True)

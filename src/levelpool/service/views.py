@@ -5,8 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from levelpool.ingest.ledger.schema import columns, datasets, outside, sheets
 from levelpool.sheets.errors import NotFound
-from levelpool.sheets.ledger.tables import columns, datasets, outside, sheets
 
 Json = dict[str, Any]
 

@@ -8,17 +8,17 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 
-from levelpool.sheets.clean.behind import walk_behind
 from levelpool.sheets.clean.names import dataset_name
 from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.pipelined_scan import walk_behind
 from levelpool.sheets.clean.plans import Planned, plan_tables
 from levelpool.sheets.clean.rows import RowCleaner
 from levelpool.sheets.clean.shared import batch_by_batch
-from levelpool.sheets.desk import Desk
-from levelpool.sheets.given import Given, as_file, name_of
+from levelpool.sheets.inputs import Given, as_file, name_of
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.reading import read_as_asked
 from levelpool.sheets.table import Batch, CellCounts, CleanBatch, Column, Json, Outside, Quarantined, Sheet, TablePlan, Value, Workbook
+from levelpool.sheets.work_sharing import Desk
 
 PREVIEW_ROWS = 100
 _FIRST_ROWS = 5_000  # what is read of each sheet when there is no time for all of it

@@ -11,7 +11,7 @@ from levelpool.sheets.clean.plans import plan_sheet
 from levelpool.sheets.clean.rows import clean_rows
 from levelpool.sheets.errors import EmptyFile, OptionsRefused, SheetError
 from levelpool.sheets.frames import Table
-from levelpool.sheets.given import Given, as_file, name_of
+from levelpool.sheets.inputs import Given, as_file, name_of
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.read.workbook import read_sheet_names
 from levelpool.sheets.reading import read_as_asked

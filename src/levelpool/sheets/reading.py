@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from levelpool.sheets.clean.options import TableOptions
-from levelpool.sheets.counts import counted
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.read.source import ReadOptions
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.sheets.table import Workbook
+from levelpool.sheets.wording import counted
 
 
 def read_as_asked(

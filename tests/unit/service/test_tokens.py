@@ -6,10 +6,10 @@ import pytest
 import sqlalchemy as sa
 
 from levelpool.database import create_engine
+from levelpool.ingest.ledger import schema
+from levelpool.ingest.migrations import migrate
 from levelpool.service import tokens
 from levelpool.service.tokens import Credentials
-from levelpool.sheets.ledger import tables
-from levelpool.sheets.migrations import migrate
 from levelpool.web.auth import Identity, Role
 
 
@@ -37,7 +37,7 @@ def test_token_is_found_by_itself_and_stored_as_a_hash(connection):
     made = tokens.create_token(connection, name="ann", role=Role.OPERATOR, created_by="test")
 
     assert tokens.find_token(connection, made)[1] == Identity("ann", Role.OPERATOR)
-    assert made not in str(connection.execute(sa.select(tables.tokens)).all())
+    assert made not in str(connection.execute(sa.select(schema.tokens)).all())
 
 
 @pytest.mark.parametrize("change", [{"revoked_at": datetime.now(UTC)}, {"expires_at": datetime.now(UTC) - timedelta(seconds=1)}])
@@ -45,7 +45,7 @@ def test_revoked_or_expired_token_is_nobody_and_its_session_ends(connection, cha
     """Taking a token back signs its browsers out."""
     made = tokens.create_token(connection, name="ann", role=Role.ADMIN, created_by="test")
     secret = tokens.create_session(connection, tokens.find_token(connection, made)[0])
-    connection.execute(tables.tokens.update().values(**change))
+    connection.execute(schema.tokens.update().values(**change))
 
     assert tokens.find_token(connection, made) is None
     assert tokens.find_session(connection, secret) is None
@@ -124,7 +124,7 @@ async def test_revoked_token_stops_within_five_seconds(engine):
         token = tokens.create_token(connection, name="ann", role=Role.VIEWER, created_by="test")
     assert await credentials.of_token(token)
     with engine.begin() as connection:
-        connection.execute(tables.tokens.update().values(revoked_at=datetime.now(UTC)))
+        connection.execute(schema.tokens.update().values(revoked_at=datetime.now(UTC)))
 
     now = tokens.MEMORY_SECONDS
 

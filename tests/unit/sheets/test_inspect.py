@@ -10,9 +10,9 @@ import xlsxwriter
 import xlwt
 
 from desks import helping, wait_for_somebody
-from levelpool.sheets.desk import Desk
 from levelpool.sheets.errors import NotASpreadsheet
 from levelpool.sheets.inspect import Inspection, inspect_file
+from levelpool.sheets.work_sharing import Desk
 
 MAKE = runpy.run_path(str(Path(__file__).parents[2] / "gallery" / "make.py"))
 

@@ -4,13 +4,13 @@ One table while its rows are taken in: the cells of a batch are turned into colu
 Rows that may be totals or notes are set apart until the end of the table shows what they are.
 """
 
-from levelpool.sheets.clean.gathering import Gathering
-from levelpool.sheets.clean.glances import all_share_columns, first_texts, may_hold, narrow_rows, worded_texts
+from levelpool.sheets.clean.batch_checks import all_share_columns, first_texts, may_hold, narrow_rows, worded_texts
 from levelpool.sheets.clean.header import Head
 from levelpool.sheets.clean.labels import is_total_label
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import Row, batch_of, is_ruled, is_ruler, rows_at
+from levelpool.sheets.clean.table_evidence import Gathering
 from levelpool.sheets.table import Batch, Cells, Outside, Sheet
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isinf
 
-from levelpool.sheets.clean.alike import SERIAL, Alike, Seen, by_class, kind_class, sure_days
+from levelpool.sheets.clean.cell_group import SERIAL, Alike, Seen, by_class, kind_class, sure_days
 from levelpool.sheets.clean.dates import (
     first_not_in,
     form_in_letters,
@@ -35,8 +35,8 @@ from levelpool.sheets.clean.numbers import (
 from levelpool.sheets.clean.shapes import Shapes, shape_of
 from levelpool.sheets.clean.verdicts import Verdict, cut_short, in_days, is_plain, not_one_way, number_verdict, text_verdict
 from levelpool.sheets.clean.zeros import zeros_of
-from levelpool.sheets.counts import all_of
 from levelpool.sheets.table import DATE, ERROR, NO_VALUE, NUMBER, TEXT, Cells, Column, ColumnType, Kind, Notation
+from levelpool.sheets.wording import all_of
 
 SAMPLES = 3
 _SAMPLE = 200  # most characters of one

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from levelpool.sheets.clean.alike import kind_class
+from levelpool.sheets.clean.cell_group import kind_class
 from levelpool.sheets.clean.dates import shown_text
 from levelpool.sheets.clean.labels import is_header_word, is_unit
 from levelpool.sheets.clean.row import Row, is_ruler

@@ -4,18 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from levelpool.sheets.clean.accord import agree_on_types
-from levelpool.sheets.clean.behind import NOWHERE, Walked
-from levelpool.sheets.clean.beside import BESIDE, find_cut
 from levelpool.sheets.clean.evidence import SAMPLES
 from levelpool.sheets.clean.names import column_names
 from levelpool.sheets.clean.options import TableOptions, parse_box
+from levelpool.sheets.clean.pipelined_scan import NOWHERE, Walked
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import Row
+from levelpool.sheets.clean.side_by_side import BESIDE, find_cut
 from levelpool.sheets.clean.tables import as_said, dataset_names, find_tables
+from levelpool.sheets.clean.type_agreement import agree_on_types
 from levelpool.sheets.clean.views import Part, Span, view
-from levelpool.sheets.counts import counted
 from levelpool.sheets.table import Box, Column, Outside, Sheet, TablePlan
+from levelpool.sheets.wording import counted
 
 _MOST_CUTS = 16  # tables that stand side by side in one sheet; a sheet of more is something else
 _ALL = Span(1, 0, 1 << 40, 1 << 40)

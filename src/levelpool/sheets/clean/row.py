@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from levelpool.sheets.clean.alike import kind_class
+from levelpool.sheets.clean.cell_group import kind_class
 from levelpool.sheets.clean.dates import forms_for, shown_text
 from levelpool.sheets.clean.evidence import LONGEST
 from levelpool.sheets.clean.numbers import is_number_shape

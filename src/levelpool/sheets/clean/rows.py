@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from levelpool.sheets.clean.alike import SERIAL, kind_class
+from levelpool.sheets.clean.cell_group import SERIAL, kind_class
 from levelpool.sheets.clean.dates import iso_values, serial_days, serial_values
 from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimals, cell_doubles
 from levelpool.sheets.clean.options import Policy

@@ -6,8 +6,8 @@ from itertools import chain
 from typing import Generic, TypeVar
 
 from levelpool.sheets.clean.views import batch_at, count_batches
-from levelpool.sheets.desk import Desk
 from levelpool.sheets.table import Batch, Sheet
+from levelpool.sheets.work_sharing import Desk
 
 T = TypeVar("T")
 

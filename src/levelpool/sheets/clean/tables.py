@@ -14,8 +14,8 @@ from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import batch_of
 from levelpool.sheets.clean.scan import Drafts, find_drafts
 from levelpool.sheets.clean.totals import Totals, find_totals
-from levelpool.sheets.counts import counted
 from levelpool.sheets.table import Box, Column, Sheet, TablePlan
+from levelpool.sheets.wording import counted
 
 
 def find_tables(

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from levelpool.sheets.clean.alike import Seen
+from levelpool.sheets.clean.cell_group import Seen
 from levelpool.sheets.clean.numbers import MOST_DIGITS, Reading
-from levelpool.sheets.counts import all_of, counted
 from levelpool.sheets.table import ColumnType, Notation
+from levelpool.sheets.wording import all_of, counted
 
 _DOUBLE_DIGITS = 15  # a double keeps this many digits of any number
 _PLAIN = Notation()

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from levelpool.sheets.counts import counted
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.source import BATCH_ROWS, SheetBuilder, Source
 from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Batch, Cells, ColumnType, Declared, Kind, Workbook
+from levelpool.sheets.wording import counted
 
 _MOST_WHOLE = 10**18  # a BIGINT has up to 18 digits
 _SHEET = "table"

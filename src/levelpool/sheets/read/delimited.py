@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
-from levelpool.sheets.counts import counted
 from levelpool.sheets.read.dialect import Delimiter, Quoting, detect_delimiter, detect_quoting
 from levelpool.sheets.read.fixed_width import cut, detect_columns
 from levelpool.sheets.read.source import SheetBuilder, Source, is_thin
 from levelpool.sheets.read.text import Text, open_text
 from levelpool.sheets.table import LONGEST_JOINED, TEXT, Batch, Cells, Sheet, Workbook
+from levelpool.sheets.wording import counted
 
 _MOST_POSITIONS = 1 << 18  # of one piece, blank ones included
 

@@ -5,12 +5,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from levelpool.sheets.counts import counted
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.encoding import Encoding
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.spool import SpoolWriter
 from levelpool.sheets.table import Batch, Box, Declared, Kind, Sheet
+from levelpool.sheets.wording import counted
 
 MAX_ROW = 1 << 31
 """No sheet of any program has this many rows; a number beyond it is nonsense or an attack."""

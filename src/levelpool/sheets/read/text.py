@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from levelpool.sheets.counts import counted
 from levelpool.sheets.errors import NotASpreadsheet, UnreadableFile
 from levelpool.sheets.read.encoding import Encoding, Fault, as_marked, detect_encoding, first_fault
 from levelpool.sheets.read.source import Source
+from levelpool.sheets.wording import counted
 
 _BLOCK = 1 << 18
 _LONGEST_END = 1 << 16

@@ -1,0 +1,134 @@
+"""When a large file gets a second worker process, and when it loses it: only ever a place that nobody else wants."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from levelpool.errors import LaneClosed, LaneFull
+from levelpool.executor import ExecutorManager
+from levelpool.lanes.account import LaneStats
+from levelpool.settings import Settings
+from levelpool.sheets.work_sharing import Desk, lend_a_hand
+
+log = logging.getLogger(__name__)
+
+TASK = "second worker"
+"""Its name in the lane's statistics."""
+LOOK_EVERY = 0.05
+"""Seconds between two looks whether a worker is idle, or somebody waits for one."""
+PATIENCE = 1.0
+"""Seconds that a second worker has to end by itself; then it is killed."""
+
+
+def size_to_share(settings: Settings) -> int:
+    """Bytes from which a file may have a second worker; 0: none may."""
+    # Where web workers share the host's worker processes, an idle place may be the next one's.
+    return settings.share_files_from if settings.web_concurrency == 1 else 0
+
+
+def set_up_desk(folder: Path, file: Path, share_from: int) -> Desk | None:
+    """A desk in *folder* for a file of *share_from* bytes or more; None for a smaller one, for none, and for 0."""
+    if not share_from or not file.is_file() or file.stat().st_size < share_from:
+        return None
+    desk = Desk(folder / "desk")
+    desk.set_up()
+    return desk
+
+
+@asynccontextmanager
+async def second_worker(manager: ExecutorManager, desk: Desk | None) -> AsyncIterator[None]:
+    """
+    Lend the file that is worked on at *desk* an idle worker process, whenever there is one, as long as the body runs; None: never.
+
+    It goes when another call waits for a worker, after the piece that it has at hand, or after `PATIENCE` seconds. When the body raises or is
+    cancelled it is killed at once.
+    What becomes of it is no concern of the body.
+    """
+    if desk is None:
+        yield
+        return
+    second = _Second(manager, desk)
+    lending = asyncio.create_task(second.lend(), name="levelpool second worker")
+    try:
+        yield
+        await second.end()
+    finally:
+        lending.cancel()
+        await asyncio.wait([lending])
+
+
+class _Second:
+    """The second worker of one file, there or not."""
+
+    def __init__(self, manager: ExecutorManager, desk: Desk) -> None:
+        self._manager = manager
+        self._desk = desk
+        self._call: asyncio.Future[int] | None = None
+        self._has_begun = False
+
+    async def lend(self) -> None:
+        """Give the file a second worker whenever one is idle; gives up when that went wrong once, or when it left by itself."""
+        try:
+            # The lane tells nobody that a worker became idle.
+            while not self._is_idle(self._manager.stats().cpu) or await self._run():  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_EVERY)
+        except LaneClosed:
+            return
+        except Exception as error:  # noqa: BLE001 (whatever it was: the file goes on without)
+            log.warning("the second worker at %s has gone, and the first goes on alone: %s", self._desk.folder, error)
+
+    async def end(self) -> None:
+        """The file has ended, and so does the second worker."""
+        if self._call is not None:
+            await self._let_go(self._call)
+
+    async def _run(self) -> bool:
+        """One stay of the second worker; whether it may come again."""
+        self._has_begun = False
+        lane = self._manager.with_options(name=TASK, priority=-1, admission_timeout=0, on_progress=self._begun)
+        await lane.run_io_intensive(self._desk.set_up)
+        self._call = call = asyncio.ensure_future(lane.run_cpu_intensive(lend_a_hand, self._desk))
+        try:
+            while not call.done() and not self._is_in_the_way(self._manager.stats().cpu):
+                await asyncio.wait([call], timeout=LOOK_EVERY)
+            is_in_the_way = not call.done()
+            if is_in_the_way:
+                await self._let_go(call)
+        finally:
+            self._call = None
+            failure = await _end(call)
+        if isinstance(failure, LaneFull):
+            return True  # somebody was faster
+        if failure is not None:
+            raise failure
+        return is_in_the_way
+
+    def _begun(self, *_: object) -> None:
+        self._has_begun = True
+
+    async def _let_go(self, call: "asyncio.Future[int]") -> None:
+        """Call the second worker away; it has a moment to end by itself."""
+        calling = asyncio.ensure_future(self._manager.with_options(name=TASK).run_io_intensive(self._desk.call_away))
+        await asyncio.wait([call], timeout=PATIENCE)
+        failure = await _end(calling)
+        if failure is not None:
+            log.debug("the second worker at %s could not be called away: %s", self._desk.folder, failure)
+
+    @staticmethod
+    def _is_idle(lane: LaneStats) -> bool:
+        return lane.busy < lane.max_workers and not lane.queued and not lane.outside
+
+    def _is_in_the_way(self, lane: LaneStats) -> bool:
+        """Whether others wait while all workers are busy, or more of them are than may be."""
+        others = lane.queued + lane.outside - (not self._has_begun)
+        return lane.busy > lane.max_workers or (others > 0 and lane.busy >= lane.max_workers)
+
+
+async def _end(call: "asyncio.Future[Any]") -> BaseException | None:
+    """Cancel *call* where it has not ended; returns what it failed with."""
+    call.cancel()
+    await asyncio.wait([call])
+    return None if call.cancelled() else call.exception()

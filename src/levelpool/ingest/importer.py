@@ -1,0 +1,94 @@
+"""`RawDataImporter`: rows that a program already has become rows in a table, with the same ledger, undo and replay as files."""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from levelpool.executor import ExecutorManager
+from levelpool.ingest.intake import Delivery, Intake, OnProgress
+from levelpool.ingest.ledger.queries import Json
+from levelpool.ingest.rows_file import write_rows
+from levelpool.ingest.store import Kept
+from levelpool.sheets.errors import SheetError
+from levelpool.sheets.frames import arrow_rows
+from levelpool.sheets.read.limits import Limits
+
+
+class RawDataImporter:
+    """Imports rows: dictionaries, DataFrames of pandas or polars, or anything with the Arrow stream interface."""
+
+    def __init__(
+        self,
+        database_url: str,
+        manager: ExecutorManager | None = None,
+        *,
+        data_dir: Path | str | None = None,
+        limits: Limits | None = None,
+        intake: Intake | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self.intake = intake or Intake(database_url, manager, data_dir=data_dir, limits=limits, on_progress=on_progress)
+        self._owns_intake = intake is None
+
+    async def __aenter__(self) -> Self:
+        await self.intake.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close what this opened."""
+        if self._owns_intake:
+            await self.intake.aclose()
+
+    async def import_rows(self, rows: object, *, dataset: str, source: str, actor: str = "program") -> Json:
+        """
+        Load *rows* into *dataset* and return the record, as `DataIngestionService.ingest_file` does; *source* says where they come from.
+
+        The columns have the types of their values. The same rows once more are a duplicate. *rows* are walked once, in a thread.
+        Raises `NameRefused` for a dataset that cannot be, and `SheetError` for a value of another kind.
+        """
+        await self.intake.open()
+        kept = await self.intake.manager.with_options(name="keep").run_io_intensive(self._keep, rows)
+        delivery = Delivery(name=source, source="import", actor=actor, dataset=dataset)
+        recorded = await self.intake.record(delivery, kept)
+        if recorded.status == "pending":
+            await self.intake.ingest([recorded.id])
+        return await self.intake.get_file(recorded.id)
+
+    def _keep(self, rows: object) -> Kept:
+        folder = self.intake.work
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{uuid.uuid4().hex}.rows"
+        try:
+            write_rows(_as_mappings(rows), path)
+            return self.intake.store.take(path)
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _as_mappings(rows: Any) -> Iterator[Mapping[str, object]]:
+    """One mapping per row, whatever *rows* are."""
+    if hasattr(rows, "itertuples"):  # pandas
+        names = [str(name) for name in rows.columns]
+        return (dict(zip(names, row, strict=True)) for row in rows.itertuples(index=False, name=None))
+    if hasattr(rows, "iter_rows"):  # polars
+        mappings: Iterator[Mapping[str, object]] = rows.iter_rows(named=True)
+        return mappings
+    if hasattr(rows, "__arrow_c_stream__"):
+        return arrow_rows(rows)
+    if isinstance(rows, Iterable) and not isinstance(rows, str | bytes | Mapping):
+        return _checked(rows)
+    raise SheetError(f"rows are of type {type(rows).__name__}: give a list of dictionaries, a DataFrame, or an Arrow stream")
+
+
+def _checked(rows: Iterable[object]) -> Iterator[Mapping[str, object]]:
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping):
+            raise SheetError(
+                f"row {number} is of type {type(row).__name__}: give a dictionary for each row, a DataFrame, or an Arrow stream"
+            )
+        yield row

@@ -1,0 +1,218 @@
+"""`DataSyncService`: what is put into the inbox becomes rows in tables."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from levelpool.errors import LaneClosed, LevelpoolError
+from levelpool.executor import ExecutorManager
+from levelpool.ingest.inbox_scan import REST, Found, Look, is_being_written, open_file, scan
+from levelpool.ingest.intake import Delivery, Intake, OnProgress
+from levelpool.ingest.ledger import files
+from levelpool.ingest.store import Kept
+from levelpool.sheets.errors import InboxError, LimitExceeded, StoreError
+from levelpool.sheets.read.limits import Limits
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks into the inbox."""
+PATIENCE = 30.0
+"""Seconds that `sync` waits for files to come to rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What one look into the inbox came to; a file whose content was there already counts as a duplicate."""
+
+    found: int = 0
+    loaded: int = 0
+    partial: int = 0
+    failed: int = 0
+    duplicate: int = 0
+    waiting: int = 0  # somebody still writes to them
+    files: tuple[int, ...] = ()  # the ids of the files that were new
+
+    def __getitem__(self, name: str) -> int | tuple[int, ...]:
+        value: int | tuple[int, ...] = self.to_dict()[name]
+        return value
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One look into the inbox."""
+
+    found: int  # files that lie there
+    queued: tuple[int, ...] = ()  # ids: new, and pending
+    known: int = 0  # unchanged since they were recorded
+    others: tuple[int, ...] = ()  # ids: new, but duplicates or refused
+    waiting: int = 0  # not come to rest
+
+
+class DataSyncService:
+    """
+    Watches a folder. Its files are copied, never changed or removed; one that has changed counts as new.
+
+    With *intake*, the intake of an open `DataIngestionService` is shared, and stays open.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        inbox: Path | str,
+        manager: ExecutorManager | None = None,
+        *,
+        data_dir: Path | str | None = None,
+        limits: Limits | None = None,
+        rest: float = REST,
+        intake: Intake | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self.intake = intake or Intake(database_url, manager, data_dir=data_dir, limits=limits, on_progress=on_progress)
+        self._owns_intake = intake is None
+        self._inbox = Path(inbox).absolute()
+        self._rest = rest
+        self._looks: dict[str, tuple[Look, float]] = {}
+        self._scanning = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        await self.intake.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close what this opened."""
+        if self._owns_intake:
+            await self.intake.aclose()
+
+    async def scan(self) -> Scan:
+        """
+        Record what is new in the inbox and has come to rest; do not wait until it is loaded.
+
+        Raises `InboxError` when the inbox does not exist or cannot be read.
+        """
+        await self.intake.open()
+        async with self._scanning:
+            run = self.intake.manager.with_options(name="inbox").run_io_intensive
+            found = await run(scan, self._inbox)
+            known = await self.intake.read(files.known_origins, [self._origin(each) for each in found])
+            fresh = [each for each in found if not _is_known(each, known.get(self._origin(each)))]
+            self._looks = {each.path: self._looks.get(each.path, (each.look, time.monotonic())) for each in fresh}
+            recorded = [await self._take(each) for each in fresh]
+        left = [known[origin].file_id for each in found if (origin := self._origin(each)) in known and known[origin].status == "pending"]
+        new = [each for each in recorded if each is not None]
+        queued = [each.id for each in new if each.status == "pending"]
+        return Scan(
+            found=len(found),
+            queued=(*left, *queued),
+            known=len(found) - len(fresh) - len(left),
+            others=tuple(each.id for each in new if each.status != "pending"),
+            waiting=len(fresh) - len(new),
+        )
+
+    async def sync(self) -> SyncReport:
+        """
+        Load what is new in the inbox and return when it is done.
+
+        Waits a little for files that somebody still writes to; what has not come to rest by then is counted as `waiting`.
+        Raises `InboxError` when the inbox does not exist or cannot be read.
+        """
+        deadline = time.monotonic() + PATIENCE
+        look = await self.scan()
+        first = look
+        ids = {*look.queued, *look.others}
+        while look.waiting and time.monotonic() < deadline:
+            await asyncio.sleep(min(self._rest, 0.5))
+            look = await self.scan()
+            ids |= {*look.queued, *look.others}
+        await self.intake.ingest(ids)
+        statuses = Counter([(await self.intake.get_file(each))["status"] for each in sorted(ids)])
+        return SyncReport(
+            found=look.found,
+            loaded=statuses["loaded"],
+            partial=statuses["partial"],
+            failed=statuses["failed"],
+            duplicate=statuses["duplicate"] + first.known,
+            waiting=look.waiting,
+            files=tuple(sorted(ids)),
+        )
+
+    async def watch(self, *, load: bool = True) -> None:
+        """
+        Look into the inbox again and again, until cancelled; with *load* false only record, because a background worker loads.
+
+        An inbox or a database that is away, or a disk that is full, is said once in the log, and looked at again.
+        """
+        said = ""
+        while True:
+            try:
+                look = await self.scan()
+                said = ""
+                if load and look.queued:
+                    await self.intake.ingest(look.queued)
+            except LaneClosed:
+                return
+            except LevelpoolError as error:
+                if str(error) != said:
+                    log.warning("%s", error)
+                said = str(error)
+            await asyncio.sleep(LOOK_EVERY)
+
+    def _origin(self, found: Found) -> str:
+        return str(self._inbox / found.path)
+
+    async def _take(self, found: Found) -> files.Recorded | None:
+        """Record one new file; None when it has not come to rest, or vanished."""
+        delivery = Delivery(name=found.name, source="inbox", actor="inbox", origin=self._origin(found), stamp=found.look.stamp)
+        if found.refusal is not None:
+            return await self.intake.refuse(delivery, InboxError(found.refusal))
+        if not self._rests(found):
+            return None
+        run = self.intake.manager.with_options(name="keep").run_io_intensive
+        try:
+            kept = await run(self._keep, found)
+        except (InboxError, LimitExceeded) as error:
+            return await self.intake.refuse(delivery, error)
+        return None if kept is None else await self.intake.record(delivery, kept)
+
+    def _rests(self, found: Found) -> bool:
+        """Whether the file has come to rest, by its own times or by two looks at it."""
+        look, since = self._looks[found.path]
+        if look != found.look:
+            self._looks[found.path] = (found.look, time.monotonic())
+            return found.look.rests(time.time(), self._rest)
+        return found.look.rests(time.time(), self._rest) or time.monotonic() - since >= self._rest
+
+    def _keep(self, found: Found) -> Kept | None:
+        """Copy the file into the store; None when it vanished, is being written, or changed meanwhile."""
+        try:
+            with open_file(self._inbox, found.path) as file:
+                if is_being_written(file):
+                    return None
+                kept = self.intake.keep_open(found.name, file)
+                return kept if Look.at(file) == found.look else None
+        except FileNotFoundError:
+            return None
+        except (OSError, StoreError) as error:
+            # One file must not keep the others waiting; it is looked at again the next time.
+            log.warning("%s cannot be copied: %s", found.path, error)
+            return None
+
+
+def _is_known(found: Found, last: files.Known | None) -> bool:
+    """Whether the file looks as it did when it was recorded; one that could not be read may have got other rights since."""
+    if last is None:
+        return False
+    same = found.look.stamp == last.stamp
+    return same or (last.kept and found.look.same_content(last.stamp))

@@ -1,0 +1,96 @@
+"""
+What the ledger keeps of a file's contents: its sheets, the quarantined cells, the rows outside of its tables.
+
+Every function takes a connection inside a transaction of the caller.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import sqlalchemy as sa
+
+from levelpool.ingest.ledger.schema import outside, quarantine, sheets
+from levelpool.sheets.table import CellCounts, CleanBatch, ColumnType, TablePlan
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTable:
+    """One table of a file, and what became of it."""
+
+    plan: TablePlan
+    dataset: str | None  # None: rows outside of any table
+    rows_loaded: int
+    rows_quarantined: int
+    cells: CellCounts
+    uneven: frozenset[str] = frozenset()  # NUMERIC columns whose values differ in their digits behind the point
+
+
+def clear(connection: sa.Connection, file_id: int) -> None:
+    """Forget what an earlier import of this file left in the ledger."""
+    for table in (sheets, quarantine, outside):
+        connection.execute(table.delete().where(table.c.file_id == file_id))
+
+
+def add_table(connection: sa.Connection, file_id: int, loaded: LoadedTable) -> None:
+    """Record one table, and the rows outside of it."""
+    plan = loaded.plan
+    shown = {
+        "box": asdict(plan.box),
+        "header_rows": plan.header_rows,
+        "reasons": plan.reasons,
+        "scales": {
+            column.name: column.scale for column in plan.columns if column.type is ColumnType.NUMERIC and column.name not in loaded.uneven
+        },
+        "columns": [asdict(column) | {"type": column.type.value} for column in plan.columns],
+    }
+    connection.execute(
+        sheets.insert(),
+        {
+            "file_id": file_id,
+            "name": storable(plan.sheet),
+            "position": plan.position,
+            "dataset": loaded.dataset,
+            "header_row": plan.header_row,
+            "hidden": plan.hidden,
+            "rows_loaded": loaded.rows_loaded,
+            "rows_quarantined": loaded.rows_quarantined,
+            "cells_loaded": loaded.cells.loaded,
+            "cells_quarantined": loaded.cells.quarantined,
+            "cells_outside": loaded.cells.outside,
+            "plan": shown,
+        },
+    )
+    rows = [
+        {"file_id": file_id, "sheet": storable(plan.sheet), "sheet_row": each.row, "reason": each.reason, "cells": list(each.shown)}
+        for each in plan.outside
+    ]
+    if rows:
+        connection.execute(outside.insert(), rows)
+
+
+def add_quarantine(connection: sa.Connection, file_id: int, sheet: str, batch: CleanBatch) -> None:
+    """Record the cells of *batch* that cannot be loaded; the first of a row carries all cells of the row."""
+    cells = dict(batch.quarantined_rows)
+    rows = [
+        {
+            "file_id": file_id,
+            "sheet": storable(sheet),
+            "sheet_row": each.row,
+            "column_name": storable(each.column),
+            "value": storable(each.value),
+            "reason": each.reason,
+            "cells": _as_list(cells.pop(each.row, None)),
+        }
+        for each in batch.quarantined
+    ]
+    if rows:
+        connection.execute(quarantine.insert(), rows)
+
+
+def _as_list(cells: Iterable[str] | None) -> list[str] | None:
+    return None if cells is None else list(cells)
+
+
+def storable(text: str) -> str:
+    """*text* as every database can show it: a NUL becomes its picture, half of a surrogate pair a question mark."""
+    return text.replace("\0", "\N{SYMBOL FOR NULL}").encode(errors="replace").decode()

@@ -1,0 +1,138 @@
+"""
+Datasets in the ledger: which tables are ours, and what their columns are.
+
+Every function takes a connection inside a transaction of the caller.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from levelpool.ingest.ledger.contents import storable
+from levelpool.ingest.ledger.files import now
+from levelpool.ingest.ledger.schema import audit, columns, datasets, files, sheets
+from levelpool.sheets.table import Column, ColumnType, StoredColumn
+
+Policy = Literal["row", "cell", "error"]
+"""What goes to quarantine with a cell that cannot be loaded: its whole row, the cell alone, or the cell alone if it is an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One dataset, and the table of the same name."""
+
+    id: int
+    name: str
+    key: tuple[str, ...] | None
+    policy: Policy
+    columns: tuple[StoredColumn, ...]
+
+    def column(self, name: str) -> StoredColumn:
+        """The column of that name."""
+        return next(column for column in self.columns if column.name == name)
+
+
+def find_dataset(connection: sa.Connection, name: str) -> Dataset | None:
+    """The dataset of that name, or None: a table of that name is then not ours."""
+    # PostgreSQL takes no text with this character, not even to look for it.
+    row = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none() if "\0" not in name else None
+    if row is None:
+        return None
+    found = connection.execute(sa.select(columns).where(columns.c.dataset_id == row.id).order_by(columns.c.position))
+    return Dataset(row.id, row.name, tuple(row.key) if row.key else None, row.policy, tuple(_column(each) for each in found))
+
+
+def _column(row: sa.Row[Any]) -> StoredColumn:
+    return StoredColumn(row.name, row.header, row.position, ColumnType(row.type), row.storage, row.scale, row.even_scale, row.filled)
+
+
+def add_dataset(connection: sa.Connection, name: str, file_id: int) -> int:
+    """Record a new dataset without columns; return its id."""
+    values = {"name": name, "key": None, "policy": "row", "created_by": file_id, "created_at": now()}
+    return int(connection.execute(datasets.insert().returning(datasets.c.id), values).scalar_one())
+
+
+def save_columns(
+    connection: sa.Connection, dataset_id: int, file_id: int, stored: Sequence[StoredColumn], origins: Sequence[Column]
+) -> None:
+    """Make the ledger say what the table's columns now are; *origins* are the file's columns, with notation and reason."""
+    known = set(connection.execute(sa.select(columns.c.name).where(columns.c.dataset_id == dataset_id)).scalars())
+    reasons = {column.name: column for column in origins}
+    for column in stored:
+        values: dict[str, Any] = {
+            "type": column.type.value,
+            "storage": column.storage,
+            "scale": column.scale,
+            "even_scale": column.even_scale,
+            "filled": column.filled,
+        }
+        if column.name in known:
+            connection.execute(columns.update().where(columns.c.dataset_id == dataset_id, columns.c.name == column.name).values(values))
+            continue
+        origin = reasons[column.name]
+        new = {
+            "dataset_id": dataset_id,
+            "name": column.name,
+            "position": column.position,
+            "header": storable(column.header),
+            "notation": asdict(origin.notation),
+            "why": origin.why,
+            "added_by": file_id,
+        }
+        connection.execute(columns.insert(), values | new)
+
+
+def replace_columns(
+    connection: sa.Connection, dataset_id: int, file_id: int, stored: Sequence[StoredColumn], origins: Sequence[Column]
+) -> None:
+    """Make the ledger say that the table has these columns and no other."""
+    connection.execute(columns.delete().where(columns.c.dataset_id == dataset_id))
+    save_columns(connection, dataset_id, file_id, stored, origins)
+
+
+def remove_dataset(connection: sa.Connection, dataset_id: int) -> None:
+    """Forget a dataset whose table goes."""
+    connection.execute(columns.delete().where(columns.c.dataset_id == dataset_id))
+    connection.execute(datasets.delete().where(datasets.c.id == dataset_id))
+
+
+def only_came_with(connection: sa.Connection, name: str, file_id: int) -> bool:
+    """Whether a dataset is there for one file alone: it made it, no other file names or fills it, and no person decided about it."""
+    made = sa.select(datasets.c.id).where(
+        datasets.c.name == name, datasets.c.created_by == file_id, datasets.c.key.is_(None), datasets.c.policy == "row"
+    )
+    named = sa.select(files.c.id).where(files.c.id != file_id, files.c.dataset == name)
+    filled = sa.select(sheets.c.id).where(sheets.c.file_id != file_id, sheets.c.dataset == name)
+    decided = sa.select(audit.c.id).where(audit.c.action.in_(("dataset.widened", "dataset.key", "dataset.policy")), audit.c.dataset == name)
+    there = connection.execute(made).first() is not None
+    return there and all(connection.execute(query.limit(1)).first() is None for query in (named, filled, decided))
+
+
+def widened(connection: sa.Connection, name: str) -> set[str]:
+    """The columns of a dataset that a person made TEXT for good."""
+    query = sa.select(audit.c.detail).where(audit.c.action == "dataset.widened", audit.c.dataset == name)
+    return {str(detail["column"]) for detail in connection.execute(query).scalars()}
+
+
+def save_key(connection: sa.Connection, dataset_id: int, key: Sequence[str]) -> None:
+    """Remember which columns name a record; none: no key."""
+    connection.execute(datasets.update().where(datasets.c.id == dataset_id).values(key=list(key) or None))
+
+
+def save_policy(connection: sa.Connection, dataset_id: int, policy: Policy) -> None:
+    """Remember what a cell that cannot be loaded keeps out."""
+    connection.execute(datasets.update().where(datasets.c.id == dataset_id).values(policy=policy))
+
+
+def mark_uneven(connection: sa.Connection, dataset_id: int, names: Sequence[str]) -> None:
+    """Remember that the values of these NUMERIC columns differ in their digits behind the point."""
+    if names:
+        connection.execute(columns.update().where(columns.c.dataset_id == dataset_id, columns.c.name.in_(names)).values(even_scale=False))
+
+
+def datasets_of(connection: sa.Connection, file_id: int) -> list[str]:
+    """The datasets that hold rows of this file."""
+    query = sa.select(sheets.c.dataset).where(sheets.c.file_id == file_id, sheets.c.dataset.is_not(None)).distinct()
+    return sorted(connection.execute(query).scalars())

@@ -1,0 +1,492 @@
+"""
+The life of a file in the ledger: recorded, claimed, finished or failed, released, undone.
+
+    record -> pending | duplicate | failed          claim -> running          finish -> loaded | partial
+    fail   -> failed (a replay: as it was)          release -> pending (a replay: as it was)
+
+Every function takes a connection inside a transaction of the caller. The claim is the fence: `finish`, `fail` and `release`
+change a file only while it still carries the caller's claim.
+"""
+
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from levelpool.ingest.ledger.schema import audit, claims, datasets, files, sheets
+from levelpool.sheets.errors import ClaimLost, FileInUse, NotFound
+from levelpool.sheets.table import CellCounts
+
+LIVE = ("pending", "running", "loaded", "partial")
+"""A file in one of these states makes the same content a duplicate; after a failure or an undo the content may come again."""
+
+REPLAYABLE = ("loaded", "partial", "failed", "undone")
+
+MOST_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A file as it came in; `error` says why it was refused before it was kept."""
+
+    name: str
+    source: str
+    actor: str
+    size: int = 0
+    sha256: str | None = None
+    store: str | None = None
+    dataset: str | None = None
+    dataset_asked: bool = False
+    origin: str | None = None
+    stamp: str | None = None
+    error: str | None = None
+    error_code: str | None = None
+    options: dict[str, Any] | None = None  # the correction record, as JSON
+    held_by: str | None = None  # the only holder that can open it
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of an arrival."""
+
+    id: int
+    status: str
+    duplicate_of: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A file that is ours to ingest, until somebody takes it over."""
+
+    file_id: int
+    token: str
+    name: str
+    sha256: str
+    source: str
+    dataset: str
+    options: dict[str, Any] | None = None
+    corrected: bool = False  # it is loaded once more, with other options
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one import came to."""
+
+    dataset: str
+    rows_loaded: int
+    rows_quarantined: int
+    cells: CellCounts
+    format: str
+    reader: str
+    encoding: str | None = None  # text formats only
+    delimiter: str | None = None  # text formats only
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """As the file will carry it."""
+        return "partial" if self.rows_quarantined or self.cells.quarantined else "loaded"
+
+
+def now() -> datetime:
+    """The time that goes into the ledger."""
+    return datetime.now(UTC)
+
+
+def note(
+    connection: sa.Connection,
+    actor: str,
+    action: str,
+    *,
+    file_id: int | None = None,
+    dataset: str | None = None,
+    **detail: object,
+) -> None:
+    """Write one line of the audit: who did what to which file or dataset."""
+    line = {"at": now(), "actor": actor, "action": action, "file_id": file_id, "dataset": dataset, "detail": detail or None}
+    connection.execute(audit.insert(), line)
+
+
+# ---------------------------------------------------------------- arriving
+
+
+def record(connection: sa.Connection, arrival: Arrival) -> Recorded:
+    """
+    Record an arrival: pending, or a duplicate of a file with the same content, or failed when it was refused.
+
+    The same content is a duplicate unless somebody asks for it in another dataset by name.
+    """
+    if arrival.sha256 is not None:
+        _lock_content(connection, arrival.sha256)
+    values: dict[str, Any] = {
+        "name": arrival.name,
+        "sha256": arrival.sha256,
+        "size": arrival.size,
+        "kept": arrival.sha256 is not None,
+        "store": arrival.store,
+        "source": arrival.source,
+        "origin": arrival.origin,
+        "stamp": arrival.stamp,
+        "actor": arrival.actor,
+        "dataset": arrival.dataset,
+        "dataset_asked": arrival.dataset_asked,
+        "error": arrival.error,
+        "error_code": arrival.error_code,
+        "options": arrival.options or None,
+        "held_by": arrival.held_by,
+        "status": "pending" if arrival.error is None else "failed",
+        "attempts": 0,
+        "received_at": now(),
+        "finished_at": None if arrival.error is None else now(),
+    }
+    zeros = dict.fromkeys(
+        ("rows_loaded", "rows_quarantined", "cells_read", "cells_loaded", "cells_quarantined", "cells_outside"),
+        0,
+    )
+    file_id = int(connection.execute(files.insert().returning(files.c.id), values | zeros).scalar_one())
+    if arrival.error is not None:
+        note(connection, arrival.actor, "file.refused", file_id=file_id, error=arrival.error)
+        return Recorded(file_id, "failed", None)
+    first = _same_content(connection, file_id, arrival.sha256, arrival.dataset if arrival.dataset_asked else None)
+    if first is None:
+        note(connection, arrival.actor, "file.received", file_id=file_id, name=arrival.name, source=arrival.source)
+        return Recorded(file_id, "pending", None)
+    duplicate = {"status": "duplicate", "duplicate_of": first, "finished_at": now()}
+    connection.execute(files.update().where(files.c.id == file_id).values(duplicate))
+    note(connection, arrival.actor, "file.duplicate", file_id=file_id, name=arrival.name, duplicate_of=first)
+    return Recorded(file_id, "duplicate", first)
+
+
+def _lock_content(connection: sa.Connection, sha256: str) -> None:
+    """Let the same content arrive one after the other; on SQLite the insert that follows does so by itself."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sha256, 0))))
+
+
+def _same_content(connection: sa.Connection, file_id: int, sha256: str | None, dataset: str | None) -> int | None:
+    """The oldest other live file with the same content, in *dataset* if one is given."""
+    query = sa.select(files.c.id).where(files.c.sha256 == sha256, files.c.id != file_id, files.c.status.in_(LIVE))
+    if dataset is not None:
+        query = query.where(files.c.dataset == dataset)
+    return connection.execute(query.order_by(files.c.id).limit(1)).scalar()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The last record of a path in an inbox."""
+
+    file_id: int
+    stamp: str
+    status: str
+    kept: bool
+
+
+def known_origins(connection: sa.Connection, origins: Collection[str]) -> dict[str, Known]:
+    """What was last recorded of each of these paths; paths that were never recorded are missing."""
+    found: dict[str, Known] = {}
+    wanted = sorted(origins)
+    for start in range(0, len(wanted), 500):
+        query = sa.select(files).where(files.c.origin.in_(wanted[start : start + 500])).order_by(files.c.id)
+        found.update({row.origin: Known(row.id, row.stamp or "", row.status, row.sha256 is not None) for row in connection.execute(query)})
+    return found
+
+
+# ---------------------------------------------------------------- claiming
+
+
+@dataclass(frozen=True, slots=True)
+class Claimer:
+    """Who claims: a holder, and the store whose originals it can read."""
+
+    holder: str
+    store: str
+
+
+def claim_next(connection: sa.Connection, claimer: Claimer, among: Collection[int] | None = None) -> Claim | None:
+    """
+    Claim the oldest pending file (of *among*, if given), or None; two services never get the same one.
+
+    The first file of a new dataset goes alone, and later ones wait: the types of its columns must not depend on which is faster.
+    """
+    earlier = files.alias("earlier")
+    # A file that somebody else is just claiming still looks pending to us.
+    comes = sa.or_(earlier.c.status == "running", sa.and_(earlier.c.status == "pending", earlier.c.store == claimer.store))
+    leads = sa.exists().where(earlier.c.dataset == files.c.dataset, earlier.c.id < files.c.id, comes)
+    is_new = ~sa.exists().where(datasets.c.name == files.c.dataset)
+    # Another service may hold the row's lock for the moment of its own claim: step over it.
+    ours = sa.or_(files.c.held_by.is_(None), files.c.held_by == claimer.holder)
+    oldest = sa.select(files.c.id).where(files.c.status == "pending", files.c.store == claimer.store, ours, ~sa.and_(leads, is_new))
+    if among is not None:
+        oldest = oldest.where(files.c.id.in_(among))
+    oldest = oldest.order_by(files.c.id).limit(1).with_for_update(skip_locked=True, of=files)
+    return _claim(connection, claimer, files.c.id == oldest.scalar_subquery(), files.c.status == "pending")
+
+
+def claim_replay(
+    connection: sa.Connection, file_id: int, claimer: Claimer, actor: str, options: dict[str, Any] | None = None, *, held: bool = False
+) -> Claim:
+    """
+    Claim a file to load it once more from its kept original, with other *options* if they are given.
+
+    When it is *held*, no other holder may go on with it. Raises `FileInUse` when its state does not allow that, its original is not here, or its content is there from another file by now.
+    """
+    row = connection.execute(sa.select(files).where(files.c.id == file_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no file {file_id}")
+    if row.status not in REPLAYABLE:
+        raise FileInUse(f"file {file_id} is {row.status}: only a file that is {', '.join(REPLAYABLE)} can be replayed")
+    _check_kept(row, claimer.store)
+    other = _same_content(connection, file_id, row.sha256, row.dataset if row.dataset_asked else None)
+    if other is not None and row.status in {"failed", "undone"}:
+        raise FileInUse(f"file {file_id} has the same content as file {other}, which is there: undo file {other} first")
+    values: dict[str, Any] = {"held_by": claimer.holder if held else None}
+    if options is not None:
+        values |= {"options": options or None, "options_before": row.options or {}}
+    connection.execute(files.update().where(files.c.id == file_id, files.c.status == row.status).values(values))
+    claim = _claim(connection, claimer, files.c.id == file_id, files.c.status == row.status)
+    if claim is None:
+        raise FileInUse(f"somebody else works on file {file_id}: wait until it is done")
+    note(connection, actor, "file.replayed", file_id=file_id, dataset=claim.dataset)
+    return claim
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A file whose kept original can be looked at once more."""
+
+    name: str
+    sha256: str
+    dataset: str
+    options: dict[str, Any]
+
+
+def original_of(connection: sa.Connection, file_id: int, store: str) -> Original:
+    """The kept original of a file. Raises `NotFound`, and `FileInUse` when it is not kept here or is no file that somebody sent."""
+    row = connection.execute(sa.select(files).where(files.c.id == file_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no file {file_id}")
+    _check_kept(row, store)
+    if row.source == "import":
+        raise FileInUse(
+            f"file {file_id} is rows that a program handed over: their columns and types are the program's, nothing is found out"
+        )
+    return Original(row.name, row.sha256, row.dataset, row.options or {})
+
+
+def _check_kept(row: sa.Row[Any], store: str) -> None:
+    if not row.kept or row.store != store:
+        raise FileInUse(f"the original of file {row.id} is not kept here: send the file again")
+
+
+def _claim(connection: sa.Connection, claimer: Claimer, *where: sa.ColumnElement[bool]) -> Claim | None:
+    token = uuid.uuid4().hex
+    before = sa.case((files.c.status == "pending", files.c.status_before), else_=files.c.status)
+    running = {
+        "status": "running",
+        "claim": token,
+        "status_before": before,
+        "attempts": sa.case((files.c.status == "pending", files.c.attempts), else_=0),
+        "started_at": now(),
+        "finished_at": None,
+        "progress": 0.0,
+        "error": None,
+        "error_code": None,
+    }
+    query = files.update().where(*where, files.c.kept).values(running)
+    row = connection.execute(query.returning(*_CLAIMED)).one_or_none()
+    if row is None:
+        return None
+    connection.execute(
+        claims.insert(), {"token": token, "file_id": row.id, "holder": claimer.holder, "claimed_at": now(), "renewed_at": now()}
+    )
+    return Claim(row.id, token, row.name, row.sha256, row.source, row.dataset, row.options, row.options_before is not None)
+
+
+_CLAIMED = (files.c.id, files.c.name, files.c.sha256, files.c.source, files.c.dataset, files.c.options, files.c.options_before)
+
+
+def renew(connection: sa.Connection, progress: dict[str, float | None]) -> None:
+    """Say that the holders of these claims still live, and how far each has come, in percent."""
+    for token, percent in sorted(progress.items()):
+        connection.execute(claims.update().where(claims.c.token == token, claims.c.ended_at.is_(None)).values(renewed_at=now()))
+        connection.execute(files.update().where(files.c.claim == token, files.c.status == "running").values(progress=percent))
+
+
+def reclaim(connection: sa.Connection, died: Callable[[str, datetime, datetime], bool]) -> list[int]:
+    """
+    Take the files of dead holders back, so that they can be claimed again; return their ids.
+
+    A file whose holders died again and again is recorded as failed: it may be what kills them.
+    """
+    query = sa.select(claims.c.token, claims.c.holder, claims.c.renewed_at, files.c.id, files.c.attempts, files.c.status_before)
+    query = query.join(files, files.c.claim == claims.c.token).where(files.c.status == "running").order_by(files.c.id)
+    taken = []
+    for row in connection.execute(query).all():
+        if not died(row.holder, row.renewed_at, now()):
+            continue
+        if row.attempts + 1 >= MOST_ATTEMPTS:
+            sentence = f"the service died {row.attempts + 1} times while it worked on this file: it may be too large for this machine"
+            before = row.status_before or "failed"
+            _leave_running(connection, row.id, row.token, before, sentence, error_code="service_died", attempts=row.attempts + 1)
+        elif _leave_running(connection, row.id, row.token, "pending", None, attempts=row.attempts + 1):
+            note(connection, "levelpool", "file.reclaimed", file_id=row.id, holder=row.holder)
+            taken.append(row.id)
+    return taken + _let_go(connection, died)
+
+
+def _let_go(connection: sa.Connection, died: Callable[[str, datetime, datetime], bool]) -> list[int]:
+    """Let anybody claim the files whose passwords were lost with their holders: the reader says then what is needed."""
+    query = sa.select(files.c.id, files.c.held_by).where(files.c.status == "pending", files.c.held_by.is_not(None))
+    # Nothing renews a file that waits: a holder elsewhere is left to its own host.
+    lost = [row.id for row in connection.execute(query).all() if died(row.held_by, now(), now())]
+    if lost:
+        connection.execute(files.update().where(files.c.id.in_(lost), files.c.status == "pending").values(held_by=None))
+    return lost
+
+
+def check_claim(connection: sa.Connection, file_id: int, token: str) -> None:
+    """Raise `ClaimLost` if somebody else took over the file."""
+    query = sa.select(files.c.id).where(files.c.id == file_id, files.c.claim == token, files.c.status == "running")
+    if connection.execute(query).scalar() is None:
+        raise ClaimLost(f"another worker took over file {file_id}: nothing was changed here")
+
+
+# ---------------------------------------------------------------- ending
+
+
+def undo(connection: sa.Connection, file_id: int, actor: str, rows_removed: int) -> None:
+    """Record that the rows of a file were taken back; `FileInUse` unless it is loaded or partial."""
+    values = {"status": "undone", "rows_loaded": 0, "finished_at": now(), "progress": None, "error": None, "error_code": None}
+    update = files.update().where(files.c.id == file_id, files.c.status.in_(("loaded", "partial"))).values(values)
+    if connection.execute(update).rowcount != 1:
+        check_undoable(connection, file_id)
+    connection.execute(sheets.update().where(sheets.c.file_id == file_id).values(rows_loaded=0))
+    note(connection, actor, "file.undone", file_id=file_id, rows_removed=rows_removed)
+
+
+def check_undoable(connection: sa.Connection, file_id: int) -> str:
+    """The state of a file whose rows are there; else `FileInUse`, or `NotFound`."""
+    status = status_of(connection, file_id)
+    if status not in {"loaded", "partial"}:
+        raise FileInUse(f"file {file_id} is {status}: only a file that is loaded or partial can be undone")
+    return status
+
+
+def finish(connection: sa.Connection, file_id: int, token: str, outcome: Outcome) -> None:
+    """
+    Record the import as done, in the transaction that wrote its rows.
+
+    Raises `ClaimLost` if the file no longer carries this claim; the caller must then roll back.
+    """
+    values = {
+        "status": outcome.status,
+        "dataset": outcome.dataset,
+        "rows_loaded": outcome.rows_loaded,
+        "rows_quarantined": outcome.rows_quarantined,
+        "cells_read": outcome.cells.read,
+        "cells_loaded": outcome.cells.loaded,
+        "cells_quarantined": outcome.cells.quarantined,
+        "cells_outside": outcome.cells.outside,
+        "format": outcome.format,
+        "reader": outcome.reader,
+        "encoding": outcome.encoding,
+        "delimiter": outcome.delimiter,
+        "remarks": list(outcome.remarks) or None,
+        "finished_at": now(),
+        "progress": 100.0,
+        "status_before": None,
+        "options_before": None,
+        "held_by": None,
+        "error": None,
+        "error_code": None,
+        "attempts": 0,
+    }
+    fence = (files.c.id == file_id, files.c.claim == token, files.c.status == "running")
+    if connection.execute(files.update().where(*fence).values(values)).rowcount != 1:
+        raise ClaimLost(f"another worker took over file {file_id}: nothing was changed here")
+    _end_claim(connection, token, outcome.status)
+    note(
+        connection,
+        "levelpool",
+        f"file.{outcome.status}",
+        file_id=file_id,
+        dataset=outcome.dataset,
+        rows_loaded=outcome.rows_loaded,
+        rows_quarantined=outcome.rows_quarantined,
+    )
+
+
+def fail(connection: sa.Connection, file_id: int, token: str, sentence: str, code: str = "internal") -> bool:
+    """Record the import as failed, with one sentence and the same in one word; a failed replay leaves the earlier import as it was. False: the claim was lost."""
+    before = connection.execute(sa.select(files.c.status_before).where(files.c.id == file_id)).scalar()
+    return _leave_running(connection, file_id, token, before or "failed", sentence, error_code=code)
+
+
+def release_all(connection: sa.Connection, holder: str) -> None:
+    """Give back every file that *holder* still has."""
+    query = sa.select(claims.c.token, claims.c.file_id).where(claims.c.holder == holder, claims.c.ended_at.is_(None))
+    for row in connection.execute(query).all():
+        release(connection, row.file_id, row.token)
+
+
+def release(connection: sa.Connection, file_id: int, token: str) -> bool:
+    """Give a file back undone, because the service stops: the next one claims it again."""
+    return _leave_running(connection, file_id, token, "pending", None, error_code=None)
+
+
+def _leave_running(connection: sa.Connection, file_id: int, token: str, status: str, sentence: str | None, **values: Any) -> bool:
+    """Fenced: from running to *status*; False when the file no longer carries this claim."""
+    ended = None if status == "pending" else now()
+    fence = (files.c.id == file_id, files.c.claim == token, files.c.status == "running")
+    update = files.update().where(*fence).values(status=status, error=sentence, finished_at=ended, progress=None, **values)
+    if status != "pending":
+        before = sa.case((files.c.options_before.is_not(None), files.c.options_before), else_=files.c.options)
+        update = update.values(status_before=None, options=before, options_before=None, held_by=None)
+    if connection.execute(update).rowcount != 1:
+        return False
+    _end_claim(connection, token, "released" if status == "pending" else "failed")
+    if sentence is not None:
+        note(connection, "levelpool", "file.failed", file_id=file_id, error=sentence)
+    return True
+
+
+def _end_claim(connection: sa.Connection, token: str, outcome: str) -> None:
+    connection.execute(claims.update().where(claims.c.token == token).values(ended_at=now(), outcome=outcome))
+
+
+def status_of(connection: sa.Connection, file_id: int) -> str:
+    """The state of a file; `NotFound` when there is none with this id."""
+    status = connection.execute(sa.select(files.c.status).where(files.c.id == file_id)).scalar()
+    if status is None:
+        raise NotFound(f"there is no file {file_id}")
+    return str(status)
+
+
+def unfinished(connection: sa.Connection, ids: Collection[int]) -> list[int]:
+    """Those of these files that are pending or running."""
+    left: list[int] = []
+    wanted = sorted(ids)
+    for start in range(0, len(wanted), 500):
+        query = sa.select(files.c.id).where(files.c.id.in_(wanted[start : start + 500]), files.c.status.in_(("pending", "running")))
+        left += connection.execute(query).scalars()
+    return left
+
+
+def retire(connection: sa.Connection, store: str, before: datetime) -> list[str]:
+    """
+    Forget the originals of *store* whose last file came before *before*; return their hashes, for the caller to remove.
+
+    Files that are pending or running keep theirs. Undo still works afterwards; replay does not.
+    """
+    newest = sa.func.max(files.c.received_at)
+    busy = sa.func.max(sa.case((files.c.status.in_(("pending", "running")), 1), else_=0))
+    query = sa.select(files.c.sha256).where(files.c.kept, files.c.store == store).group_by(files.c.sha256)
+    hashes = list(connection.execute(query.having(newest < before, busy == 0)).scalars())
+    for sha256 in hashes:
+        connection.execute(files.update().where(files.c.sha256 == sha256, files.c.store == store).values(kept=False))
+    if hashes:
+        note(connection, "levelpool", "originals.removed", count=len(hashes), before=before.isoformat())
+    return hashes

@@ -1,0 +1,141 @@
+"""Datasets in PostgreSQL: rows go in by binary COPY, and schema locks are advisory, so that they end with their transaction."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from levelpool.errors import DatabaseError
+from levelpool.ingest.load.schema import SchemaPlan
+from levelpool.ingest.load.target import META_COLUMNS, EncodedRows, Target, quote
+from levelpool.sheets.errors import SheetError
+from levelpool.sheets.table import ColumnType, StoredColumn
+
+if TYPE_CHECKING:
+    import psycopg
+
+MOST_COLUMNS = 1600
+"""PostgreSQL's own limit."""
+
+_META = "_file_id bigint NOT NULL, _sheet text NOT NULL, _row bigint NOT NULL"
+_META_TYPES = ("int8", "text", "int8")
+
+_COPY_TYPES = {
+    ColumnType.BOOLEAN: "bool",
+    ColumnType.BIGINT: "int8",
+    ColumnType.NUMERIC: "numeric",
+    ColumnType.DOUBLE: "float8",
+    ColumnType.DATE: "date",
+    ColumnType.TIMESTAMP: "timestamp",
+    ColumnType.TIME: "time",
+    ColumnType.TEXT: "text",
+}
+
+# Whatever takes up a name where a table would be created, and whatever an unqualified name would find first.
+_IS_TAKEN = sa.text("""
+    SELECT to_regclass(quote_ident(:name)) IS NOT NULL
+        OR EXISTS (SELECT FROM pg_class WHERE relname = :name AND relnamespace = current_schema()::regnamespace)
+        OR EXISTS (SELECT FROM pg_type WHERE typname = :name AND typnamespace = current_schema()::regnamespace)
+""")
+
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('levelpool dataset ' || :name, 0))")
+_HOLD = sa.text("SELECT pg_advisory_xact_lock_shared(hashtextextended('levelpool dataset ' || :name, 0))")
+
+
+class PostgresqlTarget(Target):
+    """Datasets in the first schema of the search path, behind one connection."""
+
+    most_columns = 1600  # MaxHeapAttributeNumber of the server
+
+    def lock_schema(self, name: str) -> None:
+        """Wait until nobody changes or fills the table, and keep others from it until the transaction ends."""
+        self.connection.execute(_LOCK, {"name": name})
+
+    def hold_schema(self, name: str) -> None:
+        """Wait until nobody changes the table's columns, and keep them as they are until the transaction ends."""
+        self.connection.execute(_HOLD, {"name": name})
+
+    def is_taken(self, name: str) -> bool:
+        """Whether a relation or a type of that name is there."""
+        return bool(self.connection.execute(_IS_TAKEN, {"name": name}).scalar())
+
+    def storage(self, kind: ColumnType, digits: int) -> str:  # noqa: ARG002 (NUMERIC holds every digit)
+        """The type's own name."""
+        return kind.value
+
+    def create_table(self, name: str, columns: Sequence[StoredColumn]) -> None:
+        """Create the table and its index."""
+        _check_width(name, columns)
+        self.run(f"CREATE TABLE {quote(name)} ({', '.join([_META, *map(_declared, columns)])})")
+        self.run(f"CREATE INDEX {quote(f'levelpool_{name}_file')} ON {quote(name)} (_file_id, _row)")
+
+    def alter_table(self, name: str, plan: SchemaPlan) -> None:
+        """Add and widen columns, all in one pass over the table."""
+        _check_width(name, plan.columns)
+        actions = [f"ADD COLUMN {_declared(column)}" for column in plan.added]
+        actions += [_retype(before, after) for before, after in plan.retyped]
+        self.run(f"ALTER TABLE {quote(name)} {', '.join(actions)}")
+
+    def reshape_table(self, name: str, before: Sequence[StoredColumn], after: Sequence[StoredColumn]) -> None:
+        """Drop and add the columns that differ."""
+        _check_width(name, after)
+        there = {column.name: _declared(column) for column in before}
+        wanted = {column.name: _declared(column) for column in after}
+        actions = [f"DROP COLUMN {quote(each)}" for each, declared in there.items() if wanted.get(each) != declared]
+        actions += [f"ADD COLUMN {declared}" for each, declared in wanted.items() if there.get(each) != declared]
+        if actions:
+            self.run(f"ALTER TABLE {quote(name)} {', '.join(actions)}")
+
+    def write(self, name: str, columns: Sequence[StoredColumn], rows: EncodedRows) -> None:
+        """Write rows by binary COPY. NUMERIC keeps the digits of each number by itself, so none is uneven."""
+        names = ", ".join([*META_COLUMNS, *(quote(column.name) for column in columns)])
+        statement = f"COPY {quote(name)} ({names}) FROM STDIN (FORMAT binary)"
+        with self._errors_of(statement), self._psycopg().cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(list(chain(_META_TYPES, (_COPY_TYPES[column.type] for column in columns))))
+            write = copy.write_row
+            for row in rows.records():
+                write(row)
+
+    @contextmanager
+    def _errors_of(self, statement: str) -> Iterator[None]:
+        """Errors of the driver as SQLAlchemy raises them: whoever explains them knows no other."""
+        raw = self._psycopg()
+        error_class = self.connection.dialect.loaded_dbapi.Error
+        try:
+            yield
+        except error_class as error:
+            raise DBAPIError.instance(
+                statement, None, error, error_class, connection_invalidated=raw.closed, dialect=self.connection.dialect
+            ) from error
+
+    def _psycopg(self) -> "psycopg.Connection[object]":
+        # Only here, where it is in use already: whoever works with SQLite stays without its megabytes.
+        import psycopg  # noqa: PLC0415
+
+        raw = self.connection.connection.driver_connection
+        if not isinstance(raw, psycopg.Connection):
+            raise DatabaseError("PostgreSQL is reached through psycopg 3 only: use a postgresql:// URL")
+        return raw
+
+
+def _check_width(name: str, columns: Sequence[StoredColumn]) -> None:
+    if len(META_COLUMNS) + len(columns) > MOST_COLUMNS:
+        raise SheetError(
+            f"{name} would have {len(columns)} columns, and a PostgreSQL table has room for {MOST_COLUMNS - len(META_COLUMNS)}: "
+            "split the sheet, or name another dataset"
+        )
+
+
+def _declared(column: StoredColumn) -> str:
+    return f"{quote(column.name)} {column.storage}"
+
+
+def _retype(before: StoredColumn, after: StoredColumn) -> str:
+    name = quote(before.name)
+    value = name if before.filled else "NULL"
+    if before.filled and (before.type, after.type) == (ColumnType.TIMESTAMP, ColumnType.TEXT):
+        value = f"replace({name}::text, ' ', 'T')"  # ISO 8601, as everywhere
+    return f"ALTER COLUMN {name} TYPE {after.storage} USING {value}::{after.storage}"

@@ -1,0 +1,162 @@
+"""What a database must be able to do to hold datasets: one `Target` per kind of database, in a file of its own."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+
+import sqlalchemy as sa
+
+from levelpool.ingest.load.schema import SchemaPlan
+from levelpool.sheets.table import ColumnType, StoredColumn, Value
+
+META_COLUMNS = ("_file_id", "_sheet", "_row")
+"""Every table has these first: the file's id, the sheet's name, and the 1-based row of the sheet."""
+
+Misfit = tuple[int, int, str]
+"""Index of the row, index of the column, and why the value cannot be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRows:
+    """Some rows of one sheet, ready to be written."""
+
+    file_id: int
+    sheet: str
+    numbers: Sequence[int]  # the 1-based row of the sheet, for each value of a column
+    columns: Sequence[Sequence[Value]]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRows:
+    """The same, column by column, each value as the driver takes it."""
+
+    file_id: int
+    sheet: str
+    numbers: Sequence[int]
+    columns: Sequence[Sequence[object]]
+    uneven: frozenset[str] = frozenset()  # NUMERIC columns where a number has other digits behind the point than the column says
+
+    def records(self) -> Iterator[tuple[object, ...]]:
+        """The rows as they stand in the table, `META_COLUMNS` first."""
+        return zip(repeat(self.file_id), repeat(self.sheet), self.numbers, *self.columns, strict=False)
+
+
+class Target(ABC):
+    """One database, through a connection whose transactions belong to the caller."""
+
+    most_columns: int
+    """Most columns of one table, our three included."""
+
+    writes_alone = False
+    """Whether nobody else can write while a transaction does: what can be done before it begins, should be."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    # ------------------------------------------------------------ what differs from one kind of database to the next
+
+    @abstractmethod
+    def lock_schema(self, name: str) -> None:
+        """Let nobody else change or fill the table *name* until the transaction ends."""
+
+    @abstractmethod
+    def hold_schema(self, name: str) -> None:
+        """Let nobody change the columns of *name* until the transaction ends; others may fill it meanwhile."""
+
+    @abstractmethod
+    def is_taken(self, name: str) -> bool:
+        """Whether anything (table, view, index, ...) of that name is there."""
+
+    @abstractmethod
+    def storage(self, kind: ColumnType, digits: int) -> str:
+        """The declared type of a column whose values have at most *digits* significant digits."""
+
+    @abstractmethod
+    def create_table(self, name: str, columns: Sequence[StoredColumn]) -> None:
+        """Create the table, with `_file_id`, `_sheet`, `_row` and an index for undo."""
+
+    @abstractmethod
+    def alter_table(self, name: str, plan: SchemaPlan) -> None:
+        """Add and widen columns; rows keep their values."""
+
+    @abstractmethod
+    def reshape_table(self, name: str, before: Sequence[StoredColumn], after: Sequence[StoredColumn]) -> None:
+        """Give a table without rows other columns."""
+
+    @abstractmethod
+    def write(self, name: str, columns: Sequence[StoredColumn], rows: EncodedRows) -> None:
+        """Write rows that were encoded for these columns."""
+
+    # ------------------------------------------------------------ what is the same everywhere
+
+    def be_patient(self, seconds: float) -> None:  # noqa: B027 (most kinds let many write at once)
+        """Wait so long for others that write, where a database lets only one write at a time."""
+
+    @classmethod
+    def misfits(cls, columns: Sequence[StoredColumn], values: Sequence[Sequence[Value]]) -> list[Misfit]:  # noqa: ARG003
+        """Which of the *values*, one sequence for each of *columns*, this kind of database cannot hold although their types fit; mostly none."""
+        return []
+
+    @classmethod
+    def encode(cls, columns: Sequence[StoredColumn], rows: SheetRows) -> EncodedRows:  # noqa: ARG003 (most drivers take values as they are)
+        """The rows as `write` takes them; asks the database nothing. No value may be a misfit."""
+        return EncodedRows(rows.file_id, rows.sheet, rows.numbers, rows.columns)
+
+    def insert(self, name: str, columns: Sequence[StoredColumn], rows: SheetRows) -> set[str]:
+        """Encode and write; return the NUMERIC columns where a number has other digits behind the point."""
+        encoded = self.encode(columns, rows)
+        self.write(name, columns, encoded)
+        return set(encoded.uneven)
+
+    def create_view(self, name: str, key: Sequence[str], columns: Sequence[StoredColumn]) -> None:
+        """Create the view NAME_current: the newest row per key."""
+        shown = ", ".join([*META_COLUMNS, *(quote(column.name) for column in columns)])
+        newest = f"PARTITION BY {_listed(key)} ORDER BY _file_id DESC, _row DESC, _sheet DESC"
+        ranked = f"SELECT {shown}, row_number() OVER ({newest}) AS _rank FROM {quote(name)}"
+        self.run(f"CREATE VIEW {quote(f'{name}_current')} AS SELECT {shown} FROM ({ranked}) AS ranked WHERE _rank = 1")
+
+    def drop_view(self, name: str) -> None:
+        """Remove the view NAME_current, if it is there."""
+        self.run(f"DROP VIEW IF EXISTS {quote(f'{name}_current')}")
+
+    def drop_table(self, name: str) -> None:
+        """Remove the table with its index."""
+        self.run(f"DROP TABLE {quote(name)}")
+
+    def has_values(self, name: str, column: str) -> bool:
+        """Whether any row has a value in that column."""
+        query = sa.text(f"SELECT 1 FROM {quote(name)} WHERE {quote(column)} IS NOT NULL LIMIT 1")
+        return self.connection.execute(query).first() is not None
+
+    def is_only_of(self, name: str, file_id: int) -> bool:
+        """Whether no other file has a row there."""
+        query = sa.text(f"SELECT 1 FROM {quote(name)} WHERE _file_id <> :id LIMIT 1")
+        return self.connection.execute(query, {"id": file_id}).first() is None
+
+    def count(self, name: str, file_id: int) -> int:
+        """How many rows of one file are there."""
+        query = sa.text(f"SELECT count(*) FROM {quote(name)} WHERE _file_id = :id")
+        return int(self.connection.execute(query, {"id": file_id}).scalar_one())
+
+    def count_restored(self, name: str, key: Sequence[str], file_id: int) -> int:
+        """How many keys would show an older row again if the rows of one file were removed."""
+        grouped = f"SELECT 1 FROM {quote(name)} GROUP BY {_listed(key)} HAVING max(_file_id) = :id AND min(_file_id) < :id"
+        return int(self.connection.execute(sa.text(f"SELECT count(*) FROM ({grouped}) AS restored"), {"id": file_id}).scalar_one())
+
+    def delete(self, name: str, file_id: int) -> int:
+        """Remove the rows of one file; return how many there were."""
+        return self.connection.execute(sa.text(f"DELETE FROM {quote(name)} WHERE _file_id = :id"), {"id": file_id}).rowcount
+
+    def run(self, statement: str) -> None:
+        """Run one statement that changes the schema."""
+        self.connection.exec_driver_sql(statement)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(quote, names))
+
+
+def quote(identifier: str) -> str:
+    """*identifier* as SQL text."""
+    return '"' + identifier.replace('"', '""') + '"'

@@ -1,0 +1,276 @@
+"""The API of files and datasets: upload, list, quarantine, undo, replay, preview, rows."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from levelpool.service import shapes
+from levelpool.service.assembly import Service, service_of
+from levelpool.service.quarantine import csv_lines
+from levelpool.service.request_options import asked_beside_file, asked_in_body
+from levelpool.service.uploads import Upload, receive_upload
+from levelpool.sheets.clean.names import check_dataset_name
+from levelpool.sheets.inspect import Inspection
+from levelpool.web.auth import Identity, require_operator, require_viewer
+from levelpool.web.disconnect import cancel_on_disconnect
+
+PREVIEW_SECONDS = 5.0
+CSV_STEP = 1000
+MAX_ID = (1 << 63) - 1
+
+Of = Annotated[Service, Depends(service_of)]
+Viewer = Annotated[Identity, Depends(require_viewer)]
+Operator = Annotated[Identity, Depends(require_operator)]
+FileId = Annotated[int, Path(ge=1, le=MAX_ID, description="The file's number.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many entries.")]
+Offset = Annotated[int, Query(ge=0, le=MAX_ID, description="Entries to skip.")]
+InState = Annotated[shapes.Status | None, Query(description="Only files in this state.")]
+Named = Annotated[str | None, Query(max_length=200, description="Only files with this text in their names, capital or not.")]
+
+_PASSWORD = {"type": "string", "format": "password", "description": "Opens an encrypted workbook; it is kept nowhere."}
+_UPLOAD_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary", "description": "The spreadsheet."},
+                        "dataset": {"type": "string", "description": "The dataset to load into; by default the file's name decides."},
+                        "options": {"type": "string", "description": "The correction record, as JSON; what is left unsaid is found out."},
+                        "password": _PASSWORD,
+                    },
+                }
+            }
+        },
+    }
+}
+_ASKED_BODY = {
+    "requestBody": {
+        "required": False,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "options": {"type": "object", "description": "The correction record; by default the one that the file has."},
+                        "password": _PASSWORD,
+                    },
+                    "additionalProperties": False,
+                }
+            }
+        },
+    }
+}
+
+
+def _answers(shape: type[shapes._Shape] | None, *errors: int, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of one address: its good answer and the errors it may give."""
+    good: dict[int | str, dict[str, Any]] = {status: {"model": shape}} if shape else {}
+    return good | {each: {"model": shapes.ErrorAnswer} for each in (401, 403, *errors)}
+
+
+def ingestion_router() -> APIRouter:
+    """All `/api` addresses of files and datasets; the app's state carries the `Service`."""
+    router = APIRouter(prefix="/api", default_response_class=JSONResponse)
+    for add in (_add_files, _add_file_changes, _add_preview, _add_datasets):
+        add(router)
+    return router
+
+
+# ---------------------------------------------------------------- files
+
+
+def _add_files(router: APIRouter) -> None:
+    @router.post(
+        "/files",
+        status_code=202,
+        tags=["files"],
+        openapi_extra=_UPLOAD_BODY,
+        responses=_answers(shapes.Queued, 400, 413, 415, 422, status=202),
+        response_model=None,
+    )
+    async def upload_file(request: Request, service: Of, who: Operator) -> Response:
+        """Keep a file and queue it; the answer comes before it is read."""
+        upload = await _receive(request, service)
+        try:
+            dataset, options = _dataset_of(upload), asked_beside_file(upload.fields).for_new_file()
+            queued = await service.ingestion.submit(upload.path, name=upload.name, dataset=dataset, options=options, actor=who.name)
+        finally:
+            await service.run(upload.path.unlink, missing_ok=True)
+        return JSONResponse(queued, 202)
+
+    @router.get("/files", tags=["files"], responses=_answers(shapes.FileList, 422), response_model=None)
+    async def list_files(
+        service: Of, _: Viewer, limit: Limit = 100, offset: Offset = 0, status: InState = None, name: Named = None
+    ) -> Response:
+        """Files, newest first."""
+        return JSONResponse(await service.ingestion.files(limit=limit, offset=offset, status=status, name=name))
+
+    @router.get("/files/{file_id}", tags=["files"], responses=_answers(shapes.FileRecord, 404, 422), response_model=None)
+    async def read_file(service: Of, _: Viewer, file_id: FileId) -> Response:
+        """One file with its sheets."""
+        return JSONResponse(await service.ingestion.file(file_id))
+
+    @router.get("/files/{file_id}/quarantine", tags=["files"], responses=_quarantine_answers(), response_model=None)
+    async def read_quarantine(
+        service: Of,
+        _: Viewer,
+        file_id: FileId,
+        limit: Limit = 100,
+        offset: Offset = 0,
+        format: Annotated[Literal["json", "csv"], Query(description="csv gives all rows as a download.")] = "json",  # noqa: A002
+    ) -> Response:
+        """The cells that kept their rows out of the table. In CSV, an apostrophe guards values that a spreadsheet would run as formulas."""
+        if format == "csv":
+            return await _quarantine_csv(service, file_id)
+        found = await service.ingestion.quarantine(file_id, limit=limit, offset=offset)
+        return await _json_with_rows(service, found)
+
+
+def _quarantine_answers() -> dict[int | str, dict[str, Any]]:
+    answers = _answers(shapes.QuarantineList, 404, 422)
+    answers[200]["content"] = {"text/csv": {"schema": {"type": "string"}}}
+    return answers
+
+
+async def _quarantine_csv(service: Service, file_id: int) -> Response:
+    name = str((await service.ingestion.file(file_id))["name"])
+
+    async def pieces() -> AsyncIterator[str]:
+        offset = 0
+        while True:
+            rows = (await service.ingestion.quarantine(file_id, limit=CSV_STEP, offset=offset))["rows"]
+            if rows or not offset:
+                yield await service.run(csv_lines, rows, head=not offset)
+            offset += CSV_STEP
+            if len(rows) < CSV_STEP:
+                return
+
+    disposition = f"attachment; filename=\"quarantine-{file_id}.csv\"; filename*=UTF-8''{quote(f'{name} quarantine.csv', safe='')}"
+    return StreamingResponse(pieces(), media_type="text/csv", headers={"Content-Disposition": disposition})
+
+
+# ---------------------------------------------------------------- changes
+
+
+def _add_file_changes(router: APIRouter) -> None:
+    @router.post("/files/{file_id}/undo", tags=["files"], responses=_answers(shapes.Undone, 404, 409, 422), response_model=None)
+    async def undo_file(
+        service: Of,
+        who: Operator,
+        file_id: FileId,
+        dry_run: Annotated[bool, Query(description="Only count; change nothing.")] = False,
+    ) -> Response:
+        """Take the rows of this file out of their tables; the original stays."""
+        return JSONResponse(await service.ingestion.undo(file_id, dry_run=dry_run, actor=who.name))
+
+    @router.post(
+        "/files/{file_id}/replay",
+        tags=["files"],
+        openapi_extra=_ASKED_BODY,
+        responses=_answers(shapes.Replayed, 404, 409, 422),
+        response_model=None,
+    )
+    async def replay_file(request: Request, service: Of, who: Operator, file_id: FileId) -> Response:
+        """Load the kept original again, in place of what it brought before; with other corrections, if there are any."""
+        asked = await asked_in_body(request)
+        return JSONResponse(await service.ingestion.replay(file_id, options=asked.options, password=asked.password, actor=who.name))
+
+    @router.post("/sync", tags=["files"], responses=_answers(shapes.Scanned, 409), response_model=None)
+    async def sync(service: Of, _: Operator) -> Response:
+        """Look into the inbox now."""
+        return JSONResponse(await service.scan())
+
+
+def _add_preview(router: APIRouter) -> None:
+    @router.post(
+        "/preview",
+        tags=["files"],
+        openapi_extra=_UPLOAD_BODY,
+        responses=_answers(shapes.Preview, 400, 413, 415, 422, 503, 504),
+        response_model=None,
+    )
+    async def preview(request: Request, service: Of, _: Operator) -> Response:
+        """What a file would become, without loading it: its first 100 rows, and types from all rows or from what 5 seconds allow."""
+        upload = await _receive(request, service)
+        try:
+            dataset, options = _dataset_of(upload), asked_beside_file(upload.fields).for_new_file()
+            async with cancel_on_disconnect(request):
+                inspection = await service.ingestion.look(
+                    upload.path, name=upload.name, dataset=dataset, options=options, max_seconds=PREVIEW_SECONDS
+                )
+        finally:
+            await service.run(upload.path.unlink, missing_ok=True)
+        return await _json_of_preview(service, inspection)
+
+    @router.post(
+        "/files/{file_id}/preview",
+        tags=["files"],
+        openapi_extra=_ASKED_BODY,
+        responses=_answers(shapes.Preview, 404, 409, 422, 503, 504),
+        response_model=None,
+    )
+    async def preview_file(request: Request, service: Of, _: Operator, file_id: FileId) -> Response:
+        """The same for a file that is kept, with the corrections that it has, or with others; nothing is loaded."""
+        asked = await asked_in_body(request)
+        async with cancel_on_disconnect(request):
+            inspection = await service.ingestion.look_again(
+                file_id, options=asked.options, password=asked.password, max_seconds=PREVIEW_SECONDS
+            )
+        return await _json_of_preview(service, inspection)
+
+
+# ---------------------------------------------------------------- datasets
+
+
+def _add_datasets(router: APIRouter) -> None:
+    @router.get("/datasets", tags=["datasets"], responses=_answers(shapes.DatasetList, 422), response_model=None)
+    async def list_datasets(service: Of, _: Viewer, limit: Limit = 100, offset: Offset = 0) -> Response:
+        """All datasets with their columns."""
+        return JSONResponse(await service.ingestion.datasets(limit=limit, offset=offset))
+
+    @router.get("/datasets/{name}/rows", tags=["datasets"], responses=_answers(shapes.RowList, 404, 422), response_model=None)
+    async def list_rows(service: Of, _: Viewer, name: str, limit: Limit = 100, offset: Offset = 0) -> Response:
+        """The rows of one dataset, by `_file_id`, `_row`."""
+        return await _json_with_rows(service, await service.ingestion.rows(name, limit=limit, offset=offset))
+
+
+# ---------------------------------------------------------------- pieces
+
+
+async def _receive(request: Request, service: Service) -> Upload:
+    return await receive_upload(request, folder=service.upload_folder, limit=service.settings.max_upload_bytes, run=service.run)
+
+
+def _dataset_of(upload: Upload) -> str | None:
+    dataset = upload.fields.get("dataset", "").strip()
+    if dataset:
+        check_dataset_name(dataset)
+    return dataset or None
+
+
+async def _json_of_preview(service: Service, inspection: Inspection) -> Response:
+    return Response(await service.run(_write_preview, inspection), media_type="application/json")
+
+
+def _write_preview(inspection: Inspection) -> bytes:
+    return json.dumps(inspection.preview(), ensure_ascii=False, allow_nan=False).encode(errors="replace")
+
+
+async def _json_with_rows(service: Service, answer: dict[str, Any]) -> Response:
+    """Many rows are written as text in a thread, row by row, so that the event loop gets its turn in between."""
+    return Response(await service.run(_write_rows, answer), media_type="application/json")
+
+
+def _write_rows(answer: dict[str, Any]) -> bytes:
+    rest = {name: value for name, value in answer.items() if name != "rows"}
+    rows = ",".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in answer["rows"])
+    tail = json.dumps(rest, ensure_ascii=False, allow_nan=False)
+    return ('{"rows":[' + rows + "]" + ("," if rest else "") + tail[1:]).encode()

@@ -1,0 +1,160 @@
+"""What `levelpool sync`, `inspect` and `undo` do: the same import as the service's, from a terminal."""
+
+import asyncio
+import json
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from levelpool.errors import TaskTimeout, WorkerDied
+from levelpool.executor import ExecutorManager, get_executor_manager, make_manager
+from levelpool.ingest.helper_worker import second_worker, set_up_desk, size_to_share
+from levelpool.ingest.inbox import DataSyncService
+from levelpool.ingest.inbox_scan import scan
+from levelpool.ingest.service import DataIngestionService
+from levelpool.service.terminal import FileProgress, show_inspection
+from levelpool.settings import Settings
+from levelpool.sheets.clean.options import Policy, TableOptions
+from levelpool.sheets.errors import SheetError
+from levelpool.sheets.inspect import Inspection, inspect_file
+from levelpool.sheets.work_sharing import Desk
+
+Json = dict[str, Any]
+
+ALL = 0
+NOT_ALL = 1
+ACTOR = "command line"
+WENT_WELL = frozenset({"loaded", "duplicate"})
+
+
+async def sync_paths(paths: Sequence[Path], *, database: str, dataset: str | None, options: TableOptions, as_json: bool) -> int:
+    """Load all files of *paths*, show how they come along, and return the exit status: 0, or 1 when one did not load whole."""
+    for path in paths:
+        if not path.exists():
+            raise SheetError(f"{path} does not exist: check the path")
+    with FileProgress(silent=as_json) as shown:
+        async with _manager() as manager, DataIngestionService(database, manager, on_progress=shown.moved) as service:
+            records = await _load(service, database, paths, _Asked(dataset, options), shown)
+    counts = Counter(str(each["status"]) for each in records)
+    if as_json:
+        statuses = ("loaded", "partial", "failed", "duplicate")
+        counts["duplicate"] += shown.known
+        found = len(records) + shown.known + shown.waiting
+        click.echo(json.dumps({"found": found} | {each: counts[each] for each in statuses} | {"files": records}, ensure_ascii=False))
+    else:
+        shown.sum_up(counts)
+    return ALL if set(counts) <= WENT_WELL else NOT_ALL
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What holds for all files of one command."""
+
+    dataset: str | None
+    options: TableOptions
+
+    @property
+    def anything(self) -> bool:
+        return self != _Asked(None, TableOptions())
+
+
+async def _load(service: DataIngestionService, database: str, paths: Sequence[Path], asked: _Asked, shown: FileProgress) -> list[Json]:
+    await service.intake.manager.reach()
+    records: list[Json] = []
+    files = [path for path in paths if not path.is_dir()]
+    for folder in (path for path in paths if path.is_dir()):
+        if not asked.anything:
+            records += await _load_folder(service, database, folder, shown)
+        else:
+            # The folder's own door lets everything be found out; with a word for all, each file is handed in by itself.
+            files += [folder / each.path for each in scan(folder)]
+    slots = asyncio.Semaphore(service.intake.parallel)
+
+    async def load(path: Path) -> Json:
+        async with slots:
+            record = await service.ingest_file(path, asked.dataset, options=asked.options, actor=ACTOR)
+            shown.ended(record)
+            return record
+
+    return records + list(await asyncio.gather(*(load(path) for path in files)))
+
+
+async def _load_folder(service: DataIngestionService, database: str, folder: Path, shown: FileProgress) -> list[Json]:
+    async with DataSyncService(database, folder, intake=service.intake) as inbox:
+        report = await inbox.sync()
+    records = [await service.file(file_id) for file_id in report.files]
+    for record in records:
+        shown.ended(record)
+    shown.known += report.found - len(report.files) - report.waiting
+    shown.waiting += report.waiting
+    return records
+
+
+async def inspect_path(path: Path, *, options: TableOptions, as_json: bool) -> int:
+    """Show what would be loaded from *path*, read in a memory-limited worker; 1 and one sentence when it cannot be read."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="levelpool-desk-") as folder:
+            desk = set_up_desk(Path(folder), path, size_to_share(Settings.read()))
+            async with _manager(here=True) as manager, second_worker(manager, desk):
+                inspection = await manager.with_options(name="inspect").run_cpu_intensive(_inspect, path, options, desk)
+    except (SheetError, WorkerDied, TaskTimeout) as error:
+        click.echo(f"levelpool: {error}", err=True)
+        return NOT_ALL
+    answer = inspection.to_dict()
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False))
+    else:
+        show_inspection(path.name, answer)
+    return ALL
+
+
+def _inspect(path: Path, options: TableOptions, desk: Desk | None) -> Inspection:
+    if not path.is_file():
+        raise SheetError(f"{path} does not exist or is no file: check the path")
+    return inspect_file(path, name=path.name, options=options, desk=desk)
+
+
+async def replay_file(file_id: int, *, database: str, options: TableOptions, as_json: bool) -> int:
+    """Load a file once more and show what came of it; the exit status is that of `sync_paths`."""
+    corrected = replace(options, password=None) != TableOptions()
+    with FileProgress(silent=as_json) as shown:
+        async with _manager() as manager, DataIngestionService(database, manager, on_progress=shown.moved) as service:
+            record = await service.replay(file_id, options=options if corrected else None, password=options.password, actor=ACTOR)
+        shown.ended(record)
+    if as_json:
+        click.echo(json.dumps(record, ensure_ascii=False))
+    return ALL if record["status"] in WENT_WELL and not record["error"] else NOT_ALL
+
+
+async def undo_file(file_id: int, *, database: str, dry_run: bool) -> Json:
+    """Take one import back, or say what that would do."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        return await service.undo(file_id, dry_run=dry_run, actor=ACTOR)
+
+
+async def set_policy(dataset: str, policy: Policy, *, database: str) -> None:
+    """Say what a cell that cannot be loaded keeps out of a dataset."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        await service.set_policy(dataset, policy, actor=ACTOR)
+
+
+async def widen_column(dataset: str, column: str, *, database: str) -> None:
+    """Make a column of a dataset TEXT."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        await service.widen_column(dataset, column, actor=ACTOR)
+
+
+@asynccontextmanager
+async def _manager(*, here: bool = False) -> AsyncIterator[ExecutorManager]:
+    """The manager of this command; *here*: with worker processes on this machine, where the file is, whatever the settings say."""
+    manager = make_manager(replace(Settings.read(), cpu_backend="process")) if here else get_executor_manager()
+    try:
+        yield manager
+    finally:
+        await manager.aclose(timeout=0)

@@ -1,0 +1,74 @@
+"""Rows that a program hands over come back as they were, with the types of their values."""
+
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from levelpool.ingest.rows_file import read_rows, write_rows
+from levelpool.sheets.clean.rows import clean_rows
+from levelpool.sheets.errors import SheetError
+from levelpool.sheets.table import ColumnType as T
+
+
+def through(tmp_path, *rows):
+    """The types of the columns, and the values as they would be loaded."""
+    path = tmp_path / "rows"
+    write_rows(rows, path)
+    workbook, plan = read_rows(path, "shop")
+    values = [row for batch in clean_rows(workbook.sheets[0], plan, plan.columns) for row in batch.values]
+    return {column.name: column.type for column in plan.columns}, values
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (T.BOOLEAN, (True, False, None)),
+        (T.BIGINT, (1, -999_999_999_999_999_999, None)),
+        (T.NUMERIC, (Decimal("1.10"), 7, Decimal("-0.05"))),
+        (T.DOUBLE, (0.1, -1e-300, 1e300)),
+        (T.DATE, (date(2026, 11, 2), None)),
+        (T.TIMESTAMP, (datetime(2026, 11, 2, 8, 30, 0, 5), datetime(2026, 1, 1))),
+        (T.TIME, (time(8, 30), time(23, 59, 59))),
+        (T.TEXT, ("000123", "", "NA", "12", None, "\n\t'\"")),
+        (T.TEXT, (10**18, 1)),
+        (T.TEXT, (None, None)),
+        (T.TEXT, (1, "one")),
+    ],
+)
+def test_values_keep_their_type(tmp_path, kind, values):
+    """Nothing is guessed: text that looks like a number stays text."""
+    types, back = through(tmp_path, *({"x": value} for value in values))
+
+    assert types == {"x": kind}
+    expected = [value if value is None or kind is not T.TEXT else str(value) for value in values]
+    assert [row[0] for row in back] == expected
+
+
+def test_missing_values_of_data_frames_are_null(tmp_path):
+    """NaN, NaT and NA are how they say that nothing is there."""
+    _, back = through(tmp_path, {"x": 1.5, "y": Decimal("NaN")}, {"x": float("nan"), "y": Decimal(2)})
+
+    assert back == [(1.5, None), (None, Decimal(2))]
+
+
+def test_moments_with_a_zone_are_told_in_utc(tmp_path):
+    """A column of the database has no zone, and two zones in one column would lie."""
+    noon = datetime(2026, 11, 2, 12, tzinfo=timezone(timedelta(hours=2)))
+    _, back = through(tmp_path, {"x": noon}, {"x": datetime(2026, 11, 2, 12, tzinfo=UTC)})
+
+    assert [row[0].hour for row in back] == [10, 12]
+
+
+def test_columns_come_in_order_of_appearance(tmp_path):
+    """A later row may have more of them, or fewer."""
+    types, back = through(tmp_path, {"b": 1}, {"Order No": "x", "b": 2}, {})
+
+    assert list(types) == ["b", "order_no"]
+    assert back == [(1, None), (2, "x"), (None, None)]
+
+
+def test_value_of_another_kind_is_named(tmp_path):
+    """With its row and column."""
+    with pytest.raises(SheetError, match="row 2, column 'x' holds a list"):
+        through(tmp_path, {"x": 1}, {"x": [1]})

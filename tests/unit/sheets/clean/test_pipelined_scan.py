@@ -1,0 +1,149 @@
+"""Tables that are found behind the reader are the tables that are found after it, to the last word of their reasons."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import squares
+from desks import helping, wait_for_somebody
+from handmade import make_sheet
+from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.pipelined_scan import NOWHERE, walk_behind
+from levelpool.sheets.clean.plans import plan_tables
+from levelpool.sheets.read.workbook import read_workbook
+from levelpool.sheets.spool import SpoolWriter
+from levelpool.sheets.table import Box
+from levelpool.sheets.work_sharing import Desk
+
+GALLERY = Path(__file__).parents[3] / "gallery"
+FILES = sorted(path for path in GALLERY.iterdir() if path.suffix not in {".json", ".py"} and path.is_file())
+
+
+@contextmanager
+def second(desk: Desk) -> Iterator[None]:
+    """A second one, in a thread, which is at the work on the desk when the body begins."""
+    with helping(desk):
+        wait_for_somebody(desk)
+        yield
+
+
+@pytest.fixture
+def desk(tmp_path):
+    desk = Desk(tmp_path / "desk")
+    desk.set_up()
+    return desk
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_gallery_gives_the_same_tables(tmp_path, desk, path):
+    """Every trap: boxes, names, types, samples, reasons, and what was set aside."""
+    with walk_behind(tmp_path, TableOptions(), desk) as walked, second(desk):
+        sheets = read_workbook(path, tmp_path).sheets
+        behind = walked()
+
+    assert repr(plan_tables(sheets, "dataset", walked=behind)) == repr(plan_tables(sheets, "dataset"))
+    assert len(behind.drafts) == len(sheets)
+    assert all(behind.drafts_of(sheet) is not None for sheet in sheets if not sheet.merges and not sheet.date1904)
+
+
+rows = st.lists(
+    st.none()
+    | st.lists(
+        st.none()
+        | st.integers(0, 10**20)
+        | st.sampled_from(["", "a", "id", "Total", "1,5", "2026-11-02", "note: x", True, ("1", "n0%"), 0.5]),
+        max_size=4,
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@settings(max_examples=40)
+@given(rows=rows, batch_rows=st.integers(1, 20), header=st.none() | st.integers(0, 3))
+def test_any_sheet_gives_the_same_tables(rows, batch_rows, header):
+    """Whatever its rows and its batches, written while the second follows."""
+    options = TableOptions(header=header)
+    with TemporaryDirectory() as name:
+        folder, desk = Path(name), Desk(Path(name) / "desk")
+        desk.set_up()
+        written = make_sheet(rows, batch_rows=batch_rows)
+        with walk_behind(folder, options, desk) as walked, second(desk):
+            with SpoolWriter(folder / "sheet-0.cells") as spool:
+                for batch in written.batches():
+                    spool.write(batch)
+                sheet = replace(written, batches=spool.close())
+            behind = walked()
+
+        assert behind.drafts_of(sheet) is not None
+        assert repr(plan_tables([sheet], "dataset", options, behind)) == repr(plan_tables([sheet], "dataset", options))
+
+
+def test_sheet_that_says_more_than_its_rows_is_walked_again(tmp_path, desk):
+    """Merged areas and the calendar of 1904 are known only when the file is read."""
+    with walk_behind(tmp_path, TableOptions(), desk) as walked, second(desk):
+        with SpoolWriter(tmp_path / "sheet-0.cells") as spool:
+            spool.write(next(make_sheet([["id"], [1]]).batches()))
+            sheet = make_sheet([["id"], [1]])
+            sheet = replace(sheet, batches=spool.close())
+        behind = walked()
+
+    assert behind.drafts_of(sheet) is not None
+    assert behind.drafts_of(replace(sheet, merges=(Box(1, 0, 1, 1),))) is None
+    assert behind.drafts_of(replace(sheet, date1904=True)) is None
+
+
+def test_spool_that_was_begun_anew_is_not_taken_for_the_first(tmp_path, desk):
+    """A reader that starts again leaves nothing behind of what it threw away."""
+    with walk_behind(tmp_path, TableOptions(), desk) as walked, second(desk):
+        first = SpoolWriter(tmp_path / "sheet-0.cells")
+        first.write(next(make_sheet([["id"], [1]]).batches()))
+        with first, SpoolWriter(tmp_path / "sheet-0.cells") as again:
+            again.write(next(make_sheet([["name"], ["x"]]).batches()))
+            sheet = replace(make_sheet([["name"], ["x"]]), batches=again.close())
+        behind = walked()
+
+    assert [column.name for planned in plan_tables([sheet], "dataset", walked=behind) for column in planned.plan.columns] == ["name"]
+
+
+def test_spool_that_its_reader_left_is_not_waited_for(tmp_path, desk):
+    """A reader that goes another way after some rows closes its spool without an end."""
+    with walk_behind(tmp_path, TableOptions(), desk) as walked, second(desk):
+        with SpoolWriter(tmp_path / "sheet-1.cells") as left:
+            left.write(next(make_sheet([["id"], [1]]).batches()))
+        with SpoolWriter(tmp_path / "sheet-0.cells") as spool:
+            spool.write(next(make_sheet([["id"], [1]]).batches()))
+            sheet = replace(make_sheet([["id"], [1]]), batches=spool.close())
+        behind = walked()
+
+    assert len(behind.drafts) == 1
+    assert behind.drafts_of(sheet) is not None
+
+
+def test_nobody_waits_for_a_second_that_was_killed(tmp_path, desk):
+    """The kernel tells that it is gone, and the walk begins anew."""
+    with walk_behind(tmp_path, TableOptions(), desk) as walked:
+        killed = subprocess.Popen([sys.executable, str(Path(squares.__file__)), str(desk.folder)], stdout=subprocess.DEVNULL)
+        wait_for_somebody(desk)
+        os.kill(killed.pid, signal.SIGKILL)
+        assert walked() == NOWHERE
+        assert killed.wait() == -signal.SIGKILL
+
+
+def test_nobody_waits_for_a_second_that_is_called_away(tmp_path, desk):
+    """It leaves in the midst of a sheet."""
+    with walk_behind(tmp_path, TableOptions(), desk) as walked, second(desk), SpoolWriter(tmp_path / "sheet-0.cells") as spool:
+        spool.write(next(make_sheet([["id"], [1]]).batches()))
+        desk.call_away()
+
+        assert walked() == NOWHERE

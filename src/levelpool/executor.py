@@ -19,19 +19,19 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from levelpool.errors import LaneClosed, LaneFull, SettingsError
-from levelpool.lanes.account import LaneStats, TaskStats
 from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, Progress, StreamingLane, now
 from levelpool.lanes.process.limits import ProcessLimits
-from levelpool.lanes.process.pool import ProcessLane
-from levelpool.lanes.process.schedule import Gate
-from levelpool.lanes.process.witness import WorkerStack
+from levelpool.lanes.process.local_workers import ProcessLane
+from levelpool.lanes.process.stack_dump import WorkerStack
+from levelpool.lanes.schedule import Gate
+from levelpool.lanes.task_stats import LaneStats, TaskStats
 from levelpool.lanes.thread import ThreadLane
 
 # A cluster, neighbours, settings, sizes and what the container allows are loaded when somebody asks for them: `import levelpool` stays light,
 # and a manager with numbers of its own never needs them.
 if TYPE_CHECKING:
-    from levelpool.lanes.remote.lane import RemoteLane
+    from levelpool.lanes.remote.cluster_slots import RemoteLane
     from levelpool.settings import Settings
     from levelpool.sizing import Sizes
 
@@ -228,7 +228,7 @@ class ExecutorManager(_Calls):
     def cpu_executor(self) -> concurrent.futures.Executor:
         """The process lane as a `concurrent.futures.Executor`; closing it closes this facade only."""
         if isinstance(self._cpu, ProcessLane):
-            self._cpu.live_apart()
+            self._cpu.use_private_loop()
         return LaneExecutor(self._cpu, self)
 
     @property
@@ -290,7 +290,7 @@ class ExecutorManager(_Calls):
         """Like `aclose`, for programs without a loop: blocks until all is gone."""
         self._finalizer.detach()
         if isinstance(self._cpu, ProcessLane):
-            self._cpu.live_apart()
+            self._cpu.use_private_loop()
         for closed in self._lanes.close(timeout):
             closed.result()
 
@@ -315,7 +315,7 @@ class LaneExecutor(concurrent.futures.Executor):
         self._is_shut = False
         _facades.add(self)
 
-    def forget(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Start anew in a forked child: the calls are the parent's."""
         self._lock = threading.Lock()
         self._pending = set()
@@ -448,7 +448,7 @@ def _at_exit() -> None:
             left = max(0.0, deadline - now())
             concurrent.futures.wait([lane.close(left)], timeout=left + 1.0)
     for lane in lanes:
-        lane.abandon()
+        lane.terminate()
 
 
 atexit.register(_at_exit)
@@ -460,15 +460,15 @@ atexit.register(_at_exit)
 _guard = threading.Lock()
 
 
-def _forget_in_child() -> None:
+def _after_fork_in_child() -> None:
     """A forked child has one thread, and it may have been forked while another one held a lock."""
     global _guard  # noqa: PLW0603 - as above
     _guard = threading.Lock()
     for facade in list(_facades):
-        facade.forget()
+        facade.after_fork_in_child()
 
 
-os.register_at_fork(after_in_child=_forget_in_child)
+os.register_at_fork(after_in_child=_after_fork_in_child)
 _manager: ExecutorManager | None = None
 
 
@@ -547,9 +547,9 @@ def _distributed() -> ModuleType:
     return distributed
 
 
-def _sizes(**wishes: Any) -> "Sizes":
-    """What follows from what the container allows; *wishes* are those of `levelpool.sizing.size`."""
+def _sizes(**options: Any) -> "Sizes":
+    """What follows from what the container allows; *options* are those of `levelpool.sizing.size`."""
     from levelpool.capacity.detect import detect_capacity  # noqa: PLC0415 - see the top
     from levelpool.sizing import size  # noqa: PLC0415 - see the top
 
-    return size(detect_capacity(), **wishes)
+    return size(detect_capacity(), **options)

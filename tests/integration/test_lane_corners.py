@@ -21,8 +21,8 @@ import corner_tasks
 import lane_tasks
 import processes
 from levelpool import ExecutorManager, LaneFull, TaskNotPicklable, WorkerDied
-from levelpool.lanes.crew import Crew
-from levelpool.lanes.entrance import Entrance
+from levelpool.lanes.admission import Admission
+from levelpool.lanes.helper_threads import HelperThreads
 from levelpool.lanes.lane import DEFAULT_OPTIONS
 from levelpool.lanes.thread import ThreadLane
 
@@ -147,15 +147,15 @@ def test_callbacks_that_try_again_do_not_pile_up():
 
 def test_job_that_comes_as_its_thread_leaves_is_run(monkeypatch):
     """A thread whose idle time is up, and which has not got the lock yet, takes the job that came meanwhile."""
-    monkeypatch.setattr("levelpool.lanes.crew.IDLE", 0.05)
+    monkeypatch.setattr("levelpool.lanes.helper_threads.IDLE", 0.05)
     monkeypatch.setattr("levelpool.lanes.thread.IDLE", 0.05)
-    crew, lane, ran = Crew("test", 2), ThreadLane("io", 1), threading.Event()
-    crew.do(lambda: None)
+    helpers, lane, ran = HelperThreads("test", 2), ThreadLane("io", 1), threading.Event()
+    helpers.do(lambda: None)
     lane.submit(int, (), {}, DEFAULT_OPTIONS).result(10)
-    processes.wait_until(lambda: crew._idle == 1 and lane._idle == 1)
-    with crew._counting:
+    processes.wait_until(lambda: helpers._idle == 1 and lane._idle == 1)
+    with helpers._counting:
         time.sleep(0.15)  # the thread's time is over, and it waits for the lock
-        crew.do(ran.set)
+        helpers.do(ran.set)
     with lane._changed:
         time.sleep(0.15)
         future = lane.submit(int, (), {}, DEFAULT_OPTIONS)
@@ -561,23 +561,23 @@ def test_forked_child_waits_for_none_of_its_parents_calls(tmp_path):
     assert (out, err, status) == ("shut down\n", "", 0)
 
 
-def test_cancelling_many_that_wait_outside_is_quick():
+def test_cancelling_many_that_wait_is_quick():
     """Each of many thousands who wait for a place can be forgotten without a look at all the others."""
-    entrance = Entrance(0, 0)
+    admission = Admission(0, 0)
     calls = [object() for _ in range(50_000)]
     for call in calls:
-        entrance.wait_outside(call, 0)
+        admission.wait(call, 0)
     steps = []
     sys.setprofile(lambda *_: steps.append(None))
     try:
         for call in calls[1:]:
-            entrance.leave_outside(call)
+            admission.stop_waiting(call)
     finally:
         sys.setprofile(None)
 
     assert len(steps) < 50_000 * 20
-    assert entrance.outside == 1
-    assert entrance.send_away() == calls[:1]
+    assert admission.waiting == 1
+    assert admission.clear_waiting() == calls[:1]
 
 
 def test_main_program_that_cannot_be_loaded_is_named(tmp_path):

@@ -145,7 +145,7 @@ class Torture:
         mine, seen = random.Random(self.random.random()), 0
         while self.goes_on:
             time.sleep(mine.random() * 0.2)
-            # On a machine with much else to do, workers would otherwise be killed while they are being born, and nothing else.
+            # On a machine with much else to do, workers would otherwise be killed while they are being started, and nothing else.
             until_calm = time.monotonic() + 3
             while self.outcomes["well"] < seen + 3 and time.monotonic() < min(until_calm, self.end):
                 time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Workers come when there is work, wear out, are more or fewer as one likes, and go; and what they are born with."""
+"""Workers come when there is work, wear out, are more or fewer as one likes, and go; and what they start with."""
 
 import asyncio
 import os
@@ -114,7 +114,7 @@ async def test_preload_that_hangs_does_not_hang_the_end():
     assert time.monotonic() - began < 5
 
 
-async def test_worker_that_cannot_be_born_is_an_error_not_a_hang():
+async def test_worker_that_cannot_start_is_an_error_not_a_hang():
     """When no worker process gets ready, the calls are told why."""
     async with ExecutorManager(cpu_workers=1, io_workers=1, preload=["dies_on_import"]) as manager:
         with pytest.raises(WorkerDied, match="was not run"):

@@ -11,7 +11,7 @@ import pytest
 import levelpool
 from levelpool import ExecutorManager, LaneClosed, LaneFull, report_progress
 from levelpool.errors import SettingsError
-from levelpool.lanes.account import LaneStats, TaskStats
+from levelpool.lanes.task_stats import LaneStats, TaskStats
 from levelpool.testing import inline_manager
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from levelpool.errors import LaneClosed, LaneFull
 from levelpool.executor import ExecutorManager
-from levelpool.lanes.account import LaneStats
+from levelpool.lanes.task_stats import LaneStats
 from levelpool.settings import Settings
 from levelpool.sheets.work_sharing import Desk, lend_a_hand
 

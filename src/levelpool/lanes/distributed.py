@@ -1,8 +1,8 @@
 """
 The CPU lane on a Dask cluster; the only door to Dask.
 
-`DaskCluster` is the near end, in the calling process: its client lives on the lane's private loop. `Registrar` lets each call begin once, in the scheduler.
-`Workshop` holds the child processes of one Dask worker, and kills what is no longer wanted, which Dask itself never does. A call is one Dask task, `perform`.
+`DaskCluster` is the near end, in the calling process: its client lives on the lane's private loop. `StartOnce` lets each call begin once, in the scheduler.
+`ChildProcesses` holds the child processes of one Dask worker, and kills what is no longer wanted, which Dask itself never does. A call is one Dask task, `perform`.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
 from levelpool._version import __version__
 from levelpool.errors import ClusterUnreachable, LevelpoolError, SettingsError, WorkerDied
 from levelpool.lanes.bulkheads import Bulkhead
-from levelpool.lanes.process.birth import worker_environment
+from levelpool.lanes.process.fork_server_client import worker_environment
 from levelpool.lanes.process.limits import ProcessLimits
-from levelpool.lanes.remote.lane import RemoteLane, RemoteLimits
-from levelpool.lanes.remote.packet import Item, Load, Outcome, Packet
+from levelpool.lanes.remote.cluster_slots import RemoteLane, RemoteLimits
 from levelpool.lanes.remote.relay import Pull, Relay, Teller
+from levelpool.lanes.remote.remote_call import Item, Outcome, RemoteCall, RemotePayload
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def check_scheduler(address: str) -> int:
 
 
 class DaskCluster:
-    """The cluster as the lane sees it, reached again whenever it was lost; see `levelpool.lanes.remote.lane.Cluster`."""
+    """The cluster as the lane sees it, reached again whenever it was lost; see `levelpool.lanes.remote.cluster_slots.Cluster`."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -103,17 +103,17 @@ class DaskCluster:
         if ending:
             await asyncio.wait(ending)
 
-    def send(self, packet: Packet, priority: int) -> None:
+    def send(self, remote_call: RemoteCall, priority: int) -> None:
         """Have a call run somewhere, at the worker that the scheduler chooses."""
         client = self._client
         if client is None:
-            raise ClusterUnreachable(f"{packet.name} was not run: the Dask scheduler at {self._address} is just being lost")
-        key = f"levelpool-{client.id}-{packet.call}-{uuid.uuid4().hex}"
+            raise ClusterUnreachable(f"{remote_call.name} was not run: the Dask scheduler at {self._address} is just being lost")
+        key = f"levelpool-{client.id}-{remote_call.call}-{uuid.uuid4().hex}"
         # Dask would advise against what is large in a task; here it is nobody's data but the call's.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": parse_bytes("1 TiB")}):
-            future = client.submit(perform, key, _topic(client.id), packet, key=key, pure=False, priority=priority, fifo_timeout=0)
-        self._sent[packet.call] = future
-        task = asyncio.ensure_future(self._wait_for(packet.call, packet.name, future))
+            future = client.submit(perform, key, _topic(client.id), remote_call, key=key, pure=False, priority=priority, fifo_timeout=0)
+        self._sent[remote_call.call] = future
+        task = asyncio.ensure_future(self._wait_for(remote_call.call, remote_call.name, future))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -195,8 +195,8 @@ class DaskCluster:
 
     async def _move_in(self, client: Any) -> None:
         await _check_versions(client)
-        await client.register_plugin(Registrar(), name=PLUGIN)
-        await client.register_plugin(Workshop(), name=PLUGIN)
+        await client.register_plugin(StartOnce(), name=PLUGIN)
+        await client.register_plugin(ChildProcesses(), name=PLUGIN)
         client.subscribe_topic(_topic(client.id), self._hear)
         threads = await _look(client)
         self._client, self._said, self._was_there = client, "", True
@@ -290,7 +290,7 @@ def _topic(client: str) -> str:
 # ---------------------------------------------------------------- in the scheduler
 
 
-class Registrar(SchedulerPlugin):
+class StartOnce(SchedulerPlugin):
     """Lets each call begin once, and says where; says too when the worker has gone at which it began."""
 
     idempotent = True
@@ -331,7 +331,7 @@ class Registrar(SchedulerPlugin):
 
 
 @dataclass(slots=True)
-class _Visit:
+class _InFlight:
     """A call that is at this worker."""
 
     stream: "asyncio.Future[Pull | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -346,7 +346,7 @@ class _Visit:
             self.running.cancel()
 
 
-class Workshop(WorkerPlugin):
+class ChildProcesses(WorkerPlugin):
     """The child processes of one Dask worker: as many as it has threads."""
 
     idempotent = True
@@ -354,7 +354,7 @@ class Workshop(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Make room; child processes start when they are needed."""
         self._worker = worker
-        self._visits: dict[str, _Visit] = {}
+        self._in_flight: dict[str, _InFlight] = {}
         scratch = Path(tempfile.mkdtemp(prefix="levelpool-", dir=worker.local_directory))
         threads, memory = worker.state.nthreads, worker.memory_manager.memory_limit
         self._relay = Relay(
@@ -374,68 +374,68 @@ class Workshop(WorkerPlugin):
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
         """Kill what runs and is no longer wanted: Dask itself would let it run to its end."""
-        if start in {"executing", "long-running"} and finish == "released" and key in self._visits:
-            self._visits[key].end()
+        if start in {"executing", "long-running"} and finish == "released" and key in self._in_flight:
+            self._in_flight[key].end()
 
-    async def perform(self, key: str, topic: str, packet: Packet) -> Outcome:
+    async def perform(self, key: str, topic: str, remote_call: RemoteCall) -> Outcome:
         """Run a call to its end, or to that of its wanting."""
-        if packet.version != __version__:
+        if remote_call.version != __version__:
             return _refusal(
-                f"{packet.name} was sent by levelpool {packet.version}, and {self._worker.address} has {__version__}: install the same"
+                f"{remote_call.name} was sent by levelpool {remote_call.version}, and {self._worker.address} has {__version__}: install the same"
             )
-        visit = self._visits[key] = _Visit()
+        flight = self._in_flight[key] = _InFlight()
         try:
-            if not await self._worker.scheduler.levelpool_begin(key=key, topic=topic, call=packet.call, worker=self._worker.address):
+            if not await self._worker.scheduler.levelpool_begin(key=key, topic=topic, call=remote_call.call, worker=self._worker.address):
                 # Dask runs what it has lost once more; whoever wants that says so himself.
-                return _refusal(f"{packet.name} had begun at another worker before")
-            if not visit.is_wanted:
-                return _refusal(f"{packet.name} was cancelled")
-            visit.running = asyncio.ensure_future(self._run(topic, packet, visit.stream))
-            await asyncio.wait([visit.running])
-            return _refusal(f"{packet.name} was cancelled") if visit.running.cancelled() else visit.running.result()
+                return _refusal(f"{remote_call.name} had begun at another worker before")
+            if not flight.is_wanted:
+                return _refusal(f"{remote_call.name} was cancelled")
+            flight.running = asyncio.ensure_future(self._run(topic, remote_call, flight.stream))
+            await asyncio.wait([flight.running])
+            return _refusal(f"{remote_call.name} was cancelled") if flight.running.cancelled() else flight.running.result()
         finally:
-            del self._visits[key]
-            if not visit.stream.done():
-                visit.stream.set_result(None)
+            del self._in_flight[key]
+            if not flight.stream.done():
+                flight.stream.set_result(None)
 
-    async def _run(self, topic: str, packet: Packet, stream: "asyncio.Future[Pull | None]") -> Outcome:
+    async def _run(self, topic: str, remote_call: RemoteCall, stream: "asyncio.Future[Pull | None]") -> Outcome:
         def tell(kind: int, words: bytes) -> None:
-            self._worker.log_event(topic, {"what": "said", "call": packet.call, "kind": kind, "words": words})
+            self._worker.log_event(topic, {"what": "said", "call": remote_call.call, "kind": kind, "words": words})
 
         try:
-            return await (self._run_stream(packet, tell, stream) if packet.is_stream else self._relay.perform(packet, tell))
+            return await (self._run_stream(remote_call, tell, stream) if remote_call.is_stream else self._relay.perform(remote_call, tell))
         except LevelpoolError as error:
             error.add_note(f"on the Dask worker {self._worker.address}")
-            return Outcome(0, b"", Load(b""), error)
+            return Outcome(0, b"", RemotePayload(b""), error)
 
-    async def _run_stream(self, packet: Packet, tell: Teller, stream: "asyncio.Future[Pull | None]") -> Outcome:
-        async with self._relay.open_stream(packet, tell) as pull:
+    async def _run_stream(self, remote_call: RemoteCall, tell: Teller, stream: "asyncio.Future[Pull | None]") -> Outcome:
+        async with self._relay.open_stream(remote_call, tell) as pull:
             stream.set_result(pull)
             return await pull.end()
 
     async def next_item(self, key: str) -> Item | None:
         """The next thing that a call yields; None when there is none any more."""
-        visit = self._visits.get(key)
-        pull = await asyncio.shield(visit.stream) if visit is not None else None
+        flight = self._in_flight.get(key)
+        pull = await asyncio.shield(flight.stream) if flight is not None else None
         return await pull.next() if pull is not None else None
 
 
-async def perform(key: str, topic: str, packet: Packet) -> Outcome:
+async def perform(key: str, topic: str, remote_call: RemoteCall) -> Outcome:
     """The Dask task of one call."""
-    return await _workshop(get_worker()).perform(key, topic, packet)
+    return await _child_processes(get_worker()).perform(key, topic, remote_call)
 
 
 async def next_item(key: str, dask_worker: Worker) -> Item | None:
     """Asked of the worker at which a stream runs."""
-    return await _workshop(dask_worker).next_item(key)
+    return await _child_processes(dask_worker).next_item(key)
 
 
-def _workshop(worker: Worker) -> Workshop:
+def _child_processes(worker: Worker) -> ChildProcesses:
     plugin = worker.plugins[PLUGIN]
-    if not isinstance(plugin, Workshop):
+    if not isinstance(plugin, ChildProcesses):
         raise TypeError(f"the plugin {PLUGIN} of {worker.address} is {plugin!r}")
     return plugin
 
 
 def _refusal(sentence: str) -> Outcome:
-    return Outcome(0, b"", Load(b""), WorkerDied(sentence, cause="exit"))
+    return Outcome(0, b"", RemotePayload(b""), WorkerDied(sentence, cause="exit"))

@@ -8,9 +8,9 @@ from typing import Any
 
 from levelpool.errors import LaneClosed
 from levelpool.lanes import progress
-from levelpool.lanes.account import Account, LaneStats, TaskStats
+from levelpool.lanes.completions import unmistakable
 from levelpool.lanes.lane import CallOptions, now, task_name
-from levelpool.lanes.tickets import unmistakable
+from levelpool.lanes.task_stats import LaneCounters, LaneStats, TaskStats
 
 
 class InlineLane:
@@ -20,7 +20,7 @@ class InlineLane:
         self.name = name
         self._workers = workers
         self._busy = 0
-        self._account = Account(name)
+        self._counters = LaneCounters(name)
         self._is_closed = False
 
     async def run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Any:
@@ -57,16 +57,16 @@ class InlineLane:
             busy=self._busy,
             queued=0,
             queue_limit=0,
-            submitted=self._account.submitted,
+            submitted=self._counters.submitted,
             oldest_wait=0.0,
             deaths={},
             bulkheads={},
-            **self._account.outcomes,
+            **self._counters.outcomes,
         )
 
     def task_stats(self) -> tuple[TaskStats, ...]:
         """The numbers per task name."""
-        return self._account.task_stats()
+        return self._counters.task_stats()
 
     def resize(self, workers: int) -> None:
         """Remember the number, for the statistics."""
@@ -79,7 +79,7 @@ class InlineLane:
         closed.set_result(None)
         return closed
 
-    def abandon(self) -> None:
+    def terminate(self) -> None:
         """Take no new calls."""
         self._is_closed = True
 
@@ -91,8 +91,8 @@ class InlineLane:
     def _check_open(self, name: str) -> None:
         if self._is_closed:
             raise LaneClosed(f"lane {self.name!r} is closed and takes no new calls")
-        self._account.submitted += 1
-        self._account.of(name)
+        self._counters.submitted += 1
+        self._counters.of(name)
 
     def _run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Any:
         name, began, outcome = options.name or task_name(func), now(), "failed"
@@ -113,6 +113,6 @@ class InlineLane:
         finally:
             self._busy -= 1
             progress.reports_to(before)
-            task = self._account.of(name)
-            self._account.ran(task, (0.0, now() - began, 0.0, 0, 0))
-            self._account.ended(task, outcome)
+            task = self._counters.of(name)
+            self._counters.ran(task, (0.0, now() - began, 0.0, 0, 0))
+            self._counters.ended(task, outcome)

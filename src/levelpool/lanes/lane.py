@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Protocol
 
-from levelpool.lanes.account import LaneStats, TaskStats
+from levelpool.lanes.task_stats import LaneStats, TaskStats
 
 Progress = Callable[[float, float, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """The limits and wishes of one call."""
+    """The limits and options of one call."""
 
     timeout: float | None = None
     """Seconds from the call to its result, waiting included."""
@@ -73,7 +73,7 @@ class Lane(Protocol):
         """Whether somebody without a loop waits for a call."""
         ...
 
-    def abandon(self) -> None:
+    def terminate(self) -> None:
         """Kill and release everything now, without waiting; usable at interpreter exit."""
         ...
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from levelpool.lanes.tickets import LoopTicket, in_other_words
+from levelpool.lanes.completions import LoopCompletion, in_other_words
 
 T = TypeVar("T")
 
@@ -15,7 +15,7 @@ WINDOW = 4
 """Items that a worker may be ahead of its reader."""
 
 
-class StreamTicket(LoopTicket):
+class StreamCompletion(LoopCompletion):
     """The way back to the reader: items in order, then the end or the error."""
 
     __slots__ = ("items", "wake")
@@ -81,13 +81,13 @@ class Stream(Generic[T]):
 
     def __init__(
         self,
-        ticket: StreamTicket,
+        completion: StreamCompletion,
         *,
         unpack: Callable[[Any], Awaitable[T]],
         ask_for_more: Callable[[], None],
         cancel: Callable[[], None],
     ) -> None:
-        self._ticket = ticket
+        self._completion = completion
         self._unpack = unpack
         self._ask_for_more = ask_for_more
         self._cancel = cancel
@@ -104,7 +104,7 @@ class Stream(Generic[T]):
             self._has_read = False
             self._ask_for_more()
         try:
-            item = await self._ticket.next()
+            item = await self._completion.next()
             self._has_read = True
             return await self._unpack(item)
         except BaseException:
@@ -118,7 +118,7 @@ class Stream(Generic[T]):
     def _end(self) -> None:
         self._is_over = True
         self._cancel()
-        self._ticket.end()
+        self._completion.end()
 
     async def __aenter__(self) -> Self:
         return self
@@ -130,9 +130,9 @@ class Stream(Generic[T]):
         # May be called anywhere, even under a lane's lock: only leave word. A closed loop has no use for it.
         if not self._is_over:
             with contextlib.suppress(RuntimeError):
-                self._ticket.loop.call_soon_threadsafe(_abandon, self._cancel, self._ticket)
+                self._completion.loop.call_soon_threadsafe(_end_stream, self._cancel, self._completion)
 
 
-def _abandon(cancel: Callable[[], None], ticket: StreamTicket) -> None:
+def _end_stream(cancel: Callable[[], None], completion: StreamCompletion) -> None:
     cancel()
-    ticket.end()
+    completion.end()

@@ -14,12 +14,12 @@ from typing import Any
 
 from levelpool.errors import LaneClosed, LaneFull, TaskTimeout
 from levelpool.lanes import progress
-from levelpool.lanes.account import TaskAccount
+from levelpool.lanes.admission import Admission
 from levelpool.lanes.bulkheads import Bulkhead, Bulkheads, Order
-from levelpool.lanes.doors import Doors
-from levelpool.lanes.entrance import Entrance
+from levelpool.lanes.completions import LoopCompletion, ThreadCompletion
+from levelpool.lanes.dispatcher import Dispatcher
 from levelpool.lanes.lane import CallOptions, now, task_name
-from levelpool.lanes.tickets import LoopTicket, ThreadTicket
+from levelpool.lanes.task_stats import TaskCounters
 
 IDLE = 30.0
 """Seconds after which a thread without work ends."""
@@ -38,14 +38,15 @@ class StuckThread:
 
 
 class _Call:
-    """One call, from the entrance to its outcome."""
+    """One call, from its admission to its outcome."""
 
     __slots__ = (
         "__weakref__",
-        "account",
+        "admission",
+        "completion",
         "context",
+        "counters",
         "created",
-        "entrance",
         "has_place",
         "is_over",
         "kwargs",
@@ -54,28 +55,27 @@ class _Call:
         "options",
         "started",
         "thread",
-        "ticket",
         "work",
     )
 
     def __init__(
         self,
         number: int,
-        ticket: LoopTicket | ThreadTicket,
+        completion: LoopCompletion | ThreadCompletion,
         work: Callable[[], Any],
         *,
         name: str,
         options: CallOptions,
-        account: TaskAccount,
-        entrance: Entrance,
+        counters: TaskCounters,
+        admission: Admission,
     ) -> None:
         self.number = number
-        self.ticket = ticket
+        self.completion = completion
         self.work: Callable[[], Any] | None = work
         self.name = name
         self.options = options
-        self.account = account
-        self.entrance = entrance
+        self.counters = counters
+        self.admission = admission
         # Behind its bulkhead, until its thread is done with it.
         self.has_place = False
         self.context = contextvars.copy_context()
@@ -95,7 +95,7 @@ class _Call:
         return not self.is_over and not self.started and (self.has_place or self.options.bulkhead is None)
 
 
-class ThreadLane(Doors[_Call]):
+class ThreadLane(Dispatcher[_Call]):
     """
     Runs calls in threads that come when they are needed and go when they are not.
 
@@ -112,7 +112,7 @@ class ThreadLane(Doors[_Call]):
         self._reset()
 
     def _reset(self) -> None:
-        self._open_doors(self._queue_limit, self._wanted, self._limits)
+        self._open_admission(self._queue_limit, self._wanted, self._limits)
         self._changed = threading.Condition(self._lock)
         self._bulkheads = Bulkheads({name: each.workers for name, each in self._limits.items()})
         self._held: dict[int, _Call] = {}
@@ -122,7 +122,7 @@ class ThreadLane(Doors[_Call]):
         self._idle = 0
         self._running: dict[int, _Call] = {}
 
-    # ------------------------------------------------------------ the doors
+    # ------------------------------------------------------------ size and end
 
     def stuck(self, longer_than: float = 30.0) -> tuple[StuckThread, ...]:
         """The calls that have run for more than *longer_than* seconds, each with the stack of its thread now."""
@@ -145,15 +145,15 @@ class ThreadLane(Doors[_Call]):
     def resize(self, workers: int) -> None:
         """Allow this many threads from now on; those that are too many end with their present call."""
         with self._lock:
-            self._wanted = self._entrances.common.seats = workers
+            self._wanted = self._admission.common.workers = workers
             self._admit()
-            self._man()
+            self._start_threads()
             self._changed.notify_all()
 
     def close(self, timeout: float) -> "concurrent.futures.Future[None]":
         """Take no new calls and finish the admitted ones; after *timeout* seconds those that wait are failed, and those that run are left alone."""
         with self._lock:
-            closed = self._close_doors()
+            closed = self._close_admission()
             self._changed.notify_all()
             if not self._calls and not self._running:
                 self._finish_closing()
@@ -164,11 +164,11 @@ class ThreadLane(Doors[_Call]):
                 closed.add_done_callback(lambda _: timer.cancel())
         return closed
 
-    def abandon(self) -> None:
+    def terminate(self) -> None:
         """Fail what waits; the threads are daemons, and end with the process."""
         self._drop_rest(0.0)
 
-    def forget(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Start anew in a forked child, where the threads do not exist."""
         self._reset()
 
@@ -176,7 +176,7 @@ class ThreadLane(Doors[_Call]):
 
     def _open(
         self,
-        ticket: LoopTicket | ThreadTicket,
+        completion: LoopCompletion | ThreadCompletion,
         func: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
@@ -184,25 +184,25 @@ class ThreadLane(Doors[_Call]):
     ) -> _Call:
         with self._lock:
             self._check_open()
-            entrance = self._entrances.of(options.bulkhead)
+            admission = self._admission.of(options.bulkhead)
             self._numbers += 1
             name = options.name or task_name(func)
-            account = self._account.of(name)
+            counters = self._counters.of(name)
             work = functools.partial(func, *args, **kwargs)
-            call = _Call(self._numbers, ticket, work, name=name, options=options, account=account, entrance=entrance)
-            self._account.submitted += 1
-            if entrance.has_place(options.priority):
+            call = _Call(self._numbers, completion, work, name=name, options=options, counters=counters, admission=admission)
+            self._counters.submitted += 1
+            if admission.has_place(options.priority):
                 self._calls[call.number] = call
-                entrance.inside += 1
-                self._bring_in(call)
+                admission.admitted += 1
+                self._on_admitted(call)
             else:
-                self._wait_outside(call)
+                self._wait_for_admission(call)
         return call
 
     def _tell(self, call: _Call, error: BaseException) -> None:
-        call.ticket.fail(error)
+        call.completion.fail(error)
 
-    def _run_errands(self) -> None:
+    def _run_deferred(self) -> None:
         """There are none: whoever fails a call here is not in its way."""
 
     def _is_waiting(self, call: _Call) -> bool:
@@ -211,7 +211,7 @@ class ThreadLane(Doors[_Call]):
     def _count(self) -> tuple[int, int]:
         return self._threads, len(self._running)
 
-    def _bring_in(self, call: _Call) -> None:
+    def _on_admitted(self, call: _Call) -> None:
         bulkhead = call.options.bulkhead
         if bulkhead is None:
             self._line_up(call)
@@ -230,7 +230,7 @@ class ThreadLane(Doors[_Call]):
     def _line_up(self, call: _Call) -> None:
         self._tidy_up()
         heapq.heappush(self._queue, (*call.order, call))
-        self._man()
+        self._start_threads()
         self._changed.notify()
 
     def _give_place_back(self, call: _Call) -> None:
@@ -243,10 +243,10 @@ class ThreadLane(Doors[_Call]):
                 next_call.has_place = True
                 self._line_up(next_call)
 
-    def _man(self) -> None:
+    def _start_threads(self) -> None:
         """Start the threads that are missing."""
         while (
-            self._threads < self._entrances.common.seats
+            self._threads < self._admission.common.workers
             and self._idle < len(self._queue)
             and self._threads - len(self._running) < len(self._queue)
         ):
@@ -257,16 +257,16 @@ class ThreadLane(Doors[_Call]):
             except RuntimeError as error:
                 self._threads -= 1
                 if not self._threads:
-                    self._turn_everybody_away(error)
+                    self._refuse_all(error)
                 return
 
-    def _turn_everybody_away(self, error: RuntimeError) -> None:
+    def _refuse_all(self, error: RuntimeError) -> None:
         """There is no thread, and the system gives none: nobody would ever run what waits."""
         queue, self._queue = self._queue, []
         for _, _, call in queue:
             if call.waits_here:
                 self._leave(call, "refused")
-                call.ticket.fail(LaneFull(f"lane {self.name!r} has no thread to run {call.name} in: {error}", retry_after=1.0))
+                call.completion.fail(LaneFull(f"lane {self.name!r} has no thread to run {call.name} in: {error}", retry_after=1.0))
 
     def _work(self) -> None:
         while (call := self._next()) is not None:
@@ -279,13 +279,13 @@ class ThreadLane(Doors[_Call]):
             deadline = now() + IDLE
             try:
                 while True:
-                    if self._threads > self._entrances.common.seats:
+                    if self._threads > self._admission.common.workers:
                         break
                     while self._queue:
                         call = heapq.heappop(self._queue)[2]
                         if not call.waits_here:
                             continue
-                        if not call.ticket.start():
+                        if not call.completion.start():
                             self._leave(call, "cancelled")
                             continue
                         if call.options.bulkhead is not None:
@@ -315,19 +315,19 @@ class ThreadLane(Doors[_Call]):
             self._give_place_back(call)
             wanted = not call.is_over
             if wanted:
-                self._account.ran(call.account, (call.started - call.created, now() - call.started, cpu, 0, 0))
+                self._counters.ran(call.counters, (call.started - call.created, now() - call.started, cpu, 0, 0))
                 self._leave(call, outcome)
             self._finish_closing()
         if wanted and error is not None:
-            call.ticket.fail(error)
+            call.completion.fail(error)
         elif wanted:
-            call.ticket.succeed(value)
+            call.completion.succeed(value)
         del error
 
     @staticmethod
     def _work_of(call: _Call) -> Any:
         report = call.options.on_progress
-        progress.reports_to(functools.partial(call.ticket.call, report) if report is not None else None)
+        progress.reports_to(functools.partial(call.completion.call, report) if report is not None else None)
         work, call.work = call.work, None
         return work() if work is not None else None
 
@@ -335,7 +335,7 @@ class ThreadLane(Doors[_Call]):
         call.is_over = True
         call.work = None
         self._calls.pop(call.number, None)
-        self._account.ended(call.account, outcome)
+        self._counters.ended(call.counters, outcome)
         self._held.pop(call.number, None)
         if not call.started:
             self._give_place_back(call)
@@ -357,13 +357,13 @@ class ThreadLane(Doors[_Call]):
     def _expire(self, call: _Call) -> None:
         if self._withdraw(call, "timed_out"):
             where = "its thread goes on, for a thread cannot be killed" if call.started else "it had not begun"
-            call.ticket.fail(TaskTimeout(f"{call.name} did not end within {call.options.timeout:g} s: {where}"))
+            call.completion.fail(TaskTimeout(f"{call.name} did not end within {call.options.timeout:g} s: {where}"))
 
     def _withdraw(self, call: _Call, outcome: str) -> bool:
         with self._lock:
             if call.is_over:
                 return False
-            if call.entrance.leave_outside(call):
+            if call.admission.stop_waiting(call):
                 self._finish(call, outcome)
             else:
                 self._leave(call, outcome)
@@ -379,7 +379,7 @@ class ThreadLane(Doors[_Call]):
             self._finish_closing(left_alone=True)
         for call in rest:
             what = "goes on in its thread" if call.started else "was not run"
-            call.ticket.fail(LaneClosed(f"{call.name} {what}: lane {self.name!r} was closed, and its {timeout:g} s are over"))
+            call.completion.fail(LaneClosed(f"{call.name} {what}: lane {self.name!r} was closed, and its {timeout:g} s are over"))
 
     def _finish_closing(self, *, left_alone: bool = False) -> None:
         if self._closed is not None and not self._calls and (left_alone or not self._running):

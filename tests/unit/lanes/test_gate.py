@@ -1,6 +1,6 @@
 """A gate that several lanes share holds up what it does not allow, and nothing else."""
 
-from levelpool.lanes.process.schedule import Schedule, Send, Start
+from levelpool.lanes.schedule import Schedule, Send, Start
 
 
 class OneAtATime:
@@ -31,7 +31,7 @@ def test_gate_holds_up_births_and_calls_until_there_is_room():
 
     births = list(schedule.decide(0.0))
     held_up = schedule.held_up
-    schedule.born(1, 0.0)
+    schedule.ready(1, 0.0)
     first = list(schedule.decide(0.0))
     schedule.ended(1, 1, 1.0)
     second = list(schedule.decide(1.0))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from levelpool.lanes.process.schedule import AHEAD, Kill, Retire, Schedule, Send, Start, TakeBack
+from levelpool.lanes.schedule import AHEAD, Kill, Retire, Schedule, Send, Start, TakeBack
 
 PATIENCE = 0.005
 
@@ -41,7 +41,7 @@ class World:
         self.head_since = {}
         self.moved = set()
         self.clock = 0.0
-        self.unborn = set()
+        self.unready = set()
         self.inbox = {}
         self.taken = {}
         self.doomed = set()
@@ -55,7 +55,7 @@ class World:
             match action:
                 case Start(worker):
                     self.pass_the_gate()
-                    self.unborn.add(worker)
+                    self.unready.add(worker)
                     self.inbox[worker] = []
                     self.taken[worker] = set()
                 case Send():
@@ -66,7 +66,7 @@ class World:
         self.check()
 
     def deliver(self, send):
-        assert send.worker not in self.unborn | self.doomed | self.retiring
+        assert send.worker not in self.unready | self.doomed | self.retiring
         assert send.call not in self.ends
         if send.worker not in self.busy():
             self.head_since[send.worker] = self.clock
@@ -84,18 +84,18 @@ class World:
         assert all(self.orders[sent] < self.orders[call] for call in waiting), "a call of a group overtakes a more urgent one"
 
     def pass_the_gate(self):
-        assert self.gate is None or len(self.busy()) + len(self.unborn) < self.gate.most, "a worker slips past the gate"
+        assert self.gate is None or len(self.busy()) + len(self.unready) < self.gate.most, "a worker slips past the gate"
 
     def busy(self):
         """Workers with something to run or to pass over; what has moved to another worker does not count."""
         return [worker for worker, calls in self.inbox.items() if any((worker, call) not in self.moved for call in calls)]
 
     def idle(self):
-        return [worker for worker, calls in self.inbox.items() if not calls and worker not in self.unborn | self.doomed | self.retiring]
+        return [worker for worker, calls in self.inbox.items() if not calls and worker not in self.unready | self.doomed | self.retiring]
 
     def could_run_more(self):
         """Whether a worker has nothing to do and may have."""
-        at_work = len(self.busy()) + len(self.unborn)
+        at_work = len(self.busy()) + len(self.unready)
         return bool(self.idle()) and len(self.busy()) < self.schedule.max_workers and (self.gate is None or self.gate.allow(at_work + 1))
 
     def check(self):
@@ -135,7 +135,7 @@ class World:
 
     def arrive(self, priority, quick, bulkhead=None):
         if self.is_closing:
-            # A lane that closes refuses it at the entrance.
+            # A lane that closes refuses it at admission.
             return
         self.calls += 1
         self.groups[self.calls] = bulkhead
@@ -145,10 +145,10 @@ class World:
             self.deliver(Send(worker, self.calls))
 
     def birth(self, pick):
-        if self.unborn:
-            worker = sorted(self.unborn)[pick % len(self.unborn)]
-            self.unborn.discard(worker)
-            self.schedule.born(worker, self.clock)
+        if self.unready:
+            worker = sorted(self.unready)[pick % len(self.unready)]
+            self.unready.discard(worker)
+            self.schedule.ready(worker, self.clock)
 
     def finish(self, pick):
         """A worker gets on: it passes over what was taken back, and ends the call that it runs."""
@@ -176,7 +176,7 @@ class World:
                 running = None
             casualties = self.schedule.died(worker, running=running)
             assert all(self.ends[call] == "cancelled" for call in casualties.dropped)
-            for group in (self.unborn, self.doomed, self.retiring):
+            for group in (self.unready, self.doomed, self.retiring):
                 group.discard(worker)
             if casualties.lost is not None and casualties.lost not in self.ends:
                 self.end(casualties.lost, "lost")
@@ -211,7 +211,7 @@ class World:
 
     def overgrow(self, pick):
         """A busy worker is over its memory limit, an idle one holds much of it."""
-        able = [worker for worker in sorted(self.inbox) if worker not in self.unborn | self.doomed]
+        able = [worker for worker in sorted(self.inbox) if worker not in self.unready | self.doomed]
         if able:
             worker = able[pick % len(able)]
             if self.inbox[worker]:
@@ -313,7 +313,7 @@ def test_larger_priority_runs_first():
         schedule.arrive(call, 0.0, priority=priority)
     order = []
     list(schedule.decide(0.0))
-    schedule.born(1, 0.0)
+    schedule.ready(1, 0.0)
     for _ in range(4):
         (send,) = [action for action in schedule.decide(0.0) if isinstance(action, Send)]
         order.append(send.call)
@@ -329,7 +329,7 @@ def test_larger_priority_runs_first_within_a_bulkhead_too():
         schedule.arrive(call, 0.0, priority=priority, bulkhead="reports")
     order = []
     list(schedule.decide(0.0))
-    schedule.born(1, 0.0)
+    schedule.ready(1, 0.0)
     for _ in range(3):
         (send,) = [action for action in schedule.decide(0.0) if isinstance(action, Send)]
         order.append(send.call)
@@ -343,7 +343,7 @@ def test_calls_of_a_group_that_give_up_are_forgotten():
     schedule = Schedule(1, bulkheads={"reports": 1})
     schedule.arrive(1, 0.0, priority=1, bulkhead="reports")
     list(schedule.decide(0.0))
-    schedule.born(1, 0.0)
+    schedule.ready(1, 0.0)
     list(schedule.decide(0.0))
     for call in range(1, 1000, 2):
         schedule.arrive(call + 1, 0.0, bulkhead="reports")
@@ -361,7 +361,7 @@ def test_only_quick_calls_are_sent_ahead():
     for call, quick in ((1, True), (2, True), (3, False)):
         schedule.arrive(call, 0.0, quick=quick)
     list(schedule.decide(0.0))
-    schedule.born(1, 0.0)
+    schedule.ready(1, 0.0)
 
     assert list(schedule.decide(0.0)) == [Send(1, 1), Send(1, 2)]
 
@@ -372,7 +372,7 @@ def test_slow_call_does_not_hold_what_was_sent_ahead():
     for call in (1, 2, 3):
         schedule.arrive(call, 0.0, quick=True)
     list(schedule.decide(0.0))
-    schedule.born(1, 0.0)
+    schedule.ready(1, 0.0)
     list(schedule.decide(0.0))
 
     assert list(schedule.stale(0.001, PATIENCE)) == []
@@ -380,7 +380,7 @@ def test_slow_call_does_not_hold_what_was_sent_ahead():
 
 
 def test_births_that_fail_end_in_an_answer():
-    """When no worker can be born, the waiting calls are given up instead of waiting for ever."""
+    """When no worker can be started, the waiting calls are given up instead of waiting for ever."""
     schedule = Schedule(1)
     schedule.arrive(1, 0.0)
     for _ in range(3):
@@ -395,7 +395,7 @@ def test_cancelled_call_does_not_come_back_when_its_worker_dies_before_it_began(
     schedule = Schedule(1)
     schedule.arrive(1, 0.0)
     (start,) = schedule.decide(0.0)
-    schedule.born(start.worker, 0.0)
+    schedule.ready(start.worker, 0.0)
     (send,) = schedule.decide(0.0)
 
     assert isinstance(schedule.withdraw(send.call), Kill)
@@ -410,7 +410,7 @@ def test_full_bulkhead_leaves_the_other_workers_alone():
         schedule.arrive(call, 0.0, bulkhead="reports")
 
     assert list(schedule.decide(0.0)) == [Start(1)]
-    schedule.born(1, 0.0)
+    schedule.ready(1, 0.0)
     assert list(schedule.decide(0.0)) == [Send(1, 1)]
     assert schedule.held == 2
     schedule.ended(1, 1, 0.0)

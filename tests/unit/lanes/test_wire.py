@@ -1,4 +1,4 @@
-"""Frames and parcels: what goes in comes out, whatever the size and wherever the stream is cut."""
+"""Frames and memfd payloads: what goes in comes out, whatever the size and wherever the stream is cut."""
 
 import os
 import pickle
@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levelpool.errors import ResultTooLarge
-from levelpool.lanes.process.parcel import (
+from levelpool.lanes.process.memfd_payload import (
     SMALL,
+    MemfdPayload,
     MissingModuleError,
-    Parcel,
     decode_large,
     decode_small,
     encode,
@@ -35,7 +35,7 @@ def test_frames_survive_any_cut(frames, cut):
 
     out = [frame for at in range(0, len(stream), cut) for frame in framer.feed(stream[at : at + cut], [])]
 
-    assert [(frame.kind, frame.call, frame.meta, frame.body, frame.reference) for frame in out] == frames
+    assert [(frame.kind, frame.call, frame.meta, frame.body, frame.function_ref) for frame in out] == frames
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_object_comes_back_equal(thing):
     """Small and large objects come back as they went."""
     packed = encode(thing)
 
-    back = decode_large(packed) if isinstance(packed, Parcel) else decode_small(packed)
+    back = decode_large(packed) if isinstance(packed, MemfdPayload) else decode_small(packed)
 
     assert back == thing
-    assert isinstance(packed, Parcel) == (len(pickle.dumps(thing, 5)) > SMALL)
+    assert isinstance(packed, MemfdPayload) == (len(pickle.dumps(thing, 5)) > SMALL)
 
 
 def test_large_object_is_noticed_early():
@@ -67,11 +67,11 @@ def test_parcel_travels_beside_its_frame():
     """The memory file arrives with its frame, and is closed when it has been read."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        parcel = encode(b"z" * (SMALL * 2))
-        socket.send_fds(ours, [pack(14, 7, b"meta", parcel)], [parcel.fd])
-        parcel.close()
+        memfd = encode(b"z" * (SMALL * 2))
+        socket.send_fds(ours, [pack(14, 7, b"meta", memfd)], [memfd.fd])
+        memfd.close()
         (frame,) = Framer().feed(*receive(theirs))
-        arrived, fd = frame.parcel, frame.parcel.fd
+        arrived, fd = frame.memfd, frame.memfd.fd
 
         assert decode_large(arrived) == b"z" * (SMALL * 2)
         with pytest.raises(OSError, match="Bad file descriptor"):

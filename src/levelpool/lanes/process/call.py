@@ -1,4 +1,4 @@
-"""One call of the process lane, from the entrance to its outcome, and how it is packed for the way."""
+"""One call of the process lane, from its admission to its outcome, and how it is packed for the way."""
 
 import contextvars
 import pickle
@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
-from levelpool.lanes.account import TaskAccount
+from levelpool.lanes.admission import Admission
+from levelpool.lanes.completions import LoopCompletion, ThreadCompletion
 from levelpool.lanes.context import Carrier
-from levelpool.lanes.entrance import Entrance
 from levelpool.lanes.lane import CallOptions, now
-from levelpool.lanes.process.parcel import PAUSE, Parcel, encode_large, encode_small
+from levelpool.lanes.process.memfd_payload import PAUSE, MemfdPayload, encode_large, encode_small
 from levelpool.lanes.spans import Span
-from levelpool.lanes.stream import WINDOW, StreamTicket
-from levelpool.lanes.tickets import LoopTicket, ThreadTicket
+from levelpool.lanes.stream import WINDOW, StreamCompletion
+from levelpool.lanes.task_stats import TaskCounters
 
-_MOST_REFERENCES = 1024
-_LONGEST_REFERENCE = 0xFFFF
+_MOST_FUNCTION_REFS = 1024
+_LONGEST_FUNCTION_REF = 0xFFFF
 
 
 class Call:
@@ -25,96 +25,96 @@ class Call:
 
     __slots__ = (
         "__weakref__",
-        "account",
+        "admission",
         "args",
+        "completion",
         "context",
+        "counters",
         "created",
-        "entrance",
         "func",
+        "function_ref",
         "is_over",
         "kwargs",
+        "metadata",
         "name",
         "number",
         "options",
         "payload",
-        "reference",
         "span",
-        "ticket",
-        "wishes",
     )
 
     def __init__(
         self,
         number: int,
-        ticket: LoopTicket | ThreadTicket,
+        completion: LoopCompletion | ThreadCompletion,
         func: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         *,
         options: CallOptions,
         name: str,
-        account: TaskAccount,
-        entrance: Entrance,
+        counters: TaskCounters,
+        admission: Admission,
         span: Span | None,
     ) -> None:
         self.number = number
-        self.ticket = ticket
+        self.completion = completion
         self.func: Callable[..., Any] | None = func
         self.args: tuple[Any, ...] = args
         self.kwargs = kwargs
         self.options = options
         self.name = name
-        self.account = account
-        self.entrance = entrance
+        self.counters = counters
+        self.admission = admission
         self.context = contextvars.copy_context()
         self.created = now()
         self.is_over = False
-        self.reference = b""
-        self.wishes = b""
-        self.payload: bytes | Parcel | None = None
+        self.function_ref = b""
+        self.metadata = b""
+        self.payload: bytes | MemfdPayload | None = None
         self.span = span
 
 
 class Packer:
     """
-    Turns calls into bytes: a reference, wishes, and a payload.
+    Turns calls into bytes: a function reference, metadata, and a payload.
 
-    A function that is a module's global travels as a *reference*, its pickle, which is made once and unpacked once by each worker.
-    *Wishes* are what the worker has to know beside the call: context variables, progress, the window of a stream, the trace.
+    A function that is a module's global travels as a *function reference*, its pickle, which is made once and unpacked once by each worker.
+    *Metadata* is what the worker has to know beside the call: context variables, progress, the window of a stream, the trace.
     The payload is arguments, keyword arguments, and any other kind of callable; nothing at all if there is none of it.
     """
 
     def __init__(self, carry: Sequence[contextvars.ContextVar[Any]]) -> None:
         self._carrier = Carrier(carry)
-        self._references: dict[FunctionType, bytes] = {}
+        self._function_refs: dict[FunctionType, bytes] = {}
 
     def address(self, call: Call) -> int:
-        """Set the call's reference and wishes; how many context variables stay behind. Raises what pickling raises."""
+        """Set the call's function reference and metadata; how many context variables stay behind. Raises what pickling raises."""
         func = call.func
-        call.reference = self._reference(func) if type(func) is FunctionType else b""
+        call.function_ref = self._function_ref(func) if type(func) is FunctionType else b""
         context, carried, skipped = self._carrier.pack(call.context)
-        wants_progress, is_stream = call.options.on_progress is not None, isinstance(call.ticket, StreamTicket)
+        wants_progress, is_stream = call.options.on_progress is not None, isinstance(call.completion, StreamCompletion)
         if context or carried or wants_progress or is_stream or call.span:
-            wishes = {
+            metadata = {
                 "context": context,
                 "carried": carried,
                 "progress": wants_progress,
                 "window": WINDOW if is_stream else 0,
                 "trace": call.span.carrier if call.span else None,
             }
-            call.wishes = pickle.dumps(wishes, 5)
+            call.metadata = pickle.dumps(metadata, 5)
         return skipped
 
-    def _reference(self, func: FunctionType) -> bytes:
-        known = self._references.get(func)
+    def _function_ref(self, func: FunctionType) -> bytes:
+        known = self._function_refs.get(func)
         # Somebody may have given its name to another function meanwhile; then pickle refuses it, and so do we.
         if known is None or getattr(sys.modules.get(func.__module__), func.__name__, None) is not func:
             known = pickle.dumps(func, 5)
-            if len(known) > _LONGEST_REFERENCE:
+            if len(known) > _LONGEST_FUNCTION_REF:
                 return b""
-            if len(self._references) >= _MOST_REFERENCES:
-                self._references.clear()
-            self._references[func] = known
+            if len(self._function_refs) >= _MOST_FUNCTION_REFS:
+                self._function_refs.clear()
+            self._function_refs[func] = known
         return known
 
 
@@ -124,12 +124,12 @@ def pack_small(call: Call) -> bytes | None:
     return b"" if thing is None else encode_small(thing)
 
 
-def pack_large(call: Call) -> Parcel:
+def pack_large(call: Call) -> MemfdPayload:
     """The payload in a memory file, made in small steps; not for the loop's thread."""
     return encode_large(_contents(call), pause=PAUSE)
 
 
 def _contents(call: Call) -> tuple[Any, ...] | None:
-    if not call.reference:
+    if not call.function_ref:
         return call.args, call.kwargs, call.func
     return (call.args, call.kwargs) if call.args or call.kwargs else None

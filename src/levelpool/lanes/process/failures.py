@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from levelpool.errors import RemoteError
-from levelpool.lanes.process.parcel import MissingModuleError, decode_small
+from levelpool.lanes.process.memfd_payload import MissingModuleError, decode_small
 
 _NATIVE, _RAW, _TEXT = "native", "raw", "text"
 

@@ -1,7 +1,7 @@
 """
 The process that worker processes are forked from. It stays single-threaded and does nothing else, so that a fork of it is safe and cheap.
 
-It is started with one socket. The lane sends it a preparation first, then asks for births and kills; it answers with each birth and each death.
+It is started with one socket. The lane sends it a preparation first, then asks it to spawn and to kill; it answers with each spawn and each death.
 When the socket closes, or the lane's process is gone, it kills what is left and goes; and so it does when it has no worker for too long.
 """
 
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from levelpool.lanes.process import worker
-from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, BORN, DIED, GIFTS, KILL, LENGTH, LOOK, STILLBORN
-from levelpool.lanes.process.witness import SIGNAL
+from levelpool.lanes.process.stack_dump import SIGNAL
+from levelpool.lanes.process.wire import ANSWER, ASK, DIED, DUMP_STACK, KILL, LENGTH, SPAWN, SPAWN_FAILED, SPAWN_FDS, SPAWNED
 from levelpool.life_line import arm_life_line
 
 OOM_SCORE = "500"
@@ -99,25 +99,25 @@ class ForkServer:
         while len(self._buffer) >= ASK.size:
             what, number = ASK.unpack_from(self._buffer)
             self._buffer = self._buffer[ASK.size :]
-            if what == BEAR:
-                self._bear(number)
+            if what == SPAWN:
+                self._spawn(number)
             elif what == KILL:
                 self._signal(number, signal.SIGKILL)
-            elif what == LOOK:
+            elif what == DUMP_STACK:
                 self._signal(number, SIGNAL)
         return bool(data)
 
-    def _bear(self, number: int) -> None:
-        fds = [self._fds.pop(0) for _ in range(GIFTS)]
+    def _spawn(self, number: int) -> None:
+        fds = [self._fds.pop(0) for _ in range(SPAWN_FDS)]
         try:
             pid = os.fork()
         except OSError as error:
-            self._answer(STILLBORN, number, 0, error.errno or 0, 0)
+            self._answer(SPAWN_FAILED, number, 0, error.errno or 0, 0)
         else:
             if pid == 0:
                 self._become_worker(fds)
             self._numbers[pid] = number
-            self._answer(BORN, number, pid, 0, 0)
+            self._answer(SPAWNED, number, pid, 0, 0)
         for fd in fds:
             os.close(fd)
 
@@ -129,11 +129,11 @@ class ForkServer:
             for fd in (self._wake_in, self._wake_out, *self._fds):
                 os.close(fd)
             self._control.close()
-            talk, line, page, stack = fds
+            talk, line, flags, stack = fds
             life_line = socket.socket(fileno=line)
             arm_life_line(life_line)
             offer_to_the_oom_killer()
-            worker.work(socket.socket(fileno=talk), life_line, page, stack, self._preparation)
+            worker.work(socket.socket(fileno=talk), life_line, flags, stack, self._preparation)
         finally:
             # Never back into the fork server's loop, and never through its clean-up.
             os._exit(1)

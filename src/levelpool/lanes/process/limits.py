@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from levelpool.lanes.bulkheads import Bulkhead
-from levelpool.lanes.process.schedule import Gate
+from levelpool.lanes.schedule import Gate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessLimits:
-    """The limits and wishes of one lane; sizes in bytes, times in seconds."""
+    """The limits and options of one lane; sizes in bytes, times in seconds."""
 
     queue_limit: int = 1000
     memory_limit: int | None = None

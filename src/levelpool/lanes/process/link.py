@@ -1,4 +1,4 @@
-"""The lane's end of one worker process: its socket, its life-line, the page that both see, and what is on the way to it."""
+"""The lane's end of one worker process: its socket, its life-line, the flags that both see, and what is on the way to it."""
 
 import asyncio
 import contextlib
@@ -8,13 +8,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from levelpool.lanes.home import Home, close_on
-from levelpool.lanes.process.birth import Cradle
+from levelpool.lanes.lane_loop import LaneLoop, close_on
 from levelpool.lanes.process.call import Call
-from levelpool.lanes.process.page import Page
-from levelpool.lanes.process.parcel import SMALL
+from levelpool.lanes.process.fork_server_client import ForkServerClient
+from levelpool.lanes.process.memfd_payload import SMALL
+from levelpool.lanes.process.shared_flags import SharedFlags
+from levelpool.lanes.process.stack_dump import StackDump
 from levelpool.lanes.process.wire import Frame, Framer, NoDescriptorsLeft, receive
-from levelpool.lanes.process.witness import Witness
 
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
@@ -26,30 +26,32 @@ class Link:
 
     __slots__ = (
         "_framer",
-        "_home",
+        "_lane_loop",
         "_listener",
         "_lock",
         "_outgoing",
         "cause",
-        "cradle",
+        "flags",
+        "fork_server",
         "line",
         "number",
-        "page",
         "pid",
         "rss",
         "sent",
+        "stack_dump",
         "status",
         "taken",
         "talk",
-        "witness",
     )
 
-    def __init__(self, number: int, cradle: Cradle, *, lock: threading.RLock, home: Home, listener: Listener) -> None:
-        """Ask *cradle* for the worker; *listener* is called in the home's loop when it has said something. Raises OSError if it cannot be asked."""
+    def __init__(
+        self, number: int, fork_server: ForkServerClient, *, lock: threading.RLock, lane_loop: LaneLoop, listener: Listener
+    ) -> None:
+        """Ask *fork_server* for the worker; *listener* is called in the lane's loop when it has said something. Raises OSError if it cannot be asked."""
         self.number = number
-        self.cradle = cradle
+        self.fork_server = fork_server
         self._lock = lock
-        self._home = home
+        self._lane_loop = lane_loop
         self._listener = listener
         self._framer = Framer()
         self._outgoing: deque[tuple[bytes, int]] = deque()
@@ -70,19 +72,19 @@ class Link:
             self.line, their_line = socket.socketpair()
             ours.enter_context(self.line)
             theirs.enter_context(their_line)
-            page_file = Page.file()
-            theirs.callback(os.close, page_file)
-            self.witness = Witness()
-            ours.callback(self.witness.close)
-            cradle.bear(number, (their_talk.fileno(), their_line.fileno(), page_file, self.witness.fileno()))
-            self.page = Page(page_file)
+            flags_file = SharedFlags.file()
+            theirs.callback(os.close, flags_file)
+            self.stack_dump = StackDump()
+            ours.callback(self.stack_dump.close)
+            fork_server.spawn(number, (their_talk.fileno(), their_line.fileno(), flags_file, self.stack_dump.fileno()))
+            self.flags = SharedFlags(flags_file)
             ours.pop_all()
         talk.setblocking(False)
         self._listen(talk)
 
     def _listen(self, talk: socket.socket) -> None:
         self.talk = talk
-        self._home.watch(talk, self._listener, self, talk)
+        self._lane_loop.watch(talk, self._listener, self, talk)
 
     # ------------------------------------------------------------ to the worker
 
@@ -96,14 +98,14 @@ class Link:
             if sent == len(data):
                 return
             data, fd = data[sent:], -1 if sent else fd
-            self._home.watch_writing(talk, self._on_writable, talk)
+            self._lane_loop.watch_writing(talk, self._on_writable, talk)
         self._outgoing.append((data, os.dup(fd) if fd >= 0 else -1))
 
     def send_soon(self, data: bytes) -> None:
         """Send with whatever else comes in this turn of the loop: the worker is busy anyway, and a system call costs more than a no-op."""
-        talk, loop = self.talk, self._home.loop
+        talk, loop = self.talk, self._lane_loop.loop
         if not self._outgoing and loop is not None and talk is not None:
-            if not self._home.is_here:
+            if not self._lane_loop.is_here:
                 self.send(data)
                 return
             loop.call_soon(self._on_writable, talk)
@@ -123,10 +125,10 @@ class Link:
                     fd = -1
                 if sent < len(data):
                     self._outgoing.appendleft((data[sent:], fd))
-                    self._home.watch_writing(talk, self._on_writable, talk)
+                    self._lane_loop.watch_writing(talk, self._on_writable, talk)
                     return
-            if self._home.loop is not None:
-                self._home.loop.remove_writer(talk.fileno())
+            if self._lane_loop.loop is not None:
+                self._lane_loop.loop.remove_writer(talk.fileno())
 
     # ------------------------------------------------------------ from the worker
 
@@ -163,29 +165,29 @@ class Link:
         return self.rss
 
     def ask_for_stack(self) -> None:
-        """Have it write down what its task does; `witness` has it a moment later."""
-        self.witness.clear()
-        self.cradle.look(self.number)
+        """Have it write down what its task does; `stack_dump` has it a moment later."""
+        self.stack_dump.clear()
+        self.fork_server.dump_stack(self.number)
 
     # ------------------------------------------------------------ moves and ends
 
     def move(self, left: asyncio.AbstractEventLoop) -> None:
-        """Follow the home, which has left the loop *left*: the socket gets a new descriptor, for the old loop lets go of the old one when it comes to it."""
+        """Follow the lane, which has left the loop *left*: the socket gets a new descriptor, for the old loop lets go of the old one when it comes to it."""
         if self.talk is not None:
             old, new = self.talk, self.talk.dup()
             new.setblocking(False)
             close_on(left, old)
             self._listen(new)
             if self._outgoing:
-                self._home.watch_writing(new, self._on_writable, new)
+                self._lane_loop.watch_writing(new, self._on_writable, new)
 
     def kill(self, cause: str) -> None:
         """Kill it: the kernel does when the life-line is closed; the fork server is asked too, where there is no such line."""
         self.cause = self.cause or cause
         self.read_rss()
         self.line.close()
-        if self.cradle.is_open:
-            self.cradle.kill(self.number)
+        if self.fork_server.is_open:
+            self.fork_server.kill(self.number)
         elif self.pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, 9)
@@ -194,27 +196,27 @@ class Link:
         """Close the socket; what was on the way is lost."""
         talk, self.talk = self.talk, None
         if talk is not None:
-            self._home.close(talk)
+            self._lane_loop.close(talk)
 
     def close(self) -> None:
         """Release everything; the worker is gone."""
         self.hang_up()
         self.line.close()
-        self.page.close()
-        self.witness.close()
+        self.flags.close()
+        self.stack_dump.close()
         self._framer.close()
         while self._outgoing:
             fd = self._outgoing.popleft()[1]
             if fd >= 0:
                 os.close(fd)
 
-    def forget(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Let go in a forked child, without a word to anybody."""
         self.line.close()
         if self.talk is not None:
             self.talk.close()
-        self.page.close()
-        self.witness.close()
+        self.flags.close()
+        self.stack_dump.close()
 
 
 def _send_some(talk: socket.socket, data: bytes, fd: int) -> int:

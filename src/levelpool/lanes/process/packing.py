@@ -7,90 +7,99 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from levelpool.errors import LevelpoolError, TaskNotPicklable, TaskTimeout, WorkerDied
-from levelpool.lanes.crew import Crew
-from levelpool.lanes.doors import Doors
-from levelpool.lanes.errands import Errands
-from levelpool.lanes.home import Home
+from levelpool.lanes.completions import LoopCompletion, ThreadCompletion
+from levelpool.lanes.deferred_callbacks import DeferredCallbacks
+from levelpool.lanes.dispatcher import Dispatcher
+from levelpool.lanes.helper_threads import HelperThreads
 from levelpool.lanes.lane import CallOptions, task_name
+from levelpool.lanes.lane_loop import LaneLoop
 from levelpool.lanes.process.call import Call, Packer, pack_large, pack_small
-from levelpool.lanes.process.culprits import task_not_picklable
-from levelpool.lanes.process.delivery import Delivery
-from levelpool.lanes.process.parcel import HEAVY, Parcel
+from levelpool.lanes.process.decoding import Decoder
+from levelpool.lanes.process.memfd_payload import HEAVY, MemfdPayload
+from levelpool.lanes.process.pickle_diagnosis import task_not_picklable
 from levelpool.lanes.spans import Tracing
-from levelpool.lanes.stream import Stream, StreamTicket
-from levelpool.lanes.tickets import LoopTicket, ThreadTicket
+from levelpool.lanes.stream import Stream, StreamCompletion
 
 
-class Packing(Doors[Call]):
+class Packing(Dispatcher[Call]):
     """A lane whose calls leave this process. Its methods without a lock of their own are called under the lane's."""
 
-    _home: Home
-    _errands: Errands
-    _crew: Crew
+    _lane_loop: LaneLoop
+    _deferred: DeferredCallbacks
+    _helpers: HelperThreads
 
     def _open_packing(self, carry: Sequence[contextvars.ContextVar[Any]]) -> None:
         self._packer = Packer(carry)
         self._tracing = Tracing()
-        self._delivery = Delivery(self._crew, book=self._book_decoding)
+        self._decoder = Decoder(self._helpers, count=self._count_decoding)
 
     # ------------------------------------------------------------ what each lane says
 
     @abstractmethod
-    def _settle(self, user: asyncio.AbstractEventLoop | None) -> None:
+    def _bind(self, user: asyncio.AbstractEventLoop | None) -> None:
         """Live where *user* (None: somebody without a loop) can use the lane."""
 
     @abstractmethod
-    def _arrive(self, call: Call, payload: bytes | Parcel, skipped: int) -> None:
+    def _arrive(self, call: Call, payload: bytes | MemfdPayload, skipped: int) -> None:
         """The call is packed; *skipped* context variables stay behind. Takes the lock itself."""
 
     @abstractmethod
     def _act(self) -> None:
         """Do what follows from what has changed."""
 
-    def _look_at(self, payload: Parcel) -> None:
+    def _look_at(self, payload: MemfdPayload) -> None:
         """A large call is packed, and not on a loop: the moment to look at it. Takes the lock itself."""
 
     @abstractmethod
     def _grant(self, call: Call) -> None:
         """The reader of a stream has taken an item: there is room for one more."""
 
-    # ------------------------------------------------------------ the entrance
+    # ------------------------------------------------------------ admission
 
     def stream(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Stream[Any]:
         """Run a generator function where calls run, and return its items as they come."""
         loop = asyncio.get_running_loop()
-        ticket = StreamTicket(loop)
-        call = self._open(ticket, func, args, kwargs, options)
-        self._set_timers(call, loop, ticket)
-        return Stream(ticket, unpack=self._delivery.item, ask_for_more=lambda: self._grant(call), cancel=lambda: self._cancel(call))
+        completion = StreamCompletion(loop)
+        call = self._open(completion, func, args, kwargs, options)
+        self._set_timers(call, loop, completion)
+        return Stream(completion, unpack=self._decoder.item, ask_for_more=lambda: self._grant(call), cancel=lambda: self._cancel(call))
 
     def _open(
         self,
-        ticket: LoopTicket | ThreadTicket,
+        completion: LoopCompletion | ThreadCompletion,
         func: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         options: CallOptions,
     ) -> Call:
-        name, loop = options.name or task_name(func), ticket.loop
+        name, loop = options.name or task_name(func), completion.loop
         span = self._tracing.begin(name)
         try:
             with self._lock:
                 self._check_open()
-                entrance = self._entrances.of(options.bulkhead)
-                if self._home.loop is not loop or loop is None:
-                    self._settle(loop)
+                admission = self._admission.of(options.bulkhead)
+                if self._lane_loop.loop is not loop or loop is None:
+                    self._bind(loop)
                 self._numbers += 1
-                account = self._account.of(name)
+                counters = self._counters.of(name)
                 call = Call(
-                    self._numbers, ticket, func, args, kwargs, options=options, name=name, account=account, entrance=entrance, span=span
+                    self._numbers,
+                    completion,
+                    func,
+                    args,
+                    kwargs,
+                    options=options,
+                    name=name,
+                    counters=counters,
+                    admission=admission,
+                    span=span,
                 )
-                self._account.submitted += 1
-                if not entrance.has_place(options.priority):
-                    self._wait_outside(call)
+                self._counters.submitted += 1
+                if not admission.has_place(options.priority):
+                    self._wait_for_admission(call)
                     return call
                 self._calls[call.number] = call
-                entrance.inside += 1
+                admission.admitted += 1
         except LevelpoolError:
             if span is not None:
                 span.end("refused")
@@ -98,17 +107,17 @@ class Packing(Doors[Call]):
         self._pack(call)
         return call
 
-    def _bring_in(self, call: Call) -> None:
-        self._errands.add(self._pack, call)
+    def _on_admitted(self, call: Call) -> None:
+        self._deferred.add(self._pack, call)
 
     def _tell(self, call: Call, error: BaseException) -> None:
-        self._errands.add(call.ticket.fail, error)
+        self._deferred.add(call.completion.fail, error)
 
-    def _run_errands(self) -> None:
-        self._errands.run()
+    def _run_deferred(self) -> None:
+        self._deferred.run()
 
     def _pack(self, call: Call) -> None:
-        """Turn the call into bytes: here if they are few, by the crew if they are many. Not under the lock: pickling runs foreign code."""
+        """Turn the call into bytes: here if they are few, in a helper thread if they are many. Not under the lock: pickling runs foreign code."""
         if call.is_over:
             return
         try:
@@ -120,7 +129,7 @@ class Packing(Doors[Call]):
                 raise
             return
         if payload is None:
-            self._crew.do(lambda: self._pack_large(call, skipped))
+            self._helpers.do(lambda: self._pack_large(call, skipped))
         else:
             self._arrive(call, payload, skipped)
 
@@ -135,14 +144,14 @@ class Packing(Doors[Call]):
 
     def _cannot_pack(self, call: Call, error: BaseException) -> None:
         if isinstance(error, TaskNotPicklable):
-            self._turn_away(call, error)
+            self._refuse_call(call, error)
         elif isinstance(error, KeyboardInterrupt):
-            self._turn_away(call, TaskNotPicklable(f"{call.name} was not sent: Ctrl-C came while it was pickled"))
+            self._refuse_call(call, TaskNotPicklable(f"{call.name} was not sent: Ctrl-C came while it was pickled"))
         else:
             # Looking for the part that cannot travel may take long.
-            self._crew.do(lambda: self._name_culprit(call, error))
+            self._helpers.do(lambda: self._diagnose(call, error))
 
-    def _name_culprit(self, call: Call, error: BaseException) -> None:
+    def _diagnose(self, call: Call, error: BaseException) -> None:
         func = call.func
         if func is None:
             # It ended meanwhile, and has let go of what it was.
@@ -156,21 +165,21 @@ class Packing(Doors[Call]):
                 f"{call.name} cannot travel to a worker process ({why}), and what of it cannot, nobody can say ({also})"
             )
         refusal.__cause__ = error
-        self._turn_away(call, refusal)
+        self._refuse_call(call, refusal)
 
-    def _turn_away(self, call: Call, error: BaseException) -> None:
+    def _refuse_call(self, call: Call, error: BaseException) -> None:
         with self._lock:
             if not call.is_over:
                 self._leave(call, "failed")
                 self._tell(call, error)
                 self._act()
-        self._errands.run()
+        self._deferred.run()
 
-    def _release(self, payload: bytes | Parcel | None) -> None:
+    def _release(self, payload: bytes | MemfdPayload | None) -> None:
         """Let go of what was sent. The last one to close a large memory file pays for it, and that must not be a loop."""
-        if isinstance(payload, Parcel):
+        if isinstance(payload, MemfdPayload):
             if payload.length >= HEAVY:
-                self._crew.do(payload.close)
+                self._helpers.do(payload.close)
             else:
                 payload.close()
 
@@ -183,13 +192,13 @@ class Packing(Doors[Call]):
         if payload:
             self._release(payload)
         self._calls.pop(call.number, None)
-        self._account.ended(call.account, outcome)
+        self._counters.ended(call.counters, outcome)
         if call.span is not None:
-            self._errands.add(call.span.end, outcome)
+            self._deferred.add(call.span.end, outcome)
 
-    def _book_decoding(self, call: Call, seconds: float) -> None:
+    def _count_decoding(self, call: Call, seconds: float) -> None:
         with self._lock:
-            call.account.decode.add(seconds)
+            call.counters.decode.add(seconds)
 
 
 def timed_out(call: Call, killed: WorkerDied | None) -> TaskTimeout:

@@ -31,7 +31,7 @@ class Variables(importlib.abc.MetaPathFinder):
         if self._awaited and self not in sys.meta_path:
             sys.meta_path.insert(0, self)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """The call is over."""
         self._awaited.clear()
         if self in sys.meta_path:

@@ -1,7 +1,7 @@
 """
 What travels on the socket between a lane and a worker process: frames.
 
-A frame is a fixed head, a reference (which function), a meta part and a body. A memory file may travel beside it; what is in it stands in `parcel`.
+A frame is a fixed head, a function_ref (which function), a meta part and a body. A memory file may travel beside it; what is in it stands in `memfd_payload`.
 """
 
 import errno
@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from levelpool.lanes.process.parcel import Parcel
+from levelpool.lanes.process.memfd_payload import MemfdPayload
 
-HEAD = struct.Struct("<BBHIIQ")  # kind, carries a memory file, lengths of reference, meta and body, number of the call
-PARCEL = struct.Struct("<QQ")  # length of the pickle, length of the whole memory file
+HEAD = struct.Struct("<BBHIIQ")  # kind, carries a memory file, lengths of function reference, meta and body, number of the call
+MEMFD = struct.Struct("<QQ")  # length of the pickle, length of the whole memory file
 REPORT = struct.Struct("<dddQQ")  # start on the shared clock, run and CPU seconds, peak resident bytes, result bytes
 LENGTH = struct.Struct("<Q")
 
@@ -27,10 +27,10 @@ _READ = 32 * 1024
 # Between a lane and its fork server.
 ASK = struct.Struct("<Bxxxi")  # what, number of the worker
 ANSWER = struct.Struct("<BxxxiqqQ")  # what, number of the worker, process id, wait status, peak resident bytes
-BEAR, KILL, LOOK = 1, 2, 3
-GIFTS = 4
-"""Descriptors that a worker is born with: its socket, its life-line, its page, and the file for its stack."""
-BORN, DIED, STILLBORN = 1, 2, 3
+SPAWN, KILL, DUMP_STACK = 1, 2, 3
+SPAWN_FDS = 4
+"""Descriptors that a worker is given: its socket, its life-line, its shared flags, and the file for its stack."""
+SPAWNED, DIED, SPAWN_FAILED = 1, 2, 3
 
 # Parent to worker.
 TASK, CREDIT, STOP = 1, 2, 3
@@ -43,10 +43,10 @@ class Frame(NamedTuple):
 
     kind: int
     call: int
-    reference: bytes
+    function_ref: bytes
     meta: bytes
     body: bytes
-    parcel: Parcel | None
+    memfd: MemfdPayload | None
     """The large object that came beside it, if one did; it is closed when the frame is dropped."""
 
 
@@ -54,12 +54,12 @@ _frame = functools.partial(tuple.__new__, Frame)
 """A frame of its parts; the class itself takes twice as long, and there are two frames in each call."""
 
 
-def pack(kind: int, call: int = 0, meta: bytes = b"", body: bytes | Parcel = b"", reference: bytes = b"") -> bytes:
-    """The bytes of a frame; the memory file of a parcel is sent beside its first byte."""
-    if isinstance(body, Parcel):
-        head = HEAD.pack(kind, 1, len(reference), len(meta), PARCEL.size, call)
-        return head + reference + meta + PARCEL.pack(body.pickle_length, body.length)
-    return HEAD.pack(kind, 0, len(reference), len(meta), len(body), call) + reference + meta + body
+def pack(kind: int, call: int = 0, meta: bytes = b"", body: bytes | MemfdPayload = b"", function_ref: bytes = b"") -> bytes:
+    """The bytes of a frame; the memory file of a large body is sent beside its first byte."""
+    if isinstance(body, MemfdPayload):
+        head = HEAD.pack(kind, 1, len(function_ref), len(meta), MEMFD.size, call)
+        return head + function_ref + meta + MEMFD.pack(body.pickle_length, body.length)
+    return HEAD.pack(kind, 0, len(function_ref), len(meta), len(body), call) + function_ref + meta + body
 
 
 class Framer:
@@ -83,17 +83,17 @@ class Framer:
             data = b"".join(self._parts)
         frames, at, size, needed = [], 0, len(data), _HEAD_SIZE
         while size - at >= _HEAD_SIZE:
-            kind, carries, reference_length, meta_length, body_length, call = HEAD.unpack_from(data, at)
-            reference_at = at + _HEAD_SIZE
-            meta_at = reference_at + reference_length
+            kind, carries, function_ref_length, meta_length, body_length, call = HEAD.unpack_from(data, at)
+            function_ref_at = at + _HEAD_SIZE
+            meta_at = function_ref_at + function_ref_length
             body_at = meta_at + meta_length
             end = body_at + body_length
             if size < end:
                 needed = end - at
                 break
             body = data[body_at:end]
-            parcel = Parcel(self._fds.popleft(), *PARCEL.unpack(body)) if carries else None
-            frames.append(_frame((kind, call, data[reference_at:meta_at], data[meta_at:body_at], body, parcel)))
+            memfd = MemfdPayload(self._fds.popleft(), *MEMFD.unpack(body)) if carries else None
+            frames.append(_frame((kind, call, data[function_ref_at:meta_at], data[meta_at:body_at], body, memfd)))
             at = end
         if at < size or self._parts:
             self._parts, self._size, self._needed = [data[at:]] if at < size else [], size - at, needed

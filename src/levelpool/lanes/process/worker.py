@@ -18,12 +18,13 @@ from typing import Any
 
 from levelpool.errors import LevelpoolError, ResultNotPicklable, TaskNotPicklable
 from levelpool.lanes import progress, spans
-from levelpool.lanes.process.culprits import blame
 from levelpool.lanes.process.failures import pack_failure
+from levelpool.lanes.process.memfd_payload import MemfdPayload, decode_large, decode_small, encode
 from levelpool.lanes.process.meter import Meter
-from levelpool.lanes.process.page import Page
-from levelpool.lanes.process.parcel import Parcel, decode_large, decode_small, encode
 from levelpool.lanes.process.pause import Pause
+from levelpool.lanes.process.pickle_diagnosis import blame
+from levelpool.lanes.process.shared_flags import SharedFlags
+from levelpool.lanes.process.stack_dump import dump_on_signal
 from levelpool.lanes.process.threads import call_here, follow_threads
 from levelpool.lanes.process.variables import Variables
 from levelpool.lanes.process.wire import (
@@ -43,7 +44,6 @@ from levelpool.lanes.process.wire import (
     pack,
     receive,
 )
-from levelpool.lanes.process.witness import testify
 
 _MAIN = "__mp_main__"
 _MOST_FUNCTIONS = 1024
@@ -57,13 +57,13 @@ def prepare(preparation: dict[str, Any]) -> None:
     logging.getLogger().setLevel(preparation["log_level"])
 
 
-def work(talk: socket.socket, life_line: socket.socket, page_fd: int, stack_fd: int, preparation: dict[str, Any]) -> None:
+def work(talk: socket.socket, life_line: socket.socket, flags_fd: int, stack_fd: int, preparation: dict[str, Any]) -> None:
     """Run calls until the lane says stop or is gone, then end this process."""
-    page = Page(page_fd)
-    os.close(page_fd)
-    testify(stack_fd)
+    flags = SharedFlags(flags_fd)
+    os.close(flags_fd)
+    dump_on_signal(stack_fd)
     _reseed()
-    worker = Worker(talk, page, preparation)
+    worker = Worker(talk, flags, preparation)
     follow_threads(lambda: worker.call)
     sender = _LogSender(worker)
     logging.getLogger().addHandler(sender)
@@ -98,18 +98,18 @@ def _reseed() -> None:
 
 
 class Worker:
-    """One worker process: its socket to the lane, its page, the call that runs now."""
+    """One worker process: its socket to the lane, its shared flags, the call that runs now."""
 
-    def __init__(self, talk: socket.socket, page: Page, preparation: dict[str, Any]) -> None:
+    def __init__(self, talk: socket.socket, flags: SharedFlags, preparation: dict[str, Any]) -> None:
         self._talk = talk
-        self._page = page
+        self._flags = flags
         self._preparation = preparation
         self._limit: int | None = preparation["max_result_bytes"]
         self._framer = Framer()
         self._pause = Pause(talk)
         self._patience: float | None = preparation["patience"]
         self._frames: deque[Frame] = deque()
-        self._outbox: deque[tuple[bytes, bytes | Parcel]] = deque()
+        self._outbox: deque[tuple[bytes, bytes | MemfdPayload]] = deque()
         self._sending = threading.RLock()
         self._is_writing = False
         self._functions: dict[bytes, Callable[..., Any]] = {}
@@ -131,7 +131,7 @@ class Worker:
             if frame.kind == TASK:
                 self._take(frame)
 
-    def send(self, kind: int, call: int, meta: bytes = b"", body: bytes | Parcel = b"") -> None:
+    def send(self, kind: int, call: int, meta: bytes = b"", body: bytes | MemfdPayload = b"") -> None:
         """
         Send one frame, from any thread.
 
@@ -146,8 +146,8 @@ class Worker:
                 finally:
                     self._is_writing = False
 
-    def _write(self, data: bytes, body: bytes | Parcel) -> None:
-        if isinstance(body, Parcel):
+    def _write(self, data: bytes, body: bytes | MemfdPayload) -> None:
+        if isinstance(body, MemfdPayload):
             sent = socket.send_fds(self._talk, [data], [body.fd])
             body.close()
             data = data[sent:]
@@ -167,26 +167,26 @@ class Worker:
 
     def _take(self, frame: Frame) -> None:
         # First say that it begins, then look whether it was taken back: the lane does it the other way round.
-        self._page.started = frame.call
-        if self._page.is_taken_back(frame.call):
+        self._flags.started = frame.call
+        if self._flags.is_taken_back(frame.call):
             self.send(SKIPPED, frame.call)
         else:
             self.call = frame.call
             contextvars.Context().run(self._run, frame)
             self.call = 0
-        self._page.started = 0
+        self._flags.started = 0
 
     def _run(self, frame: Frame) -> None:
         started = time.monotonic()
         kind, body = self._outcome(frame)
         run = time.monotonic() - started
         cpu, peak_rss = self._meter.read(run)
-        size = body.length if isinstance(body, Parcel) else len(body)
+        size = body.length if isinstance(body, MemfdPayload) else len(body)
         self.send(kind, frame.call, REPORT.pack(started, run, cpu, peak_rss, size), body)
 
-    def _outcome(self, frame: Frame) -> tuple[int, bytes | Parcel]:
+    def _outcome(self, frame: Frame) -> tuple[int, bytes | MemfdPayload]:
         try:
-            window = self._heed(frame) if frame.meta else 0
+            window = self._apply_metadata(frame) if frame.meta else 0
             func, args, kwargs = self._unpack(frame)
             result = func(*args, **kwargs)
             del args, kwargs
@@ -199,34 +199,34 @@ class Worker:
             return FAILED, encode(pack_failure(error))
         finally:
             if frame.meta:
-                self._forget_wishes()
+                self._clear_metadata()
 
-    def _heed(self, frame: Frame) -> int:
-        """Do what the lane wishes beside the call; the window of a stream, 0 for anything else."""
-        wishes = decode_small(frame.meta, self._found)
-        if wishes["progress"]:
+    def _apply_metadata(self, frame: Frame) -> int:
+        """Do what the metadata of the call says; the window of a stream, 0 for anything else."""
+        metadata = decode_small(frame.meta, self._found)
+        if metadata["progress"]:
             self._progress = _ProgressSender(self, frame.call)
             progress.reports_to(self._progress)
             progress.process_reports_to(self._progress.of_this_thread)
-        if wishes["trace"]:
-            spans.join(wishes["trace"])
-        values = [*wishes["context"], *(decode_small(wishes["carried"], self._found) if wishes["carried"] else ())]
+        if metadata["trace"]:
+            spans.join(metadata["trace"])
+        values = [*metadata["context"], *(decode_small(metadata["carried"], self._found) if metadata["carried"] else ())]
         self._variables.set(values)
-        return int(wishes["window"])
+        return int(metadata["window"])
 
-    def _forget_wishes(self) -> None:
+    def _clear_metadata(self) -> None:
         if self._progress is not None:
             self._progress.flush()
             self._progress = None
         progress.process_reports_to(None)
-        self._variables.forget()
+        self._variables.clear()
 
     def _unpack(self, frame: Frame) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         try:
-            if not frame.reference:
+            if not frame.function_ref:
                 args, kwargs, func = self._contents(frame)
                 return func, args, kwargs
-            func = self._functions.get(frame.reference) or self._find(frame.reference)
+            func = self._functions.get(frame.function_ref) or self._find(frame.function_ref)
             args, kwargs = self._contents(frame)
         except TaskNotPicklable:
             raise
@@ -234,16 +234,16 @@ class Worker:
             raise TaskNotPicklable(_why_not_unpacked(error)) from error
         return func, args, kwargs
 
-    def _find(self, reference: bytes) -> Callable[..., Any]:
-        func: Callable[..., Any] = decode_small(reference, self._found)
+    def _find(self, function_ref: bytes) -> Callable[..., Any]:
+        func: Callable[..., Any] = decode_small(function_ref, self._found)
         if len(self._functions) >= _MOST_FUNCTIONS:
             self._functions.clear()
-        self._functions[reference] = func
+        self._functions[function_ref] = func
         return func
 
     def _contents(self, frame: Frame) -> Any:
-        if frame.parcel:
-            return decode_large(frame.parcel, self._found)
+        if frame.memfd:
+            return decode_large(frame.memfd, self._found)
         if not frame.body:
             return (), {}
         return decode_small(frame.body, self._found if b"__main__" in frame.body else None)
@@ -274,7 +274,7 @@ class Worker:
         hint = 'guard its start with `if __name__ == "__main__":`, or put the task into a module'
         raise TaskNotPicklable(f"the main program cannot be loaded in the worker process ({self._main_error}): {hint}")
 
-    def _pack_result(self, func: Callable[..., Any], result: object) -> bytes | Parcel:
+    def _pack_result(self, func: Callable[..., Any], result: object) -> bytes | MemfdPayload:
         try:
             return encode(result, self._limit)
         except LevelpoolError:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from levelpool.errors import TaskNotPicklable
-from levelpool.lanes.process.parcel import travels
+from levelpool.lanes.process.memfd_payload import travels
 
 DEPTH = 6
-"""Boxes inside boxes that are looked into."""
+"""Levels of nested containers that are looked into."""
 
 
 def task_not_picklable(func: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any], error: BaseException) -> TaskNotPicklable:
@@ -17,8 +17,8 @@ def task_not_picklable(func: Callable[..., Any], args: Iterable[Any], kwargs: Ma
         hint = "functions travel by name, so it must be importable: define it at the top level of a module, or use run_io_intensive"
         return TaskNotPicklable(f"the function {name} cannot travel to a worker process ({error}): {hint}")
     parts = [(f"argument {at}", value) for at, value in enumerate(args)] + [(f"argument {key!r}", value) for key, value in kwargs.items()]
-    where, culprit = blame(parts)
-    return TaskNotPicklable(f"{where} of {name} cannot travel to a worker process: {culprit} ({error})")
+    where, found = blame(parts)
+    return TaskNotPicklable(f"{where} of {name} cannot travel to a worker process: {found} ({error})")
 
 
 def blame(parts: Iterable[tuple[str, Any]], depth: int = DEPTH) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """
-Objects as bytes, and back: small ones as a pickle, large ones as a parcel.
+Objects as bytes, and back: small ones as a pickle, large ones as a memfd.
 
-A parcel is a memory file (memfd): the pickle first, then the buffers that pickle protocol 5 keeps out of band, each aligned, so that the other side
+A memfd is a memory file (memfd): the pickle first, then the buffers that pickle protocol 5 keeps out of band, each aligned, so that the other side
 can map them.
 """
 
@@ -47,7 +47,7 @@ class _OverSmallError(Exception):
 
 
 @dataclass(slots=True)
-class Parcel:
+class MemfdPayload:
     """A large object in a memory file; whoever holds it closes it, at the latest by dropping it."""
 
     fd: int
@@ -65,9 +65,9 @@ class Parcel:
     def __del__(self) -> None:
         self.close()
 
-    def twin(self) -> "Parcel":
+    def duplicate(self) -> "MemfdPayload":
         """A second one on the same memory, to be closed by itself."""
-        return Parcel(os.dup(self.fd), self.pickle_length, self.length, self.digest)
+        return MemfdPayload(os.dup(self.fd), self.pickle_length, self.length, self.digest)
 
     def take_digest(self) -> None:
         """Know what is in it: a second for each gigabyte, without the interpreter lock."""
@@ -84,9 +84,9 @@ class Parcel:
 # ---------------------------------------------------------------- objects to bytes
 
 
-def encode(thing: object, limit: int | None = None) -> bytes | Parcel:
+def encode(thing: object, limit: int | None = None) -> bytes | MemfdPayload:
     """
-    *thing* as bytes if it is small, else as a parcel.
+    *thing* as bytes if it is small, else as a memfd.
 
     Raises what pickle raises, and `ResultTooLarge` when it takes more than *limit* bytes.
     """
@@ -175,7 +175,7 @@ def memory_file(length: int = 0) -> int:
     return fd
 
 
-def encode_large(thing: object, limit: int | None = None, *, pause: float = 0.0) -> Parcel:
+def encode_large(thing: object, limit: int | None = None, *, pause: float = 0.0) -> MemfdPayload:
     """
     *thing* in a memory file.
 
@@ -195,7 +195,7 @@ def encode_large(thing: object, limit: int | None = None, *, pause: float = 0.0)
     except BaseException:
         os.close(fd)
         raise
-    return Parcel(fd, pickle_length, out.length)
+    return MemfdPayload(fd, pickle_length, out.length)
 
 
 class _FileOutput:
@@ -311,17 +311,17 @@ def decode_small(data: bytes, found: Callable[[str], None] | None = None) -> Any
     return _Unpickler(io.BytesIO(data), found).load()
 
 
-def decode_large(parcel: Parcel, found: Callable[[str], None] | None = None, *, pause: float = 0.0, free: Apart | None = None) -> Any:
+def decode_large(memfd: MemfdPayload, found: Callable[[str], None] | None = None, *, pause: float = 0.0, free: Apart | None = None) -> Any:
     """
-    The object of a parcel, whose buffers stay mapped and are writable; closes it.
+    The object of a memfd, whose buffers stay mapped and are writable; closes it.
 
     With *free*, heavy buffers are given back in another thread when the last user has let go of them.
     """
     try:
-        buffers = _map_buffers(parcel, free)
-        return _Unpickler(_Steps(parcel, pause), found, buffers).load()
+        buffers = _map_buffers(memfd, free)
+        return _Unpickler(_Steps(memfd, pause), found, buffers).load()
     finally:
-        parcel.close()
+        memfd.close()
 
 
 class _Memory(mmap.mmap):
@@ -340,14 +340,14 @@ class _Memory(mmap.mmap):
             self.close()
 
 
-def _map_buffers(parcel: Parcel, free: Apart | None) -> list[memoryview]:
-    if parcel.length <= parcel.pickle_length + _LENGTH.size:
+def _map_buffers(memfd: MemfdPayload, free: Apart | None) -> list[memoryview]:
+    if memfd.length <= memfd.pickle_length + _LENGTH.size:
         return []
-    memory = _Memory(parcel.fd, parcel.length, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-    if parcel.length >= HEAVY:
+    memory = _Memory(memfd.fd, memfd.length, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    if memfd.length >= HEAVY:
         memory.free = free
     mapped = memoryview(memory)
-    at = parcel.pickle_length
+    at = memfd.pickle_length
     count = _LENGTH.unpack_from(mapped, at)[0]
     lengths = [_LENGTH.unpack_from(mapped, at + _LENGTH.size * (1 + i))[0] for i in range(count)]
     at += _LENGTH.size * (1 + count)
@@ -360,13 +360,13 @@ def _map_buffers(parcel: Parcel, free: Apart | None) -> list[memoryview]:
 
 
 class _Steps:
-    """The pickle of a parcel as a file whose methods are Python: between two frames another thread may have the interpreter lock."""
+    """The pickle of a large payload as a file whose methods are Python: between two frames another thread may have the interpreter lock."""
 
     __slots__ = ("_at", "_end", "_fd", "_pause", "_rested_at")
 
-    def __init__(self, parcel: Parcel, pause: float) -> None:
-        self._fd = parcel.fd
-        self._end = parcel.pickle_length
+    def __init__(self, memfd: MemfdPayload, pause: float) -> None:
+        self._fd = memfd.fd
+        self._end = memfd.pickle_length
         self._at = 0
         self._pause = pause
         self._rested_at = 0

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from levelpool.errors import TaskRefused
-from levelpool.lanes.process.parcel import Parcel
+from levelpool.lanes.process.memfd_payload import MemfdPayload
 
 REMEMBERED = 3600.0
 """Seconds after which a death no longer counts."""
@@ -29,7 +29,7 @@ class _Record(NamedTuple):
     length: int
 
 
-class Suspects:
+class PoisonTasks:
     """Who killed how many workers, and when last. Its lane calls it under the lane's lock."""
 
     def __init__(self, most_kills: int | None) -> None:
@@ -42,13 +42,13 @@ class Suspects:
         """Whether anybody is ever refused."""
         return self._most_kills is not None
 
-    def resembles(self, parcel: Parcel) -> bool:
-        """Whether a call with arguments of this length has killed a worker: then the parcel is to be digested before it is judged."""
-        return any(record.length == parcel.length for record in self._records.values())
+    def resembles(self, memfd: MemfdPayload) -> bool:
+        """Whether a call with arguments of this length has killed a worker: then the payload is to be digested before it is judged."""
+        return any(record.length == memfd.length for record in self._records.values())
 
-    def killed(self, reference: bytes, payload: bytes | Parcel, moment: float) -> None:
-        """Note that such a call killed its worker; a parcel that was not digested cannot be told from others, and does not count."""
-        call = _fingerprint(reference, payload)
+    def killed(self, function_ref: bytes, payload: bytes | MemfdPayload, moment: float) -> None:
+        """Note that such a call killed its worker; a large payload that was not digested cannot be told from others, and does not count."""
+        call = _fingerprint(function_ref, payload)
         if self._most_kills is None or call is None:
             return
         deaths, last, length = self._records.pop(call, _Record(0, moment, _length(payload)))
@@ -56,14 +56,14 @@ class Suspects:
         if len(self._records) > _MOST:
             self._records.popitem(last=False)
 
-    def survived(self, reference: bytes, payload: bytes | Parcel) -> None:
+    def survived(self, function_ref: bytes, payload: bytes | MemfdPayload) -> None:
         """Note that such a call came to an end."""
-        if self._records and (call := _fingerprint(reference, payload)) is not None:
+        if self._records and (call := _fingerprint(function_ref, payload)) is not None:
             self._records.pop(call, None)
 
-    def refusal(self, name: str, reference: bytes, payload: bytes | Parcel, moment: float) -> TaskRefused | None:
+    def refusal(self, name: str, function_ref: bytes, payload: bytes | MemfdPayload, moment: float) -> TaskRefused | None:
         """Why such a call is not run now, if it is not."""
-        if not self._records or self._most_kills is None or (call := _fingerprint(reference, payload)) is None:
+        if not self._records or self._most_kills is None or (call := _fingerprint(function_ref, payload)) is None:
             return None
         deaths, last, _ = self._records.get(call, _Record(0, 0.0, 0))
         left = last + REFUSED - moment
@@ -74,10 +74,10 @@ class Suspects:
         )
 
 
-def _length(payload: bytes | Parcel) -> int:
-    return payload.length if isinstance(payload, Parcel) else len(payload)
+def _length(payload: bytes | MemfdPayload) -> int:
+    return payload.length if isinstance(payload, MemfdPayload) else len(payload)
 
 
-def _fingerprint(reference: bytes, payload: bytes | Parcel) -> bytes | None:
-    content = payload.digest if isinstance(payload, Parcel) else payload
-    return hashlib.blake2b(reference + b"\0" + content, digest_size=16).digest() if content is not None else None
+def _fingerprint(function_ref: bytes, payload: bytes | MemfdPayload) -> bytes | None:
+    content = payload.digest if isinstance(payload, MemfdPayload) else payload
+    return hashlib.blake2b(function_ref + b"\0" + content, digest_size=16).digest() if content is not None else None

@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from levelpool.errors import LevelpoolError
-from levelpool.lanes.process.parcel import Parcel, memory_file
+from levelpool.lanes.process.memfd_payload import MemfdPayload, memory_file
 
 _CHUNK = 64 << 20
 
 
-class Load:
+class RemotePayload:
     """The bytes of a payload in one piece. Whoever pickles it by protocol 5 with buffers out of band never copies them."""
 
     __slots__ = ("data", "pickle_length")
 
     def __init__(self, data: "bytes | memoryview | mmap.mmap | pickle.PickleBuffer", pickle_length: int = 0) -> None:
-        """*pickle_length* as in a `Parcel`; 0 for a payload that is small."""
+        """*pickle_length* as in a `MemfdPayload`; 0 for a payload that is small."""
         self.data = data
         self.pickle_length = pickle_length
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         data = pickle.PickleBuffer(self.data) if self.pickle_length and protocol >= 5 else bytes(self.data)
-        return Load, (data, self.pickle_length)
+        return RemotePayload, (data, self.pickle_length)
 
     @classmethod
-    def of(cls, payload: bytes | Parcel) -> Self:
+    def of(cls, payload: bytes | MemfdPayload) -> Self:
         """A payload on its way out; quick, also for a large one, whose memory is mapped and not read."""
         if isinstance(payload, bytes):
             return cls(payload)
@@ -38,7 +38,7 @@ class Load:
         """Whether to unpack it means to copy much: not for a loop's thread."""
         return self.pickle_length > 0
 
-    def unpack(self) -> bytes | Parcel:
+    def unpack(self) -> bytes | MemfdPayload:
         """The payload as it was."""
         if not self.is_large:
             return bytes(self.data)
@@ -51,11 +51,11 @@ class Load:
         except BaseException:
             os.close(fd)
             raise
-        return Parcel(fd, self.pickle_length, view.nbytes)
+        return MemfdPayload(fd, self.pickle_length, view.nbytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Packet:
+class RemoteCall:
     """One call on its way to a machine that has a place for it."""
 
     call: int
@@ -63,9 +63,9 @@ class Packet:
     name: str
     version: str
     """Of the sender's levelpool."""
-    reference: bytes
-    wishes: bytes
-    load: Load
+    function_ref: bytes
+    metadata: bytes
+    payload: RemotePayload
     is_stream: bool = False
 
 
@@ -74,11 +74,11 @@ class Outcome(NamedTuple):
 
     kind: int
     meta: bytes
-    load: Load
+    payload: RemotePayload
     error: LevelpoolError | None = None
 
 
 class Item(NamedTuple):
     """One thing that a generator has yielded."""
 
-    load: Load
+    payload: RemotePayload

@@ -8,49 +8,57 @@ from collections.abc import Callable
 from typing import Any
 
 from levelpool.errors import ResultNotPicklable
-from levelpool.lanes.crew import Crew
+from levelpool.lanes.completions import LoopCompletion, ThreadCompletion
+from levelpool.lanes.helper_threads import HelperThreads
 from levelpool.lanes.lane import now
 from levelpool.lanes.process.call import Call
 from levelpool.lanes.process.failures import unpack_failure
-from levelpool.lanes.process.parcel import PAUSE, SMALL, MissingModuleError, Parcel, decode_large, decode_small, refuse_missing_module
+from levelpool.lanes.process.memfd_payload import (
+    PAUSE,
+    SMALL,
+    MemfdPayload,
+    MissingModuleError,
+    decode_large,
+    decode_small,
+    refuse_missing_module,
+)
 from levelpool.lanes.process.wire import DONE, Frame
-from levelpool.lanes.tickets import LoopTicket, ThreadTicket
 
-Book = Callable[[Call, float], None]
+CountDecoding = Callable[[Call, float], None]
 
 
-class Delivery:
+class Decoder:
     """Unpacks outcomes and items, never under the lane's lock: unpickling runs foreign code."""
 
-    def __init__(self, crew: Crew, *, book: Book) -> None:
-        """*book* is told how many seconds the unpacking of a large outcome took."""
-        self._crew = crew
-        self._book = book
+    def __init__(self, helpers: HelperThreads, *, count: CountDecoding) -> None:
+        """*count* is told how many seconds the unpacking of a large outcome took."""
+        self._helpers = helpers
+        self._count = count
 
     def outcome(self, call: Call, frame: Frame) -> None:
-        """Hand the outcome of *call* over: now if it is small, else by the crew."""
-        if frame.parcel is not None and frame.parcel.pickle_length > SMALL:
-            self._crew.do(lambda: self._outcome_apart(call, frame))
+        """Hand the outcome of *call* over: now if it is small, else in a helper thread."""
+        if frame.memfd is not None and frame.memfd.pickle_length > SMALL:
+            self._helpers.do(lambda: self._outcome_apart(call, frame))
             return
         try:
-            value = self._read(frame.parcel) if frame.parcel else decode_small(frame.body, refuse_missing_module)
+            value = self._read(frame.memfd) if frame.memfd else decode_small(frame.body, refuse_missing_module)
             outcome = value if frame.kind == DONE else unpack_failure(value, refuse_missing_module)
         except MissingModuleError:
-            self._crew.do(lambda: self._outcome_apart(call, frame))
+            self._helpers.do(lambda: self._outcome_apart(call, frame))
             return
         except BaseException as error:  # unpickling runs the user's code, which may raise anything, SystemExit too
-            call.ticket.fail(_cannot_unpack(call, error))
+            call.completion.fail(_cannot_unpack(call, error))
             if isinstance(error, KeyboardInterrupt):
                 raise
             return
         _give(call, frame, outcome)
 
-    def _read(self, parcel: Parcel) -> Any:
+    def _read(self, memfd: MemfdPayload) -> Any:
         # It is read once more, in another thread, if it names a module that is not here yet.
-        return decode_large(parcel.twin(), refuse_missing_module, free=self._crew.do)
+        return decode_large(memfd.duplicate(), refuse_missing_module, free=self._helpers.do)
 
     def _read_apart(self, frame: Frame) -> Any:
-        return decode_large(frame.parcel, pause=PAUSE, free=self._crew.do) if frame.parcel else decode_small(frame.body)
+        return decode_large(frame.memfd, pause=PAUSE, free=self._helpers.do) if frame.memfd else decode_small(frame.body)
 
     def _outcome_apart(self, call: Call, frame: Frame) -> None:
         began = now()
@@ -58,33 +66,33 @@ class Delivery:
             value = self._read_apart(frame)
             outcome = value if frame.kind == DONE else unpack_failure(value)
         except BaseException as error:  # noqa: BLE001 - as above
-            call.ticket.fail(_cannot_unpack(call, error))
+            call.completion.fail(_cannot_unpack(call, error))
             return
-        self._book(call, now() - began)
+        self._count(call, now() - began)
         _give(call, frame, outcome)
 
     async def item(self, frame: Frame) -> Any:
         """What a generator yielded."""
-        if frame.parcel is None:
+        if frame.memfd is None:
             with contextlib.suppress(MissingModuleError):
                 return decode_small(frame.body, refuse_missing_module)
-        ticket = LoopTicket(asyncio.get_running_loop())
+        completion = LoopCompletion(asyncio.get_running_loop())
 
         def unpack() -> None:
             try:
-                ticket.succeed(self._read_apart(frame))
+                completion.succeed(self._read_apart(frame))
             except BaseException as error:  # noqa: BLE001 - as above
-                ticket.fail(error)
+                completion.fail(error)
 
-        self._crew.do(unpack)
-        return await ticket.future
+        self._helpers.do(unpack)
+        return await completion.future
 
 
 def _give(call: Call, frame: Frame, outcome: Any) -> None:
     if frame.kind == DONE:
-        call.ticket.succeed(outcome)
+        call.completion.succeed(outcome)
     else:
-        call.ticket.fail(outcome)
+        call.completion.fail(outcome)
 
 
 def _cannot_unpack(call: Call, error: BaseException) -> ResultNotPicklable:
@@ -93,14 +101,14 @@ def _cannot_unpack(call: Call, error: BaseException) -> ResultNotPicklable:
     return refusal
 
 
-def pass_progress(ticket: LoopTicket | ThreadTicket, report: Callable[[float, float, str], None], body: bytes) -> None:
+def pass_progress(completion: LoopCompletion | ThreadCompletion, report: Callable[[float, float, str], None], body: bytes) -> None:
     """Call the caller's `on_progress`."""
-    ticket.call(report, *pickle.loads(body))  # noqa: S301 - from our own worker
+    completion.call(report, *pickle.loads(body))  # noqa: S301 - from our own worker
 
 
 def pass_record(call: Call | None, frame: Frame) -> None:
     """Put a worker's log record where this process's logging puts its own, in the context of the call."""
-    fields = decode_large(frame.parcel) if frame.parcel else decode_small(frame.body)
+    fields = decode_large(frame.memfd) if frame.memfd else decode_small(frame.body)
     record = logging.makeLogRecord(fields)
     record.levelpool_task = call.name if call else ""
     logger = logging.getLogger(record.name)

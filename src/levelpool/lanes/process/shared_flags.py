@@ -1,8 +1,8 @@
-"""One page of memory that a lane shares with one worker: what the worker is doing, readable even after its death."""
+"""Flags in memory that a lane shares with one worker: what the worker is doing, readable even after its death."""
 
 import mmap
 
-from levelpool.lanes.process.parcel import memory_file
+from levelpool.lanes.process.memfd_payload import memory_file
 
 SIZE = 4096
 _SLOTS = 64
@@ -11,7 +11,7 @@ _SLOTS = 64
 _STARTED, _COUNT, _FIRST_SLOT = 0, 8, 16
 
 
-class Page:
+class SharedFlags:
     """
     Words that one side writes and the other reads, without a system call.
 
@@ -27,7 +27,7 @@ class Page:
 
     @staticmethod
     def file() -> int:
-        """A descriptor to make pages of, one on each side."""
+        """A descriptor to map the flags from, on each side."""
         return memory_file(SIZE)
 
     @property
@@ -47,7 +47,7 @@ class Page:
             self._words[_FIRST_SLOT + slot] = call
             self._words[_COUNT] = len(self._taken)
 
-    def settle(self, call: int) -> None:
+    def clear(self, call: int) -> None:
         """Forget that *call* was taken back: the worker has passed over it, or had begun it before."""
         slot = self._taken.pop(call, None)
         if slot is not None:

@@ -7,7 +7,7 @@ import re
 import signal
 from dataclasses import dataclass
 
-from levelpool.lanes.process.parcel import memory_file
+from levelpool.lanes.process.memfd_payload import memory_file
 
 SIGNAL = signal.SIGURG
 """A process that knows nothing of it ignores it: looking never kills."""
@@ -35,12 +35,12 @@ class WorkerStack:
     """The innermost line last; None when the worker has not answered: it gets no processor, or the task has taken the signal for itself."""
 
 
-def testify(fd: int) -> None:
+def dump_on_signal(fd: int) -> None:
     """In the worker: write the stack of the main thread to *fd* whenever `SIGNAL` comes."""
     faulthandler.register(SIGNAL, file=fd, all_threads=False)
 
 
-class Witness:
+class StackDump:
     """The lane's side: the memory file that one worker writes its stack to."""
 
     __slots__ = ("_fd",)

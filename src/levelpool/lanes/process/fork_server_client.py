@@ -1,4 +1,4 @@
-"""Birth and death of worker processes, seen from the lane: the fork server is started, asked and heard; and what a death means in words."""
+"""The lane's side of its fork server: started, asked and heard; and what the death of a worker means in words."""
 
 import contextlib
 import logging
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from levelpool.errors import WorkerDied
-from levelpool.lanes.process.wire import ANSWER, ASK, BEAR, KILL, LENGTH, LOOK
+from levelpool.lanes.process.wire import ANSWER, ASK, DUMP_STACK, KILL, LENGTH, SPAWN
 
 SECRET = re.compile(
     r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|_KEY$|^LEVELPOOL_DATABASE_URL$|^DATABASE_URL$|^LEVELPOOL_ALERT_URLS$|^PGPASS|_DSN$"
@@ -60,7 +60,7 @@ class Answer:
     rss: int
 
 
-class Cradle:
+class ForkServerClient:
     """The lane's end of its fork server. All methods return at once, except `wait`."""
 
     def __init__(
@@ -86,19 +86,19 @@ class Cradle:
         self.is_open = True
         self._buffer = b""
 
-    def bear(self, number: int, fds: Sequence[int]) -> None:
-        """Ask for a worker that gets these descriptors, see `wire.GIFTS`. Raises OSError if that cannot be asked."""
-        socket.send_fds(self.control, [ASK.pack(BEAR, number)], list(fds))
+    def spawn(self, number: int, fds: Sequence[int]) -> None:
+        """Ask for a worker that gets these descriptors, see `wire.SPAWN_FDS`. Raises OSError if that cannot be asked."""
+        socket.send_fds(self.control, [ASK.pack(SPAWN, number)], list(fds))
 
     def kill(self, number: int) -> None:
         """Ask for the death of a worker; the fork server is its parent, so no other process can be meant."""
         with contextlib.suppress(OSError):
             self.control.send(ASK.pack(KILL, number))
 
-    def look(self, number: int) -> None:
-        """Ask a worker for its stack, see `witness`."""
+    def dump_stack(self, number: int) -> None:
+        """Ask a worker for its stack, see `stack_dump`."""
         with contextlib.suppress(OSError):
-            self.control.send(ASK.pack(LOOK, number))
+            self.control.send(ASK.pack(DUMP_STACK, number))
 
     def answers(self) -> Iterator[Answer]:
         """What came since the last time; raises ConnectionError when the fork server is gone."""
@@ -133,7 +133,7 @@ class Cradle:
             self.process.kill()
             self.process.wait()
 
-    def forget(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Let go in a forked child, whose business the fork server is not."""
         self.close()
         # Popen would warn about a child that still runs; it is not this process's child.

@@ -1,4 +1,4 @@
-"""Tickets: the way of an outcome back to whoever made the call."""
+"""Completion handles: the way of an outcome back to whoever made the call."""
 
 import asyncio
 import concurrent.futures
@@ -11,7 +11,7 @@ from levelpool.errors import RemoteError
 _CANCELLATIONS = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
 
-class Ticket(Protocol):
+class Completion(Protocol):
     """The way back to whoever made the call; usable from any thread, and the first outcome counts."""
 
     def succeed(self, value: object) -> None:
@@ -31,7 +31,7 @@ class Ticket(Protocol):
         ...
 
 
-class LoopTicket:
+class LoopCompletion:
     """The outcome goes to a future of the caller's event loop."""
 
     __slots__ = ("future", "loop")
@@ -74,7 +74,7 @@ class LoopTicket:
             self.future.set_exception(unmistakable(error))
 
 
-class ThreadTicket:
+class ThreadCompletion:
     """The outcome goes to a `concurrent.futures.Future`. Its lane calls `start` under the lane's lock."""
 
     __slots__ = ("_has_started", "future")

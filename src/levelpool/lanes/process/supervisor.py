@@ -1,8 +1,8 @@
 """
 The workers of a process lane: when they are asked for, what they say, how they are watched, and how they go.
 
-Who runs what is decided in `schedule`; how bytes travel stands in `wire`; how processes come and go in `birth`. What it all means for the calls is for
-the lane to say, in `pool`.
+Who runs what is decided in `schedule`; how bytes travel stands in `wire`; how processes come and go in `fork_server_client`. What it all means for the calls is for
+the lane to say, in `local_workers`.
 """
 
 import asyncio
@@ -12,19 +12,19 @@ from abc import abstractmethod
 
 from levelpool.errors import WorkerDied
 from levelpool.lanes.alarm import Alarm
-from levelpool.lanes.crew import Crew
-from levelpool.lanes.doors import Doors
-from levelpool.lanes.errands import Errands
-from levelpool.lanes.home import Home
+from levelpool.lanes.deferred_callbacks import DeferredCallbacks
+from levelpool.lanes.dispatcher import Dispatcher
+from levelpool.lanes.helper_threads import HelperThreads
 from levelpool.lanes.lane import now
-from levelpool.lanes.process.birth import Cradle
+from levelpool.lanes.lane_loop import LaneLoop
 from levelpool.lanes.process.call import Call
+from levelpool.lanes.process.fork_server_client import ForkServerClient
+from levelpool.lanes.process.fork_server_supervisor import ForkServerSupervisor
 from levelpool.lanes.process.limits import ProcessLimits
 from levelpool.lanes.process.link import Link
-from levelpool.lanes.process.nursery import Nursery
-from levelpool.lanes.process.schedule import Retire, Schedule, Send, Start, TakeBack
-from levelpool.lanes.process.wire import BORN, DONE, FAILED, STOP, Frame, pack
-from levelpool.lanes.process.witness import WorkerStack, stack_in
+from levelpool.lanes.process.stack_dump import WorkerStack, stack_in
+from levelpool.lanes.process.wire import DONE, FAILED, SPAWNED, STOP, Frame, pack
+from levelpool.lanes.schedule import Retire, Schedule, Send, Start, TakeBack
 
 MEMORY_TICK = 0.05
 """Seconds between two looks at the memory of busy workers."""
@@ -35,14 +35,14 @@ GATE_TICK = 0.02
 AHEAD_TICK = 0.005
 """Seconds after which a call that was sent ahead is taken back from behind a slow one."""
 
-LAST_WORDS = 1.0
+DEATH_NOTICE_TIMEOUT = 1.0
 """Seconds to wait for the fork server's word on how a worker died that has closed its socket."""
 
 GROWN = 0.6
 """An idle worker that holds this share of its memory limit is replaced."""
 
 
-class Staff(Doors[Call]):
+class Supervisor(Dispatcher[Call]):
     """A lane that has workers. Its methods without a lock of their own are called under the lane's."""
 
     def __init__(self, name: str, workers: int, limits: ProcessLimits) -> None:
@@ -54,9 +54,9 @@ class Staff(Doors[Call]):
     def _reset(self) -> None:
         """The state of a lane that was never used."""
         limits = self._limits
-        self._open_doors(limits.queue_limit, self._workers_wanted, limits.bulkheads)
-        self._home = Home(self.name)
-        self._errands = Errands(self.name, self._home)
+        self._open_admission(limits.queue_limit, self._workers_wanted, limits.bulkheads)
+        self._lane_loop = LaneLoop(self.name)
+        self._deferred = DeferredCallbacks(self.name, self._lane_loop)
         self._schedule = Schedule(
             self._workers_wanted,
             max_tasks=limits.max_tasks,
@@ -64,11 +64,11 @@ class Staff(Doors[Call]):
             gate=limits.gate,
             bulkheads={name: each.workers for name, each in limits.bulkheads.items()},
         )
-        self._crew = Crew(f"{self.name}-chores", 2)
-        self._alarm = Alarm(self._home, self._tick)
-        self._nursery = Nursery(
-            self._home,
-            self._crew,
+        self._helpers = HelperThreads(f"{self.name}-chores", 2)
+        self._alarm = Alarm(self._lane_loop, self._tick)
+        self._fork_server = ForkServerSupervisor(
+            self._lane_loop,
+            self._helpers,
             preload=limits.preload,
             environment=limits.environment,
             max_result_bytes=limits.max_result_bytes,
@@ -76,7 +76,7 @@ class Staff(Doors[Call]):
             listener=self._on_control,
         )
         self._links: dict[int, Link] = {}
-        self._stillborn: dict[int, str] = {}
+        self._spawn_errors: dict[int, str] = {}
 
     # ------------------------------------------------------------ what it means for the calls
 
@@ -114,8 +114,8 @@ class Staff(Doors[Call]):
                     self._links[action.worker].send(pack(STOP))
         if self._schedule.held_up:
             self._alarm.set(GATE_TICK)
-        if self._stillborn:
-            self._mourn()
+        if self._spawn_errors:
+            self._fail_unstartable()
         if self._closed is not None:
             self._wind_up()
 
@@ -123,20 +123,20 @@ class Staff(Doors[Call]):
         try:
             self._links[number] = self._ask_for_worker(number)
         except OSError as error:
-            self._stillborn[number] = f"no worker process can be started: {error}"
+            self._spawn_errors[number] = f"no worker process can be started: {error}"
 
     def _ask_for_worker(self, number: int) -> Link:
-        cradle = self._nursery.cradle()
+        fork_server = self._fork_server.fork_server()
         try:
-            return Link(number, cradle, lock=self._lock, home=self._home, listener=self._on_talk)
+            return Link(number, fork_server, lock=self._lock, lane_loop=self._lane_loop, listener=self._on_talk)
         except ConnectionError:
             # It has gone, and there was no loop to hear of it.
-            self._lose_cradle(cradle)
-            return Link(number, self._nursery.cradle(), lock=self._lock, home=self._home, listener=self._on_talk)
+            self._lose_fork_server(fork_server)
+            return Link(number, self._fork_server.fork_server(), lock=self._lock, lane_loop=self._lane_loop, listener=self._on_talk)
 
     def _take_back(self, action: TakeBack) -> None:
         link = self._links[action.worker]
-        link.page.take_back(action.call)
+        link.flags.take_back(action.call)
         link.taken[action.call] = now()
         self._alarm.set(AHEAD_TICK)
 
@@ -149,7 +149,7 @@ class Staff(Doors[Call]):
             if not self._hear(link):
                 self._lose_touch(link)
             self._act()
-        self._errands.run()
+        self._deferred.run()
 
     def _hear(self, link: Link) -> bool:
         """Hear once; False when the worker has closed its end."""
@@ -163,7 +163,7 @@ class Staff(Doors[Call]):
                 self._on_word(link, frame)
         return True
 
-    def _read_last_words(self, link: Link) -> None:
+    def _drain_socket(self, link: Link) -> None:
         """What the worker sent before it died still counts."""
         while link.has_word() and self._hear(link):
             pass
@@ -171,51 +171,51 @@ class Staff(Doors[Call]):
     def _lose_touch(self, link: Link) -> None:
         """The worker closed its socket: it is dead, and the fork server will say how."""
         link.hang_up()
-        if link.status is not None or not self._nursery.is_home_of(link.cradle):
-            self._bury(link)
+        if link.status is not None or not self._fork_server.is_current(link.fork_server):
+            self._reap(link)
         else:
-            self._home.later(LAST_WORDS, self._bury_late, link)
+            self._lane_loop.later(DEATH_NOTICE_TIMEOUT, self._reap_late, link)
 
-    def _bury_late(self, link: Link) -> None:
+    def _reap_late(self, link: Link) -> None:
         with self._lock:
             if self._links.get(link.number) is link:
                 link.kill("exit")
-                self._bury(link)
+                self._reap(link)
                 self._act()
-        self._errands.run()
+        self._deferred.run()
 
-    def _on_control(self, cradle: Cradle, control: socket.socket) -> None:
+    def _on_control(self, fork_server: ForkServerClient, control: socket.socket) -> None:
         with self._lock:
-            answers, is_there = self._nursery.hear(cradle, control)
+            answers, is_there = self._fork_server.hear(fork_server, control)
             for answer in answers:
                 link = self._links.get(answer.number)
                 if link is None:
                     continue
-                if answer.what == BORN:
+                if answer.what == SPAWNED:
                     link.pid = answer.pid
                 else:
                     link.status = answer.status
                     link.rss = max(link.rss, answer.rss)
-                    self._read_last_words(link)
-                    self._bury(link)
+                    self._drain_socket(link)
+                    self._reap(link)
             if not is_there:
-                self._lose_cradle(cradle)
+                self._lose_fork_server(fork_server)
             self._act()
-        self._errands.run()
+        self._deferred.run()
 
-    def _lose_cradle(self, cradle: Cradle) -> None:
-        """The fork server is gone: what it was to bear is lost; what it bore lives on until its socket closes."""
-        self._nursery.lose(cradle)
+    def _lose_fork_server(self, fork_server: ForkServerClient) -> None:
+        """The fork server is gone: what it was to spawn is lost; what it has spawned lives on until its socket closes."""
+        self._fork_server.lose(fork_server)
         for link in list(self._links.values()):
-            if link.cradle is cradle and (link.pid == 0 or link.talk is None):
-                self._bury(link)
+            if link.fork_server is fork_server and (link.pid == 0 or link.talk is None):
+                self._reap(link)
 
     # ------------------------------------------------------------ their death
 
-    def _bury(self, link: Link) -> None:
+    def _reap(self, link: Link) -> None:
         if self._links.pop(link.number, None) is None:
             return
-        began = link.page.started
+        began = link.flags.started
         if link.cause == "descriptors":
             self._lose_all(link)
             began = 0
@@ -233,19 +233,19 @@ class Staff(Doors[Call]):
             self._schedule.withdraw(number)
             self._lose(call, link)
 
-    def _mourn(self) -> None:
+    def _fail_unstartable(self) -> None:
         """Workers that could not even be asked for."""
-        stillborn, self._stillborn = self._stillborn, {}
-        for number in stillborn:
+        errors, self._spawn_errors = self._spawn_errors, {}
+        for number in errors:
             self._schedule.died(number, running=None)
-        self._give_up_if_hopeless(next(iter(stillborn.values())))
+        self._give_up_if_hopeless(next(iter(errors.values())))
         if self._schedule.waiting:
             self._alarm.set(MEMORY_TICK)
 
     def _give_up_if_hopeless(self, why: str) -> None:
         for number in self._schedule.hopeless():
             call = self._calls[number]
-            self._account.died("exit")
+            self._counters.died("exit")
             self._leave(call, "died")
             self._tell(call, WorkerDied(f"{call.name} was not run: {why}", cause="exit", task=call.name))
 
@@ -261,7 +261,7 @@ class Staff(Doors[Call]):
                 self._links[action.worker].send(pack(STOP))
             self._act()
             self._rest_or_tick_again(moment)
-        self._errands.run()
+        self._deferred.run()
 
     def _rest_or_tick_again(self, moment: float) -> None:
         idle_end = self._schedule.next_idle_end()
@@ -271,9 +271,9 @@ class Staff(Doors[Call]):
             self._alarm.set(max(MEMORY_TICK, self._limits.idle_timeout))
         elif not self._calls:
             # Nobody has needed a worker for a while: the fork server goes too.
-            cradle = self._nursery.close()
-            if cradle is not None:
-                self._crew.do(cradle.wait)
+            fork_server = self._fork_server.close()
+            if fork_server is not None:
+                self._helpers.do(fork_server.wait)
         if self._limits.memory_limit is not None and self._schedule.busy:
             self._alarm.set(MEMORY_TICK)
         if self._schedule.has_ahead() or any(link.taken for link in self._links.values()):
@@ -288,7 +288,7 @@ class Staff(Doors[Call]):
             for number, since in list(link.taken.items()):
                 if number not in link.taken:
                     continue
-                if link.page.started == number:
+                if link.flags.started == number:
                     self._leave_begun(link, number)
                 elif moment - since >= AHEAD_TICK / 2 and not self._has_ended(link, number):
                     # Both sides write before they look, and this long ago: it will not begin. Its slot stays taken until the worker passes it.
@@ -299,7 +299,7 @@ class Staff(Doors[Call]):
     def _leave_begun(self, link: Link, number: int) -> None:
         """It had begun before it was taken back: a call that is wanted goes on, one that is not dies."""
         del link.taken[number]
-        link.page.settle(number)
+        link.flags.clear(number)
         self._schedule.begun(link.number, number)
         if link.sent[number].is_over:
             self._schedule.condemn(link.number)
@@ -307,7 +307,7 @@ class Staff(Doors[Call]):
 
     def _has_ended(self, link: Link, number: int) -> bool:
         """Whether a call that is not being run has been run: the worker reports the end before it unwrites the beginning, so the report is there to read."""
-        self._read_last_words(link)
+        self._drain_socket(link)
         return number not in link.taken
 
     def _check_memory(self) -> None:
@@ -322,9 +322,9 @@ class Staff(Doors[Call]):
                     self._schedule.condemn(link.number)
                     link.kill("memory")
             elif link.read_rss() > limit * GROWN and self._schedule.recycle(link.number):
-                self._account.recycled += 1
+                self._counters.recycled += 1
 
-    # ------------------------------------------------------------ seen and moved from outside
+    # ------------------------------------------------------------ seen and moved by others
 
     def pids(self) -> tuple[int, ...]:
         """The process ids of the workers that live now."""
@@ -335,26 +335,26 @@ class Staff(Doors[Call]):
         """Have every worker that runs a call write down what it does."""
         with self._lock:
             for link in self._links.values():
-                if link.page.started and link.cradle.is_open:
+                if link.flags.started and link.fork_server.is_open:
                     link.ask_for_stack()
 
     def stacks(self) -> tuple[WorkerStack, ...]:
         """What the workers that run a call have answered."""
         with self._lock:
             answers = [
-                (link.pid, call.name, now() - self._schedule.since(link.number), link.witness.read())
+                (link.pid, call.name, now() - self._schedule.since(link.number), link.stack_dump.read())
                 for link in self._links.values()
-                if (call := link.sent.get(link.page.started)) is not None
+                if (call := link.sent.get(link.flags.started)) is not None
             ]
         return tuple(WorkerStack(pid=pid, task=task, seconds=seconds, stack=stack_in(text)) for pid, task, seconds, text in answers)
 
-    def live_apart(self) -> None:
+    def use_private_loop(self) -> None:
         """Move to a private loop, if the lane is not there yet: whoever blocks a thread must not block the lane."""
         with self._lock:
             if self._closed is None or not self._closed.done():
-                self._settle(None)
+                self._bind(None)
 
-    def abandon(self) -> None:
+    def terminate(self) -> None:
         """Kill everything now, without a loop's help; at interpreter exit."""
         with self._lock:
             links = list(self._links.values())
@@ -363,23 +363,23 @@ class Staff(Doors[Call]):
         for link in links:
             link.cause = link.cause or "cancelled"
             link.line.close()
-        self._nursery.abandon()
+        self._fork_server.terminate()
 
-    def forget(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Start anew in a forked child: workers, loop and calls belong to the parent."""
         for link in list(self._links.values()):
-            link.forget()
-        self._nursery.forget()
+            link.after_fork_in_child()
+        self._fork_server.after_fork_in_child()
         self._reset()
 
-    def _settle(self, user: asyncio.AbstractEventLoop | None) -> None:
+    def _bind(self, user: asyncio.AbstractEventLoop | None) -> None:
         """Live where *user* (None: somebody without a loop) can use the lane."""
-        left = self._home.settle(user)
+        left = self._lane_loop.bind(user)
         if left is None:
             return
         for link in self._links.values():
             link.move(left)
-        self._nursery.move(left)
+        self._fork_server.move(left)
         self._alarm.reset()
         self._alarm.set(AHEAD_TICK)
 

@@ -1,7 +1,7 @@
 """
 Who runs what next: the decisions of the process lane, without processes, sockets or clocks.
 
-A `Schedule` is told what happened (a call arrived, a worker was born, a call ended, a worker died, a call is no longer wanted) and answers with what
+A `Schedule` is told what happened (a call arrived, a worker is ready, a call ended, a worker died, a call is no longer wanted) and answers with what
 to do (start a worker, send a call to it, take a call back, kill or retire a worker). It is plain arithmetic on numbers, so a test can play thousands of orders.
 """
 
@@ -14,7 +14,7 @@ from levelpool.lanes.bulkheads import Bulkheads
 AHEAD = 16
 """Most calls that are with one worker at the same time."""
 
-BIRTHS = 3
+FAILED_SPAWNS = 3
 """Workers in a row that may die before they are ready; then the waiting calls are failed instead of trying for ever."""
 
 TRIES = 3
@@ -71,7 +71,7 @@ class _Waiting:
         self.wanted = True
 
 
-class _Seat:
+class _Slot:
     """One worker as the schedule knows it."""
 
     __slots__ = ("calls", "condemned", "done", "leaving", "number", "passing", "ready", "since")
@@ -145,7 +145,7 @@ class Schedule:
         self.max_tasks = max_tasks
         self.idle_timeout = idle_timeout
         self.retire_all = False
-        self._seats: dict[int, _Seat] = {}
+        self._slots: dict[int, _Slot] = {}
         self._idle: list[int] = []
         self._parting: list[int] = []
         # Calls that may be sent as soon as a worker is free; `_held` are those whose bulkhead is full.
@@ -155,7 +155,7 @@ class Schedule:
         self._where: dict[int, int] = {}
         self._arrivals = 0
         self._numbers = 0
-        self._births_failed = 0
+        self._spawns_failed = 0
         self.busy = 0
         """Workers that run a call."""
 
@@ -173,27 +173,27 @@ class Schedule:
 
     @property
     def workers(self) -> int:
-        """Workers that live or are being born."""
-        return len(self._seats)
+        """Workers that live or are being started."""
+        return len(self._slots)
 
     @property
     def at_work(self) -> int:
-        """Workers that run a call or are being born: they use a processor."""
-        return sum(1 for seat in self._seats.values() if seat.calls or not seat.ready)
+        """Workers that run a call or are being started: they use a processor."""
+        return sum(1 for slot in self._slots.values() if slot.calls or not slot.ready)
 
     @property
     def unstarted(self) -> int:
         """Calls that run nowhere yet: those that wait, and those that were sent ahead."""
-        return len(self._waiting) + len(self._held) + sum(max(0, len(seat.calls) - 1) for seat in self._seats.values())
+        return len(self._waiting) + len(self._held) + sum(max(0, len(slot.calls) - 1) for slot in self._slots.values())
 
     def runs(self, worker: int) -> int | None:
         """The call at the head of a worker's list."""
-        seat = self._seats.get(worker)
-        return seat.calls[0].call if seat and seat.calls else None
+        slot = self._slots.get(worker)
+        return slot.calls[0].call if slot and slot.calls else None
 
     def since(self, worker: int) -> float:
         """When a worker began with the call at the head of its list, or became idle."""
-        return self._seats[worker].since
+        return self._slots[worker].since
 
     def holder(self, call: int) -> int | None:
         """The worker that a call was sent to."""
@@ -216,40 +216,40 @@ class Schedule:
         self._wait(waiting)
         return None
 
-    def born(self, worker: int, now: float) -> None:
+    def ready(self, worker: int, now: float) -> None:
         """A worker is ready."""
-        self._births_failed = 0
-        seat = self._seats[worker]
-        seat.ready = True
-        seat.since = now
-        self._rest(seat)
+        self._spawns_failed = 0
+        slot = self._slots[worker]
+        slot.ready = True
+        slot.since = now
+        self._rest(slot)
 
     def ended(self, worker: int, call: int, now: float) -> bool:
         """A call ended in its worker, well or badly; whether the worker is to be replaced now, for it has run its share."""
         self._call_ended = True
-        seat = self._seats[worker]
-        if seat.passing:
-            seat.passing.discard(call)
-        waiting = self._remove(seat, call)
+        slot = self._slots[worker]
+        if slot.passing:
+            slot.passing.discard(call)
+        waiting = self._remove(slot, call)
         if waiting is not None and waiting.bulkhead is not None:
             self._drop(waiting)
-        seat.done += 1
-        seat.since = now
-        worn = self.max_tasks is not None and seat.done >= self.max_tasks and not seat.leaving
+        slot.done += 1
+        slot.since = now
+        worn = self.max_tasks is not None and slot.done >= self.max_tasks and not slot.leaving
         if worn:
-            seat.leaving = True
-        if not seat.calls:
-            self._rest(seat)
+            slot.leaving = True
+        if not slot.calls:
+            self._rest(slot)
         return worn
 
     def skipped(self, worker: int, call: int, now: float) -> bool:
         """A worker did not begin a call that was taken back; whether the call waits again now."""
-        seat = self._seats[worker]
-        seat.passing.discard(call)
-        waiting = self._remove(seat, call)
-        if not seat.calls:
-            seat.since = now
-        self._rest(seat)
+        slot = self._slots[worker]
+        slot.passing.discard(call)
+        waiting = self._remove(slot, call)
+        if not slot.calls:
+            slot.since = now
+        self._rest(slot)
         if waiting is None:
             return False
         if not waiting.wanted:
@@ -260,16 +260,16 @@ class Schedule:
 
     def died(self, worker: int, *, running: int | None) -> Casualties:
         """A worker is gone; *running* is the call that it had begun and not reported."""
-        seat = self._seats.pop(worker)
+        slot = self._slots.pop(worker)
         for numbers in (self._idle, self._parting):
             if worker in numbers:
                 numbers.remove(worker)
-        if not seat.ready:
-            self._births_failed += 1
-        if seat.calls:
+        if not slot.ready:
+            self._spawns_failed += 1
+        if slot.calls:
             self.busy -= 1
         given_up, dropped = [], []
-        for waiting in seat.calls:
+        for waiting in slot.calls:
             del self._where[waiting.call]
             if waiting.call == running:
                 self._drop(waiting)
@@ -283,14 +283,14 @@ class Schedule:
                 self._drop(waiting)
             else:
                 self._wait_again(waiting)
-        lost = running if any(waiting.call == running for waiting in seat.calls) else None
+        lost = running if any(waiting.call == running for waiting in slot.calls) else None
         return Casualties(lost, tuple(given_up), tuple(dropped))
 
     def hopeless(self) -> tuple[int, ...]:
-        """The waiting calls, given up because no worker can be born; empty while there is hope."""
-        if self._births_failed < BIRTHS or any(seat.ready for seat in self._seats.values()):
+        """The waiting calls, given up because no worker can be started; empty while there is hope."""
+        if self._spawns_failed < FAILED_SPAWNS or any(slot.ready for slot in self._slots.values()):
             return ()
-        self._births_failed = 0
+        self._spawns_failed = 0
         calls = (*self._waiting, *self._held)
         for call in calls:
             self._forget(call)
@@ -303,31 +303,31 @@ class Schedule:
         worker = self._where.get(call)
         if worker is None:
             return None
-        seat = self._seats[worker]
-        for waiting in seat.calls:
+        slot = self._slots[worker]
+        for waiting in slot.calls:
             if waiting.call == call:
                 # Also of the first one: the worker may die before it has begun it.
                 waiting.wanted = False
-        if seat.calls[0].call == call:
+        if slot.calls[0].call == call:
             self.condemn(worker)
             return Kill(worker, call)
-        seat.passing.add(call)
+        slot.passing.add(call)
         return TakeBack(worker, call)
 
     def condemn(self, worker: int) -> None:
         """The worker is being killed: nothing more is sent to it."""
-        seat = self._seats[worker]
-        seat.leaving = seat.condemned = True
+        slot = self._slots[worker]
+        slot.leaving = slot.condemned = True
         for numbers in (self._idle, self._parting):
             if worker in numbers:
                 numbers.remove(worker)
 
     def recycle(self, worker: int) -> bool:
         """Let the worker go once it has ended what it has; whether it was not going already."""
-        seat = self._seats[worker]
-        if seat.leaving:
+        slot = self._slots[worker]
+        if slot.leaving:
             return False
-        seat.leaving = True
+        slot.leaving = True
         if worker in self._idle:
             self._idle.remove(worker)
             self._parting.append(worker)
@@ -342,14 +342,14 @@ class Schedule:
             ready = min(len(self._idle), len(self._waiting))
             self.gate.settle(self.at_work, ready, ended=self._call_ended)
             self._call_ended = False
-        if self._waiting or self._parting or len(self._seats) > self.max_workers:
+        if self._waiting or self._parting or len(self._slots) > self.max_workers:
             return self._decide(now)
         if self.gate is not None:
             self.gate.leave_line()
         return ()
 
     def _decide(self, now: float) -> Iterator[Action]:
-        if self._parting or len(self._seats) > self.max_workers:
+        if self._parting or len(self._slots) > self.max_workers:
             yield from self._retire_leavers()
         while self._waiting:
             worker = self._free_worker()
@@ -366,33 +366,33 @@ class Schedule:
     def retire_idle(self, now: float) -> Iterator[Retire]:
         """Let workers go that had nothing to do for the idle time."""
         for worker in list(self._idle):
-            if self.retire_all or now - self._seats[worker].since >= self.idle_timeout:
+            if self.retire_all or now - self._slots[worker].since >= self.idle_timeout:
                 self.recycle(worker)
         while self._parting:
             yield Retire(self._parting.pop())
 
     def next_idle_end(self) -> float | None:
         """When the first idle worker has been idle for long enough."""
-        ends = [self._seats[worker].since + self.idle_timeout for worker in self._idle]
+        ends = [self._slots[worker].since + self.idle_timeout for worker in self._idle]
         return min(ends, default=None)
 
     def stale(self, now: float, patience: float) -> Iterator[TakeBack]:
         """Take back what was sent ahead behind a call that turned out to take longer than *patience*, if somebody else could run it."""
         if self._waiting:
             return
-        free = len(self._idle) + max(0, self.max_workers - len(self._seats))
-        for seat in self._seats.values():
-            if len(seat.calls) > 1 and now - seat.since > patience:
-                for waiting in seat.calls[1:]:
-                    if free and waiting.call not in seat.passing:
+        free = len(self._idle) + max(0, self.max_workers - len(self._slots))
+        for slot in self._slots.values():
+            if len(slot.calls) > 1 and now - slot.since > patience:
+                for waiting in slot.calls[1:]:
+                    if free and waiting.call not in slot.passing:
                         free -= 1
-                        seat.passing.add(waiting.call)
-                        yield TakeBack(seat.number, waiting.call)
+                        slot.passing.add(waiting.call)
+                        yield TakeBack(slot.number, waiting.call)
 
     def moved(self, worker: int, call: int) -> None:
         """A call that was taken back in time, and that its worker is known not to have begun, waits for another worker."""
-        seat = self._seats[worker]
-        waiting = self._remove(seat, call)
+        slot = self._slots[worker]
+        waiting = self._remove(slot, call)
         if waiting is None:
             return
         if waiting.wanted:
@@ -402,13 +402,13 @@ class Schedule:
 
     def begun(self, worker: int, call: int) -> None:
         """A call was taken back too late: its worker had begun it."""
-        self._seats[worker].passing.discard(call)
+        self._slots[worker].passing.discard(call)
 
     def has_ahead(self) -> bool:
         """Whether any call sits behind another one."""
-        return any(len(seat.calls) > 1 for seat in self._seats.values())
+        return any(len(slot.calls) > 1 for slot in self._slots.values())
 
-    # ------------------------------------------------------------ inside
+    # ------------------------------------------------------------ how
 
     def _wait(self, waiting: _Waiting) -> None:
         if waiting.bulkhead is None:
@@ -456,28 +456,28 @@ class Schedule:
             if follower is not None:
                 self._line_up(self._held.pop(follower))
 
-    def _rest(self, seat: _Seat) -> None:
+    def _rest(self, slot: _Slot) -> None:
         """A worker without calls is idle, or goes."""
-        if seat.calls or not seat.ready or seat.passing or seat.condemned:
+        if slot.calls or not slot.ready or slot.passing or slot.condemned:
             return
-        if seat.number not in self._idle and seat.number not in self._parting:
-            (self._parting if seat.leaving else self._idle).append(seat.number)
+        if slot.number not in self._idle and slot.number not in self._parting:
+            (self._parting if slot.leaving else self._idle).append(slot.number)
 
-    def _remove(self, seat: _Seat, call: int) -> _Waiting | None:
-        if self._where.get(call) != seat.number:
+    def _remove(self, slot: _Slot, call: int) -> _Waiting | None:
+        if self._where.get(call) != slot.number:
             return None
         del self._where[call]
         # Most often it is the first one.
         at = 0
-        while seat.calls[at].call != call:
+        while slot.calls[at].call != call:
             at += 1
-        waiting = seat.calls.pop(at)
-        if not seat.calls:
+        waiting = slot.calls.pop(at)
+        if not slot.calls:
             self.busy -= 1
         return waiting
 
     def _retire_leavers(self) -> Iterator[Action]:
-        surplus = sum(1 for seat in self._seats.values() if not seat.leaving) - self.max_workers
+        surplus = sum(1 for slot in self._slots.values() if not slot.leaving) - self.max_workers
         for worker in self._idle[: max(0, surplus)]:
             self.recycle(worker)
         while self._parting:
@@ -500,13 +500,13 @@ class Schedule:
         return Send(worker, waiting.call)
 
     def _give(self, waiting: _Waiting, worker: int, now: float) -> None:
-        seat = self._seats[worker]
-        if not seat.calls:
-            seat.since = now
+        slot = self._slots[worker]
+        if not slot.calls:
+            slot.since = now
             self.busy += 1
         if waiting.bulkhead is not None:
             self._bulkheads.begin(waiting.bulkhead, waiting.call)
-        seat.calls.append(waiting)
+        slot.calls.append(waiting)
         self._where[waiting.call] = worker
 
     def _next(self) -> _Waiting:
@@ -518,27 +518,27 @@ class Schedule:
                 return waiting
 
     def _start_workers(self) -> Iterator[Action]:
-        starting = sum(1 for seat in self._seats.values() if not seat.ready)
-        while starting < len(self._waiting) and len(self._seats) < self.max_workers and self._may_work():
+        starting = sum(1 for slot in self._slots.values() if not slot.ready)
+        while starting < len(self._waiting) and len(self._slots) < self.max_workers and self._may_work():
             self._numbers += 1
-            self._seats[self._numbers] = _Seat(self._numbers)
+            self._slots[self._numbers] = _Slot(self._numbers)
             starting += 1
             yield Start(self._numbers)
 
     def _worker_to_send_ahead_to(self) -> int | None:
         if not self._waiting or not self._peek().quick:
             return None
-        best: _Seat | None = None
-        for seat in self._seats.values():
-            takes = not seat.leaving and 0 < len(seat.calls) < self._most_ahead(seat) and not seat.passing
-            takes = takes and all(waiting.quick for waiting in seat.calls)
-            if takes and (best is None or len(seat.calls) < len(best.calls)):
-                best = seat
+        best: _Slot | None = None
+        for slot in self._slots.values():
+            takes = not slot.leaving and 0 < len(slot.calls) < self._most_ahead(slot) and not slot.passing
+            takes = takes and all(waiting.quick for waiting in slot.calls)
+            if takes and (best is None or len(slot.calls) < len(best.calls)):
+                best = slot
         return best.number if best else None
 
-    def _most_ahead(self, seat: _Seat) -> int:
+    def _most_ahead(self, slot: _Slot) -> int:
         """How many calls may be with the worker, which may not run more than its share of them."""
-        return AHEAD if self.max_tasks is None else min(AHEAD, self.max_tasks - seat.done)
+        return AHEAD if self.max_tasks is None else min(AHEAD, self.max_tasks - slot.done)
 
     def _peek(self) -> _Waiting:
         while True:

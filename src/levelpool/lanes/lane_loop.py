@@ -1,4 +1,4 @@
-"""Where a lane lives: the caller's event loop, or a private loop in a thread of its own; and how it watches sockets there."""
+"""The loop that owns a lane: the caller's event loop, or a private loop in a thread of its own; and how it watches sockets there."""
 
 import asyncio
 import contextlib
@@ -6,17 +6,17 @@ import socket
 import threading
 from collections.abc import Callable
 
-from levelpool.lanes.tickets import running_loop
+from levelpool.lanes.completions import running_loop
 
-LONGEST_LEAVE = 5.0
+LEAVE_TIMEOUT = 5.0
 """Seconds that the end of a private loop is waited for."""
 
 
-class Home:
+class LaneLoop:
     """
     The loop that a lane lives on. Its lane calls it under the lane's lock, from any thread.
 
-    The first loop that uses the lane becomes its home. The lane moves once and for good, to a private loop, as soon as anybody else uses it.
+    The lane is bound to the first loop that uses it. The lane moves once and for good, to a private loop, as soon as anybody else uses it.
     """
 
     __slots__ = ("_name", "_thread", "is_private", "loop")
@@ -27,7 +27,7 @@ class Home:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.is_private = False
 
-    def settle(self, user: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop | None:
+    def bind(self, user: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop | None:
         """Be where *user* (None: somebody without a loop) can use the lane; the loop that was left for it, if any."""
         if self.loop is user and user is not None:
             return None
@@ -48,11 +48,11 @@ class Home:
         if self.loop is not None and self._thread is not None:
             call_on(self.loop, self.loop.stop)
             if self._thread is not threading.current_thread():
-                self._thread.join(LONGEST_LEAVE)
+                self._thread.join(LEAVE_TIMEOUT)
 
     @property
     def is_here(self) -> bool:
-        """Whether this thread runs the home's loop now."""
+        """Whether this thread runs the loop now."""
         return self.loop is not None and running_loop() is self.loop
 
     def call(self, func: Callable[..., object], *args: object) -> None:

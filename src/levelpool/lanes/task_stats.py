@@ -1,4 +1,4 @@
-"""The books of a lane: what happened to every call, in total and per task name, and the frozen numbers that are shown of it."""
+"""Statistics of a lane: what happened to every call, in total and per task name, and the frozen numbers that are shown of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from levelpool.histogram import Histogram
 
 MOST_NAMES = 500
-"""Task names with an account of their own; later names share the account "(other)"."""
+"""Task names that are counted by themselves; later names are counted together as "(other)"."""
 
-_MOST_FRESH = 200
+_MOST_UNFLUSHED = 200
 
 OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "died", "refused")
 
@@ -17,14 +17,14 @@ Took = tuple[float, float, float, int, int]
 """What a call that ran to its end took: seconds of waiting, of running, of CPU; peak resident bytes, and bytes of its result (0: not measured)."""
 
 
-class TaskAccount:
-    """The books of one task name in one lane."""
+class TaskCounters:
+    """What is counted for one task name in one lane."""
 
-    __slots__ = ("_fresh", "cpu_seconds", "decode", "outcomes", "payload_bytes", "peak_rss", "result_bytes", "run", "usual_run", "wait")
+    __slots__ = ("_unflushed", "cpu_seconds", "decode", "outcomes", "payload_bytes", "peak_rss", "result_bytes", "run", "usual_run", "wait")
 
     def __init__(self) -> None:
-        # Written up by the hundred, or when somebody looks: while somebody waits for a call, an append is all that its account should cost.
-        self._fresh: list[Took] = []
+        # Flushed by the hundred, or when somebody looks: while somebody waits for a call, an append is all that counting should cost.
+        self._unflushed: list[Took] = []
         self.outcomes = dict.fromkeys(OUTCOMES, 0)
         self.wait = Histogram()
         self.run = Histogram()
@@ -37,19 +37,19 @@ class TaskAccount:
 
     def ran(self, took: Took) -> None:
         """Note what a call that ran to its end took."""
-        self._fresh.append(took)
+        self._unflushed.append(took)
         run = took[1]
         # A slow run weighs more than a quick one: "usually quick" must stay true to be believed.
         usual = self.usual_run * 0.9 + run * 0.1
         self.usual_run = run if run > usual else usual  # noqa: FURB136 - a call of `max` costs more
-        if len(self._fresh) >= _MOST_FRESH:
-            self.write_up()
+        if len(self._unflushed) >= _MOST_UNFLUSHED:
+            self.flush()
 
-    def write_up(self) -> None:
+    def flush(self) -> None:
         """Count what was noted."""
-        if self._fresh:
-            waits, runs, cpus, peaks, sizes = zip(*self._fresh, strict=True)
-            self._fresh = []
+        if self._unflushed:
+            waits, runs, cpus, peaks, sizes = zip(*self._unflushed, strict=True)
+            self._unflushed = []
             self.wait.extend(waits)
             self.run.extend(runs)
             self.cpu_seconds += sum(cpus)
@@ -57,8 +57,8 @@ class TaskAccount:
             self.result_bytes += sum(sizes)
 
 
-class Account:
-    """The books of one lane: what happened to every call, in total and per task name. Its lane calls it under the lane's lock."""
+class LaneCounters:
+    """What is counted for one lane: what happened to every call, in total and per task name. Its lane calls it under the lane's lock."""
 
     def __init__(self, lane: str) -> None:
         self.lane = lane
@@ -68,23 +68,23 @@ class Account:
         self.recycled = 0
         self.skipped_context = 0
         self.mean_run = 0.1
-        self._tasks: dict[str, TaskAccount] = {}
+        self._tasks: dict[str, TaskCounters] = {}
 
-    def of(self, name: str) -> TaskAccount:
-        """The account of one task name."""
+    def of(self, name: str) -> TaskCounters:
+        """What is counted for one task name."""
         task = self._tasks.get(name)
         if task is None:
             if len(self._tasks) >= MOST_NAMES:
                 name = "(other)"
-            task = self._tasks.setdefault(name, TaskAccount())
+            task = self._tasks.setdefault(name, TaskCounters())
         return task
 
-    def ended(self, task: TaskAccount, outcome: str) -> None:
+    def ended(self, task: TaskCounters, outcome: str) -> None:
         """Count how a call of *task* ended."""
         self.outcomes[outcome] += 1
         task.outcomes[outcome] += 1
 
-    def ran(self, task: TaskAccount, took: Took) -> None:
+    def ran(self, task: TaskCounters, took: Took) -> None:
         """Count what a call of *task* that ran to its end took."""
         task.ran(took)
         self.mean_run = self.mean_run * 0.9 + took[1] * 0.1
@@ -96,7 +96,7 @@ class Account:
     def task_stats(self) -> tuple["TaskStats", ...]:
         """The frozen numbers per task name."""
         for task in self._tasks.values():
-            task.write_up()
+            task.flush()
         return tuple(
             TaskStats(
                 name=name,

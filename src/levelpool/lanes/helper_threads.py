@@ -11,7 +11,7 @@ IDLE = 10.0
 """Seconds after which a thread without work ends."""
 
 
-class Crew:
+class HelperThreads:
     """
     Runs jobs in at most *most* threads, which come when they are needed and go when they are not.
 

@@ -21,11 +21,13 @@ test: $(STAMP) assets system  ## the whole suite
 coverage: TRACED := --cov --cov-report=term
 coverage: test  ## the whole suite once more, and which branches it does not run; tracing takes its time
 
-check: $(STAMP)  ## lint, format, types, architecture
+check: $(STAMP)  ## lint, format, types, architecture, workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --quiet --offline --pedantic .github/workflows
 	$(BIN)/python -m pytest -q tests/unit/test_architecture.py
 
 bench: $(STAMP) $(PEERS)  ## the benchmarks, ours and the peers' interleaved; ratios are printed

@@ -49,7 +49,7 @@ def test_no_file_names_a_package_host():
     assert not named
 
 
-@pytest.mark.parametrize("pins", ["requirements.txt", "requirements-bench.txt", "requirements-node.txt"])
+@pytest.mark.parametrize("pins", ["requirements.txt", "requirements-bench.txt", "requirements-node.txt", "requirements-release.txt"])
 def test_every_pin_has_a_hash(pins):
     """Each package is pinned to one version and to the content of its files."""
     entries = (ROOT / pins).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
@@ -58,11 +58,12 @@ def test_every_pin_has_a_hash(pins):
     assert not [entry for entry in entries if entry.strip() and not re.match(r"[\w.-]+==\S+.*--hash=sha256:", entry)]
 
 
-def test_peers_of_the_benchmarks_change_no_version_of_the_suite():
-    """Whoever installs the peers too tests with the same versions as before."""
+@pytest.mark.parametrize("more", ["requirements-bench.txt", "requirements-release.txt"])
+def test_what_is_installed_for_more_changes_no_version_of_the_suite(more):
+    """Whoever installs the peers of the benchmarks, or what a release needs, tests with the same versions as before."""
     suite, peers = [
         dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / pins).read_text(encoding="utf-8"), re.MULTILINE))
-        for pins in ("requirements.txt", "requirements-bench.txt")
+        for pins in ("requirements.txt", more)
     ]
 
     assert suite.keys() & peers.keys()

@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers
+RELEASE := $(VENV)/.release
 VENDOR := src/levelpool/service/static/vendor
 
 # A program that is started anew would compile its files each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test coverage check bench peers fuzz torture docs assets clean system
+.PHONY: run test coverage check bench peers fuzz torture sbom licences docs assets clean system
 
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
@@ -41,6 +42,12 @@ fuzz: $(STAMP)  ## spoilt files for ten minutes, elsewhere each time; SECONDS=36
 torture: $(STAMP)  ## the process lane under everything at once, for SECONDS (300)
 	LANE_TORTURE_SECONDS=$(or $(SECONDS),300) $(BIN)/python -m pytest -q -s tests/integration/test_lane_torture.py $(ARGS)
 
+sbom: $(STAMP) $(RELEASE)  ## what levelpool[all] and the page are made of, as CycloneDX, in dist/levelpool.cdx.json
+	@$(BIN)/python deploy/parts.py sbom
+
+licences: $(STAMP)  ## docs/reference/licences.md anew
+	@$(BIN)/python deploy/parts.py licences
+
 docs: $(STAMP)  ## the documentation site, in site/
 	$(BIN)/mkdocs build --strict --quiet
 
@@ -59,6 +66,10 @@ $(STAMP): requirements.txt pyproject.toml src/levelpool/_version.py
 
 $(PEERS): requirements-bench.txt $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.txt
+	@touch $@
+
+$(RELEASE): requirements-release.txt $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-release.txt
 	@touch $@
 
 $(VENDOR)/.built: package.json package-lock.json .npmrc $(STAMP)

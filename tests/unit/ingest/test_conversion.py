@@ -17,7 +17,7 @@ from levelpool.ingest.load.sqlite import SqliteTarget
 from levelpool.ingest.load.target import Target
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import Planned, plan_tables
-from levelpool.sheets.clean.views import count_batches
+from levelpool.sheets.clean.subsheets import count_batches
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.sheets.spool import SpoolWriter
 from levelpool.sheets.table import ERROR, Batch, Sheet, StoredColumn

@@ -1,4 +1,4 @@
-"""What a glance at a batch of rows shows: which of them may be no data, without a look at every cell."""
+"""Checks of a whole batch of rows: which of them may be no data, without a look at every cell."""
 
 from collections.abc import Sequence
 from itertools import islice

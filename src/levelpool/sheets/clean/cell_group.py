@@ -35,7 +35,7 @@ def kind_class(kind: Kind | None) -> Kind | None:
     return SERIAL if serial_family(kind) else NUMBER
 
 
-class Alike:
+class CellGroup:
     """The cells of one kind in one column of a batch; empty texts do not count."""
 
     __slots__ = ("_cells", "_shapes", "_values", "joined", "kind", "rows")
@@ -94,7 +94,7 @@ _LINE = re.compile(r"[^\n]+")
 _DAY_SHAPE = re.compile(r"0{5}(?:\.0+)?")
 
 
-def sure_days(some: Alike, family: str) -> str | None:
+def sure_days(some: CellGroup, family: str) -> str | None:
     """What serials of a family that has a day are, "date" or "timestamp", when all of them are surely in the calendar."""
     joined = some.joined
     shapes = some.shapes.distinct
@@ -111,14 +111,14 @@ def sure_days(some: Alike, family: str) -> str | None:
     return "date" if family == "date" and all(map(float.is_integer, serials)) else "timestamp"
 
 
-def by_class(rows: Sequence[int], texts: Sequence[str | None], kinds: Sequence[Kind | None]) -> dict[Kind, Alike]:
+def by_class(rows: Sequence[int], texts: Sequence[str | None], kinds: Sequence[Kind | None]) -> dict[Kind, CellGroup]:
     """The cells by class of kind, in the order of their first appearance; date serials by kind, because each shows something else."""
     classes = {kind: kind if kind_class(kind) == SERIAL else kind_class(kind) for kind in dict.fromkeys(kinds)}
-    groups: dict[Kind, Alike] = {}
+    groups: dict[Kind, CellGroup] = {}
     for wanted in dict.fromkeys(classes.values()):
         if wanted is not None:
             found = [text if classes[kind] == wanted else None for text, kind in zip(texts, kinds, strict=True)]
-            groups[wanted] = Alike(rows, Cells(found, kind=wanted))
+            groups[wanted] = CellGroup(rows, Cells(found, kind=wanted))
     return groups
 
 

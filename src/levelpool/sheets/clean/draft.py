@@ -10,7 +10,7 @@ from levelpool.sheets.clean.labels import is_total_label
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import Row, batch_of, is_ruled, is_ruler, rows_at
-from levelpool.sheets.clean.table_evidence import Gathering
+from levelpool.sheets.clean.table_evidence import TableEvidence
 from levelpool.sheets.table import Batch, Cells, Outside, Sheet
 
 
@@ -21,7 +21,7 @@ class Draft:
         self.sheet = sheet
         self.head = head
         self.options = options
-        self.gathering = Gathering(date1904=sheet.date1904)
+        self.evidence = TableEvidence(date1904=sheet.date1904)
         self.outside: list[Outside] = []
         self.first_row: int | None = None
         self.last_row = 0
@@ -74,7 +74,7 @@ class Draft:
 
     def span(self) -> tuple[int, int]:
         """The columns of the table, from and to."""
-        columns = [column for row in self.head.header for column in row.filled()] + list(self.gathering.columns())
+        columns = [column for row in self.head.header for column in row.filled()] + list(self.evidence.columns())
         return (min(columns), max(columns)) if columns else (0, 16_384)
 
     # ------------------------------------------------------------ taking rows in
@@ -100,7 +100,7 @@ class Draft:
         blanks = self.options.blanks
         if blanks:
             batch = Batch(batch.rows, [cells if cells.is_blank else _without(blanks, cells) for cells in batch.columns])
-        self.gathering.add(batch)
+        self.evidence.add(batch)
 
     def _special(self, batch: Batch) -> list[int]:
         """The places of rows that may not be data."""
@@ -115,7 +115,7 @@ class Draft:
                 places.update(place for place, other in enumerate(batch.columns[column].texts) if other == text)
         if not self.sparse_is_data and not all_share_columns(batch):
             narrow = narrow_rows(batch)
-            if len(self.gathering) >= 3 or len(narrow) < len(batch.rows):
+            if len(self.evidence) >= 3 or len(narrow) < len(batch.rows):
                 places.update(place for place, count in narrow.items() if count <= 1)
         return sorted(places)
 
@@ -159,14 +159,14 @@ class Draft:
 
     def is_narrow(self, row: Row) -> bool:
         """Whether a row fills so few columns that it may be a note."""
-        return 0 < len(row.filled()) * 2 < len(self.gathering)
+        return 0 < len(row.filled()) * 2 < len(self.evidence)
 
     def _is_footer(self, row: Row) -> bool:
         """A text behind the last record is a note when a blank row parts them, or when it stands where numbers or dates stand and reads like one."""
         column = row.filled()[0]
         if not self.is_narrow(row):
             return False
-        above = self.gathering.looks(column)
+        above = self.evidence.looks(column)
         return self.blank_before_sparse or (above not in {"", "text"} and is_note(row))
 
 

@@ -1,7 +1,7 @@
 """
 How a column gets its type: the evidence of all its cells, and the decision.
 
-Evidence is gathered batch by batch and stays small: of a million numbers only their shapes are kept (see `shapes`).
+Evidence is taken in batch by batch and stays small: of a million numbers only their shapes are kept (see `shapes`).
 A type is given only when every value reads back to its text; otherwise the column is TEXT and says which values decided.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isinf
 
-from levelpool.sheets.clean.cell_group import SERIAL, Alike, Seen, by_class, kind_class, sure_days
+from levelpool.sheets.clean.cell_group import SERIAL, CellGroup, Seen, by_class, kind_class, sure_days
 from levelpool.sheets.clean.dates import (
     first_not_in,
     form_in_letters,
@@ -44,7 +44,7 @@ LONGEST = 100  # characters that a number, date or boolean may have
 _BOOLEANS = {("true", "false"), ("TRUE", "FALSE"), ("True", "False")}
 
 
-class Evidence:
+class ColumnEvidence:
     """What the cells of one column have shown so far."""
 
     __slots__ = (
@@ -52,17 +52,17 @@ class Evidence:
         "_booleans",
         "_clocks",
         "_could",
+        "_counter_examples",
         "_days",
         "_elapsed",
         "_exponent",
         "_forms",
         "_impossible",
         "_impossible_count",
-        "_killers",
         "_marks",
         "_numbers",
+        "_refutations",
         "_serials",
-        "_spoilers",
         "_stamps",
         "_texts",
         "_zeros",
@@ -91,25 +91,25 @@ class Evidence:
         self._zeros: Seen | None = None  # the first number that shows with zeros before it
         self._could = {"number", "date", "boolean"}  # what the texts may still be
         self._forms: set[str] | None = None
-        self._killers: dict[str, Seen] = {}  # form -> the first value that is not in it
+        self._counter_examples: dict[str, Seen] = {}  # form -> the first value that is not in it
         self._marks: frozenset[str] = frozenset()  # marks that stand behind a lone zero somewhere
-        self._almost_typed = False  # the values before the first that spoiled it were numbers, dates or booleans
-        self._spoilers: list[str] = []
+        self._almost_typed = False  # the values before the first that refuted it were numbers, dates or booleans
+        self._refutations: list[str] = []
 
     @property
-    def settled(self) -> bool:
+    def is_text(self) -> bool:
         """Whether the column is TEXT whatever comes."""
-        return bool(self._spoilers)
+        return bool(self._refutations)
 
     @property
     def _asks_for_more(self) -> bool:
         """Whether a few more of the values that made a nearly typed column TEXT are looked for."""
-        return self._almost_typed and len(self._spoilers) < SAMPLES
+        return self._almost_typed and len(self._refutations) < SAMPLES
 
     @property
     def looks(self) -> str:
         """What all values so far look like: "number", "date", "boolean", "text", or "" when there is none."""
-        if self.settled:
+        if self.is_text:
             return "text"
         if self._days or self._stamps or self._clocks or self._serials:
             return "date"
@@ -124,16 +124,16 @@ class Evidence:
         if cells.kinds is None:
             only = kind_class(cells.kind)
             if only is None or (
-                self.settled and len(self.samples) >= SAMPLES and only not in {ERROR, NO_VALUE} and not self._asks_for_more
+                self.is_text and len(self.samples) >= SAMPLES and only not in {ERROR, NO_VALUE} and not self._asks_for_more
             ):
                 return
-            self._take(only, Alike(rows, cells))
+            self._take(only, CellGroup(rows, cells))
         else:
             for kind, some in by_class(rows, cells.texts, cells.kinds).items():
                 self._take(kind_class(kind) or kind, some)
-        self._settle_mixture()
+        self._check_mixture()
 
-    def _take(self, kind: Kind, some: Alike) -> None:
+    def _take(self, kind: Kind, some: CellGroup) -> None:
         """Take in cells of one class of kinds."""
         count = some.count
         if not count:
@@ -144,7 +144,7 @@ class Evidence:
         self.values += count
         if len(self.samples) < SAMPLES:
             self._sample(some)
-        if self.settled and not (kind == TEXT and self._asks_for_more):
+        if self.is_text and not (kind == TEXT and self._asks_for_more):
             return
         if kind == TEXT:
             self._add_texts(some)
@@ -158,7 +158,7 @@ class Evidence:
         else:
             self._booleans = self._booleans or some.first()
 
-    def _sample(self, some: Alike) -> None:
+    def _sample(self, some: CellGroup) -> None:
         for value in some.firsts(50):
             shown = shown_text(value, some.kind, date1904=self.date1904)
             if shown not in self.samples:
@@ -168,14 +168,14 @@ class Evidence:
 
     # ------------------------------------------------------------ kinds of cells
 
-    def _add_numbers(self, some: Alike) -> None:
+    def _add_numbers(self, some: CellGroup) -> None:
         shapes = some.shapes
         if self._elapsed is None and is_elapsed(some.kind):
             self._elapsed = some.first()
         if self._zeros is None and (width := width_of_zeros(some.kind)):
             self._zeros = next((Seen(row, text.zfill(width)) for row, text in some.pairs() if text.isdigit() and len(text) < width), None)
         if len(shapes.longest) > LONGEST:
-            self._spoil(f"{some.seen(max(some.values, key=len))} has more digits than any number needs")
+            self._refute(f"{some.seen(max(some.values, key=len))} has more digits than any number needs")
             return
         if not all(map(is_number_cell, shapes.distinct)):
             shapes = Shapes([plain_number(shape) for shape in shapes.each])
@@ -188,7 +188,7 @@ class Evidence:
             shapes = Shapes([shape_of(shorten(text)) if text and shape in long else shape for text, shape in pairs])
         self._note(self._numbers, some, shapes)
 
-    def _weigh_serials(self, family: str, some: Alike) -> None:
+    def _weigh_serials(self, family: str, some: CellGroup) -> None:
         found = None if family == "time" else sure_days(some, family)
         if found is not None:
             first = self._shown(some.first(), some.kind)
@@ -221,7 +221,7 @@ class Evidence:
         """As a person sees it: nobody knows a day by its serial."""
         return replace(seen, text=shown_text(seen.text, kind, date1904=self.date1904))
 
-    def _add_dates(self, some: Alike) -> None:
+    def _add_dates(self, some: CellGroup) -> None:
         for shape, place in some.shapes.new(()):
             value = some.texts[place] or ""
             try:
@@ -236,7 +236,7 @@ class Evidence:
             else:
                 self._days = self._days or seen
 
-    def _note(self, known: dict[str, Seen], some: Alike, shapes: Shapes) -> None:
+    def _note(self, known: dict[str, Seen], some: CellGroup, shapes: Shapes) -> None:
         """Remember the first value of each new shape of number cells; what is no number is left to quarantine."""
         for shape, place in shapes.new(known.keys()):
             if is_number_cell(shape):
@@ -247,7 +247,7 @@ class Evidence:
                 self._exponent = self._exponent or exponent
                 known[shape] = some.seen(value)
 
-    def _add_texts(self, some: Alike) -> None:
+    def _add_texts(self, some: CellGroup) -> None:
         if some.joined is None:
             plain = self._without_odd_texts(some)
             if plain is None:
@@ -255,37 +255,37 @@ class Evidence:
             some = plain
         longest = some.shapes.longest
         if len(longest) > LONGEST and longest.strip():
-            self._spoil(f"{some.seen(max(some.values, key=len))} is no number, no date, and not true or false")
+            self._refute(f"{some.seen(max(some.values, key=len))} is no number, no date, and not true or false")
             return
         for shape, place in some.shapes.new(self._texts.keys()):
             if shape.strip():
                 self._add_shape(shape, some.seen(some.texts[place] or ""))
-        if not self.settled and "number" in self._could:
+        if not self.is_text and "number" in self._could:
             self._check_zeros(some)
-        if not self.settled and "date" in self._could:
+        if not self.is_text and "date" in self._could:
             self._check_forms(some)
 
-    def _without_odd_texts(self, some: Alike) -> Alike | None:
+    def _without_odd_texts(self, some: CellGroup) -> CellGroup | None:
         """The texts of one line that are not empty; None when another one has made the column TEXT, or when nothing else is there."""
         longest = max(some.values, key=len)
         if len(longest) > LONGEST and longest.strip():
-            self._spoil(f"{some.seen(longest)} is no number, no date, and not true or false")
+            self._refute(f"{some.seen(longest)} is no number, no date, and not true or false")
             return None
         broken = next((value for value in some.values if "\n" in value and value.strip()), None)
         if broken is not None:
-            self._spoil(f"{some.seen(broken)} is a text of several lines")
+            self._refute(f"{some.seen(broken)} is a text of several lines")
             return None
-        plain = Alike(some.rows, Cells([text if text and text.strip() else None for text in some.texts], kind=TEXT))
+        plain = CellGroup(some.rows, Cells([text if text and text.strip() else None for text in some.texts], kind=TEXT))
         return plain if plain.values else None
 
     def _add_shape(self, shape: str, seen: Seen) -> None:
         earlier = next(iter(self._texts.values()), None)
         self._texts[shape] = seen
         forms = set(forms_for(shape))
-        if self.settled:
+        if self.is_text:
             # Where all else is typed, a person wants to see each value that is not, not the first alone.
             if self._almost_typed and not (forms or is_number_shape(shape)):
-                self._spoil(f"{seen} is no number, no date, and not true or false")
+                self._refute(f"{seen} is no number, no date, and not true or false")
             return
         can = {"boolean"} if shape.lower() in {"true", "false"} else set()
         can |= {"number"} if is_number_shape(shape) else set()
@@ -294,12 +294,12 @@ class Evidence:
         if not self._could & can:
             self._almost_typed = bool(earlier or self._numbers or self._serials or self._days or self._booleans)
             if earlier is None or not (can or forms):
-                self._spoil(f"{seen} is no number, no date, and not true or false{cut_short([seen])}")
+                self._refute(f"{seen} is no number, no date, and not true or false{cut_short([seen])}")
             else:
-                self._spoil(not_one_way(earlier, seen))
+                self._refute(not_one_way(earlier, seen))
         self._could &= can
 
-    def _check_zeros(self, some: Alike) -> None:
+    def _check_zeros(self, some: CellGroup) -> None:
         if any(map(has_long_exponent, some.shapes.distinct)):
             lost = next((value for value in some.values if not is_kept_by_double(value)), None)
             if lost is not None:
@@ -309,29 +309,29 @@ class Evidence:
             self._rule_out("number", f"{some.seen(zeros.lost)} {zeros.why}")
         self._marks |= zeros.marks
 
-    def _check_forms(self, some: Alike) -> None:
+    def _check_forms(self, some: CellGroup) -> None:
         distinct = [value for value in dict.fromkeys(some.values) if value.strip()]
         for form in sorted(self._forms or ()):
-            killer = first_not_in(form, distinct)
-            if killer is not None and self._forms is not None:
+            counter_example = first_not_in(form, distinct)
+            if counter_example is not None and self._forms is not None:
                 self._forms.discard(form)
-                self._killers[form] = some.seen(killer)
+                self._counter_examples[form] = some.seen(counter_example)
         if not self._forms:
-            seen = max(self._killers.values(), key=lambda each: each.row, default=None)
+            seen = max(self._counter_examples.values(), key=lambda each: each.row, default=None)
             self._rule_out("date", f"{seen} is no day or time in the form of the others" if seen else "no form of a date fits all values")
 
     def _rule_out(self, what: str, why: str) -> None:
         self._could.discard(what)
         if not self._could:
-            self._spoil(why)
+            self._refute(why)
 
-    def _spoil(self, why: str) -> None:
-        if len(self._spoilers) < SAMPLES:
-            self._spoilers.append(why)
+    def _refute(self, why: str) -> None:
+        if len(self._refutations) < SAMPLES:
+            self._refutations.append(why)
 
-    def _settle_mixture(self) -> None:
+    def _check_mixture(self) -> None:
         """Numbers, dates and booleans do not mix; texts mix with numbers and booleans when they are written the same way."""
-        if self.settled:
+        if self.is_text:
             return
         firsts = {
             "a number": next(iter(self._numbers.values()), None),
@@ -342,12 +342,12 @@ class Evidence:
         kinds = {name: seen for name, seen in firsts.items() if seen}
         text = next(iter(self._texts.values()), None)
         if len(kinds) > 1:
-            self._spoil(" and ".join(f"{seen} is {name}" for name, seen in list(kinds.items())[:2]))
+            self._refute(" and ".join(f"{seen} is {name}" for name, seen in list(kinds.items())[:2]))
         elif kinds and text:
             name, seen = next(iter(kinds.items()))
             needed = {"a number": "number", "true or false": "boolean"}.get(name)
             if needed not in self._could:
-                self._spoil(f"{seen} is {name} and {text} is a text")
+                self._refute(f"{seen} is {name} and {text} is a text")
 
     # ------------------------------------------------------------ the decision
 
@@ -389,8 +389,8 @@ class Evidence:
         )
 
     def _verdict(self, *, comma_elsewhere: bool, date_form: str | None, decimal: str | None, day_first: bool | None) -> Verdict:
-        if self.settled:
-            return text_verdict("; ".join(self._spoilers))
+        if self.is_text:
+            return text_verdict("; ".join(self._refutations))
         if not self.values or not (
             self._numbers or self._serials or self._texts or self._days or self._stamps or self._clocks or self._booleans
         ):
@@ -432,7 +432,7 @@ class Evidence:
         return text_verdict(f"{first} and {second} are not written in one and the same way")
 
     def _number_readings(self) -> tuple[Reading, ...]:
-        if self.settled or self._serials or not (self._numbers or self._texts) or ("number" not in self._could and self._texts):
+        if self.is_text or self._serials or not (self._numbers or self._texts) or ("number" not in self._could and self._texts):
             return ()
         found = readings([*self._numbers, *self._texts], zero_before=self._marks)
         if self._numbers:  # number cells have no notation: texts beside them must be as plain
@@ -473,8 +473,8 @@ class Evidence:
 
     def _proof_of_day(self, form: str) -> str:
         """The value that fits no form but those of this meaning, if there is one."""
-        others = [each for each in sorted(self._killers) if _order(each) != _order(form) and ("%-" in each) == ("%-" in form)]
-        return f"; {self._killers[others[0]]} shows which number is the day" if others else ""
+        others = [each for each in sorted(self._counter_examples) if _order(each) != _order(form) and ("%-" in each) == ("%-" in form)]
+        return f"; {self._counter_examples[others[0]]} shows which number is the day" if others else ""
 
 
 def _named(form: str) -> tuple[ColumnType, str]:

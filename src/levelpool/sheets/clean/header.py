@@ -196,11 +196,11 @@ def _is_data(row: Row, beneath: _Beneath) -> bool:
         return False
     if len(filled) < 0.6 * len(beneath.columns) or _is_years(row, filled):
         return False
-    alike = {column for column in filled if row.looks(column) not in {"text", "error"}}
-    if not alike:
+    typed = {column for column in filled if row.looks(column) not in {"text", "error"}}
+    if not typed:
         return False
     solid = [column for column in filled if beneath.solid(column)]
-    return len(alike.intersection(solid)) * 2 > len(solid)
+    return len(typed.intersection(solid)) * 2 > len(solid)
 
 
 def _certain(row: Row, beneath: _Beneath) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
-from levelpool.sheets.clean.views import Span
+from levelpool.sheets.clean.subsheets import Span
 from levelpool.sheets.errors import OptionsRefused
 from levelpool.sheets.table import ColumnType, Json
 

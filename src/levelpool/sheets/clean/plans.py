@@ -10,10 +10,10 @@ from levelpool.sheets.clean.options import TableOptions, parse_box
 from levelpool.sheets.clean.pipelined_scan import NOWHERE, Walked
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import Row
-from levelpool.sheets.clean.side_by_side import BESIDE, find_cut
+from levelpool.sheets.clean.side_by_side import SIDE_BY_SIDE, find_cut
+from levelpool.sheets.clean.subsheets import Part, Span, subsheet
 from levelpool.sheets.clean.tables import as_said, dataset_names, find_tables
 from levelpool.sheets.clean.type_agreement import agree_on_types
-from levelpool.sheets.clean.views import Part, Span, view
 from levelpool.sheets.table import Box, Column, Outside, Sheet, TablePlan
 from levelpool.sheets.wording import counted
 
@@ -25,7 +25,7 @@ _ALL = Span(1, 0, 1 << 40, 1 << 40)
 class Planned:
     """One table, the cells it is among, and its dataset; None for a plan that holds no table, only rows outside of any."""
 
-    sheet: Sheet  # perhaps a view: exactly the cells that the plan accounts for, alone or with other plans of the same view
+    sheet: Sheet  # perhaps a subsheet: exactly the cells that the plan accounts for, alone or with other plans of the same one
     plan: TablePlan
     dataset: str | None
 
@@ -56,7 +56,7 @@ def plan_sheet(
     options: TableOptions = TableOptions(),  # noqa: B008  # frozen
     walked: Walked = NOWHERE,
 ) -> tuple[tuple[Sheet, TablePlan], ...]:
-    """The tables of one sheet, each with the view of the sheet that it is the plan of; they are numbered through."""
+    """The tables of one sheet, each with the subsheet that it is the plan of; they are numbered through."""
     if sheet.declared:
         return ((sheet, _as_declared(sheet, options)),)
     inside, rest = _as_asked(sheet, options)
@@ -97,8 +97,8 @@ def _as_asked(sheet: Sheet, options: TableOptions) -> tuple[Sheet, Sheet | None]
     if options.box is None and not without:
         return sheet, None
     part = Part(parse_box(options.box) if options.box else _ALL, without)
-    rest = view(sheet, replace(part, rest=True))
-    return view(sheet, part), rest if rest.cell_count else None
+    rest = subsheet(sheet, replace(part, rest=True))
+    return subsheet(sheet, part), rest if rest.cell_count else None
 
 
 def _left_out(rest: Sheet) -> TablePlan:
@@ -121,13 +121,13 @@ def _tables_of(sheet: Sheet, options: TableOptions, walked: Walked, cuts: int) -
         return [(sheet, plan) for plan in plans]
     found: list[tuple[Sheet, TablePlan]] = []
     for number, span in enumerate(cut.spans()):
-        part = view(sheet, Part(span))
+        part = subsheet(sheet, Part(span))
         if part.cell_count:
-            beside = number in {1, 2}
-            found += [(shown, _because(plan, cut.why) if beside else plan) for shown, plan in _tables_of(part, options, walked, cuts - 1)]
+            is_side = number in {1, 2}
+            found += [(shown, _because(plan, cut.why) if is_side else plan) for shown, plan in _tables_of(part, options, walked, cuts - 1)]
     return found
 
 
 def _because(plan: TablePlan, why: str) -> TablePlan:
-    known = any(reason.startswith(BESIDE) for reason in plan.reasons)
+    known = any(reason.startswith(SIDE_BY_SIDE) for reason in plan.reasons)
     return plan if known or not plan.columns else replace(plan, reasons=(why, *plan.reasons))

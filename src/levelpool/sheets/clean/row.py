@@ -1,4 +1,4 @@
-"""One row of a sheet, held in the hand: its cells by column, and what each of them looks like."""
+"""One row of a sheet: its cells by column, and what each of them looks like."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Batch, Kind
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a sheet, as the scan holds it in its hand."""
+    """One row of a sheet, as the scan looks at it."""
 
     number: int
     cells: Mapping[int, str]  # by 0-based column, from the left; blank ones are not there

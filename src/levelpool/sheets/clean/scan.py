@@ -1,7 +1,7 @@
 """
 The walk over all rows of a sheet, from which its tables come.
 
-The first rows of the sheet, and the first rows behind each blank row that could part two tables, are held in the hand until it is
+The first rows of the sheet, and the first rows behind each blank row that could part two tables, are buffered until it is
 certain what they are. All other rows are taken in bulk.
 """
 
@@ -16,9 +16,9 @@ from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import Row, is_ruler, rows_at
 from levelpool.sheets.table import Batch, Sheet
 
-_HEAD = 80  # rows that are held in the hand until the beginning of a table is decided, ...
+_HEAD = 80  # rows that are buffered until the beginning of a table is decided, ...
 _HEAD_CELLS = 1 << 17  # ... fewer where they have so many cells
-_AT_ONCE = 1 << 16  # cells, blank ones included, that are taken into the hand together
+_AT_ONCE = 1 << 16  # cells, blank ones included, that are buffered together
 _GAPS = 50  # a table with so many blank rows inside has blank rows as a habit
 
 Drafts: TypeAlias = list[Draft]
@@ -42,38 +42,38 @@ class _Scan:
         self.merges = Merges(sheet.merges)
         self.drafts: list[Draft] = []
         self._current: Draft | None = None
-        self._hand: list[Row] = []
-        self._held: list[Batch] = []  # the same rows as they came
+        self._undecided: list[Row] = []
+        self._undecided_batches: list[Batch] = []  # the same rows as they came
         self._last_row = 0
 
     def take(self, batch: Batch) -> None:
         """The next rows of the sheet."""
         start = 0
         while start < len(batch.rows):
-            if self._current is not None and not self._hand:
+            if self._current is not None and not self._undecided:
                 start = self._feed(batch, start, fresh=False)
                 if start == len(batch.rows):
                     return
-            start = self._hold(batch, start)
+            start = self._buffer(batch, start)
             if self._enough():
                 self._decide(final=False)
 
-    def _hold(self, batch: Batch, start: int) -> int:
-        """Take rows into the hand until they are enough, or end; returns the place behind them."""
+    def _buffer(self, batch: Batch, start: int) -> int:
+        """Buffer rows until they are enough, or end; returns the place behind them."""
         place = start
         step = max(1, min(_HEAD, _AT_ONCE // max(1, len(batch.columns))))
         while place < len(batch.rows) and not self._enough():
             for row in rows_at(batch, range(place, min(place + step, len(batch.rows)))):
-                self._hand.append(row)
+                self._undecided.append(row)
                 place += 1
                 if self._enough():
                     break
-        self._held.append(_between(batch, start, place))
+        self._undecided_batches.append(_between(batch, start, place))
         return place
 
     def finish(self) -> list[Draft]:
         """All rows were taken: the tables."""
-        if self._hand:
+        if self._undecided:
             self._decide(final=True)
         if self._current is not None:
             self._current.close()
@@ -81,7 +81,7 @@ class _Scan:
 
     def _enough(self) -> bool:
         given = self.options.header if self._current is None else None
-        return _are_enough(self._hand) and (given is None or self._hand[-1].number > given + 1 + _HEAD)
+        return _are_enough(self._undecided) and (given is None or self._undecided[-1].number > given + 1 + _HEAD)
 
     def _feed(self, batch: Batch, start: int, *, fresh: bool) -> int:
         """Give rows to the current table; returns the place of a row behind a blank row that has to be decided about, or the end."""
@@ -115,17 +115,17 @@ class _Scan:
             return True
         if is_total_label(row.cells[filled[0]]) and len(filled) > 1:
             return True
-        if len(filled) == 1 < len(draft.gathering):
+        if len(filled) == 1 < len(draft.evidence):
             return False
-        looks = [(row.looks(column), draft.gathering.looks(column)) for column in filled if column in draft.gathering]
+        looks = [(row.looks(column), draft.evidence.looks(column)) for column in filled if column in draft.evidence]
         solid = [(here, above) for here, above in looks if above not in {"text", ""}]
         return bool(solid) and all(here in {above, "error"} for here, above in solid)
 
     # ------------------------------------------------------------ the beginning of a table
 
     def _decide(self, *, final: bool) -> None:
-        rows, self._hand = self._hand, []
-        batch, self._held = Batch.together(self._held), []
+        rows, self._undecided = self._undecided, []
+        batch, self._undecided_batches = Batch.together(self._undecided_batches), []
         place = 0
         while place < len(rows):
             place += self._begin(rows[place:], final=final)
@@ -134,7 +134,7 @@ class _Scan:
             place = self._feed(batch, place, fresh=True)
             rest = rows[place:]
             if rest and not final and not _are_enough(rest):
-                self._hand, self._held = rest, [_between(batch, place, len(rows))]
+                self._undecided, self._undecided_batches = rest, [_between(batch, place, len(rows))]
                 return
 
     def _begin(self, rows: list[Row], *, final: bool) -> int:
@@ -222,7 +222,7 @@ def _fits(draft: Draft, rows: list[Row]) -> bool:
         if filled and (filled[0] < first or filled[-1] > last):
             return False
         for column in filled:
-            above = draft.gathering.looks(column)
+            above = draft.evidence.looks(column)
             if above not in {"text", ""}:
                 agrees = row.looks(column) in {above, "error"}
                 agree, contradict = agree + agrees, contradict + (not agrees)
@@ -232,7 +232,7 @@ def _fits(draft: Draft, rows: list[Row]) -> bool:
 def _goes_on_alone(draft: Draft, rows: list[Row]) -> bool:
     """Whether rows with a header are texts in the one column of a table of texts: printed lines, where a header is soon seen and parts nothing."""
     first, last = draft.span()
-    if first != last or draft.gathering.looks(first) not in {"text", ""}:
+    if first != last or draft.evidence.looks(first) not in {"text", ""}:
         return False
     block = [row for place, row in enumerate(rows) if row.number - place == rows[0].number]
     return all(row.filled() == [first] and row.looks(first) == "text" for row in block)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Generic, TypeVar
 
-from levelpool.sheets.clean.views import batch_at, count_batches
+from levelpool.sheets.clean.subsheets import batch_at, count_batches
 from levelpool.sheets.table import Batch, Sheet
 from levelpool.sheets.work_sharing import Desk
 

@@ -14,10 +14,10 @@ from itertools import islice, pairwise
 from levelpool.sheets.clean.header import Merges, find_head
 from levelpool.sheets.clean.options import letters_of
 from levelpool.sheets.clean.row import Row
-from levelpool.sheets.clean.views import Span
+from levelpool.sheets.clean.subsheets import Span
 from levelpool.sheets.table import Sheet, TablePlan
 
-BESIDE = "tables stand side by side"
+SIDE_BY_SIDE = "tables stand side by side"
 
 _HEAD = 80  # first rows of each side that are looked at
 _MOST_COLUMNS = 1 << 14  # of all sides that are looked at: a sheet with more gaps is one table that has empty columns
@@ -186,7 +186,7 @@ def _judge(band: _Band, merges: Merges) -> Cut | None:
         return None
     end, start = band.left.columns.stop, band.right.columns.start
     blank = letters_of(end) if start - end == 1 else f"{letters_of(end)} to {letters_of(start - 1)}"
-    return Cut(band.first_row, band.last_row, end - 1, f"{BESIDE}, parted by the blank column {blank}: {why}")
+    return Cut(band.first_row, band.last_row, end - 1, f"{SIDE_BY_SIDE}, parted by the blank column {blank}: {why}")
 
 
 def _against_one_table(left: Row, right: Row, band: _Band) -> str | None:

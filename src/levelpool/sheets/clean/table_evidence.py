@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import chain, compress
 
-from levelpool.sheets.clean.evidence import Evidence
+from levelpool.sheets.clean.evidence import ColumnEvidence
 from levelpool.sheets.table import Batch, Cells, Kind
 
 _FEW_ROWS = 64
@@ -51,12 +51,12 @@ class _Waiting:
         return list(compress(rows, lines)), Cells.plain(list(filter(None, lines)), self._kind)
 
 
-class Gathering:
+class TableEvidence:
     """What the cells of each column have shown so far; a sheet may have 16,384 columns, and most of its rows a few cells."""
 
     def __init__(self, *, date1904: bool) -> None:
         self._date1904 = date1904
-        self._columns: dict[int, Evidence] = {}
+        self._columns: dict[int, ColumnEvidence] = {}
         self._waiting: dict[int, _Waiting] = {}
         self._rows = 0  # that may wait, ...
         self._size = 0  # ... and the bytes they take, about
@@ -72,13 +72,13 @@ class Gathering:
         return self._columns.keys()
 
     def looks(self, column: int) -> str:
-        """What the values of a column look like, see `Evidence.looks`; "" where there is none."""
+        """What the values of a column look like, see `ColumnEvidence.looks`; "" where there is none."""
         if column not in self._columns:
             return ""
         self._look_at(column)
         return self._columns[column].looks
 
-    def evidence(self) -> dict[int, Evidence]:
+    def by_column(self) -> dict[int, ColumnEvidence]:
         """All columns, with all their cells."""
         for column in list(self._waiting):
             self._look_at(column)
@@ -106,11 +106,11 @@ class Gathering:
             self._size += waiting.take(batch.rows, cells)
         self._rows += len(batch.rows)
         if self._rows > _ENOUGH_ROWS or self._size > _MOST_WAITING:
-            self.evidence()
+            self.by_column()
 
-    def _evidence_of(self, column: int) -> Evidence:
+    def _evidence_of(self, column: int) -> ColumnEvidence:
         if column not in self._columns:
-            self._columns[column] = Evidence(date1904=self._date1904)
+            self._columns[column] = ColumnEvidence(date1904=self._date1904)
         return self._columns[column]
 
     def _look_at(self, column: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from levelpool.sheets.clean.draft import Draft
-from levelpool.sheets.clean.evidence import Evidence
+from levelpool.sheets.clean.evidence import ColumnEvidence
 from levelpool.sheets.clean.header import Merges, header_texts
 from levelpool.sheets.clean.names import column_names, sheet_dataset_name
 from levelpool.sheets.clean.options import TableOptions, letters_of
@@ -78,9 +78,9 @@ def dataset_names(dataset: str, plans: Sequence[TablePlan]) -> tuple[str, ...]:
 
 def _plan(sheet: Sheet, draft: Draft, position: int, merges: Merges, options: TableOptions) -> TablePlan:
     if draft.labelled:
-        _settle_totals(sheet, draft)
+        _decide_totals(sheet, draft)
     named = {column for row in draft.head.header for column in row.filled()}
-    places = sorted(named.union(draft.gathering.columns()))
+    places = sorted(named.union(draft.evidence.columns()))
     headers = header_texts(draft.head, places, merges, date1904=sheet.date1904)
     columns = _columns(draft, places, headers, options)
     header_rows = tuple(row.number for row in draft.head.header)
@@ -98,8 +98,8 @@ def _plan(sheet: Sheet, draft: Draft, position: int, merges: Merges, options: Ta
 
 
 def _columns(draft: Draft, places: list[int], headers: dict[int, str], options: TableOptions) -> tuple[Column, ...]:
-    gathered = draft.gathering.evidence()
-    evidence = {place: gathered.get(place) or Evidence() for place in places}
+    found = draft.evidence.by_column()
+    evidence = {place: found.get(place) or ColumnEvidence() for place in places}
     comma = any(each.proves_comma() for each in evidence.values())
     names = column_names([headers[place] for place in places])
     columns = []
@@ -128,11 +128,11 @@ def as_said(column: Column, options: TableOptions) -> Column:
     return column
 
 
-def _settle_totals(sheet: Sheet, draft: Draft) -> None:
+def _decide_totals(sheet: Sheet, draft: Draft) -> None:
     """Rows that begin with the label of a total are outside when every number in them is a sum, and data otherwise."""
     summed = {place for row in draft.labelled for place in row.filled()[1:]}
     columns = {
-        place: each.decide(name="", header="", position=place) for place, each in draft.gathering.evidence().items() if place in summed
+        place: each.decide(name="", header="", position=place) for place, each in draft.evidence.by_column().items() if place in summed
     }
     totals = find_totals(
         sheet,

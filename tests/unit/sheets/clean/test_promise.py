@@ -66,11 +66,11 @@ def keep_the_promise(sheet):
     """Check every cell of the sheet; returns the account."""
     total = CellCounts()
     planned = plan_sheet(sheet)
-    views = {id(shown): (shown, [plan for of, plan in planned if of is shown]) for shown, _ in planned}
-    for shown, plans in views.values():
+    subsheets = {id(shown): (shown, [plan for of, plan in planned if of is shown]) for shown, _ in planned}
+    for shown, plans in subsheets.values():
         total += _keep_the_promise(shown, plans)
     assert total.read == sheet.cell_count
-    assert Counter(_cells_of(sheet)) == sum((Counter(_cells_of(shown)) for shown, _ in views.values()), Counter())
+    assert Counter(_cells_of(sheet)) == sum((Counter(_cells_of(shown)) for shown, _ in subsheets.values()), Counter())
     return total
 
 

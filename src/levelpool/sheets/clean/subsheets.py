@@ -1,4 +1,4 @@
-"""Views: a sheet of which only the cells of a part are there, at their true places."""
+"""Subsheets: a sheet of which only the cells of a part are there, at their true places."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,14 +19,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Which cells of a sheet a view shows: those of the span in rows that are not left out, or, turned around, all the others."""
+    """Which cells of a sheet a subsheet shows: those of the span in rows that are not left out, or, turned around, all the others."""
 
     span: Span
     without_rows: frozenset[int] = frozenset()
     rest: bool = False
 
 
-def view(sheet: Sheet, part: Part) -> Sheet:
+def subsheet(sheet: Sheet, part: Part) -> Sheet:
     """The sheet with the cells of *part* only; it walks the batches of *sheet* and keeps nothing."""
     span = part.span
     shown = replace(
@@ -43,7 +43,7 @@ def view(sheet: Sheet, part: Part) -> Sheet:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """The batches of a view; each call walks them from the start."""
+    """The batches of a subsheet; each call walks them from the start."""
 
     batches: Callable[[], Iterator[Batch]]
     part: Part
@@ -64,7 +64,7 @@ def count_batches(sheet: Sheet) -> int:
 
 
 def batch_at(batches: Callable[[], Iterator[Batch]], number: int) -> Batch | None:
-    """One of the batches that `count_batches` counts; None where a view shows nothing of it."""
+    """One of the batches that `count_batches` counts; None where a subsheet shows nothing of it."""
     if isinstance(batches, _Walk):
         whole = batch_at(batches.batches, number)
         return None if whole is None else _cut(whole, batches.part)

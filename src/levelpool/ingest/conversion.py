@@ -13,9 +13,9 @@ from pathlib import Path
 from levelpool.ingest.ledger.datasets import Dataset
 from levelpool.ingest.load.aside import set_aside
 from levelpool.ingest.load.target import EncodedRows, SheetRows, Target
+from levelpool.sheets.clean.batches import batch_by_batch
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.clean.rows import RowCleaner
-from levelpool.sheets.clean.shared import batch_by_batch
 from levelpool.sheets.table import Batch, CellCounts, CleanBatch, Column, ColumnType, Sheet, StoredColumn, TablePlan
 from levelpool.sheets.work_sharing import Desk
 

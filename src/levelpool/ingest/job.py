@@ -31,7 +31,7 @@ from levelpool.ingest.reshape import NewShape, drop_unmeant, plan_shape, reshape
 from levelpool.ingest.rows_file import read_rows
 from levelpool.lanes.progress import report_progress
 from levelpool.sheets.clean.options import TableOptions
-from levelpool.sheets.clean.pipelined_scan import walk_behind
+from levelpool.sheets.clean.pipelined_scan import scan_while_reading
 from levelpool.sheets.clean.plans import Planned, plan_tables
 from levelpool.sheets.errors import EmptyFile, NameRefused, SheetError, StoreError, TryAgain
 from levelpool.sheets.read.limits import Limits, Meter
@@ -121,9 +121,9 @@ def _into(dataset: str, tables: list[Planned]) -> list[Column]:
 
 def _read_file(job: Job) -> tuple[Workbook, list[Planned]]:
     """Pass 1: the cells of all sheets, their tables, and the types of their columns, proved over all rows."""
-    with walk_behind(job.folder, job.options, job.desk) as walked:
+    with scan_while_reading(job.folder, job.options, job.desk) as scanned:
         workbook = read_as_asked(job.original, job.folder, job.options, name=job.name, limits=job.limits, progress=_report_reading)
-        return workbook, list(plan_tables(workbook.sheets, job.dataset, job.options, walked()))
+        return workbook, list(plan_tables(workbook.sheets, job.dataset, job.options, scanned()))
 
 
 def _read_rows(job: Job) -> tuple[Workbook, list[Planned]]:

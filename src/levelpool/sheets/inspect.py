@@ -8,12 +8,12 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 
+from levelpool.sheets.clean.batches import batch_by_batch
 from levelpool.sheets.clean.names import dataset_name
 from levelpool.sheets.clean.options import TableOptions
-from levelpool.sheets.clean.pipelined_scan import walk_behind
+from levelpool.sheets.clean.pipelined_scan import scan_while_reading
 from levelpool.sheets.clean.plans import Planned, plan_tables
 from levelpool.sheets.clean.rows import RowCleaner
-from levelpool.sheets.clean.shared import batch_by_batch
 from levelpool.sheets.inputs import Given, as_file, name_of
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.reading import read_as_asked
@@ -113,9 +113,9 @@ def inspect_file(
     with tempfile.TemporaryDirectory(prefix="levelpool-inspect-", dir=folder) as name_of_private:
         private = Path(name_of_private)
         file = as_file(path, private / "given", name=shown, limits=limits or Limits())
-        with walk_behind(private / _WHOLE, options, desk) as walked:
+        with scan_while_reading(private / _WHOLE, options, desk) as scanned:
             workbook = _read(file, private, options, name=shown, limits=limits, max_seconds=max_seconds, progress=progress)
-            planned = plan_tables(workbook.sheets, dataset or dataset_name(shown), options, walked())
+            planned = plan_tables(workbook.sheets, dataset or dataset_name(shown), options, scanned())
         tables = [(each.sheet, _inspect_table(each, options, desk)) for each in planned]
         sheets = tuple(
             InspectedSheet(

@@ -1,4 +1,4 @@
-"""Behind the reader: a second process walks over the rows of a file while the first one still reads it."""
+"""A pipelined scan: a second process walks over the rows of a file while the first one still reads it."""
 
 import contextlib
 import time
@@ -16,38 +16,38 @@ _READ = "read"  # this file in the folder of the spools says that all of them ar
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
-    """What was found in sheets on the way, by the spool that each was walked in."""
+class Scanned:
+    """What was found in sheets on the way, by the spool that each was scanned in."""
 
     drafts: Mapping["_Spool", Drafts] = field(default_factory=dict)
 
     def drafts_of(self, sheet: Sheet) -> "Drafts | None":
         """
-        The drafts of *sheet*; None where nobody walked.
+        The drafts of *sheet*; None where nobody scanned.
 
-        Merged areas stand at the end of a file, and the calendar apart from the rows: a sheet that has more to say than its rows is walked again.
+        Merged areas stand at the end of a file, and the calendar apart from the rows: a sheet that has more to say than its rows is scanned again.
         """
         if not isinstance(sheet.batches, SpooledBatches) or sheet.merges or sheet.date1904:
             return None
         return self.drafts.get(_Spool.at(sheet.batches.path))
 
 
-NOWHERE = Walked()
+NOTHING_SCANNED = Scanned()
 
 
 @contextlib.contextmanager
-def walk_behind(folder: Path, options: TableOptions, desk: Desk | None) -> Iterator[Callable[[], Walked]]:
+def scan_while_reading(folder: Path, options: TableOptions, desk: Desk | None) -> Iterator[Callable[[], Scanned]]:
     """While the body reads a file into spools in *folder*, let a second process walk over them; gives what asks for its findings, once."""
     if desk is None or options.box is not None:  # of a box nobody has to walk through all
-        yield lambda: NOWHERE
+        yield lambda: NOTHING_SCANNED
         return
 
-    def walked() -> Walked:
+    def scanned() -> Scanned:
         (folder / _READ).touch()
-        return result() or NOWHERE
+        return result() or NOTHING_SCANNED
 
-    with desk.ahead(_Walk(folder, replace(options, password=None), desk)) as result:
-        yield walked
+    with desk.ahead(_PipelinedScan(folder, replace(options, password=None), desk)) as result:
+        yield scanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class _Spool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _PipelinedScan:
     """Work for the desk, of one piece: walk over all spools of a folder, each while it is written."""
 
     folder: Path
@@ -74,11 +74,11 @@ class _Walk:
     def __len__(self) -> int:
         return 1
 
-    def begin(self) -> Callable[[int], Walked]:
+    def begin(self) -> Callable[[int], Scanned]:
         """What does the one piece."""
-        return self._walk
+        return self._scan
 
-    def _walk(self, _: int) -> Walked:
+    def _scan(self, _: int) -> Scanned:
         drafts: dict[_Spool, Drafts] = {}
         seen = set[int]()
         while True:
@@ -92,7 +92,7 @@ class _Walk:
                         drafts[_Spool.at(path)] = found
                         is_read = False  # there may be another one by now
             if is_read:
-                return Walked(drafts)
+                return Scanned(drafts)
             self.wait()
 
     def _is_read(self) -> bool:
@@ -128,7 +128,7 @@ class _Following:
     """The batches of a spool that is still being written."""
 
     path: Path
-    walk: _Walk
+    scan: _PipelinedScan
 
     def __call__(self) -> Iterator[Batch]:
-        return self.walk.follow(self.path)
+        return self.scan.follow(self.path)

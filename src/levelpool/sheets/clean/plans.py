@@ -7,7 +7,7 @@ from itertools import islice
 from levelpool.sheets.clean.evidence import SAMPLES
 from levelpool.sheets.clean.names import column_names
 from levelpool.sheets.clean.options import TableOptions, parse_box
-from levelpool.sheets.clean.pipelined_scan import NOWHERE, Walked
+from levelpool.sheets.clean.pipelined_scan import NOTHING_SCANNED, Scanned
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import Row
 from levelpool.sheets.clean.side_by_side import SIDE_BY_SIDE, find_cut
@@ -34,14 +34,14 @@ def plan_tables(
     sheets: Iterable[Sheet],
     dataset: str,
     options: TableOptions = TableOptions(),  # noqa: B008  # frozen
-    walked: Walked = NOWHERE,
+    scanned: Scanned = NOTHING_SCANNED,
 ) -> tuple[Planned, ...]:
     """
     The tables of all these sheets, in order; every non-blank cell is data, header or outside of exactly one of them.
 
-    *walked* is what somebody found who walked behind their reader, with the same options.
+    *scanned* is what a pipelined scan found with the same options.
     """
-    found = [pair for sheet in sheets for pair in plan_sheet(sheet, options, walked)]
+    found = [pair for sheet in sheets for pair in plan_sheet(sheet, options, scanned)]
     names = iter(dataset_names(dataset, [plan for _, plan in found if plan.columns]))
     placed = [(next(names) if plan.columns else None, sheet, plan) for sheet, plan in found]
     agreed = {
@@ -54,13 +54,13 @@ def plan_tables(
 def plan_sheet(
     sheet: Sheet,
     options: TableOptions = TableOptions(),  # noqa: B008  # frozen
-    walked: Walked = NOWHERE,
+    scanned: Scanned = NOTHING_SCANNED,
 ) -> tuple[tuple[Sheet, TablePlan], ...]:
     """The tables of one sheet, each with the subsheet that it is the plan of; they are numbered through."""
     if sheet.declared:
         return ((sheet, _as_declared(sheet, options)),)
     inside, rest = _as_asked(sheet, options)
-    found = _tables_of(inside, options, walked, _MOST_CUTS if options.side_by_side and options.box is None else 0)
+    found = _tables_of(inside, options, scanned, _MOST_CUTS if options.side_by_side and options.box is None else 0)
     found.sort(key=lambda pair: (pair[1].box.first_row, pair[1].box.first_column))
     if rest is not None:
         found.append((rest, _left_out(rest)))
@@ -113,9 +113,9 @@ def _outside(rest: Sheet, row: Row) -> Outside:
     return Outside(row.number, reason.value, row.texts(), row.shown(date1904=rest.date1904))
 
 
-def _tables_of(sheet: Sheet, options: TableOptions, walked: Walked, cuts: int) -> list[tuple[Sheet, TablePlan]]:
+def _tables_of(sheet: Sheet, options: TableOptions, scanned: Scanned, cuts: int) -> list[tuple[Sheet, TablePlan]]:
     """The tables below each other, and, where a blank column parts two tables, those of each part."""
-    plans = find_tables(sheet, options, walked.drafts_of(sheet))
+    plans = find_tables(sheet, options, scanned.drafts_of(sheet))
     cut = find_cut(sheet, plans) if cuts else None
     if cut is None:
         return [(sheet, plan) for plan in plans]
@@ -124,7 +124,7 @@ def _tables_of(sheet: Sheet, options: TableOptions, walked: Walked, cuts: int) -
         part = subsheet(sheet, Part(span))
         if part.cell_count:
             is_side = number in {1, 2}
-            found += [(shown, _because(plan, cut.why) if is_side else plan) for shown, plan in _tables_of(part, options, walked, cuts - 1)]
+            found += [(shown, _because(plan, cut.why) if is_side else plan) for shown, plan in _tables_of(part, options, scanned, cuts - 1)]
     return found
 
 

@@ -31,7 +31,7 @@ def subsheet(sheet: Sheet, part: Part) -> Sheet:
     span = part.span
     shown = replace(
         sheet,
-        batches=_Walk(sheet.batches, part),
+        batches=_Parts(sheet.batches, part),
         merges=tuple(box for box in sheet.merges if part.rest or (span.first_column <= box.first_column <= span.last_column)),
     )
     rows = cells = 0
@@ -42,7 +42,7 @@ def subsheet(sheet: Sheet, part: Part) -> Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _Parts:
     """The batches of a subsheet; each call walks them from the start."""
 
     batches: Callable[[], Iterator[Batch]]
@@ -58,14 +58,14 @@ class _Walk:
 def count_batches(sheet: Sheet) -> int:
     """How many batches of *sheet* can be had by their number; 0 for those that only come one after the other."""
     batches = sheet.batches
-    while isinstance(batches, _Walk):
+    while isinstance(batches, _Parts):
         batches = batches.batches
     return len(batches) if isinstance(batches, SpooledBatches) else 0
 
 
 def batch_at(batches: Callable[[], Iterator[Batch]], number: int) -> Batch | None:
     """One of the batches that `count_batches` counts; None where a subsheet shows nothing of it."""
-    if isinstance(batches, _Walk):
+    if isinstance(batches, _Parts):
         whole = batch_at(batches.batches, number)
         return None if whole is None else _cut(whole, batches.part)
     if isinstance(batches, SpooledBatches):

@@ -1,4 +1,4 @@
-"""Tables that are found behind the reader are the tables that are found after it, to the last word of their reasons."""
+"""Tables that are found while the file is read are the tables that are found after it, to the last word of their reasons."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ import squares
 from desks import helping, wait_for_somebody
 from handmade import make_sheet
 from levelpool.sheets.clean.options import TableOptions
-from levelpool.sheets.clean.pipelined_scan import NOWHERE, walk_behind
+from levelpool.sheets.clean.pipelined_scan import NOTHING_SCANNED, scan_while_reading
 from levelpool.sheets.clean.plans import plan_tables
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.sheets.spool import SpoolWriter
@@ -47,13 +47,13 @@ def desk(tmp_path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_gallery_gives_the_same_tables(tmp_path, desk, path):
     """Every trap: boxes, names, types, samples, reasons, and what was set aside."""
-    with walk_behind(tmp_path, TableOptions(), desk) as walked, second(desk):
+    with scan_while_reading(tmp_path, TableOptions(), desk) as scanned, second(desk):
         sheets = read_workbook(path, tmp_path).sheets
-        behind = walked()
+        found = scanned()
 
-    assert repr(plan_tables(sheets, "dataset", walked=behind)) == repr(plan_tables(sheets, "dataset"))
-    assert len(behind.drafts) == len(sheets)
-    assert all(behind.drafts_of(sheet) is not None for sheet in sheets if not sheet.merges and not sheet.date1904)
+    assert repr(plan_tables(sheets, "dataset", scanned=found)) == repr(plan_tables(sheets, "dataset"))
+    assert len(found.drafts) == len(sheets)
+    assert all(found.drafts_of(sheet) is not None for sheet in sheets if not sheet.merges and not sheet.date1904)
 
 
 rows = st.lists(
@@ -78,72 +78,72 @@ def test_any_sheet_gives_the_same_tables(rows, batch_rows, header):
         folder, desk = Path(name), Desk(Path(name) / "desk")
         desk.set_up()
         written = make_sheet(rows, batch_rows=batch_rows)
-        with walk_behind(folder, options, desk) as walked, second(desk):
+        with scan_while_reading(folder, options, desk) as scanned, second(desk):
             with SpoolWriter(folder / "sheet-0.cells") as spool:
                 for batch in written.batches():
                     spool.write(batch)
                 sheet = replace(written, batches=spool.close())
-            behind = walked()
+            found = scanned()
 
-        assert behind.drafts_of(sheet) is not None
-        assert repr(plan_tables([sheet], "dataset", options, behind)) == repr(plan_tables([sheet], "dataset", options))
+        assert found.drafts_of(sheet) is not None
+        assert repr(plan_tables([sheet], "dataset", options, found)) == repr(plan_tables([sheet], "dataset", options))
 
 
 def test_sheet_that_says_more_than_its_rows_is_walked_again(tmp_path, desk):
     """Merged areas and the calendar of 1904 are known only when the file is read."""
-    with walk_behind(tmp_path, TableOptions(), desk) as walked, second(desk):
+    with scan_while_reading(tmp_path, TableOptions(), desk) as scanned, second(desk):
         with SpoolWriter(tmp_path / "sheet-0.cells") as spool:
             spool.write(next(make_sheet([["id"], [1]]).batches()))
             sheet = make_sheet([["id"], [1]])
             sheet = replace(sheet, batches=spool.close())
-        behind = walked()
+        found = scanned()
 
-    assert behind.drafts_of(sheet) is not None
-    assert behind.drafts_of(replace(sheet, merges=(Box(1, 0, 1, 1),))) is None
-    assert behind.drafts_of(replace(sheet, date1904=True)) is None
+    assert found.drafts_of(sheet) is not None
+    assert found.drafts_of(replace(sheet, merges=(Box(1, 0, 1, 1),))) is None
+    assert found.drafts_of(replace(sheet, date1904=True)) is None
 
 
 def test_spool_that_was_begun_anew_is_not_taken_for_the_first(tmp_path, desk):
     """A reader that starts again leaves nothing behind of what it threw away."""
-    with walk_behind(tmp_path, TableOptions(), desk) as walked, second(desk):
+    with scan_while_reading(tmp_path, TableOptions(), desk) as scanned, second(desk):
         first = SpoolWriter(tmp_path / "sheet-0.cells")
         first.write(next(make_sheet([["id"], [1]]).batches()))
         with first, SpoolWriter(tmp_path / "sheet-0.cells") as again:
             again.write(next(make_sheet([["name"], ["x"]]).batches()))
             sheet = replace(make_sheet([["name"], ["x"]]), batches=again.close())
-        behind = walked()
+        found = scanned()
 
-    assert [column.name for planned in plan_tables([sheet], "dataset", walked=behind) for column in planned.plan.columns] == ["name"]
+    assert [column.name for planned in plan_tables([sheet], "dataset", scanned=found) for column in planned.plan.columns] == ["name"]
 
 
 def test_spool_that_its_reader_left_is_not_waited_for(tmp_path, desk):
     """A reader that goes another way after some rows closes its spool without an end."""
-    with walk_behind(tmp_path, TableOptions(), desk) as walked, second(desk):
+    with scan_while_reading(tmp_path, TableOptions(), desk) as scanned, second(desk):
         with SpoolWriter(tmp_path / "sheet-1.cells") as left:
             left.write(next(make_sheet([["id"], [1]]).batches()))
         with SpoolWriter(tmp_path / "sheet-0.cells") as spool:
             spool.write(next(make_sheet([["id"], [1]]).batches()))
             sheet = replace(make_sheet([["id"], [1]]), batches=spool.close())
-        behind = walked()
+        found = scanned()
 
-    assert len(behind.drafts) == 1
-    assert behind.drafts_of(sheet) is not None
+    assert len(found.drafts) == 1
+    assert found.drafts_of(sheet) is not None
 
 
 def test_nobody_waits_for_a_second_that_was_killed(tmp_path, desk):
     """The kernel tells that it is gone, and the walk begins anew."""
-    with walk_behind(tmp_path, TableOptions(), desk) as walked:
+    with scan_while_reading(tmp_path, TableOptions(), desk) as scanned:
         killed = subprocess.Popen([sys.executable, str(Path(squares.__file__)), str(desk.folder)], stdout=subprocess.DEVNULL)
         wait_for_somebody(desk)
         os.kill(killed.pid, signal.SIGKILL)
-        assert walked() == NOWHERE
+        assert scanned() == NOTHING_SCANNED
         assert killed.wait() == -signal.SIGKILL
 
 
 def test_nobody_waits_for_a_second_that_is_called_away(tmp_path, desk):
     """It leaves in the midst of a sheet."""
-    with walk_behind(tmp_path, TableOptions(), desk) as walked, second(desk), SpoolWriter(tmp_path / "sheet-0.cells") as spool:
+    with scan_while_reading(tmp_path, TableOptions(), desk) as scanned, second(desk), SpoolWriter(tmp_path / "sheet-0.cells") as spool:
         spool.write(next(make_sheet([["id"], [1]]).batches()))
         desk.call_away()
 
-        assert walked() == NOWHERE
+        assert scanned() == NOTHING_SCANNED

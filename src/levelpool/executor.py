@@ -10,13 +10,17 @@ import collections
 import concurrent.futures
 import contextvars
 import dataclasses
+import functools
+import itertools
+import logging
 import os
+import sys
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 from levelpool.errors import LaneClosed, LaneFull, SettingsError
 from levelpool.lanes.bulkheads import Bulkhead
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from levelpool.lanes.remote.cluster_slots import RemoteLane
     from levelpool.settings import Settings
     from levelpool.sizing import Sizes
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -158,6 +164,7 @@ class ExecutorManager(_Calls):
         for name, value in (("cpu_workers", cpu_workers), ("io_workers", io_workers), ("worker_max_tasks", worker_max_tasks)):
             if value is not None and value < 1:
                 raise SettingsError(f"{name} is {value}: it must be a whole number from 1 on")
+        _warn_of_collector(sys.version_info[:3])
         self._remote: RemoteLane | None = None
         if lanes is None and dask_scheduler is not None:
             cpu: StreamingLane
@@ -334,58 +341,34 @@ class LaneExecutor(concurrent.futures.Executor):
         future.add_done_callback(self._pending.discard)
         return future
 
-    def map(self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1) -> Iterator[T]:
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[T]:
         """
         The results of *fn* over the iterables, in order; *chunksize* of them travel together.
 
+        Without *buffersize* the iterables are read to their end at once; with it, only so many calls (or chunks) are submitted ahead of the
+        result that is taken next, and the iterables may be endless: as in Python 3.14, on every Python.
         What the queue has no place for is submitted while results are taken. Raises `LaneFull` when it has none for the first.
         """
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
-        rows = list(zip(*iterables, strict=False))
-        if chunksize == 1:
-            return self._map(fn, rows, timeout)
-        return _flatten(self._map(_run_chunk, [(fn, rows[at : at + chunksize]) for at in range(0, len(rows), chunksize)], timeout))
-
-    def _map(self, fn: Callable[..., T], rows: Iterable[tuple[Any, ...]], timeout: float | None) -> Iterator[T]:
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
         end_by = None if timeout is None else now() + timeout
-        waiting = collections.deque(rows)
-        pending: collections.deque[concurrent.futures.Future[T]] = collections.deque()
-        self._submit_what_fits(fn, waiting, pending)
-        return self._results(fn, waiting, pending, end_by)
-
-    def _submit_what_fits(
-        self,
-        fn: Callable[..., T],
-        waiting: "collections.deque[tuple[Any, ...]]",
-        pending: "collections.deque[concurrent.futures.Future[T]]",
-    ) -> None:
-        while waiting:
-            try:
-                pending.append(self.submit(fn, *waiting[0]))
-            except LaneFull:
-                if not pending:
-                    raise
-                return
-            waiting.popleft()
-
-    def _results(
-        self,
-        fn: Callable[..., T],
-        waiting: "collections.deque[tuple[Any, ...]]",
-        pending: "collections.deque[concurrent.futures.Future[T]]",
-        end_by: float | None,
-    ) -> Iterator[T]:
-        few = len(pending) // 2
-        try:
-            while pending or waiting:
-                # Not for each result: the lane counts what it refuses.
-                if waiting and len(pending) <= few:
-                    self._submit_what_fits(fn, waiting, pending)
-                yield _take_first(pending, None if end_by is None else end_by - now())
-        finally:
-            for future in pending:
-                future.cancel()
+        rows: Iterator[tuple[Any, ...]] = zip(*iterables, strict=False)
+        if buffersize is None:
+            rows = iter(list(rows))
+        if chunksize == 1:
+            return _MapCalls(self, fn, rows, buffersize).results(end_by)
+        return _flatten(_MapCalls(self, _run_chunk, _chunks(fn, rows, chunksize), buffersize).results(end_by))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no new calls through this facade; *wait* for those that were made through it. The lane itself stays open."""
@@ -397,6 +380,53 @@ class LaneExecutor(concurrent.futures.Executor):
                 future.cancel()
         if wait:
             concurrent.futures.wait(pending)
+
+
+class _MapCalls(Generic[T]):
+    """The calls of one `map`: as many are submitted as the queue has places for, or as its caller wants submitted ahead."""
+
+    def __init__(self, executor: LaneExecutor, fn: Callable[..., T], rows: Iterator[tuple[Any, ...]], buffersize: int | None) -> None:
+        self._executor = executor
+        self._fn = fn
+        self._rows = rows
+        self._buffersize = buffersize
+        self._refused: tuple[Any, ...] | None = None  # the row that the queue had no place for
+        self._pending: collections.deque[concurrent.futures.Future[T]] = collections.deque()
+        self._submit_what_fits(buffersize)
+
+    def results(self, end_by: float | None) -> Iterator[T]:
+        """The results in order, until the moment *end_by*; what nobody takes is cancelled."""
+        pending = self._pending
+        few = len(pending) // 2
+        ahead = None if self._buffersize is None else self._buffersize + 1
+        try:
+            while pending or self._refused is not None:
+                # A queue that was full is not asked again for each result: the lane counts what it refuses.
+                if self._refused is None or len(pending) <= few:
+                    self._submit_what_fits(ahead)
+                yield _take_first(pending, None if end_by is None else end_by - now())
+        finally:
+            for future in pending:
+                future.cancel()
+
+    def _submit_what_fits(self, ahead: int | None) -> None:
+        while ahead is None or len(self._pending) < ahead:
+            row = self._refused or next(self._rows, None)
+            if row is None:
+                return
+            self._refused = row
+            try:
+                self._pending.append(self._executor.submit(self._fn, *row))
+            except LaneFull:
+                if not self._pending:
+                    raise
+                return
+            self._refused = None
+
+
+def _chunks(fn: Callable[..., T], rows: Iterator[tuple[Any, ...]], size: int) -> Iterator[tuple[Callable[..., T], list[tuple[Any, ...]]]]:
+    while chunk := list(itertools.islice(rows, size)):
+        yield fn, chunk
 
 
 def _take_first(pending: "collections.deque[concurrent.futures.Future[T]]", timeout: float | None) -> T:
@@ -545,6 +575,17 @@ def _distributed() -> ModuleType:
             f"LEVELPOOL_CPU_BACKEND is 'dask', and Dask is not installed ({error}): pip install 'levelpool[dask]', or set it to process"
         ) from error
     return distributed
+
+
+@functools.cache
+def _warn_of_collector(version: tuple[int, int, int]) -> None:
+    """Say once that this Python's garbage collector is one that Python itself took back, in 3.14.5: what lives in circles stays for longer."""
+    if (3, 14, 0) <= version < (3, 14, 5):
+        logger.warning(
+            "Python %d.%d.%d has an incremental garbage collector that was taken back in 3.14.5 for the memory it takes: "
+            "processes may grow until they meet their memory limit; use 3.14.5 or a later one",
+            *version,
+        )
 
 
 def _sizes(**options: Any) -> "Sizes":

@@ -3,13 +3,14 @@
 import contextvars
 import dataclasses
 import inspect
+import itertools
 import threading
 from pathlib import Path
 
 import pytest
 
 import levelpool
-from levelpool import ExecutorManager, LaneClosed, LaneFull, report_progress
+from levelpool import ExecutorManager, LaneClosed, LaneFull, executor, report_progress
 from levelpool.errors import SettingsError
 from levelpool.lanes.task_stats import LaneStats, TaskStats
 from levelpool.testing import inline_manager
@@ -99,6 +100,52 @@ def test_map_that_is_left_leaves_nothing_in_the_queue():
 
     assert len(ran) < 100
     assert manager.stats().io.queued == 0
+
+
+@pytest.mark.parametrize("door", ["cpu_executor", "io_executor"])
+def test_map_with_a_buffer_reads_no_further_than_it(door):
+    """As in Python 3.14: the iterables may have no end, and only so many calls are ahead of the result that is taken next."""
+    manager = ExecutorManager(cpu_workers=1, io_workers=1)
+    numbers = itertools.count(1)
+
+    results = getattr(manager, door).map(abs, numbers, buffersize=3)
+    assert next(numbers) == 4
+    assert [next(results), next(results)] == [1, 2]
+    assert next(numbers) == 7
+    results.close()
+    manager.shutdown()
+
+
+def test_map_with_a_buffer_gives_all_in_order():
+    """Alone, in chunks, and where the queue has fewer places than the buffer."""
+    manager = ExecutorManager(cpu_workers=1, io_workers=1, io_queue_limit=3)
+
+    assert list(manager.io_executor.map(abs, range(50), buffersize=1)) == list(range(50))
+    assert list(manager.io_executor.map(abs, range(50), buffersize=20)) == list(range(50))
+    assert list(manager.io_executor.map(pow, range(50), [2] * 50, chunksize=7, buffersize=2)) == [number**2 for number in range(50)]
+    assert list(manager.io_executor.map(abs, [], buffersize=2)) == []
+    manager.shutdown()
+
+
+@pytest.mark.parametrize(("size", "kind"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)])
+def test_buffer_that_is_none_is_refused(size, kind):
+    """In the words of concurrent.futures."""
+    with pytest.raises(kind, match="buffersize must be"):
+        inline_manager().io_executor.map(abs, [1], buffersize=size)
+
+
+def test_collector_that_was_taken_back_is_told_of_once(caplog):
+    """Python 3.14.0 to 3.14.4 have it; a program with many managers hears of it once."""
+    executor._warn_of_collector.cache_clear()
+    for version in [(3, 13, 9), (3, 14, 5), (3, 15, 0)]:
+        executor._warn_of_collector(version)
+    assert not caplog.messages
+
+    for _ in range(2):
+        executor._warn_of_collector((3, 14, 4))
+
+    assert len(caplog.messages) == 1
+    assert "Python 3.14.4 has an incremental garbage collector that was taken back in 3.14.5" in caplog.messages[0]
 
 
 def test_map_without_any_place_is_refused():

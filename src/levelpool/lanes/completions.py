@@ -2,11 +2,11 @@
 
 import asyncio
 import concurrent.futures
-import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from levelpool.errors import RemoteError
+from levelpool.tracebacks import format_error, type_name
 
 _CANCELLATIONS = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
@@ -112,10 +112,9 @@ def unmistakable(error: BaseException) -> BaseException:
     And a coroutine cannot raise StopIteration, which a future refuses.
     """
     if isinstance(error, _CANCELLATIONS):
-        name = f"{type(error).__module__}.{type(error).__qualname__}"
-        text = "".join(traceback.format_exception(error))
+        kind, text = type_name(error), format_error(error)
         said: BaseException = RemoteError(
-            f"the task itself raised {name}: nobody has cancelled the call", type_name=name, traceback_text=text
+            f"the task itself raised {kind}: nobody has cancelled the call", type_name=kind, traceback_text=text
         )
         said.__cause__ = error
         return said

@@ -7,7 +7,6 @@ import heapq
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from levelpool.lanes.completions import LoopCompletion, ThreadCompletion
 from levelpool.lanes.dispatcher import Dispatcher
 from levelpool.lanes.lane import CallOptions, now, task_name
 from levelpool.lanes.task_stats import TaskCounters
+from levelpool.tracebacks import extract_stack
 
 IDLE = 30.0
 """Seconds after which a thread without work ends."""
@@ -136,7 +136,7 @@ class ThreadLane(Dispatcher[_Call]):
                 task=call.name,
                 seconds=moment - call.started,
                 is_wanted=not call.is_over,
-                stack="".join(traceback.format_stack(frames[call.thread.ident])),
+                stack="".join(extract_stack(frames[call.thread.ident]).format()),
             )
             for call in running
             if call.thread is not None and call.thread.ident in frames

@@ -14,13 +14,14 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import FrameType, TracebackType
 from typing import Self
+
+from levelpool.tracebacks import extract_stack
 
 logger = logging.getLogger(__name__)
 
@@ -270,7 +271,7 @@ def describe_stack(frame: FrameType | None) -> tuple[str, ...]:
     """The stack of *frame* as lines such as `handlers.py:12 in upload: data = file.read()`, the innermost last."""
     if frame is None:
         return ()
-    summary = traceback.extract_stack(frame)[-_FRAMES:]
+    summary = extract_stack(frame)[-_FRAMES:]
     return tuple(f"{each.filename}:{each.lineno} in {each.name}" + (f": {each.line}" if each.line else "") for each in summary)
 
 

@@ -1,12 +1,12 @@
 """How an exception travels from a worker to the caller: as itself if that is possible, else as a description that always arrives."""
 
 import pickle
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 from levelpool.errors import RemoteError
 from levelpool.lanes.process.memfd_payload import MissingModuleError, decode_small
+from levelpool.tracebacks import format_error, message_of, type_name
 
 _NATIVE, _RAW, _TEXT = "native", "raw", "text"
 
@@ -24,13 +24,12 @@ class RemoteTraceback(Exception):
 
 def pack_failure(error: BaseException) -> tuple[str, bytes, str, str, str]:
     """*error* as plain strings and bytes: how it travels, its pickle, its type's name, its message, its traceback."""
-    text = "".join(traceback.format_exception(error))
-    name, message = _type_name(error), _message(error)
+    text, name, said = format_error(error), type_name(error), message_of(error)
     for way, shape in ((_NATIVE, _native_shape), (_RAW, _raw_shape)):
         pickled = _try_pickle(error, shape)
         if pickled is not None:
-            return way, pickled, name, message, text
-    return _TEXT, b"", name, message, text
+            return way, pickled, name, said, text
+    return _TEXT, b"", name, said, text
 
 
 def unpack_failure(packed: tuple[str, bytes, str, str, str], found: Callable[[str], None] | None = None) -> BaseException:
@@ -93,15 +92,3 @@ def _try_pickle(error: BaseException, shape: Callable[[BaseException], object]) 
     except BaseException:  # noqa: BLE001 - any failure of the user's own pickling code means: not this way
         return None
     return pickled if same or (shape is _raw_shape and type(error) is type(copy) and str(copy) == str(error)) else None
-
-
-def _type_name(error: BaseException) -> str:
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as broken:  # noqa: BLE001 - a `__str__` that fails must not hide the error itself
-        return f"(its message cannot be shown: {broken!r})"

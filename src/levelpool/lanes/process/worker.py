@@ -1,7 +1,6 @@
 """The worker's side of the process lane: take a call, run it, report, until there is nothing more to do."""
 
 import contextvars
-import io
 import logging
 import os
 import pickle
@@ -10,7 +9,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -44,6 +42,7 @@ from levelpool.lanes.process.wire import (
     pack,
     receive,
 )
+from levelpool.tracebacks import format_error
 
 _MAIN = "__mp_main__"
 _MOST_FUNCTIONS = 1024
@@ -376,10 +375,8 @@ def _plain_record(record: logging.LogRecord) -> dict[str, Any]:
     fields = dict(record.__dict__)
     fields["message"] = fields["msg"] = record.getMessage()
     fields["args"] = None
-    if record.exc_info and not record.exc_text:
-        out = io.StringIO()
-        traceback.print_exception(*record.exc_info, file=out)
-        fields["exc_text"] = out.getvalue().rstrip("\n")
+    if record.exc_info and record.exc_info[1] and not record.exc_text:
+        fields["exc_text"] = format_error(record.exc_info[1]).rstrip("\n")
     fields["exc_info"] = None
     plain = (str, int, float, bool, type(None))
     return {key: value if isinstance(value, plain) else repr(value) for key, value in fields.items()}

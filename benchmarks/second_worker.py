@@ -21,8 +21,8 @@ from benchmarks.measure import Series, interleave, keep, print_series
 from benchmarks.workbooks import mixed_text, mixed_workbook
 from levelpool.database import open_connection
 from levelpool.executor import ExecutorManager
+from levelpool.helper_worker import TASK
 from levelpool.ingest.conversion import Conversion, Goal, convert, stage
-from levelpool.ingest.helper_worker import TASK
 from levelpool.ingest.load.kinds import target_of
 from levelpool.ingest.load.sqlite import SqliteTarget
 from levelpool.ingest.load.target import Target

@@ -13,7 +13,7 @@ from levelpool.ingest import remote_job
 from levelpool.ingest.ledger import files
 from levelpool.ingest.load.postgresql import PostgresqlTarget
 from levelpool.ingest.load.sqlite import SqliteTarget
-from levelpool.sheets.work_sharing import Desk, lend_a_hand
+from levelpool.sheets.work_sharing import WorkSharing, help_from_end
 
 POINTS = (
     "in pass 1",
@@ -42,14 +42,14 @@ def ingest_and_pause(job: ingest_job.Job, *, at: str, folder: Path) -> files.Out
     return _ingest_and(pause, job, at)
 
 
-def ingest_sent_and_pause(job: ingest_job.Job, file: remote_job.SentFile, *, at: str, folder: Path) -> files.Outcome:
-    """The same in place of `ingest_sent`."""
+def ingest_remotely_and_pause(job: ingest_job.Job, file: remote_job.RemoteContent, *, at: str, folder: Path) -> files.Outcome:
+    """The same in place of `ingest_remotely`."""
     with remote_job._unpacked(file, job.name) as (original, private):
         return ingest_and_pause(replace(job, original=original, folder=private), at=at, folder=folder)
 
 
-def help_and_die(desk: Desk) -> int:
-    """Do one piece of what lies on the desk, and be killed in the midst of the next."""
+def help_and_die(sharing: WorkSharing) -> int:
+    """Do one piece of what is shared, and be killed in the midst of the next."""
     begun = 0
 
     def die_the_second_time() -> None:
@@ -60,7 +60,7 @@ def help_and_die(desk: Desk) -> int:
 
     for kind in (SqliteTarget, PostgresqlTarget):
         kind.encode = _with(die_the_second_time, kind.encode, before=True)
-    return lend_a_hand(desk)
+    return help_from_end(sharing)
 
 
 def _die() -> None:

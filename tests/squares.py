@@ -1,4 +1,4 @@
-"""Work for a desk: ten numbers to be squared. `python squares.py FOLDER` is a second process at the desk there."""
+"""Work that is shared: ten numbers to be squared. `python squares.py FOLDER` helps with what is shared there."""
 
 import os
 import signal
@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from levelpool.sheets.work_sharing import Desk, lend_a_hand
+from levelpool.sheets.work_sharing import WorkSharing, help_from_end
 
 
 @dataclass(frozen=True)
 class Squares:
-    """Each piece that is begun leaves a mark; a second process does *most* pieces and is called away then, or is killed in the next."""
+    """Each piece that is begun leaves a mark; a second process does *most* pieces and is recalled then, or is killed in the next."""
 
-    desk: Desk
+    sharing: WorkSharing
     marks: Path
     most: int = 10
     dies: bool = False
@@ -36,7 +36,7 @@ class Squares:
             if is_second and self.dies and begun > self.most:
                 os.kill(os.getpid(), signal.SIGKILL)
             if is_second and not self.dies and begun == self.most:
-                self.desk.call_away()
+                self.sharing.recall()
             return number, number * number
 
         return square
@@ -47,4 +47,4 @@ class Squares:
 
 
 if __name__ == "__main__":
-    print(lend_a_hand(Desk(Path(sys.argv[1]))))
+    print(help_from_end(WorkSharing(Path(sys.argv[1]))))

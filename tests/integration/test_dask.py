@@ -206,8 +206,8 @@ async def test_import_on_a_dask_worker_that_is_killed_is_not_there(dask_service,
     signs, before = tmp_path / "signs", set(folders_of_files(cluster))
     signs.mkdir()
     with monkeypatch.context() as patch:
-        pausing = partial(crash_points.ingest_sent_and_pause, at="in the middle of pass 2", folder=signs)
-        patch.setattr(intake, "ingest_sent", pausing)
+        pausing = partial(crash_points.ingest_remotely_and_pause, at="in the middle of pass 2", folder=signs)
+        patch.setattr(intake, "ingest_remotely", pausing)
         loading = asyncio.create_task(dask_service.ingest_file(write_numbers(tmp_path)))
         await until((signs / "there").exists, 40)
         (folder,) = set(folders_of_files(cluster)) - before
@@ -229,7 +229,9 @@ def folders_of_files(cluster: Cluster) -> list[Path]:
 
 async def test_import_that_is_cancelled_is_pending_again(dask_service, tmp_path, monkeypatch, cluster):
     """A drain that cannot wait kills the child process, gives the file back, and what the child left is removed."""
-    monkeypatch.setattr(intake, "ingest_sent", partial(crash_points.ingest_sent_and_pause, at="in the middle of pass 2", folder=tmp_path))
+    monkeypatch.setattr(
+        intake, "ingest_remotely", partial(crash_points.ingest_remotely_and_pause, at="in the middle of pass 2", folder=tmp_path)
+    )
     before = set(folders_of_files(cluster))
     record = await dask_service.submit(write_numbers(tmp_path), name="numbers.csv", actor="a test")
     await dask_service.start()

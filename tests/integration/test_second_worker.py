@@ -12,11 +12,12 @@ import sqlalchemy as sa
 
 import crash_points
 import lane_tasks
+from levelpool import helper_worker
 from levelpool.database import open_connection
 from levelpool.executor import ExecutorManager
-from levelpool.ingest import helper_worker, intake
+from levelpool.ingest import intake
 from levelpool.ingest.service import DataIngestionService
-from levelpool.sheets.work_sharing import lend_a_hand
+from levelpool.sheets.work_sharing import help_from_end
 
 ROWS = 20_000  # several batches
 PATIENCE = 30
@@ -63,13 +64,13 @@ def open_service(database_url, tmp_path, manager):
 
 
 @contextlib.asynccontextmanager
-async def paused(service: DataIngestionService, path: Path, monkeypatch, helps=lend_a_hand, ingest=None):
+async def paused(service: DataIngestionService, path: Path, monkeypatch, helps=help_from_end, ingest=None):
     """A file whose first worker stands still after its first batch, while the second one *helps*; on leaving, it goes on."""
     pause = path.parent / "pause"
     pause.mkdir()
     await service.ingest_file(path.with_name("orders_1.csv"))
     with monkeypatch.context() as patch:
-        patch.setattr(helper_worker, "lend_a_hand", helps)
+        patch.setattr(helper_worker, "help_from_end", helps)
         patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_pause, at="while the rows are converted", folder=pause))
         file = asyncio.create_task((ingest or service.ingest_file)(path))
         await appears((pause / "there").exists, file)
@@ -89,7 +90,7 @@ async def appears(is_there, file: asyncio.Task) -> None:
 
 def pieces(tmp_path: Path) -> set[str]:
     """The batches that the second worker has converted and the first has not taken."""
-    return {path.name for path in tmp_path.glob("data-1/work/*/desk/work-*/*") if path.name.isdecimal()}
+    return {path.name for path in tmp_path.glob("data-1/work/*/shared work/work-*/*") if path.name.isdecimal()}
 
 
 def stays(manager: ExecutorManager) -> int:

@@ -17,7 +17,7 @@ from levelpool.sheets.clean.batches import batch_by_batch
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.clean.rows import RowCleaner
 from levelpool.sheets.table import Batch, CellCounts, CleanBatch, Column, ColumnType, Sheet, StoredColumn, TablePlan
-from levelpool.sheets.work_sharing import Desk
+from levelpool.sheets.work_sharing import WorkSharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ class Conversion:
         return Part(rows, replace(batch, rows=[], columns=[]), len(batch.rows), batch.cells)
 
 
-def convert(work: Conversion, desk: Desk | None = None) -> Iterator[Part]:
-    """The rows of one planned table, batch by batch; at a desk, a second process may do some of it."""
-    return batch_by_batch(work.sheet, work.begin, desk)
+def convert(work: Conversion, sharing: WorkSharing | None = None) -> Iterator[Part]:
+    """The rows of one planned table, batch by batch; with *sharing*, a helper worker does some of it."""
+    return batch_by_batch(work.sheet, work.begin, sharing)
 
 
 @dataclass(frozen=True, slots=True)

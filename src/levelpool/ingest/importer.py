@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from levelpool.executor import ExecutorManager
-from levelpool.ingest.intake import Delivery, Intake, OnProgress
+from levelpool.ingest.intake import Intake, OnProgress, Submission
 from levelpool.ingest.ledger.queries import Json
 from levelpool.ingest.rows_file import write_rows
 from levelpool.ingest.store import Kept
@@ -53,8 +53,8 @@ class RawDataImporter:
         """
         await self.intake.open()
         kept = await self.intake.manager.with_options(name="keep").run_io_intensive(self._keep, rows)
-        delivery = Delivery(name=source, source="import", actor=actor, dataset=dataset)
-        recorded = await self.intake.record(delivery, kept)
+        submission = Submission(name=source, source="import", actor=actor, dataset=dataset)
+        recorded = await self.intake.record(submission, kept)
         if recorded.status == "pending":
             await self.intake.ingest([recorded.id])
         return await self.intake.get_file(recorded.id)

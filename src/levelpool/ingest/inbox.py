@@ -12,7 +12,7 @@ from typing import Any, Self
 from levelpool.errors import LaneClosed, LevelpoolError
 from levelpool.executor import ExecutorManager
 from levelpool.ingest.inbox_scan import REST, Found, Look, is_being_written, open_file, scan
-from levelpool.ingest.intake import Delivery, Intake, OnProgress
+from levelpool.ingest.intake import Intake, OnProgress, Submission
 from levelpool.ingest.ledger import files
 from levelpool.ingest.store import Kept
 from levelpool.sheets.errors import InboxError, LimitExceeded, StoreError
@@ -174,17 +174,17 @@ class DataSyncService:
 
     async def _take(self, found: Found) -> files.Recorded | None:
         """Record one new file; None when it has not come to rest, or vanished."""
-        delivery = Delivery(name=found.name, source="inbox", actor="inbox", origin=self._origin(found), stamp=found.look.stamp)
+        submission = Submission(name=found.name, source="inbox", actor="inbox", origin=self._origin(found), stamp=found.look.stamp)
         if found.refusal is not None:
-            return await self.intake.refuse(delivery, InboxError(found.refusal))
+            return await self.intake.refuse(submission, InboxError(found.refusal))
         if not self._rests(found):
             return None
         run = self.intake.manager.with_options(name="keep").run_io_intensive
         try:
             kept = await run(self._keep, found)
         except (InboxError, LimitExceeded) as error:
-            return await self.intake.refuse(delivery, error)
-        return None if kept is None else await self.intake.record(delivery, kept)
+            return await self.intake.refuse(submission, error)
+        return None if kept is None else await self.intake.record(submission, kept)
 
     def _rests(self, found: Found) -> bool:
         """Whether the file has come to rest, by its own times or by two looks at it."""

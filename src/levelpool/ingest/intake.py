@@ -25,22 +25,22 @@ from sqlalchemy.exc import DBAPIError
 from levelpool.database import create_engine, parse_url
 from levelpool.errors import ClusterUnreachable, DatabaseError, LaneClosed, LevelpoolError, TaskTimeout, WorkerDied
 from levelpool.executor import ExecutorManager, get_executor_manager
-from levelpool.ingest.helper_worker import second_worker, set_up_desk, size_to_share
+from levelpool.helper_worker import helper_worker, set_up_sharing, size_to_share
 from levelpool.ingest.job import Job, check_not_taken, explain, ingest_file
 from levelpool.ingest.ledger import datasets as registry
 from levelpool.ingest.ledger import files, queries
 from levelpool.ingest.ledger.holder import has_died, new_holder
 from levelpool.ingest.load.kinds import target_of
 from levelpool.ingest.migrations import migrate
-from levelpool.ingest.remote_job import SentFile, ingest_sent
+from levelpool.ingest.remote_job import RemoteContent, ingest_remotely
 from levelpool.ingest.store import Kept, Store
 from levelpool.settings import Settings
 from levelpool.sheets.clean.names import check_dataset_name, dataset_name
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.errors import ClaimLost, LimitExceeded, NameRefused, SheetError, TryAgain, word_of
-from levelpool.sheets.inputs import Given, as_file, path_of
+from levelpool.sheets.inputs import Input, as_file, path_of
 from levelpool.sheets.read.limits import Limits
-from levelpool.sheets.work_sharing import Desk
+from levelpool.sheets.work_sharing import WorkSharing
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ HALF_WRITTEN = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Submission:
     """Who brought a file, and how."""
 
     name: str
@@ -104,7 +104,7 @@ class Intake:
         self._share_files_from = share_files_from
         self._on_progress = on_progress
         self._url = _absolute(database_url)
-        self._given = manager
+        self._manager = manager
         self._data_dir = None if data_dir is None else Path(data_dir)
         self._limits = limits
         self._file_timeout = file_timeout
@@ -123,7 +123,7 @@ class Intake:
         """Reach the database and bring the ledger's tables to their newest form; does nothing the second time."""
         async with self._opening:
             if not self._open:
-                self.manager = self._given or get_executor_manager()
+                self.manager = self._manager or get_executor_manager()
                 check_place(self._url, is_elsewhere=self.manager.is_elsewhere)
                 settings = Settings.read()
                 self._limits = self._limits or Limits.of(settings)
@@ -200,18 +200,18 @@ class Intake:
         await self.open()
         return await self.manager.with_options(name="keep").run_io_intensive(self._keep, source, consume=consume)
 
-    async def keep_given(self, given: Given, name: str) -> Kept:
+    async def keep_input(self, source: Input, name: str) -> Kept:
         """Keep what a program hands over: a file by its path, bytes, or what stands in an open file. Raises as `keep` does."""
-        if path := path_of(given):
+        if path := path_of(source):
             return await self.keep(path, consume=False)
         await self.open()
-        return await self.manager.with_options(name="keep").run_io_intensive(self._keep_given, given, name)
+        return await self.manager.with_options(name="keep").run_io_intensive(self._keep_input, source, name)
 
-    def _keep_given(self, given: Given, name: str) -> Kept:
+    def _keep_input(self, source: Input, name: str) -> Kept:
         self.work.mkdir(parents=True, exist_ok=True)
-        place = self.work / f"{uuid.uuid4().hex}.given"
+        place = self.work / f"{uuid.uuid4().hex}.input"
         try:
-            return self.store.take(as_file(given, place, name=name, limits=self.limits))
+            return self.store.take(as_file(source, place, name=name, limits=self.limits))
         finally:
             place.unlink(missing_ok=True)
 
@@ -237,26 +237,26 @@ class Intake:
         """What a file may be at most."""
         return self._limits or Limits()
 
-    async def record(self, delivery: Delivery, kept: Kept) -> files.Recorded:
+    async def record(self, submission: Submission, kept: Kept) -> files.Recorded:
         """
         Record a kept file: pending, or a duplicate.
 
         Raises `NameRefused` for a dataset that was asked for and cannot be; a name that only follows from the file's is recorded as failed.
         """
-        recorded = await self.write(self._record_here, delivery, kept)
+        recorded = await self.write(self._record_here, submission, kept)
         self.arrived.set()
         return recorded
 
-    def _record_here(self, connection: sa.Connection, delivery: Delivery, kept: Kept) -> files.Recorded:
-        recorded = _record(connection, delivery, kept, self.claimer)
-        if delivery.options.password is not None and recorded.status == "pending":
+    def _record_here(self, connection: sa.Connection, submission: Submission, kept: Kept) -> files.Recorded:
+        recorded = _record(connection, submission, kept, self.claimer)
+        if submission.options.password is not None and recorded.status == "pending":
             # Known before anybody can claim the file; kept nowhere else, so only this process can open it.
-            self._passwords[recorded.id] = delivery.options.password
+            self._passwords[recorded.id] = submission.options.password
         return recorded
 
-    async def refuse(self, delivery: Delivery, error: SheetError) -> files.Recorded:
+    async def refuse(self, submission: Submission, error: SheetError) -> files.Recorded:
         """Record a file that was refused before it was kept."""
-        return await self.write(_refuse, delivery, error)
+        return await self.write(_refuse, submission, error)
 
     # ------------------------------------------------------------ running
 
@@ -367,9 +367,9 @@ class Intake:
         lane = self.manager.with_options(timeout=self._file_timeout, name="ingest", on_progress=on_progress)
         try:
             job = await self._job(claim)
-            async with second_worker(self.manager, job.desk):
+            async with helper_worker(self.manager, job.sharing):
                 if self.manager.is_elsewhere:
-                    await lane.run_cpu_intensive(ingest_sent, job, await self.send(job.original, claim.sha256))
+                    await lane.run_cpu_intensive(ingest_remotely, job, await self.send(job.original, claim.sha256))
                 else:
                     await lane.run_cpu_intensive(ingest_file, job)
         except ClaimLost as error:
@@ -406,9 +406,9 @@ class Intake:
     async def _job(self, claim: files.Claim) -> Job:
         folder = self.work / claim.token
         original = self.store.path(claim.sha256)
-        # Rows of a program come one after the other, and a desk is a folder of one machine.
+        # Rows of a program come one after the other, and work sharing is a folder of one machine.
         share_from = (self._share_files_from or 0) if claim.source != "import" and not self.manager.is_elsewhere else 0
-        desk = await self.manager.with_options(name="work folder").run_io_intensive(_set_up, folder, original, share_from)
+        sharing = await self.manager.with_options(name="work folder").run_io_intensive(_set_up, folder, original, share_from)
         return Job(
             file_id=claim.file_id,
             claim=claim.token,
@@ -417,16 +417,16 @@ class Intake:
             source=claim.source,
             original=original,
             folder=folder,
-            desk=desk,
+            sharing=sharing,
             database_url=self._url,
             limits=self.limits,
             options=replace(TableOptions.from_dict(claim.options or {}), password=self._passwords.get(claim.file_id)),
             corrected=claim.corrected,
         )
 
-    async def send(self, path: Path, sha256: str | None = None) -> SentFile:
+    async def send(self, path: Path, sha256: str | None = None) -> RemoteContent:
         """A file of this machine, to travel with a call."""
-        return await self.manager.with_options(name="send").run_io_intensive(SentFile.of, path, sha256)
+        return await self.manager.with_options(name="send").run_io_intensive(RemoteContent.of, path, sha256)
 
     @contextlib.asynccontextmanager
     async def work_folder(self) -> AsyncIterator[Path]:
@@ -516,29 +516,29 @@ class Intake:
 # ---------------------------------------------------------------- one step of the ledger each
 
 
-def _record(connection: sa.Connection, delivery: Delivery, kept: Kept, claimer: files.Claimer) -> files.Recorded:
-    asked = delivery.dataset is not None
-    dataset = delivery.dataset or dataset_name(delivery.name)
+def _record(connection: sa.Connection, submission: Submission, kept: Kept, claimer: files.Claimer) -> files.Recorded:
+    is_named = submission.dataset is not None
+    dataset = submission.dataset or dataset_name(submission.name)
     refusal = None
     try:
         check_dataset_name(dataset)
         _check_ours(connection, dataset)
     except NameRefused as refused:
-        if asked:
+        if is_named:
             raise
         refusal = refused
-    arrival = replace(
-        _arrival(delivery),
+    new_file = replace(
+        _new_file(submission),
         sha256=kept.sha256,
         size=kept.size,
         store=claimer.store,
         dataset=dataset,
-        dataset_asked=asked,
+        dataset_asked=is_named,
         error=None if refusal is None else str(refusal),
         error_code=None if refusal is None else word_of(refusal),
-        held_by=None if delivery.options.password is None else claimer.holder,
+        held_by=None if submission.options.password is None else claimer.holder,
     )
-    return files.record(connection, arrival)
+    return files.record(connection, new_file)
 
 
 def _check_ours(connection: sa.Connection, dataset: str) -> None:
@@ -550,28 +550,28 @@ def _check_ours(connection: sa.Connection, dataset: str) -> None:
             raise
 
 
-def _refuse(connection: sa.Connection, delivery: Delivery, error: SheetError) -> files.Recorded:
-    return files.record(connection, replace(_arrival(delivery), error=str(error), error_code=word_of(error)))
+def _refuse(connection: sa.Connection, submission: Submission, error: SheetError) -> files.Recorded:
+    return files.record(connection, replace(_new_file(submission), error=str(error), error_code=word_of(error)))
 
 
-def _arrival(delivery: Delivery) -> files.Arrival:
-    return files.Arrival(
-        name=clean_file_name(delivery.name),
-        source=delivery.source,
-        actor=delivery.actor,
-        origin=delivery.origin,
-        stamp=delivery.stamp,
-        options=delivery.options.to_dict(),
+def _new_file(submission: Submission) -> files.NewFile:
+    return files.NewFile(
+        name=clean_file_name(submission.name),
+        source=submission.source,
+        actor=submission.actor,
+        origin=submission.origin,
+        stamp=submission.stamp,
+        options=submission.options.to_dict(),
     )
 
 
 # ---------------------------------------------------------------- pieces
 
 
-def _set_up(folder: Path, original: Path, share_from: int) -> Desk | None:
-    """Make the folder of a job, with a desk for two when the file is large enough."""
+def _set_up(folder: Path, original: Path, share_from: int) -> WorkSharing | None:
+    """Make the folder of a job, with work sharing for two when the file is large enough."""
     folder.mkdir(parents=True, exist_ok=True)
-    return set_up_desk(folder, original, share_from)
+    return set_up_sharing(folder, original, share_from)
 
 
 def check_size(name: str, size: int, limits: Limits) -> None:

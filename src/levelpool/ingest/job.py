@@ -37,7 +37,7 @@ from levelpool.sheets.errors import EmptyFile, NameRefused, SheetError, StoreErr
 from levelpool.sheets.read.limits import Limits, Meter
 from levelpool.sheets.reading import read_as_asked
 from levelpool.sheets.table import CellCounts, Column, StoredColumn, Workbook
-from levelpool.sheets.work_sharing import Desk
+from levelpool.sheets.work_sharing import WorkSharing
 
 READ_SHARE = 60.0
 """How much of the progress, in percent, is pass 1; the rest is pass 2."""
@@ -64,7 +64,7 @@ class Job:
     original: Path  # the kept copy
     folder: Path  # private, for the spool; removed by the caller
     database_url: str
-    desk: Desk | None = None  # where a second worker may help; None: nobody will
+    sharing: WorkSharing | None = None  # where a helper worker takes part; None: nobody will
     limits: Limits = field(default_factory=Limits)
     options: TableOptions = field(default_factory=TableOptions)
     corrected: bool = False  # it was loaded before, with other options
@@ -121,7 +121,7 @@ def _into(dataset: str, tables: list[Planned]) -> list[Column]:
 
 def _read_file(job: Job) -> tuple[Workbook, list[Planned]]:
     """Pass 1: the cells of all sheets, their tables, and the types of their columns, proved over all rows."""
-    with scan_while_reading(job.folder, job.options, job.desk) as scanned:
+    with scan_while_reading(job.folder, job.options, job.sharing) as scanned:
         workbook = read_as_asked(job.original, job.folder, job.options, name=job.name, limits=job.limits, progress=_report_reading)
         return workbook, list(plan_tables(workbook.sheets, job.dataset, job.options, scanned()))
 
@@ -241,7 +241,7 @@ def _stage(
     for place, table in enumerate(tables):
         if table.dataset is not None:
             goal = goal_of(table.plan, datasets[table.dataset], job.options)
-            parts = convert(Conversion(type(target), table.sheet, table.plan, goal, job.file_id), job.desk)
+            parts = convert(Conversion(type(target), table.sheet, table.plan, goal, job.file_id), job.sharing)
             staged[place] = stage(progress.watch(parts), goal, job.folder / f"table-{place}.rows", room.spooled)
     return staged
 
@@ -296,7 +296,7 @@ def _load_table(
     # Another import may have widened a column since the rows were staged: then they are converted once more.
     parts: Iterable[Part] | None = staged if staged is not None and staged.goal == goal else None
     if parts is None:
-        parts = convert(Conversion(type(target), table.sheet, table.plan, goal, job.file_id), job.desk)
+        parts = convert(Conversion(type(target), table.sheet, table.plan, goal, job.file_id), job.sharing)
     rows_loaded = rows_quarantined = 0
     cells = CellCounts()
     uneven: set[str] = set()

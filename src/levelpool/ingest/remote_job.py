@@ -23,7 +23,7 @@ from levelpool.sheets.inspect import Inspection, inspect_file
 from levelpool.sheets.read.limits import Limits
 
 
-class SentFile:
+class RemoteContent:
     """The content of a file: here it is mapped, and read when it is packed; there it is bytes."""
 
     def __init__(self, sha256: str, content: "bytes | memoryview | mmap.mmap | pickle.PickleBuffer") -> None:
@@ -31,7 +31,7 @@ class SentFile:
         self.content = content
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return SentFile, (self.sha256, pickle.PickleBuffer(self.content) if protocol >= 5 else bytes(self.content))
+        return RemoteContent, (self.sha256, pickle.PickleBuffer(self.content) if protocol >= 5 else bytes(self.content))
 
     @classmethod
     def of(cls, path: Path, sha256: str | None = None) -> Self:
@@ -49,14 +49,14 @@ class SentFile:
             raise SheetError(f"{path} cannot be sent to a worker ({error.strerror or error}): check the file") from error
 
 
-def ingest_sent(job: Job, file: SentFile) -> files.Outcome:
+def ingest_remotely(job: Job, file: RemoteContent) -> files.Outcome:
     """What `ingest_file` does, with the bytes that came along in place of the kept original."""
     with _unpacked(file, job.name) as (original, folder):
         return ingest_file(replace(job, original=original, folder=folder))
 
 
-def inspect_sent(
-    file: SentFile,
+def inspect_remotely(
+    file: RemoteContent,
     *,
     name: str,
     dataset: str | None,
@@ -70,7 +70,7 @@ def inspect_sent(
 
 
 @contextmanager
-def _unpacked(file: SentFile, name: str) -> Iterator[tuple[Path, Path]]:
+def _unpacked(file: RemoteContent, name: str) -> Iterator[tuple[Path, Path]]:
     """Where the file lies now, and a folder for what is made of it; both are gone afterwards, or with this process."""
     found = hashlib.sha256(file.content).hexdigest()
     if found != file.sha256:

@@ -12,15 +12,15 @@ from typing import Self
 from levelpool.errors import LaneClosed
 from levelpool.executor import ExecutorManager
 from levelpool.ingest.datasets import set_policy, widen_column
-from levelpool.ingest.intake import Delivery, Intake, OnProgress
+from levelpool.ingest.intake import Intake, OnProgress, Submission
 from levelpool.ingest.keys import set_key
 from levelpool.ingest.ledger import queries
 from levelpool.ingest.ledger.files import Claim
-from levelpool.ingest.remote_job import inspect_sent
+from levelpool.ingest.remote_job import inspect_remotely
 from levelpool.ingest.undo import undo_file
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.errors import SheetError
-from levelpool.sheets.inputs import Given, name_of
+from levelpool.sheets.inputs import Input, name_of
 from levelpool.sheets.inspect import Inspection, inspect_file
 from levelpool.sheets.read.limits import Limits
 
@@ -85,7 +85,7 @@ class DataIngestionService:
 
     async def ingest_file(
         self,
-        path: Given,
+        path: Input,
         dataset: str | None = None,
         *,
         name: str | None = None,
@@ -104,9 +104,9 @@ class DataIngestionService:
         name = name or name_of(path)
         if not name:
             raise SheetError("bytes have no name: give name=..., as the file was called, from which its dataset follows")
-        kept = await self.intake.keep_given(path, name)
-        delivery = Delivery(name=name, source="direct", actor=actor, dataset=dataset, options=options or TableOptions())
-        recorded = await self.intake.record(delivery, kept)
+        kept = await self.intake.keep_input(path, name)
+        submission = Submission(name=name, source="direct", actor=actor, dataset=dataset, options=options or TableOptions())
+        recorded = await self.intake.record(submission, kept)
         if recorded.status == "pending":
             await self.intake.ingest([recorded.id])
         return await self.intake.get_file(recorded.id)
@@ -121,8 +121,8 @@ class DataIngestionService:
         ended; if the process ends first, the file fails and says so. Raises as `ingest_file` does.
         """
         kept = await self.intake.keep(path, consume=True)
-        delivery = Delivery(name=name, source="upload", actor=actor, dataset=dataset, options=options or TableOptions())
-        recorded = await self.intake.record(delivery, kept)
+        submission = Submission(name=name, source="upload", actor=actor, dataset=dataset, options=options or TableOptions())
+        recorded = await self.intake.record(submission, kept)
         return await self.intake.get_file(recorded.id)
 
     async def replay(
@@ -196,7 +196,7 @@ class DataIngestionService:
         lane = self.intake.manager.with_options(timeout=LOOK_TIMEOUT, name="preview", priority=10)
         if self.intake.manager.is_elsewhere:
             return await lane.run_cpu_intensive(
-                inspect_sent,
+                inspect_remotely,
                 await self.intake.send(path),
                 name=name or path.name,
                 dataset=dataset,
@@ -225,10 +225,10 @@ class DataIngestionService:
         Raises `FileInUse` when there is nothing to look at, `NotFound` when there is no such file, and `SheetError` as `look` does.
         """
         path, original = await self.intake.original_of(file_id)
-        asked = TableOptions.from_dict(original.options) if options is None else options
+        chosen = TableOptions.from_dict(original.options) if options is None else options
         if password is not None:
-            asked = replace(asked, password=password)
-        return await self.look(path, name=original.name, dataset=original.dataset, options=asked, max_seconds=max_seconds)
+            chosen = replace(chosen, password=password)
+        return await self.look(path, name=original.name, dataset=original.dataset, options=chosen, max_seconds=max_seconds)
 
     # ------------------------------------------------------------ answers
 

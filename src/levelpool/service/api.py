@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from levelpool.service import shapes
 from levelpool.service.assembly import Service, service_of
 from levelpool.service.quarantine import csv_lines
-from levelpool.service.request_options import asked_beside_file, asked_in_body
+from levelpool.service.request_options import options_of_body, options_of_form
 from levelpool.service.uploads import Upload, receive_upload
 from levelpool.sheets.clean.names import check_dataset_name
 from levelpool.sheets.inspect import Inspection
@@ -51,7 +51,7 @@ _UPLOAD_BODY = {
         },
     }
 }
-_ASKED_BODY = {
+_OPTIONS_BODY = {
     "requestBody": {
         "required": False,
         "content": {
@@ -100,7 +100,7 @@ def _add_files(router: APIRouter) -> None:
         """Keep a file and queue it; the answer comes before it is read."""
         upload = await _receive(request, service)
         try:
-            dataset, options = _dataset_of(upload), asked_beside_file(upload.fields).for_new_file()
+            dataset, options = _dataset_of(upload), options_of_form(upload.fields).for_new_file()
             queued = await service.ingestion.submit(upload.path, name=upload.name, dataset=dataset, options=options, actor=who.name)
         finally:
             await service.run(upload.path.unlink, missing_ok=True)
@@ -174,14 +174,16 @@ def _add_file_changes(router: APIRouter) -> None:
     @router.post(
         "/files/{file_id}/replay",
         tags=["files"],
-        openapi_extra=_ASKED_BODY,
+        openapi_extra=_OPTIONS_BODY,
         responses=_answers(shapes.Replayed, 404, 409, 422),
         response_model=None,
     )
     async def replay_file(request: Request, service: Of, who: Operator, file_id: FileId) -> Response:
         """Load the kept original again, in place of what it brought before; with other corrections, if there are any."""
-        asked = await asked_in_body(request)
-        return JSONResponse(await service.ingestion.replay(file_id, options=asked.options, password=asked.password, actor=who.name))
+        request_options = await options_of_body(request)
+        return JSONResponse(
+            await service.ingestion.replay(file_id, options=request_options.options, password=request_options.password, actor=who.name)
+        )
 
     @router.post("/sync", tags=["files"], responses=_answers(shapes.Scanned, 409), response_model=None)
     async def sync(service: Of, _: Operator) -> Response:
@@ -201,7 +203,7 @@ def _add_preview(router: APIRouter) -> None:
         """What a file would become, without loading it: its first 100 rows, and types from all rows or from what 5 seconds allow."""
         upload = await _receive(request, service)
         try:
-            dataset, options = _dataset_of(upload), asked_beside_file(upload.fields).for_new_file()
+            dataset, options = _dataset_of(upload), options_of_form(upload.fields).for_new_file()
             async with cancel_on_disconnect(request):
                 inspection = await service.ingestion.look(
                     upload.path, name=upload.name, dataset=dataset, options=options, max_seconds=PREVIEW_SECONDS
@@ -213,16 +215,16 @@ def _add_preview(router: APIRouter) -> None:
     @router.post(
         "/files/{file_id}/preview",
         tags=["files"],
-        openapi_extra=_ASKED_BODY,
+        openapi_extra=_OPTIONS_BODY,
         responses=_answers(shapes.Preview, 404, 409, 422, 503, 504),
         response_model=None,
     )
     async def preview_file(request: Request, service: Of, _: Operator, file_id: FileId) -> Response:
         """The same for a file that is kept, with the corrections that it has, or with others; nothing is loaded."""
-        asked = await asked_in_body(request)
+        request_options = await options_of_body(request)
         async with cancel_on_disconnect(request):
             inspection = await service.ingestion.look_again(
-                file_id, options=asked.options, password=asked.password, max_seconds=PREVIEW_SECONDS
+                file_id, options=request_options.options, password=request_options.password, max_seconds=PREVIEW_SECONDS
             )
         return await _json_of_preview(service, inspection)
 

@@ -42,7 +42,7 @@ def read_corrections(said: Mapping[str, Any], environ: Mapping[str, str]) -> Tab
         "delimiter": "\t" if said["delimiter"] in _TAB else said["delimiter"],
         "quote": "" if said["quote"] == "none" else said["quote"],
         "columns": _columns(options, said) or None,
-        "password": _password(environ, asked=said["password"]),
+        "password": _password(environ, ask=said["password"]),
     }
     return replace(options, **{name: value for name, value in given.items() if value is not None})
 
@@ -70,9 +70,9 @@ def _of_file(path: Path) -> TableOptions:
         raise OptionsRefused(f"{path} is not UTF-8 text: give a JSON file, such as the `options` of levelpool inspect --json") from error
 
 
-def _password(environ: Mapping[str, str], *, asked: bool) -> str | None:
+def _password(environ: Mapping[str, str], *, ask: bool) -> str | None:
     found = environ.get(PASSWORD_VARIABLE)
-    if found or not asked:
+    if found or not ask:
         return found or None
     answer: str = click.prompt("Password of the workbook", hide_input=True, err=True)
     return answer

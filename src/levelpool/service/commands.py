@@ -14,7 +14,7 @@ import click
 
 from levelpool.errors import TaskTimeout, WorkerDied
 from levelpool.executor import ExecutorManager, get_executor_manager, make_manager
-from levelpool.ingest.helper_worker import second_worker, set_up_desk, size_to_share
+from levelpool.helper_worker import helper_worker, set_up_sharing, size_to_share
 from levelpool.ingest.inbox import DataSyncService
 from levelpool.ingest.inbox_scan import scan
 from levelpool.ingest.service import DataIngestionService
@@ -23,7 +23,7 @@ from levelpool.settings import Settings
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.inspect import Inspection, inspect_file
-from levelpool.sheets.work_sharing import Desk
+from levelpool.sheets.work_sharing import WorkSharing
 
 Json = dict[str, Any]
 
@@ -40,7 +40,7 @@ async def sync_paths(paths: Sequence[Path], *, database: str, dataset: str | Non
             raise SheetError(f"{path} does not exist: check the path")
     with FileProgress(silent=as_json) as shown:
         async with _manager() as manager, DataIngestionService(database, manager, on_progress=shown.moved) as service:
-            records = await _load(service, database, paths, _Asked(dataset, options), shown)
+            records = await _load(service, database, paths, _ForAll(dataset, options), shown)
     counts = Counter(str(each["status"]) for each in records)
     if as_json:
         statuses = ("loaded", "partial", "failed", "duplicate")
@@ -53,7 +53,7 @@ async def sync_paths(paths: Sequence[Path], *, database: str, dataset: str | Non
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _ForAll:
     """What holds for all files of one command."""
 
     dataset: str | None
@@ -61,15 +61,15 @@ class _Asked:
 
     @property
     def anything(self) -> bool:
-        return self != _Asked(None, TableOptions())
+        return self != _ForAll(None, TableOptions())
 
 
-async def _load(service: DataIngestionService, database: str, paths: Sequence[Path], asked: _Asked, shown: FileProgress) -> list[Json]:
+async def _load(service: DataIngestionService, database: str, paths: Sequence[Path], request: _ForAll, shown: FileProgress) -> list[Json]:
     await service.intake.manager.reach()
     records: list[Json] = []
     files = [path for path in paths if not path.is_dir()]
     for folder in (path for path in paths if path.is_dir()):
-        if not asked.anything:
+        if not request.anything:
             records += await _load_folder(service, database, folder, shown)
         else:
             # The folder's own door lets everything be found out; with a word for all, each file is handed in by itself.
@@ -78,7 +78,7 @@ async def _load(service: DataIngestionService, database: str, paths: Sequence[Pa
 
     async def load(path: Path) -> Json:
         async with slots:
-            record = await service.ingest_file(path, asked.dataset, options=asked.options, actor=ACTOR)
+            record = await service.ingest_file(path, request.dataset, options=request.options, actor=ACTOR)
             shown.ended(record)
             return record
 
@@ -99,10 +99,10 @@ async def _load_folder(service: DataIngestionService, database: str, folder: Pat
 async def inspect_path(path: Path, *, options: TableOptions, as_json: bool) -> int:
     """Show what would be loaded from *path*, read in a memory-limited worker; 1 and one sentence when it cannot be read."""
     try:
-        with tempfile.TemporaryDirectory(prefix="levelpool-desk-") as folder:
-            desk = set_up_desk(Path(folder), path, size_to_share(Settings.read()))
-            async with _manager(here=True) as manager, second_worker(manager, desk):
-                inspection = await manager.with_options(name="inspect").run_cpu_intensive(_inspect, path, options, desk)
+        with tempfile.TemporaryDirectory(prefix="levelpool-inspect-") as folder:
+            sharing = set_up_sharing(Path(folder), path, size_to_share(Settings.read()))
+            async with _manager(here=True) as manager, helper_worker(manager, sharing):
+                inspection = await manager.with_options(name="inspect").run_cpu_intensive(_inspect, path, options, sharing)
     except (SheetError, WorkerDied, TaskTimeout) as error:
         click.echo(f"levelpool: {error}", err=True)
         return NOT_ALL
@@ -114,10 +114,10 @@ async def inspect_path(path: Path, *, options: TableOptions, as_json: bool) -> i
     return ALL
 
 
-def _inspect(path: Path, options: TableOptions, desk: Desk | None) -> Inspection:
+def _inspect(path: Path, options: TableOptions, sharing: WorkSharing | None) -> Inspection:
     if not path.is_file():
         raise SheetError(f"{path} does not exist or is no file: check the path")
-    return inspect_file(path, name=path.name, options=options, desk=desk)
+    return inspect_file(path, name=path.name, options=options, sharing=sharing)
 
 
 async def replay_file(file_id: int, *, database: str, options: TableOptions, as_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""What a request asks for beside the file: the correction record as JSON, and a password."""
+"""What a request says beside the file: the correction record as JSON, and a password."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _FIELDS = {"options", "password"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestOptions:
     """Corrections (None: as they are) and a password, which is shown nowhere."""
 
     options: TableOptions | None = None
@@ -29,17 +29,17 @@ class Asked:
         return replace(self.options or TableOptions(), password=self.password)
 
 
-def asked_beside_file(fields: Mapping[str, str]) -> Asked:
+def options_of_form(fields: Mapping[str, str]) -> RequestOptions:
     """
     The fields `options` (a JSON text) and `password` of a multipart form.
 
     Raises `OptionsRefused`, which names the option, its value and what is allowed.
     """
     text = fields.get("options", "").strip()
-    return Asked(_readable(TableOptions.from_json(text)) if text else None, _password(fields.get("password")))
+    return RequestOptions(_readable(TableOptions.from_json(text)) if text else None, _password(fields.get("password")))
 
 
-async def asked_in_body(request: Request) -> Asked:
+async def options_of_body(request: Request) -> RequestOptions:
     """
     The JSON body `{"options": {...}, "password": "..."}`; both may be left out, and so may the body.
 
@@ -47,10 +47,10 @@ async def asked_in_body(request: Request) -> Asked:
     """
     body = await request.body()
     if not body.strip():
-        return Asked()
+        return RequestOptions()
     said = _object_of(body)
     options = said.get("options")
-    return Asked(None if options is None else _readable(TableOptions.from_dict(options)), _password(said.get("password")))
+    return RequestOptions(None if options is None else _readable(TableOptions.from_dict(options)), _password(said.get("password")))
 
 
 def _object_of(body: bytes) -> dict[str, Any]:

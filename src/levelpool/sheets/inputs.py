@@ -17,37 +17,37 @@ class Readable(Protocol):
         ...
 
 
-Given: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Readable
+Input: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Readable
 
 
-def path_of(given: Given) -> Path | None:
+def path_of(source: Input) -> Path | None:
     """Where the file lies, if a path was given."""
-    return Path(given) if isinstance(given, str | os.PathLike) else None
+    return Path(source) if isinstance(source, str | os.PathLike) else None
 
 
-def name_of(given: Given) -> str | None:
+def name_of(source: Input) -> str | None:
     """What the file is called, as far as it says so."""
-    named = given if isinstance(given, str | os.PathLike) else getattr(given, "name", None)
+    named = source if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
     return Path(named).name if isinstance(named, str | os.PathLike) else None
 
 
-def as_file(given: Given, place: Path, *, name: str, limits: Limits) -> Path:
+def as_file(source: Input, place: Path, *, name: str, limits: Limits) -> Path:
     """
     The path that was given; bytes and the content of an open file, from its beginning where it can be rewound, are written to *place*.
 
     Raises `LimitExceeded` as soon as the content is larger than a file may be, and `TypeError` for anything else, and for a file in text mode.
     """
-    if isinstance(given, str | os.PathLike):
-        return Path(given)
+    if isinstance(source, str | os.PathLike):
+        return Path(source)
     meter = Meter(name, limits)
     with place.open("xb") as copy:
-        if isinstance(given, bytes | bytearray | memoryview):
-            meter.file(memoryview(given).nbytes)
-            copy.write(given)
-        elif hasattr(given, "read"):
-            _copy(given, copy, meter)
+        if isinstance(source, bytes | bytearray | memoryview):
+            meter.file(memoryview(source).nbytes)
+            copy.write(source)
+        elif hasattr(source, "read"):
+            _copy(source, copy, meter)
         else:
-            raise TypeError(f"a file cannot be a {type(given).__name__}: give a path, bytes, or an open binary file")
+            raise TypeError(f"a file cannot be a {type(source).__name__}: give a path, bytes, or an open binary file")
     return place
 
 

@@ -14,11 +14,11 @@ from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.pipelined_scan import scan_while_reading
 from levelpool.sheets.clean.plans import Planned, plan_tables
 from levelpool.sheets.clean.rows import RowCleaner
-from levelpool.sheets.inputs import Given, as_file, name_of
+from levelpool.sheets.inputs import Input, as_file, name_of
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.reading import read_as_asked
 from levelpool.sheets.table import Batch, CellCounts, CleanBatch, Column, Json, Outside, Quarantined, Sheet, TablePlan, Value, Workbook
-from levelpool.sheets.work_sharing import Desk
+from levelpool.sheets.work_sharing import WorkSharing
 
 PREVIEW_ROWS = 100
 _FIRST_ROWS = 5_000  # what is read of each sheet when there is no time for all of it
@@ -89,7 +89,7 @@ class Inspection:
 
 
 def inspect_file(
-    path: Given,
+    path: Input,
     *,
     name: str | None = None,
     dataset: str | None = None,
@@ -98,25 +98,25 @@ def inspect_file(
     options: TableOptions | None = None,
     folder: Path | None = None,
     progress: Callable[[float], None] | None = None,
-    desk: Desk | None = None,
+    sharing: WorkSharing | None = None,
 ) -> Inspection:
     """
     What the file would become: where its tables are, what type each column gets and why, what goes to quarantine.
 
     *path* is a path, bytes, or an open binary file, *name* the original file name, *dataset* where the first table would go (None: the name decides). With *max_seconds*, a file that takes
-    longer to read is judged by the first rows of each sheet, and `complete` is False. Working files go to a private folder in *folder*. At a
-    *desk* a second process may do some of it. Raises `SheetError` with one sentence. Reads in the calling process: run it in a memory-limited
+    longer to read is judged by the first rows of each sheet, and `complete` is False. Working files go to a private folder in *folder*.
+    *sharing* lets a helper worker do some of it. Raises `SheetError` with one sentence. Reads in the calling process: run it in a memory-limited
     worker.
     """
     shown = name or name_of(path) or "data"
     options = options or TableOptions()
     with tempfile.TemporaryDirectory(prefix="levelpool-inspect-", dir=folder) as name_of_private:
         private = Path(name_of_private)
-        file = as_file(path, private / "given", name=shown, limits=limits or Limits())
-        with scan_while_reading(private / _WHOLE, options, desk) as scanned:
+        file = as_file(path, private / "input", name=shown, limits=limits or Limits())
+        with scan_while_reading(private / _WHOLE, options, sharing) as scanned:
             workbook = _read(file, private, options, name=shown, limits=limits, max_seconds=max_seconds, progress=progress)
             planned = plan_tables(workbook.sheets, dataset or dataset_name(shown), options, scanned())
-        tables = [(each.sheet, _inspect_table(each, options, desk)) for each in planned]
+        tables = [(each.sheet, _inspect_table(each, options, sharing)) for each in planned]
         sheets = tuple(
             InspectedSheet(
                 name=sheet.name,
@@ -173,14 +173,14 @@ def _read(
         return read_as_asked(path, first, options, name=name, limits=limits, max_rows=_FIRST_ROWS)
 
 
-def _inspect_table(planned: Planned, options: TableOptions, desk: Desk | None) -> InspectedTable:
+def _inspect_table(planned: Planned, options: TableOptions, sharing: WorkSharing | None) -> InspectedTable:
     rows = quarantined_rows = 0
     first_rows: list[tuple[Value, ...]] = []
     quarantine: list[Quarantined] = []
     cells = CellCounts()
     plan = planned.plan
     look = _Look(planned.sheet, plan, replace(options, password=None))
-    for some in batch_by_batch(planned.sheet, look.begin, desk):
+    for some in batch_by_batch(planned.sheet, look.begin, sharing):
         rows += some.rows
         quarantined_rows += some.quarantined_rows
         quarantine.extend(some.quarantine)

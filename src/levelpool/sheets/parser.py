@@ -11,7 +11,7 @@ from levelpool.sheets.clean.plans import plan_sheet
 from levelpool.sheets.clean.rows import clean_rows
 from levelpool.sheets.errors import EmptyFile, OptionsRefused, SheetError
 from levelpool.sheets.frames import Table
-from levelpool.sheets.inputs import Given, as_file, name_of
+from levelpool.sheets.inputs import Input, as_file, name_of
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.read.workbook import read_sheet_names
 from levelpool.sheets.reading import read_as_asked
@@ -34,7 +34,7 @@ class ExcelParser:
 
     @staticmethod
     def read_excel(
-        path: Given,
+        path: Input,
         sheet: str | int | None = None,
         header: int | None = None,
         nrows: int | None = None,
@@ -65,7 +65,7 @@ class ExcelParser:
 
     @staticmethod
     def read_tables(
-        path: Given, *, name: str | None = None, options: TableOptions | None = None, limits: Limits | None = None
+        path: Input, *, name: str | None = None, options: TableOptions | None = None, limits: Limits | None = None
     ) -> list[Table]:
         """
         All tables of all sheets, hidden ones too unless *options* leave them out, in their order; each knows its `sheet`.
@@ -80,7 +80,7 @@ class ExcelParser:
             return [_read_table(among, plan, options, None) for among, plan in planned if plan.columns]
 
     @staticmethod
-    def sheet_names(path: Given, *, name: str | None = None, password: str | None = None, limits: Limits | None = None) -> list[str]:
+    def sheet_names(path: Input, *, name: str | None = None, password: str | None = None, limits: Limits | None = None) -> list[str]:
         """The names of the sheets, hidden ones too, in their order; their cells are not read where the format allows it."""
         shown = name or name_of(path) or NAMELESS
         with _placed(path, shown, limits) as (file, folder):
@@ -88,12 +88,12 @@ class ExcelParser:
 
 
 @contextmanager
-def _placed(given: Given, name: str, limits: Limits | None) -> Iterator[tuple[Path, Path]]:
+def _placed(source: Input, name: str, limits: Limits | None) -> Iterator[tuple[Path, Path]]:
     """Where the file lies, and a private folder for its cells."""
     with tempfile.TemporaryDirectory(prefix="levelpool-read-") as private:
         folder = Path(private) / "cells"
         folder.mkdir()
-        yield as_file(given, Path(private) / "given", name=name, limits=limits or Limits()), folder
+        yield as_file(source, Path(private) / "input", name=name, limits=limits or Limits()), folder
 
 
 def _choose(sheets: tuple[Sheet, ...], name: str) -> Sheet:

@@ -1,9 +1,9 @@
 """
-A desk for two: pieces of work that a second process does ahead of the first.
+Work sharing for two: pieces of work that a second process does ahead of the first.
 
 The first process lays work out in a private folder and takes its pieces in order. A second one, when there is one, begins at the other
 end. What it has done lies there as a file that appeared whole. The first takes such a piece, does any other by itself, and waits for
-nobody: so the second may come late, be called away, or die at any moment. What comes of a piece depends on nothing but the work and
+nobody: so the second may come late, be recalled, or die at any moment. What comes of a piece depends on nothing but the work and
 the piece's number, so it is all the same who did it.
 """
 
@@ -31,13 +31,13 @@ PATIENCE = 60.0
 """Seconds that the first process waits at most for a piece that the second has at hand."""
 
 _NUMBER = struct.Struct("<q")
-_AWAY = "away"
+_RECALLED = "recalled"
 _WORK = "work"
 _REACHED = "reached"
 _AT_HAND = "at hand"
 
 
-class CalledAway(Exception):
+class Recalled(Exception):
     """Raised by a long piece that the second process leaves undone, because it has to go."""
 
 
@@ -54,8 +54,8 @@ class Work(Protocol[T_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """The desk in *folder*, which must be private: what lies there is read with pickle."""
+class WorkSharing:
+    """What two processes share in *folder*, which must be private: what lies there is read with pickle."""
 
     folder: Path
 
@@ -68,7 +68,7 @@ class Desk:
             for number in range(len(work)):
                 laid.reach(number)
                 done = laid.take(number)
-                yield do(number) if done is None else pickle.loads(done)  # noqa: S301  (written by `lend_a_hand`, in a private folder)
+                yield do(number) if done is None else pickle.loads(done)  # noqa: S301  (written by `help_from_end`, in a private folder)
 
     @contextlib.contextmanager
     def _lay_out(self, work: Work[T]) -> "Iterator[_LaidOut]":
@@ -91,7 +91,7 @@ class Desk:
 
             def result() -> T | None:
                 done = laid.wait_for(0)
-                return None if done is None else pickle.loads(done)  # noqa: S301  (written by `lend_a_hand`, in a private folder)
+                return None if done is None else pickle.loads(done)  # noqa: S301  (written by `help_from_end`, in a private folder)
 
             yield result
 
@@ -100,22 +100,22 @@ class Desk:
     def set_up(self) -> None:
         """Make the folder, and let a second process come."""
         self.folder.mkdir(exist_ok=True)
-        (self.folder / _AWAY).unlink(missing_ok=True)
+        (self.folder / _RECALLED).unlink(missing_ok=True)
 
-    def call_away(self) -> None:
+    def recall(self) -> None:
         """Let the second process end after the piece that it has at hand."""
         with contextlib.suppress(FileNotFoundError):
-            (self.folder / _AWAY).touch()
+            (self.folder / _RECALLED).touch()
 
     @property
     def is_alone(self) -> bool:
         """Whether a second process has to go."""
-        return not self.folder.exists() or (self.folder / _AWAY).exists()
+        return not self.folder.exists() or (self.folder / _RECALLED).exists()
 
 
 @dataclass(frozen=True, slots=True)
 class _LaidOut:
-    """One work on the desk: itself, how far the first process has come, and the pieces that the second has done."""
+    """One work that is shared: itself, how far the first process has come, and the pieces that the second has done."""
 
     folder: Path
 
@@ -171,37 +171,37 @@ class _LaidOut:
         return reached >= number
 
 
-def lend_a_hand(desk: Desk) -> int:
+def help_from_end(sharing: WorkSharing) -> int:
     """
-    Do pieces of what lies on the desk until we are called away; returns how many.
+    Do pieces of what is shared, the last one first, until we are recalled; returns how many.
 
     For a process beside the first one. The first report of progress says that it has begun. Raises what a piece raises:
     the first process meets the same.
     """
     report_progress(0, 1)
     done, met = 0, set[Path]()
-    while not desk.is_alone:
-        laid = next((path.parent for path in desk.folder.glob(f"work-*/{_WORK}") if path.parent not in met), None)
+    while not sharing.is_alone:
+        laid = next((path.parent for path in sharing.folder.glob(f"work-*/{_WORK}") if path.parent not in met), None)
         if laid is None:
             time.sleep(LOOK_EVERY)
             continue
         met.add(laid)
-        done += _from_the_end(desk, _LaidOut(laid))
+        done += _from_the_end(sharing, _LaidOut(laid))
     return done
 
 
-def _from_the_end(desk: Desk, laid: _LaidOut) -> int:
+def _from_the_end(sharing: WorkSharing, laid: _LaidOut) -> int:
     """Do pieces from the last one on, until the two have met."""
     done = 0
     # The folder of the work goes when the first process is through with it.
-    with contextlib.suppress(FileNotFoundError, CalledAway), laid.at_hand():
-        work: Work[object] = pickle.loads((laid.folder / _WORK).read_bytes())  # noqa: S301  (written by `Desk`, in a private folder)
+    with contextlib.suppress(FileNotFoundError, Recalled), laid.at_hand():
+        work: Work[object] = pickle.loads((laid.folder / _WORK).read_bytes())  # noqa: S301  (written by `WorkSharing`, in a private folder)
         do = work.begin()
         for number in reversed(range(len(work))):
-            if desk.is_alone or laid.has_reached(number):
+            if sharing.is_alone or laid.has_reached(number):
                 break
             path = laid.folder / str(number)
-            if not path.exists():  # an earlier one may have done it, before it was called away
+            if not path.exists():  # an earlier one may have done it, before it was recalled
                 _write_whole(path, pickle.dumps(do(number), protocol=pickle.HIGHEST_PROTOCOL))
                 done += 1
     return done

@@ -21,7 +21,7 @@ from levelpool.sheets.clean.subsheets import count_batches
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.sheets.spool import SpoolWriter
 from levelpool.sheets.table import ERROR, Batch, Sheet, StoredColumn
-from levelpool.sheets.work_sharing import Desk, lend_a_hand
+from levelpool.sheets.work_sharing import WorkSharing, help_from_end
 
 GALLERY = Path(__file__).parents[2] / "gallery"
 FILES = sorted(path for path in GALLERY.iterdir() if path.suffix not in {".json", ".py", ".md"} and path.is_file())
@@ -29,8 +29,8 @@ KINDS: list[type[Target]] = [SqliteTarget, PostgresqlTarget]
 
 
 @dataclass(frozen=True)
-class Leaving(Desk):
-    """The desk as a second process sees it that is called away when it has looked that often."""
+class Leaving(WorkSharing):
+    """Work sharing as a helper sees it that is recalled when it has looked that often."""
 
     most: int = 0
     looks: list[None] = field(default_factory=list)
@@ -48,13 +48,13 @@ is_second = ContextVar("is_second", default=False)
 class Shared(Conversion):
     """A conversion of which a second process has done the last *most* batches before the first one begins."""
 
-    desk: Desk | None = None
+    sharing: WorkSharing | None = None
     most: int = 0
 
     def begin(self) -> Callable[[Batch], Iterator[Part]]:
         if not is_second.get():
             token = is_second.set(True)
-            assert lend_a_hand(Leaving(self.desk.folder, self.most)) == self.most
+            assert help_from_end(Leaving(self.sharing.folder, self.most)) == self.most
             is_second.reset(token)
         return super().begin()
 
@@ -84,11 +84,11 @@ def both_ways(
     """What one process makes of a table, and what two make of it when the second does this *share* of the batches."""
     goal = goal_for(kind, planned, policy)
     alone = convert(Conversion(kind, planned.sheet, planned.plan, goal, 7))
-    desk = Desk(folder / "desk")
-    desk.set_up()
+    sharing = WorkSharing(folder / "shared work")
+    sharing.set_up()
     batches = count_batches(planned.sheet)
-    work = Shared(kind, planned.sheet, planned.plan, goal, 7, desk, max(1, round(share * batches)))
-    return list(map(repr, alone)), list(map(repr, convert(work, desk)))
+    work = Shared(kind, planned.sheet, planned.plan, goal, 7, sharing, max(1, round(share * batches)))
+    return list(map(repr, alone)), list(map(repr, convert(work, sharing)))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

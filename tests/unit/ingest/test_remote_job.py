@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from levelpool.ingest.remote_job import SentFile, inspect_sent
+from levelpool.ingest.remote_job import RemoteContent, inspect_remotely
 from levelpool.sheets.errors import SheetError
 
 
@@ -19,17 +19,17 @@ def there(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def look(file: SentFile) -> dict[str, object]:
+def look(file: RemoteContent) -> dict[str, object]:
     """What is found in *file* after its journey."""
     arrived = pickle.loads(pickle.dumps(file, 5))
-    return inspect_sent(arrived, name="orders.csv", dataset=None, limits=None, max_seconds=None, options=None).to_dict()
+    return inspect_remotely(arrived, name="orders.csv", dataset=None, limits=None, max_seconds=None, options=None).to_dict()
 
 
 def test_sent_file_is_read_where_it_arrives_and_removed(tmp_path, there):
     """The file here may be gone by then."""
     path = tmp_path / "file"
     path.write_bytes(b"n\n1\n2\n")
-    file = SentFile.of(path)
+    file = RemoteContent.of(path)
     path.unlink()
 
     assert [sheet["rows"] for sheet in look(file)["sheets"]] == [2]
@@ -42,7 +42,7 @@ def test_file_that_changed_on_its_way_is_refused(tmp_path, there):
     path.write_bytes(b"n\n1\n2\n")
 
     with pytest.raises(SheetError, match=r"orders\.csv has changed on its way to the worker \(sha256 \w{64}, expected 0{64}\)"):
-        look(SentFile.of(path, "0" * 64))
+        look(RemoteContent.of(path, "0" * 64))
 
 
 def test_empty_file_travels(tmp_path, there):
@@ -51,10 +51,10 @@ def test_empty_file_travels(tmp_path, there):
     path.touch()
 
     with pytest.raises(SheetError, match="empty"):
-        look(SentFile.of(path))
+        look(RemoteContent.of(path))
 
 
 def test_missing_file_is_told(tmp_path):
     """A kept original that somebody removed is a sentence, not a traceback."""
     with pytest.raises(SheetError, match="cannot be sent to a worker"):
-        SentFile.of(tmp_path / "gone")
+        RemoteContent.of(tmp_path / "gone")

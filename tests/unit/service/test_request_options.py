@@ -4,7 +4,7 @@ import pytest
 from starlette.requests import Request
 
 from levelpool.service.errors import Refusal
-from levelpool.service.request_options import MOST_PASSWORD, Asked, asked_beside_file, asked_in_body
+from levelpool.service.request_options import MOST_PASSWORD, RequestOptions, options_of_body, options_of_form
 from levelpool.sheets import TableOptions
 from levelpool.sheets.errors import OptionsRefused
 
@@ -20,23 +20,23 @@ def request_with(body: bytes) -> Request:
 
 def test_fields_beside_a_file_may_be_missing_or_empty():
     """A form sends what nobody filled in as an empty text."""
-    assert asked_beside_file({}) == asked_beside_file({"options": " ", "password": ""}) == Asked()
-    assert asked_beside_file({"options": '{"header": 2}'}).for_new_file() == TableOptions(header=2)
+    assert options_of_form({}) == options_of_form({"options": " ", "password": ""}) == RequestOptions()
+    assert options_of_form({"options": '{"header": 2}'}).for_new_file() == TableOptions(header=2)
 
 
 def test_password_is_taken_as_it_is_and_shown_nowhere():
     """Blanks belong to it; no `repr` has it."""
-    asked = asked_beside_file({"password": f" {SECRET} "})
+    request = options_of_form({"password": f" {SECRET} "})
 
-    assert asked.for_new_file().password == f" {SECRET} "
-    assert SECRET not in f"{asked!r} {asked.for_new_file()!r}"
+    assert request.for_new_file().password == f" {SECRET} "
+    assert SECRET not in f"{request!r} {request.for_new_file()!r}"
 
 
 async def test_body_may_be_empty_or_say_one_of_the_two():
     """No options leave a file's own as they are; empty ones take them away."""
-    assert await asked_in_body(request_with(b"")) == Asked()
-    assert await asked_in_body(request_with(b'{"password": "x"}')) == Asked(None, "x")
-    assert await asked_in_body(request_with(b'{"options": {}}')) == Asked(TableOptions())
+    assert await options_of_body(request_with(b"")) == RequestOptions()
+    assert await options_of_body(request_with(b'{"password": "x"}')) == RequestOptions(None, "x")
+    assert await options_of_body(request_with(b'{"options": {}}')) == RequestOptions(TableOptions())
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,6 @@ async def test_body_may_be_empty_or_say_one_of_the_two():
 async def test_refusal_does_not_repeat_a_password(body):
     """Wherever it was put by mistake."""
     with pytest.raises((OptionsRefused, Refusal)) as refused:
-        await asked_in_body(request_with(body))
+        await options_of_body(request_with(body))
 
     assert "sesame" not in f"{refused.value} {refused.value!r} {vars(refused.value)}"

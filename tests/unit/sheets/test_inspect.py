@@ -9,10 +9,10 @@ import pytest
 import xlsxwriter
 import xlwt
 
-from desks import helping, wait_for_somebody
 from levelpool.sheets.errors import NotASpreadsheet
 from levelpool.sheets.inspect import Inspection, inspect_file
-from levelpool.sheets.work_sharing import Desk
+from levelpool.sheets.work_sharing import WorkSharing
+from sharing_helpers import helping, wait_for_somebody
 
 MAKE = runpy.run_path(str(Path(__file__).parents[2] / "gallery" / "make.py"))
 
@@ -173,10 +173,10 @@ def large(tmp_path):
 
 def told_by_two(path: Path, folder: Path) -> Inspection:
     """What is told when a second process is behind the reader from the start, and at the rows from their end."""
-    desk = Desk(folder / "desk")
-    desk.set_up()
-    with helping(desk):
-        return inspect_file(path, desk=desk, progress=lambda _: wait_for_somebody(desk))
+    sharing = WorkSharing(folder / "shared work")
+    sharing.set_up()
+    with helping(sharing):
+        return inspect_file(path, sharing=sharing, progress=lambda _: wait_for_somebody(sharing))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

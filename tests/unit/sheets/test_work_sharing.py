@@ -1,4 +1,4 @@
-"""Two processes at one desk: whoever did a piece, and whatever became of the second, every piece comes once, in order."""
+"""Two processes that share work: whoever did a piece, and whatever became of the second, every piece comes once, in order."""
 
 import signal
 import subprocess
@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 import squares
-from levelpool.sheets.work_sharing import Desk
+from levelpool.sheets.work_sharing import WorkSharing
 from squares import Squares
 
 ALL = [(number, number * number) for number in range(10)]
 
 
 @pytest.fixture
-def desk(tmp_path):
-    desk = Desk(tmp_path / "desk")
-    desk.set_up()
-    return desk
+def sharing(tmp_path):
+    sharing = WorkSharing(tmp_path / "shared work")
+    sharing.set_up()
+    return sharing
 
 
 @pytest.fixture
@@ -30,78 +30,78 @@ def marks(tmp_path):
     return folder
 
 
-def start_second(desk: Desk) -> subprocess.Popen[str]:
-    """A second process that stays until it is called away."""
-    return subprocess.Popen([sys.executable, str(Path(squares.__file__)), str(desk.folder)], stdout=subprocess.PIPE, text=True)
+def start_second(sharing: WorkSharing) -> subprocess.Popen[str]:
+    """A second process that stays until it is recalled."""
+    return subprocess.Popen([sys.executable, str(Path(squares.__file__)), str(sharing.folder)], stdout=subprocess.PIPE, text=True)
 
 
-def second(desk: Desk) -> str:
+def second(sharing: WorkSharing) -> str:
     """What a second process says in the end: how many pieces it did."""
-    started = start_second(desk)
+    started = start_second(sharing)
     said, _ = started.communicate(timeout=30)
     assert started.returncode == 0
     return said.strip()
 
 
-def test_first_does_all_when_nobody_comes(desk, marks):
-    """A desk for one costs a folder, and that is gone in the end."""
-    work = Squares(desk, marks)
+def test_first_does_all_when_nobody_comes(sharing, marks):
+    """Sharing with nobody costs a folder, and that is gone in the end."""
+    work = Squares(sharing, marks)
 
-    assert list(desk.in_order(work)) == ALL
+    assert list(sharing.in_order(work)) == ALL
     assert work.who_did() == ["first"] * 10
-    assert list(desk.folder.iterdir()) == []
+    assert list(sharing.folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(("begun", "most"), [(1, 1), (1, 9), (3, 4)])
-def test_second_begins_at_the_end_and_nothing_is_done_twice(desk, marks, begun, most):
+def test_second_begins_at_the_end_and_nothing_is_done_twice(sharing, marks, begun, most):
     """It takes piece after piece as long as it may, and the first takes what is there."""
-    work = Squares(desk, marks, most)
-    results = desk.in_order(work)
+    work = Squares(sharing, marks, most)
+    results = sharing.in_order(work)
     found = list(islice(results, begun))
 
-    assert second(desk) == str(most)
+    assert second(sharing) == str(most)
 
     assert found + list(results) == ALL
     assert work.who_did() == ["first"] * (10 - most) + ["second"] * most
 
 
-def test_second_stops_where_the_first_is(desk, marks):
+def test_second_stops_where_the_first_is(sharing, marks):
     """What the first has begun is not begun again; the second waits for other work."""
-    work = Squares(desk, marks)
-    results = desk.in_order(work)
+    work = Squares(sharing, marks)
+    results = sharing.in_order(work)
     found = list(islice(results, 5))
-    waiting = start_second(desk)
-    while not list(desk.folder.glob("work-*/5")):
+    waiting = start_second(sharing)
+    while not list(sharing.folder.glob("work-*/5")):
         assert waiting.poll() is None
         time.sleep(0.01)
-    desk.call_away()
+    sharing.recall()
 
     assert waiting.communicate(timeout=30)[0].strip() == "5"
     assert found + list(results) == ALL
     assert work.who_did() == ["first"] * 5 + ["second"] * 5
 
 
-def test_another_second_goes_on_where_one_was_called_away(desk, marks):
+def test_another_second_goes_on_where_one_was_recalled(sharing, marks):
     """Pieces that lie there are not done again."""
-    work = Squares(desk, marks, most=3)
-    results = desk.in_order(work)
+    work = Squares(sharing, marks, most=3)
+    results = sharing.in_order(work)
     found = [next(results)]
 
     for _ in range(2):
-        assert second(desk) == "3"
-        desk.set_up()
+        assert second(sharing) == "3"
+        sharing.set_up()
 
     assert found + list(results) == ALL
     assert work.who_did() == ["first"] * 4 + ["second"] * 6
 
 
-def test_death_of_the_second_costs_the_piece_at_hand(desk, marks):
+def test_death_of_the_second_costs_the_piece_at_hand(sharing, marks):
     """What it has done before is there, and nothing half."""
-    work = Squares(desk, marks, most=3, dies=True)
-    results = desk.in_order(work)
+    work = Squares(sharing, marks, most=3, dies=True)
+    results = sharing.in_order(work)
     found = [next(results)]
 
-    started = start_second(desk)
+    started = start_second(sharing)
     started.communicate(timeout=30)
     assert started.returncode == -signal.SIGKILL
 
@@ -109,9 +109,9 @@ def test_death_of_the_second_costs_the_piece_at_hand(desk, marks):
     assert work.who_did() == ["first"] * 6 + ["second first"] + ["second"] * 3
 
 
-def test_second_leaves_when_the_desk_is_gone(desk):
-    """The folder goes with the import: nobody waits at a desk that is not there."""
-    started = start_second(desk)
-    desk.folder.rmdir()
+def test_second_leaves_when_the_shared_work_is_gone(sharing):
+    """The folder goes with the import: nobody waits for work that is not there."""
+    started = start_second(sharing)
+    sharing.folder.rmdir()
 
     assert started.communicate(timeout=30)[0].strip() == "0"

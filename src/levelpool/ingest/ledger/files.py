@@ -29,7 +29,7 @@ MOST_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class NewFile:
     """A file as it came in; `error` says why it was refused before it was kept."""
 
     name: str
@@ -50,7 +50,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of an arrival."""
+    """What became of an file."""
 
     id: int
     status: str
@@ -113,50 +113,50 @@ def note(
 # ---------------------------------------------------------------- arriving
 
 
-def record(connection: sa.Connection, arrival: Arrival) -> Recorded:
+def record(connection: sa.Connection, file: NewFile) -> Recorded:
     """
-    Record an arrival: pending, or a duplicate of a file with the same content, or failed when it was refused.
+    Record a new file: pending, or a duplicate of a file with the same content, or failed when it was refused.
 
     The same content is a duplicate unless somebody asks for it in another dataset by name.
     """
-    if arrival.sha256 is not None:
-        _lock_content(connection, arrival.sha256)
+    if file.sha256 is not None:
+        _lock_content(connection, file.sha256)
     values: dict[str, Any] = {
-        "name": arrival.name,
-        "sha256": arrival.sha256,
-        "size": arrival.size,
-        "kept": arrival.sha256 is not None,
-        "store": arrival.store,
-        "source": arrival.source,
-        "origin": arrival.origin,
-        "stamp": arrival.stamp,
-        "actor": arrival.actor,
-        "dataset": arrival.dataset,
-        "dataset_asked": arrival.dataset_asked,
-        "error": arrival.error,
-        "error_code": arrival.error_code,
-        "options": arrival.options or None,
-        "held_by": arrival.held_by,
-        "status": "pending" if arrival.error is None else "failed",
+        "name": file.name,
+        "sha256": file.sha256,
+        "size": file.size,
+        "kept": file.sha256 is not None,
+        "store": file.store,
+        "source": file.source,
+        "origin": file.origin,
+        "stamp": file.stamp,
+        "actor": file.actor,
+        "dataset": file.dataset,
+        "dataset_asked": file.dataset_asked,
+        "error": file.error,
+        "error_code": file.error_code,
+        "options": file.options or None,
+        "held_by": file.held_by,
+        "status": "pending" if file.error is None else "failed",
         "attempts": 0,
         "received_at": now(),
-        "finished_at": None if arrival.error is None else now(),
+        "finished_at": None if file.error is None else now(),
     }
     zeros = dict.fromkeys(
         ("rows_loaded", "rows_quarantined", "cells_read", "cells_loaded", "cells_quarantined", "cells_outside"),
         0,
     )
     file_id = int(connection.execute(files.insert().returning(files.c.id), values | zeros).scalar_one())
-    if arrival.error is not None:
-        note(connection, arrival.actor, "file.refused", file_id=file_id, error=arrival.error)
+    if file.error is not None:
+        note(connection, file.actor, "file.refused", file_id=file_id, error=file.error)
         return Recorded(file_id, "failed", None)
-    first = _same_content(connection, file_id, arrival.sha256, arrival.dataset if arrival.dataset_asked else None)
+    first = _same_content(connection, file_id, file.sha256, file.dataset if file.dataset_asked else None)
     if first is None:
-        note(connection, arrival.actor, "file.received", file_id=file_id, name=arrival.name, source=arrival.source)
+        note(connection, file.actor, "file.received", file_id=file_id, name=file.name, source=file.source)
         return Recorded(file_id, "pending", None)
     duplicate = {"status": "duplicate", "duplicate_of": first, "finished_at": now()}
     connection.execute(files.update().where(files.c.id == file_id).values(duplicate))
-    note(connection, arrival.actor, "file.duplicate", file_id=file_id, name=arrival.name, duplicate_of=first)
+    note(connection, file.actor, "file.duplicate", file_id=file_id, name=file.name, duplicate_of=first)
     return Recorded(file_id, "duplicate", first)
 
 

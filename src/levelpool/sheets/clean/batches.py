@@ -1,4 +1,4 @@
-"""The batches of a sheet, each dealt with by itself: here, or by a second process at a desk."""
+"""The batches of a sheet, each dealt with by itself: here, or by a helper worker."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,27 +7,27 @@ from typing import Generic, TypeVar
 
 from levelpool.sheets.clean.subsheets import batch_at, count_batches
 from levelpool.sheets.table import Batch, Sheet
-from levelpool.sheets.work_sharing import Desk
+from levelpool.sheets.work_sharing import WorkSharing
 
 T = TypeVar("T")
 
 Deal = Callable[[Batch], Iterator[T]]
 
 
-def batch_by_batch(sheet: Sheet, begin: Callable[[], Deal[T]], desk: Desk | None) -> Iterator[T]:
+def batch_by_batch(sheet: Sheet, begin: Callable[[], Deal[T]], sharing: WorkSharing | None) -> Iterator[T]:
     """
     What comes of all batches of *sheet*, in order. *begin* gives what deals with one batch; it must depend on nothing else, and be picklable.
 
     A sheet whose batches only come one after the other is dealt with here.
     """
-    if desk is not None and count_batches(sheet):
-        return chain.from_iterable(desk.in_order(_Batches(sheet, begin)))
+    if sharing is not None and count_batches(sheet):
+        return chain.from_iterable(sharing.in_order(_Batches(sheet, begin)))
     return chain.from_iterable(map(begin(), sheet.batches()))
 
 
 @dataclass(frozen=True, slots=True)
 class _Batches(Generic[T]):
-    """Work for a desk: a batch of the sheet each piece."""
+    """Work for two: a batch of the sheet each piece."""
 
     sheet: Sheet
     deal: Callable[[], Deal[T]]

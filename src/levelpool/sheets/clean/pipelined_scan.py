@@ -10,7 +10,7 @@ from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.scan import Drafts, find_drafts
 from levelpool.sheets.spool import SpooledBatches, follow
 from levelpool.sheets.table import Batch, Sheet
-from levelpool.sheets.work_sharing import LOOK_EVERY, CalledAway, Desk
+from levelpool.sheets.work_sharing import LOOK_EVERY, Recalled, WorkSharing
 
 _READ = "read"  # this file in the folder of the spools says that all of them are there
 
@@ -36,9 +36,9 @@ NOTHING_SCANNED = Scanned()
 
 
 @contextlib.contextmanager
-def scan_while_reading(folder: Path, options: TableOptions, desk: Desk | None) -> Iterator[Callable[[], Scanned]]:
+def scan_while_reading(folder: Path, options: TableOptions, sharing: WorkSharing | None) -> Iterator[Callable[[], Scanned]]:
     """While the body reads a file into spools in *folder*, let a second process walk over them; gives what asks for its findings, once."""
-    if desk is None or options.box is not None:  # of a box nobody has to walk through all
+    if sharing is None or options.box is not None:  # of a box nobody has to walk through all
         yield lambda: NOTHING_SCANNED
         return
 
@@ -46,7 +46,7 @@ def scan_while_reading(folder: Path, options: TableOptions, desk: Desk | None) -
         (folder / _READ).touch()
         return result() or NOTHING_SCANNED
 
-    with desk.ahead(_PipelinedScan(folder, replace(options, password=None), desk)) as result:
+    with sharing.ahead(_PipelinedScan(folder, replace(options, password=None), sharing)) as result:
         yield scanned
 
 
@@ -65,11 +65,11 @@ class _Spool:
 
 @dataclass(frozen=True, slots=True)
 class _PipelinedScan:
-    """Work for the desk, of one piece: walk over all spools of a folder, each while it is written."""
+    """Work for a helper, of one piece: walk over all spools of a folder, each while it is written."""
 
     folder: Path
     options: TableOptions
-    desk: Desk
+    sharing: WorkSharing
 
     def __len__(self) -> int:
         return 1
@@ -114,13 +114,13 @@ class _PipelinedScan:
             self._stay()
 
     def wait(self) -> None:
-        """Let some time pass; raises `CalledAway`."""
+        """Let some time pass; raises `Recalled`."""
         self._stay()
         time.sleep(LOOK_EVERY)
 
     def _stay(self) -> None:
-        if self.desk.is_alone:
-            raise CalledAway
+        if self.sharing.is_alone:
+            raise Recalled
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ SOMEBODY = files.Claimer("somebody", "here")
 SOMEBODY_ELSE = files.Claimer("somebody else", "here")
 
 
-def arrival(content: str = "a", **values: object) -> files.Arrival:
-    return files.Arrival(
+def new_file(content: str = "a", **values: object) -> files.NewFile:
+    return files.NewFile(
         **{"name": "orders.csv", "source": "upload", "actor": "ann", "sha256": content * 64, "store": "here", "dataset": "orders"} | values
     )
 
@@ -30,7 +30,7 @@ def outcome(quarantined: int = 0) -> files.Outcome:
 
 def recorded(connection, content: str = "a", **values: object) -> files.Recorded:
     with connection.begin():
-        return files.record(connection, arrival(content, **values))
+        return files.record(connection, new_file(content, **values))
 
 
 def claimed(connection, content: str = "a") -> files.Claim:

@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import squares
-from desks import helping, wait_for_somebody
 from handmade import make_sheet
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.pipelined_scan import NOTHING_SCANNED, scan_while_reading
@@ -23,31 +22,32 @@ from levelpool.sheets.clean.plans import plan_tables
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.sheets.spool import SpoolWriter
 from levelpool.sheets.table import Box
-from levelpool.sheets.work_sharing import Desk
+from levelpool.sheets.work_sharing import WorkSharing
+from sharing_helpers import helping, wait_for_somebody
 
 GALLERY = Path(__file__).parents[3] / "gallery"
 FILES = sorted(path for path in GALLERY.iterdir() if path.suffix not in {".json", ".py"} and path.is_file())
 
 
 @contextmanager
-def second(desk: Desk) -> Iterator[None]:
-    """A second one, in a thread, which is at the work on the desk when the body begins."""
-    with helping(desk):
-        wait_for_somebody(desk)
+def second(sharing: WorkSharing) -> Iterator[None]:
+    """A second one, in a thread, which is at the shared work when the body begins."""
+    with helping(sharing):
+        wait_for_somebody(sharing)
         yield
 
 
 @pytest.fixture
-def desk(tmp_path):
-    desk = Desk(tmp_path / "desk")
-    desk.set_up()
-    return desk
+def sharing(tmp_path):
+    sharing = WorkSharing(tmp_path / "shared work")
+    sharing.set_up()
+    return sharing
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_gallery_gives_the_same_tables(tmp_path, desk, path):
+def test_gallery_gives_the_same_tables(tmp_path, sharing, path):
     """Every trap: boxes, names, types, samples, reasons, and what was set aside."""
-    with scan_while_reading(tmp_path, TableOptions(), desk) as scanned, second(desk):
+    with scan_while_reading(tmp_path, TableOptions(), sharing) as scanned, second(sharing):
         sheets = read_workbook(path, tmp_path).sheets
         found = scanned()
 
@@ -75,10 +75,10 @@ def test_any_sheet_gives_the_same_tables(rows, batch_rows, header):
     """Whatever its rows and its batches, written while the second follows."""
     options = TableOptions(header=header)
     with TemporaryDirectory() as name:
-        folder, desk = Path(name), Desk(Path(name) / "desk")
-        desk.set_up()
+        folder, sharing = Path(name), WorkSharing(Path(name) / "shared work")
+        sharing.set_up()
         written = make_sheet(rows, batch_rows=batch_rows)
-        with scan_while_reading(folder, options, desk) as scanned, second(desk):
+        with scan_while_reading(folder, options, sharing) as scanned, second(sharing):
             with SpoolWriter(folder / "sheet-0.cells") as spool:
                 for batch in written.batches():
                     spool.write(batch)
@@ -89,9 +89,9 @@ def test_any_sheet_gives_the_same_tables(rows, batch_rows, header):
         assert repr(plan_tables([sheet], "dataset", options, found)) == repr(plan_tables([sheet], "dataset", options))
 
 
-def test_sheet_that_says_more_than_its_rows_is_walked_again(tmp_path, desk):
+def test_sheet_that_says_more_than_its_rows_is_walked_again(tmp_path, sharing):
     """Merged areas and the calendar of 1904 are known only when the file is read."""
-    with scan_while_reading(tmp_path, TableOptions(), desk) as scanned, second(desk):
+    with scan_while_reading(tmp_path, TableOptions(), sharing) as scanned, second(sharing):
         with SpoolWriter(tmp_path / "sheet-0.cells") as spool:
             spool.write(next(make_sheet([["id"], [1]]).batches()))
             sheet = make_sheet([["id"], [1]])
@@ -103,9 +103,9 @@ def test_sheet_that_says_more_than_its_rows_is_walked_again(tmp_path, desk):
     assert found.drafts_of(replace(sheet, date1904=True)) is None
 
 
-def test_spool_that_was_begun_anew_is_not_taken_for_the_first(tmp_path, desk):
+def test_spool_that_was_begun_anew_is_not_taken_for_the_first(tmp_path, sharing):
     """A reader that starts again leaves nothing behind of what it threw away."""
-    with scan_while_reading(tmp_path, TableOptions(), desk) as scanned, second(desk):
+    with scan_while_reading(tmp_path, TableOptions(), sharing) as scanned, second(sharing):
         first = SpoolWriter(tmp_path / "sheet-0.cells")
         first.write(next(make_sheet([["id"], [1]]).batches()))
         with first, SpoolWriter(tmp_path / "sheet-0.cells") as again:
@@ -116,9 +116,9 @@ def test_spool_that_was_begun_anew_is_not_taken_for_the_first(tmp_path, desk):
     assert [column.name for planned in plan_tables([sheet], "dataset", scanned=found) for column in planned.plan.columns] == ["name"]
 
 
-def test_spool_that_its_reader_left_is_not_waited_for(tmp_path, desk):
+def test_spool_that_its_reader_left_is_not_waited_for(tmp_path, sharing):
     """A reader that goes another way after some rows closes its spool without an end."""
-    with scan_while_reading(tmp_path, TableOptions(), desk) as scanned, second(desk):
+    with scan_while_reading(tmp_path, TableOptions(), sharing) as scanned, second(sharing):
         with SpoolWriter(tmp_path / "sheet-1.cells") as left:
             left.write(next(make_sheet([["id"], [1]]).batches()))
         with SpoolWriter(tmp_path / "sheet-0.cells") as spool:
@@ -130,20 +130,24 @@ def test_spool_that_its_reader_left_is_not_waited_for(tmp_path, desk):
     assert found.drafts_of(sheet) is not None
 
 
-def test_nobody_waits_for_a_second_that_was_killed(tmp_path, desk):
+def test_nobody_waits_for_a_second_that_was_killed(tmp_path, sharing):
     """The kernel tells that it is gone, and the walk begins anew."""
-    with scan_while_reading(tmp_path, TableOptions(), desk) as scanned:
-        killed = subprocess.Popen([sys.executable, str(Path(squares.__file__)), str(desk.folder)], stdout=subprocess.DEVNULL)
-        wait_for_somebody(desk)
+    with scan_while_reading(tmp_path, TableOptions(), sharing) as scanned:
+        killed = subprocess.Popen([sys.executable, str(Path(squares.__file__)), str(sharing.folder)], stdout=subprocess.DEVNULL)
+        wait_for_somebody(sharing)
         os.kill(killed.pid, signal.SIGKILL)
         assert scanned() == NOTHING_SCANNED
         assert killed.wait() == -signal.SIGKILL
 
 
-def test_nobody_waits_for_a_second_that_is_called_away(tmp_path, desk):
+def test_nobody_waits_for_a_second_that_is_recalled(tmp_path, sharing):
     """It leaves in the midst of a sheet."""
-    with scan_while_reading(tmp_path, TableOptions(), desk) as scanned, second(desk), SpoolWriter(tmp_path / "sheet-0.cells") as spool:
+    with (
+        scan_while_reading(tmp_path, TableOptions(), sharing) as scanned,
+        second(sharing),
+        SpoolWriter(tmp_path / "sheet-0.cells") as spool,
+    ):
         spool.write(next(make_sheet([["id"], [1]]).batches()))
-        desk.call_away()
+        sharing.recall()
 
         assert scanned() == NOTHING_SCANNED

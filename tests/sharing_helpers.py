@@ -1,4 +1,4 @@
-"""A second process at a desk, as a thread of this one."""
+"""A helper at shared work, as a thread of this one."""
 
 import fcntl
 import time
@@ -7,25 +7,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
-from levelpool.sheets.work_sharing import Desk, lend_a_hand
+from levelpool.sheets.work_sharing import WorkSharing, help_from_end
 
 
 @contextmanager
-def helping(desk: Desk) -> Iterator[None]:
+def helping(sharing: WorkSharing) -> Iterator[None]:
     """Somebody lends a hand while the body runs."""
-    thread = Thread(target=lend_a_hand, args=(desk,))
+    thread = Thread(target=help_from_end, args=(sharing,))
     thread.start()
     try:
         yield
     finally:
-        desk.call_away()
+        sharing.recall()
         thread.join()
 
 
-def wait_for_somebody(desk: Desk) -> None:
-    """Return when somebody is at the work on the desk."""
+def wait_for_somebody(sharing: WorkSharing) -> None:
+    """Return when somebody is at the shared work."""
     deadline = time.monotonic() + 30
-    while not any(map(_is_locked, desk.folder.glob("work-*/at hand"))):
+    while not any(map(_is_locked, sharing.folder.glob("work-*/at hand"))):
         assert time.monotonic() < deadline
         time.sleep(0.002)
 

@@ -1,4 +1,4 @@
-"""When a large file gets a second worker process, and when it loses it: only ever a place that nobody else wants."""
+"""When a large file gets a helper worker, a second process, and when it loses it: only ever a place that nobody else wants."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from levelpool.errors import LaneClosed, LaneFull
 from levelpool.executor import ExecutorManager
 from levelpool.lanes.task_stats import LaneStats
 from levelpool.settings import Settings
-from levelpool.sheets.work_sharing import Desk, lend_a_hand
+from levelpool.sheets.work_sharing import WorkSharing, help_from_end
 
 log = logging.getLogger(__name__)
 
@@ -20,57 +20,57 @@ TASK = "second worker"
 LOOK_EVERY = 0.05
 """Seconds between two looks whether a worker is idle, or somebody waits for one."""
 PATIENCE = 1.0
-"""Seconds that a second worker has to end by itself; then it is killed."""
+"""Seconds that a helper worker has to end by itself; then it is killed."""
 
 
 def size_to_share(settings: Settings) -> int:
-    """Bytes from which a file may have a second worker; 0: none may."""
+    """Bytes from which a file may have a helper worker; 0: none may."""
     # Where web workers share the host's worker processes, an idle place may be the next one's.
     return settings.share_files_from if settings.web_concurrency == 1 else 0
 
 
-def set_up_desk(folder: Path, file: Path, share_from: int) -> Desk | None:
-    """A desk in *folder* for a file of *share_from* bytes or more; None for a smaller one, for none, and for 0."""
+def set_up_sharing(folder: Path, file: Path, share_from: int) -> WorkSharing | None:
+    """Work sharing in *folder* for a file of *share_from* bytes or more; None for a smaller one, for none, and for 0."""
     if not share_from or not file.is_file() or file.stat().st_size < share_from:
         return None
-    desk = Desk(folder / "desk")
-    desk.set_up()
-    return desk
+    sharing = WorkSharing(folder / "shared work")
+    sharing.set_up()
+    return sharing
 
 
 @asynccontextmanager
-async def second_worker(manager: ExecutorManager, desk: Desk | None) -> AsyncIterator[None]:
+async def helper_worker(manager: ExecutorManager, sharing: WorkSharing | None) -> AsyncIterator[None]:
     """
-    Lend the file that is worked on at *desk* an idle worker process, whenever there is one, as long as the body runs; None: never.
+    Lend the file whose work *sharing* holds an idle worker process, whenever there is one, as long as the body runs; None: never.
 
     It goes when another call waits for a worker, after the piece that it has at hand, or after `PATIENCE` seconds. When the body raises or is
     cancelled it is killed at once.
     What becomes of it is no concern of the body.
     """
-    if desk is None:
+    if sharing is None:
         yield
         return
-    second = _Second(manager, desk)
-    lending = asyncio.create_task(second.lend(), name="levelpool second worker")
+    helper = _HelperWorker(manager, sharing)
+    lending = asyncio.create_task(helper.lend(), name="levelpool helper worker")
     try:
         yield
-        await second.end()
+        await helper.end()
     finally:
         lending.cancel()
         await asyncio.wait([lending])
 
 
-class _Second:
-    """The second worker of one file, there or not."""
+class _HelperWorker:
+    """The helper worker of one file, there or not."""
 
-    def __init__(self, manager: ExecutorManager, desk: Desk) -> None:
+    def __init__(self, manager: ExecutorManager, sharing: WorkSharing) -> None:
         self._manager = manager
-        self._desk = desk
+        self._sharing = sharing
         self._call: asyncio.Future[int] | None = None
         self._has_begun = False
 
     async def lend(self) -> None:
-        """Give the file a second worker whenever one is idle; gives up when that went wrong once, or when it left by itself."""
+        """Give the file a helper worker whenever one is idle; gives up when that went wrong once, or when it left by itself."""
         try:
             # The lane tells nobody that a worker became idle.
             while not self._is_idle(self._manager.stats().cpu) or await self._run():  # noqa: ASYNC110
@@ -78,19 +78,19 @@ class _Second:
         except LaneClosed:
             return
         except Exception as error:  # noqa: BLE001 (whatever it was: the file goes on without)
-            log.warning("the second worker at %s has gone, and the first goes on alone: %s", self._desk.folder, error)
+            log.warning("the helper worker at %s has gone, and the first goes on alone: %s", self._sharing.folder, error)
 
     async def end(self) -> None:
-        """The file has ended, and so does the second worker."""
+        """The file has ended, and so does its helper."""
         if self._call is not None:
             await self._let_go(self._call)
 
     async def _run(self) -> bool:
-        """One stay of the second worker; whether it may come again."""
+        """One stay of the helper worker; whether it may come again."""
         self._has_begun = False
         lane = self._manager.with_options(name=TASK, priority=-1, admission_timeout=0, on_progress=self._begun)
-        await lane.run_io_intensive(self._desk.set_up)
-        self._call = call = asyncio.ensure_future(lane.run_cpu_intensive(lend_a_hand, self._desk))
+        await lane.run_io_intensive(self._sharing.set_up)
+        self._call = call = asyncio.ensure_future(lane.run_cpu_intensive(help_from_end, self._sharing))
         try:
             while not call.done() and not self._is_in_the_way(self._manager.stats().cpu):
                 await asyncio.wait([call], timeout=LOOK_EVERY)
@@ -110,12 +110,12 @@ class _Second:
         self._has_begun = True
 
     async def _let_go(self, call: "asyncio.Future[int]") -> None:
-        """Call the second worker away; it has a moment to end by itself."""
-        calling = asyncio.ensure_future(self._manager.with_options(name=TASK).run_io_intensive(self._desk.call_away))
+        """Recall the helper worker; it has a moment to end by itself."""
+        calling = asyncio.ensure_future(self._manager.with_options(name=TASK).run_io_intensive(self._sharing.recall))
         await asyncio.wait([call], timeout=PATIENCE)
         failure = await _end(calling)
         if failure is not None:
-            log.debug("the second worker at %s could not be called away: %s", self._desk.folder, failure)
+            log.debug("the helper worker at %s could not be recalled: %s", self._sharing.folder, failure)
 
     @staticmethod
     def _is_idle(lane: LaneStats) -> bool:

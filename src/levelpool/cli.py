@@ -117,10 +117,10 @@ def _leave_quietly() -> int:
 
 
 def _database(given: str | None) -> str:
-    """The database's URL; for the default one, a file, its folder is made."""
+    """The database's URL; for the default one, a file, its folder is made, for this user alone."""
     settings = Settings.read()
     if given is None and settings.database_url is None:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     return given or settings.database
 
 

@@ -56,6 +56,20 @@ def test_first_start_shows_the_admin_token_once(var):
     assert second.stop() == 0
 
 
+@pytest.mark.parametrize("arguments", [("serve",), ("sync",)], ids=["serve", "sync"])
+def test_new_data_folder_is_for_its_user_alone(var, exports, arguments):
+    """Whoever makes it: the database in it holds people's data. A folder that is there keeps the rights that somebody gave it."""
+    kept = var.with_name("kept")
+    kept.mkdir(mode=0o755)
+    for folder in (var, kept):
+        if arguments == ("serve",):
+            assert start_service(folder).stop() == 0
+        else:
+            assert run_levelpool(*arguments, str(exports), data_dir=folder).returncode == 0
+
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (var, kept)] == [0o700, 0o755]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_service_drains_and_ends_with_status_0_even_with_an_open_page(var, number):
     """An endless stream does not hold the end up."""

@@ -300,6 +300,21 @@ async def test_system_page_is_live(page):
     assert len(requests) <= 1
 
 
+async def test_markup_in_a_file_is_shown_and_does_nothing(page):
+    """A name, a header and a cell that are markup stand on the page as they are written; no script of theirs runs."""
+    attack = "<img src=x onerror=document.title='taken'>"
+    await sign_in(page, path="/files")
+    await upload(page, as_file(f"{attack}.csv", f"sku,{attack}\n00001,<script>document.title='taken'</script>\n00002,b\n"))
+    row = page.locator("tr", has_text="onerror=document.title")
+    await row.locator(".status.loaded").wait_for()
+    await row.get_by_role("link").first.click()
+    await page.get_by_text(attack, exact=True).first.wait_for()
+    await page.locator("main a[href^='/datasets/']").first.click()
+
+    await page.get_by_text("<script>document.title='taken'</script>", exact=True).wait_for()
+    assert await page.title() != "taken"
+
+
 async def test_viewer_sees_no_way_to_change_anything(page, service):
     """What a role may not do is not offered, and refused when it is tried all the same."""
     await sign_in(page, service.token("viewer"), "/files")

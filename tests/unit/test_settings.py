@@ -15,6 +15,11 @@ def test_empty_environment_gives_the_defaults():
     assert Settings.read({}) == Settings() == Settings.read({"WEB_CONCURRENCY": " ", "LEVELPOOL_PORT": ""})
 
 
+def test_service_listens_on_loopback_unless_told_otherwise():
+    """Nobody is on a network by accident."""
+    assert Settings.read({}).host == "127.0.0.1"
+
+
 @pytest.mark.parametrize(
     ("variable", "text", "field", "value"),
     [

@@ -63,7 +63,7 @@ def prepare(settings: Settings) -> str | None:
     Returns the first admin token when it was made now. Raises `LevelpoolError` with one sentence for whatever keeps the service from starting.
     """
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if settings.inbox is None:
             settings.inbox_folder.mkdir(exist_ok=True)
     except OSError as error:

@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 RELEASE := $(VENV)/.release
+UV := $(VENV)/.uv
 VENDOR := src/levelpool/service/static/vendor
 
 # A program that is started anew would compile its files each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test coverage check bench peers fuzz torture sbom licences docs assets clean system
+.PHONY: run test coverage check bench peers fuzz torture sbom licences docs assets wheel install-newest install-oldest clean system
 
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
@@ -53,6 +54,18 @@ docs: $(STAMP)  ## the documentation site, in site/
 
 assets: $(VENDOR)/.built  ## third-party JavaScript, from npm
 
+wheel: $(STAMP) assets  ## sdist and wheel in dist/, with the page's scripts; the wheel is built from the sdist, so that holds all
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build --target sdist --directory dist
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
+	@$(BIN)/python src/levelpool/service/assets.py --check dist/*
+
+install-newest: wheel $(UV)  ## the wheel and each extra with the newest versions that our bounds allow; needs the package index, and minutes
+	$(BIN)/python tests/try_installs.py newest dist/*.whl
+
+install-oldest: wheel $(UV)  ## the same with the oldest ones
+	$(BIN)/python tests/try_installs.py oldest dist/*.whl
+
 system: $(STAMP)  ## what the browser and monitoring tests need from Debian
 	@$(BIN)/python tests/machine.py
 
@@ -70,6 +83,10 @@ $(PEERS): requirements-bench.txt $(STAMP)
 
 $(RELEASE): requirements-release.txt $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-release.txt
+	@touch $@
+
+$(UV): requirements-uv.txt $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-uv.txt
 	@touch $@
 
 $(VENDOR)/.built: package.json package-lock.json .npmrc $(STAMP)

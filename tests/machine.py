@@ -1,8 +1,9 @@
 """
-What the tests need of the machine beside Python packages, found or installed: the Debian packages of `tools.txt`.
+What the tests need of the machine beside installed Python packages: the Debian packages of `tools.txt`, and wheels to install from.
 
-As root on Debian they are installed; without root they are unpacked into `.cache/debian`; elsewhere the tests that need
-them are left out, and one line says so. `python tests/machine.py` does this; the tests ask `find` and `missing`.
+As root on Debian the packages are installed; without root they are unpacked into `.cache/debian`. The wheels are downloaded once, so
+that a test which really installs asks no index. What cannot be had: the tests that need it are left out, and one line says so.
+`python tests/machine.py` does this; the tests ask `find`, `missing` and `WHEELS`.
 """
 
 import os
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 AS_ANYBODY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
@@ -17,6 +19,9 @@ AS_ANYBODY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.
 
 HERE = Path(__file__).resolve().parents[1]
 UNPACKED = HERE / ".cache" / "debian"
+WHEELS = HERE / ".cache" / "wheels"
+"""The pinned wheels that levelpool with the extra `sheets` asks for."""
+_WHEELS_ARE_OF = WHEELS / "pins"
 ROOTS = (Path("/"), UNPACKED)
 
 
@@ -47,7 +52,17 @@ def missing() -> dict[str, list[str]]:
     for tool in tools():
         if find(tool.package) is None:
             absent.setdefault(tool.marker, []).append(tool.package)
+    if not _has_wheels():
+        absent["wheels"] = ["wheels from the package index"]
     return absent
+
+
+def _has_wheels() -> bool:
+    return _WHEELS_ARE_OF.exists() and _WHEELS_ARE_OF.read_text(encoding="utf-8") == _pins()
+
+
+def _pins() -> str:
+    return "".join((HERE / name).read_text(encoding="utf-8") for name in ("requirements.txt", "pyproject.toml"))
 
 
 def environment() -> dict[str, str]:
@@ -80,9 +95,26 @@ def _install(packages: list[str]) -> None:
         run(["dpkg", "-x", str(package), str(UNPACKED)], check=True)
 
 
+def _download_wheels() -> None:
+    """As installed here, so the pins are the constraints."""
+    from wheels import closure_of
+
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    pins = [f"{name}=={installed.version}" for name, installed in closure_of(metadata.distribution("levelpool"), "sheets").items()]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
+    subprocess.run([*pip, "--dest", str(WHEELS), *pins], check=True)
+    _WHEELS_ARE_OF.write_text(_pins(), encoding="utf-8")
+
+
 def main() -> int:
     """Find or install what is missing; never fails: what cannot be had is said in one line."""
-    packages = [package for names in missing().values() for package in names]
+    if not _has_wheels():
+        print("downloading the wheels of the tests that install", flush=True)
+        try:
+            _download_wheels()
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"that did not work: {error}", flush=True)
+    packages = [tool.package for tool in tools() if find(tool.package) is None]
     if packages and sys.platform == "linux" and shutil.which("apt-get"):
         print(f"installing for the tests: {' '.join(packages)}", flush=True)
         try:

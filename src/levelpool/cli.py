@@ -18,7 +18,8 @@ from typing import Any, Literal, NoReturn, ParamSpec, TypeVar
 import click
 
 from levelpool._version import __version__
-from levelpool.errors import LevelpoolError
+from levelpool.errors import ExtraMissing, LevelpoolError
+from levelpool.extras import EXTRA_OF, missing
 from levelpool.settings import Settings
 
 P = ParamSpec("P")
@@ -31,9 +32,14 @@ COULD_NOT = 2
 """The command could not run at all."""
 
 _EXTRA_OF = {
-    "alembic": "sheets", "apprise": "alerts", "fastapi": "service", "jinja2": "service", "lxml": "sheets", "psycopg": "sheets",
-    "python_multipart": "service", "rich": "sheets", "sqlalchemy": "sheets", "starlette": "service", "uvicorn": "service",
-}  # fmt: skip
+    **EXTRA_OF,
+    "fastapi": "service",
+    "greenlet": "sheets",
+    "python_multipart": "service",
+    "sqlalchemy": "sheets",
+    "starlette": "service",
+}
+"""A command needs more than the smallest extra that brings the package."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Write the answer as JSON.")
 _CORRECTIONS = (
@@ -102,12 +108,10 @@ def _say(error: object) -> int:
 
 
 def _missing(error: ModuleNotFoundError) -> str:
-    package = (error.name or "").partition(".")[0]
+    package = error.package if isinstance(error, ExtraMissing) else (error.name or "").partition(".")[0]
     if package == "levelpool":
         return f"a part of levelpool is missing ({error}): install it again"
-    extra = _EXTRA_OF.get(package)
-    hint = f"pip install 'levelpool[{extra}]'" if extra else f"install {package}"
-    return f"this command needs the package {package}, which is not installed: {hint}"
+    return str(missing(package, "this command", extra=_EXTRA_OF.get(package)))
 
 
 def _leave_quietly() -> int:

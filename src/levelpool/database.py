@@ -12,26 +12,31 @@ ends the statements of a process that was killed.
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
-import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.ext import asyncio as sa_async
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool, Pool, StaticPool
-
 from levelpool.capacity.detect import detect_capacity
-from levelpool.connections.budget import budget_of
-from levelpool.connections.pool import WatchedAsyncPool, WatchedPool
 from levelpool.connections.server import SERVER_CONNECTIONS, ServerConnections, count_server_connections
 from levelpool.errors import DatabaseError
+from levelpool.extras import EXTRA_OF, missing, needed_for
 from levelpool.pools import PoolAccount, PoolStats, pool_stats
 from levelpool.settings import Settings
 from levelpool.sizing import Sizes, share_connections, size
+
+with needed_for("levelpool.database"):
+    import sqlalchemy as sa
+    from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+    from sqlalchemy.pool import ConnectionPoolEntry, NullPool, Pool, StaticPool
+
+    from levelpool.connections.budget import budget_of
+    from levelpool.connections.pool import WatchedAsyncPool, WatchedPool
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = [
     "PoolStats",
@@ -108,13 +113,14 @@ def create_async_engine(
     application_name: str = "levelpool",
     statement_timeout: float | None = STATEMENT_TIMEOUT,
     **options: Any,
-) -> sa_async.AsyncEngine:
-    """The same as `create_engine`, for `await`: psycopg 3 for PostgreSQL, aiosqlite for SQLite."""
+) -> "AsyncEngine":
+    """The same as `create_engine`, for `await`: psycopg 3 for PostgreSQL, aiosqlite for SQLite. Raises `ExtraMissing` without greenlet."""
+    engine_factory = _async_engine_factory()
     plan = _Plan.of(url, driver="async", application_name=application_name, statement_timeout=statement_timeout)
     sizes = _sizes(pool_size, max_overflow, web_concurrency)
     pool = plan.pool_options(WatchedAsyncPool, sizes, pool_timeout)
     with _clear_errors(plan.url):
-        engine = sa_async.create_async_engine(plan.url, connect_args=plan.connect_args, **pool, **options)
+        engine = engine_factory(plan.url, connect_args=plan.connect_args, **pool, **options)
     _prepare(engine.sync_engine, name)
     _fit_into_server(engine.sync_engine, sizes, plan.program)
     return engine
@@ -156,6 +162,17 @@ def parse_url(url: str | sa.URL) -> sa.URL:
         # The text may hold a password anywhere: it is not shown.
         raise DatabaseError("the database URL cannot be read: give a postgresql://user:password@host/name or sqlite:///file URL") from None
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in {"postgres", "postgresql"} else parsed
+
+
+def _async_engine_factory() -> "Callable[..., AsyncEngine]":
+    # Here, where it is used: from SQLAlchemy 2.1 on this import needs greenlet, which an engine that is not awaited does without.
+    try:
+        from sqlalchemy.ext.asyncio import create_async_engine as factory  # noqa: PLC0415
+    except ImportError as error:
+        if "greenlet" not in str(error):
+            raise
+        raise missing("greenlet", "an engine that is awaited") from error
+    return factory
 
 
 # ---------------------------------------------------------------- what the server allows
@@ -345,7 +362,9 @@ def _clear_errors(url: sa.URL) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if url.get_backend_name() not in {"postgresql", "sqlite"}:
             raise _unknown(url) from None
-        raise DatabaseError(f"cannot use {_shown(url)}: the package {error.name!r} is not installed") from None
+        package = (error.name or "").partition(".")[0]
+        hint = f"pip install 'levelpool[{EXTRA_OF[package]}]'" if package in EXTRA_OF else f"pip install {package}"
+        raise DatabaseError(f"cannot use {_shown(url)}: the package {package} is not installed: {hint}") from None
     except (ArgumentError, DBAPIError) as error:
         raise DatabaseError(_unreachable(url, error)) from None
 

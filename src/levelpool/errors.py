@@ -3,6 +3,7 @@ Everything that levelpool raises on purpose.
 
     LevelpoolError
     ├── SettingsError             an environment variable or an argument that cannot be used
+    ├── ExtraMissing              (also a ModuleNotFoundError) an optional package is not installed
     ├── LaneFull                  the waiting room of a lane is full: come back after `retry_after`
     ├── LaneClosed                the lane drains or is closed
     ├── ClusterUnreachable        the cluster that the lane runs on is out of reach
@@ -38,6 +39,19 @@ def _restore(cls: type[LevelpoolError], args: tuple[object, ...], state: dict[st
 
 class SettingsError(LevelpoolError):
     """A value that cannot be used; the message names the variable, the value and what is allowed."""
+
+
+class ExtraMissing(LevelpoolError, ModuleNotFoundError):
+    """
+    An optional package is not installed; the message names it, and the command that installs it.
+
+    `package` is its module's name, `extra` the extra of levelpool that brings it (None: no extra does).
+    """
+
+    def __init__(self, message: str, *, package: str, extra: str | None) -> None:
+        super().__init__(message)
+        self.package = package
+        self.extra = extra
 
 
 class LaneFull(LevelpoolError):

@@ -117,7 +117,7 @@ class DaskCluster:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _wait_for(self, call: int, name: str, future: Future[Outcome]) -> None:
+    async def _wait_for(self, call: int, name: str, future: "Future[Outcome]") -> None:
         try:
             outcome: Outcome = await future
         except (asyncio.CancelledError, concurrent.futures.CancelledError):
@@ -131,7 +131,7 @@ class DaskCluster:
             self._lane.ended(call, outcome)
         self.drop(call)
 
-    async def _find_out(self, call: int, name: str, future: Future[Outcome]) -> None:
+    async def _find_out(self, call: int, name: str, future: "Future[Outcome]") -> None:
         """Dask has cancelled a task: because nobody wants it, because the scheduler is lost, or because somebody else told it to."""
         if self._sent.get(call) is future:
             # A scheduler that is lost is lost for every call: then this one has ended by the time.

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from levelpool.extras import needed_for
 from levelpool.histogram import BOUNDS
 from levelpool.monitoring.snapshot import Snapshot
 from levelpool.pools import Waits
@@ -80,10 +81,11 @@ def render_metrics(workers: Mapping[int, Samples]) -> tuple[bytes, str]:
     (the text that Prometheus scrapes, its content type) of the samples of each web worker, by its seat.
 
     Each sample gets the label `web_worker`: a scrape reaches any of them, and must tell the same of all.
-    Raises `ModuleNotFoundError` without the extra `prometheus`.
+    Raises `ExtraMissing` without the extra `prometheus`.
     """
-    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest  # noqa: PLC0415 - the door
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily  # noqa: PLC0415 - the door
+    with needed_for("a page of metrics"):
+        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest  # noqa: PLC0415 - the door
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily  # noqa: PLC0415 - the door
 
     families = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
 

@@ -26,9 +26,15 @@ from levelpool.ingest.migrations import migrate
 from levelpool.neighbours.locks import open_folder
 from levelpool.runtime import size_for
 from levelpool.service.app import create_app
+from levelpool.service.assets import FILES
 from levelpool.service.static import StaticFiles
 from levelpool.service.tokens import ensure_admin_token
 from levelpool.settings import Settings
+
+_NO_SCRIPTS = (
+    "levelpool: the page's scripts are missing, so it is not live and draws no charts: 'make assets' builds them in a clone, "
+    "'make wheel' a wheel that holds them"
+)
 
 
 def serve(settings: Settings) -> None:
@@ -153,5 +159,6 @@ def _greet(listener: socket.socket, token: str | None) -> None:
     print(f"levelpool serves http://{shown}:{port}", flush=True)
     if token:
         print(f"admin token, shown this once: {token}", flush=True)
-    if "vendor/htmx.min.js" not in StaticFiles():
-        print("the page's JavaScript is missing, so it will not be live: run 'make assets'", file=sys.stderr, flush=True)
+    page = StaticFiles()
+    if not all(f"vendor/{name}" in page for name in FILES):
+        print(_NO_SCRIPTS, file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from levelpool.extras import needed_for
 from levelpool.sheets.table import ColumnType, Quarantined, TablePlan, Value
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ class Table:
 
     def to_arrow(self) -> "pa.Table":
         """A pyarrow Table; NUMERIC becomes decimal where 76 digits are enough for the column, else text."""
-        import pyarrow as pa  # noqa: PLC0415  # an optional library is imported behind its door
+        with needed_for("to_arrow()"):
+            import pyarrow as pa  # noqa: PLC0415  # an optional library is imported behind its door
 
         arrays = [_arrow_array(pa, column.type, values) for column, values in zip(self.columns, self._values, strict=True)]
         return pa.table(dict(zip([column.name for column in self.columns], arrays, strict=True)))
@@ -115,7 +117,8 @@ class Table:
         A pandas DataFrame that loses nothing: integers are Int64 and booleans "boolean" (both with a missing value of their own),
         timestamps datetime64, NUMERIC, dates, times and texts Python objects.
         """
-        import pandas as pd  # noqa: PLC0415
+        with needed_for("to_pandas()"):
+            import pandas as pd  # noqa: PLC0415
 
         series = {
             column.name: pd.Series(values, dtype=_PANDAS[column.type]) for column, values in zip(self.columns, self._values, strict=True)
@@ -124,7 +127,8 @@ class Table:
 
     def to_polars(self) -> "pl.DataFrame":
         """A polars DataFrame; NUMERIC becomes Decimal where 38 digits are enough for the column, else text."""
-        import polars as pl  # noqa: PLC0415
+        with needed_for("to_polars()"):
+            import polars as pl  # noqa: PLC0415
 
         return pl.DataFrame([_polars_series(pl, column, values) for column, values in zip(self.columns, self._values, strict=True)])
 
@@ -144,7 +148,8 @@ _PANDAS: dict[ColumnType, Any] = {
 
 def arrow_rows(stream: object) -> Iterator[dict[str, Value]]:
     """The rows of anything with the Arrow stream interface, one mapping each; needs pyarrow."""
-    import pyarrow as pa  # noqa: PLC0415
+    with needed_for("what has the Arrow stream interface"):
+        import pyarrow as pa  # noqa: PLC0415
 
     for batch in pa.RecordBatchReader.from_stream(stream):
         yield from batch.to_pylist()

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
+from levelpool.errors import ExtraMissing
 from levelpool.monitoring.metrics import render_metrics
 from levelpool.monitoring.stacks import look_at_everything
 from levelpool.runtime import Runtime
@@ -55,6 +56,15 @@ class RuntimeMissing(HTTPException):
 
     def __init__(self) -> None:
         super().__init__(503, "This app has no levelpool runtime: open it with lifespan=levelpool.web.lifespan().")
+
+
+class NotInstalled(HTTPException):
+    """What was asked for needs a package that is not installed (501)."""
+
+    code = "not_installed"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(501, message)
 
 
 def runtime_of(request: Request) -> Runtime:
@@ -150,5 +160,9 @@ async def stacks(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """Prometheus text, of all web workers of this host."""
-    text, content_type = render_metrics(await runtime_of(request).metrics())
+    workers = await runtime_of(request).metrics()
+    try:
+        text, content_type = render_metrics(workers)
+    except ExtraMissing as error:
+        raise NotInstalled(str(error)) from error
     return Response(text, media_type=content_type)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import threading
 import time
 from contextlib import asynccontextmanager
@@ -170,6 +171,18 @@ async def test_stacks_show_threads_and_tasks(client):
     assert any("wait_in_a_thread" in line for line in found["stack"])
     (found,) = [each for each in answer["tasks"] if each["name"] == "waiting task"]
     assert any("wait_in_a_task" in line for line in found["stack"])
+
+
+async def test_metrics_without_their_package_say_what_to_install(client, monkeypatch):
+    """Not a failure of the server: something of it is not there."""
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+
+    answer = await client.get("/metrics")
+
+    assert answer.status_code == 501
+    assert answer.json()["detail"].endswith(
+        "needs the package prometheus_client, which is not installed: pip install 'levelpool[prometheus]'"
+    )
 
 
 async def test_metrics_are_prometheus_text(client):

@@ -5,6 +5,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from levelpool.errors import DatabaseError
+from levelpool.extras import needed_for
 
 VERSION_TABLE = "levelpool_migrations"
 # Any fixed number: whoever migrates holds this lock, and the second process finds nothing left to do.
@@ -18,9 +19,10 @@ def migrate(connection: sa.Connection) -> None:
     Runs in the transaction of *connection*, which the caller commits. Raises `DatabaseError` when a newer levelpool has been here.
     """
     # Only who migrates needs it: worker processes stay without it.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.util import CommandError  # noqa: PLC0415
+    with needed_for("the ledger"):
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+        from alembic.util import CommandError  # noqa: PLC0415
 
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

@@ -20,7 +20,9 @@ def read_with_calamine(source: Source, format_: str, why: str) -> Workbook:
     try:
         import python_calamine  # noqa: PLC0415  (an optional library, behind its door)
     except ImportError:
-        raise DamagedFile(f"{source.name} cannot be read ({why}), and no other reader for it is installed") from None
+        raise DamagedFile(
+            f"{source.name} cannot be read ({why}), and no other reader for it is installed: pip install 'levelpool[sheets]'"
+        ) from None
     try:
         book = python_calamine.CalamineWorkbook.from_path(str(source.path))
         sheets = tuple(

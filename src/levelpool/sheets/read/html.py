@@ -86,7 +86,9 @@ def _create_feed(tables: "TableCollector") -> _Feed:
     try:
         from lxml import etree  # noqa: PLC0415  (an optional library, behind its door)
     except ImportError:
-        raise DamagedFile("this file is an HTML page, and the package lxml that reads it is not installed") from None
+        raise DamagedFile(
+            "this file is an HTML page, and the package lxml that reads it is not installed: pip install 'levelpool[sheets]'"
+        ) from None
 
     parser: _Feed = etree.HTMLParser(target=cast("Any", tables), huge_tree=True)
     return parser

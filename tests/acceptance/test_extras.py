@@ -1,0 +1,87 @@
+"""Each extra of the wheel, alone: an environment that holds what its metadata asks for, and nothing else, runs its first command."""
+
+import subprocess
+import tarfile
+
+import pytest
+
+import machine
+import wheels
+from first_commands import FIRST, ORDERS, Installed
+from levelpool.extras import EXTRA_OF
+from levelpool.service import assets
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """(sdist, wheel) as `make wheel` makes them of a clean clone: the wheel from the sdist."""
+    folder = tmp_path_factory.mktemp("built")
+    sdist = wheels.build(wheels.copy_clone(folder / "clone", with_scripts=True), "sdist", folder / "dist")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder / "sdist", filter="data")
+    (source,) = (folder / "sdist").iterdir()
+    return sdist, wheels.build(source, "wheel", folder / "dist")
+
+
+@pytest.fixture(scope="module")
+def wheel(built, tmp_path_factory):
+    """The wheel, unpacked."""
+    return wheels.Wheel.unpack(built[1], tmp_path_factory.mktemp("wheel"))
+
+
+def try_extra(wheel, extra, folder):
+    """Run the first commands of an extra in an environment of its own."""
+    assert extra in FIRST, f"the extra {extra!r} has no first command: write one in tests/first_commands.py"
+    folder.mkdir()
+    python = wheels.link_environment(wheel, extra, folder / "environment")
+    for first in FIRST[extra]:
+        first(Installed(python, folder))
+
+
+@pytest.mark.parametrize("extra", sorted(FIRST), ids=lambda extra: extra or "base")
+def test_what_an_extra_is_for_works_with_nothing_else(wheel, extra, tmp_path):
+    """The first command of the base, and of each extra."""
+    if extra in ("", *wheel.extras):
+        try_extra(wheel, extra, tmp_path / "alone")
+
+
+@pytest.mark.wheels
+@pytest.mark.parametrize(("extra", "command"), [("", ("capacity",)), ("[sheets]", ("inspect", "orders.csv"))], ids=["base", "sheets"])
+def test_pip_installs_it_and_its_command_runs(built, extra, command, tmp_path):
+    """For real, into an empty environment, with the pinned versions."""
+    python = wheels.empty_environment(tmp_path / "environment")
+    (tmp_path / "orders.csv").write_bytes(ORDERS)
+
+    wheels.install(f"levelpool{extra} @ {built[1].as_uri()}", python, machine.WHEELS)
+    done = subprocess.run(
+        [python.with_name("levelpool"), *command], cwd=tmp_path, env=wheels.clean_environment(), capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_extra_of_the_metadata_is_tried(wheel):
+    """A later one too, or whoever adds it reads what is missing."""
+    unknown = set(wheel.extras) - set(FIRST)
+
+    assert not unknown, f"no first command for {sorted(unknown)}: write one in tests/first_commands.py"
+
+
+def test_the_extra_that_is_named_brings_the_package(wheel):
+    """What a person is told to install is what helps."""
+    for package, extra in EXTRA_OF.items():
+        brought = {name for installed in wheel.closure(extra).values() for name in wheels.modules_of(installed)}
+        assert package in brought, f"{package} does not come with levelpool[{extra}]"
+
+
+def test_sdist_and_wheel_hold_the_scripts_of_the_page(built):
+    """They come from npm, and git does not know them."""
+    assert assets.main(["--check", *map(str, built)]) == 0
+
+
+def test_a_wheel_without_the_scripts_is_refused_with_a_sentence(tmp_path, capsys):
+    """`make wheel` ends with it, and not with a service whose page is dead."""
+    wheel = wheels.build(wheels.copy_clone(tmp_path / "clone", with_scripts=False), "wheel", tmp_path / "dist")
+
+    assert assets.main(["--check", str(wheel)]) == 1
+    assert "does not hold the page's scripts (htmx.LICENSE.txt, htmx.min.js," in capsys.readouterr().err

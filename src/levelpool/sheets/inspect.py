@@ -231,6 +231,7 @@ def _inspect_entries(sheet: InspectedSheet) -> list[Json]:
             "quarantine": [],
             "outside": [],
             "cells": _cells(CellCounts()),
+            "header_trace": [],
         }
         return [{**_sheet_head(sheet, None), **nothing}]
     return [_inspect_entry(sheet, table) for table in sheet.tables]
@@ -245,6 +246,7 @@ def _inspect_entry(sheet: InspectedSheet, table: InspectedTable) -> Json:
         "quarantine": [{"row": each.row, "column": each.column, "value": each.value, "reason": each.reason} for each in table.quarantine],
         "outside": [_outside(each) for each in table.plan.outside],
         "cells": _cells(table.cells),
+        "header_trace": [{"row": each.row, "rule": each.rule, "verdict": each.verdict} for each in table.plan.trace],
     }
 
 

@@ -459,6 +459,15 @@ class CellCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderStep:
+    """What one rule made of one row while the header of a table was looked for."""
+
+    row: int  # 1-based
+    rule: str  # its name, as docs/explanation/tables.md lists it
+    verdict: str  # "header", "no header", "record", "above the table"
+
+
+@dataclass(frozen=True, slots=True)
 class TablePlan:
     """Where one table stands in a sheet and what its columns are, decided over all rows."""
 
@@ -470,6 +479,7 @@ class TablePlan:
     outside: tuple[Outside, ...] = ()  # in or around this table
     hidden: bool = False
     reasons: tuple[str, ...] = ()  # why the table is here, for people
+    trace: tuple[HeaderStep, ...] = ()  # how its header was looked for, in order; () where nobody had to look
 
     @property
     def header_row(self) -> int | None:

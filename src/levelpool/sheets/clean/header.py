@@ -1,32 +1,21 @@
 """Where a table begins: which rows name its columns, which stand above as titles, and which hold units."""
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from levelpool.sheets.clean.cell_group import kind_class
 from levelpool.sheets.clean.dates import shown_text
-from levelpool.sheets.clean.labels import is_header_word, is_unit
-from levelpool.sheets.clean.row import Row, is_ruler
-from levelpool.sheets.clean.shapes import shapes_of
+from levelpool.sheets.clean.header_policy import POLICY, HeaderPolicy
+from levelpool.sheets.clean.header_rules import HEADER, STEPS, Candidate, judge, looks_like_those_beneath
+from levelpool.sheets.clean.merges import Merges
+from levelpool.sheets.clean.row import Row
+from levelpool.sheets.clean.row_features import Beneath, RowFeatures, is_key, is_units, without_point
 from levelpool.sheets.clean.values import number_text_or_raw
-from levelpool.sheets.table import NUMBER, Box
+from levelpool.sheets.table import NUMBER, HeaderStep
 
-_LOOK = 30  # rows of a block that may be the header
-_BENEATH = 50  # rows under it that are looked at, ...
-_MOST_BENEATH = 100_000  # ... fewer where they have so many cells, ...
-_FEWEST_BENEATH = 6  # ... but these
-_MOST_LOOKS = 100_000  # cells that are looked at to find one header
-_MOSTLY = 0.8
 _FORMAT_LINES = {"EXTF", "DTVF"}
 """What a first row begins with that describes the file itself: the exchange format of the bookkeeping programs of DATEV."""
-_MOST_PREAMBLE = 15  # rows that may say more than one thing each
-_FEWEST_RECORDS = 3  # rows of several numbers that are no notes
-_MOST_WORDS = 5  # of the name of a column
-_MOST_HEADERS = 3  # rows of a header above its surest one
-_WITH_POINT = re.compile(r"(?<=[0-9])\.0+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,72 +28,29 @@ class Head:
     why: str = ""
     spread: frozenset[int] = frozenset()  # header rows whose texts reach to the right over blanks
     length: int = 0  # rows it takes in all
+    trace: tuple[HeaderStep, ...] = ()  # how it was found
 
 
-class _Beneath:
-    """What the columns look like under a row; each is looked at when it is asked for, because a sheet may be wide."""
-
-    def __init__(self, rows: Iterable[Row]) -> None:
-        self.rows: list[Row] = []
-        self.columns: set[int] = set()
-        self._data: list[Row] = []
-        cells = 0
-        for row in islice(rows, _BENEATH):
-            if not is_ruler(row) and (self.rows or not all(is_unit(row.cells[column]) for column in row.filled())):
-                self._data.append(row)
-                self.columns.update(row.filled())
-            self.rows.append(row)
-            cells += len(row.cells)
-            if cells > _MOST_BENEATH and len(self.rows) >= _FEWEST_BENEATH:
-                break
-
-    def solid(self, column: int) -> bool:
-        """Whether what stands in this column is mostly numbers, dates or booleans."""
-        seen = Counter(row.looks(column) for row in self._data if not (row.cells.get(column) or " ").isspace())
-        solid = seen["number"] + seen["date"] + seen["boolean"]
-        texts = seen["text"]
-        return solid > texts if solid + texts >= 5 else solid >= _MOSTLY * (solid + texts) and solid > 0
-
-    def texts(self, column: int) -> list[str]:
-        return [text for row in self.rows if (text := row.cells.get(column))]
-
-
-def find_head(rows: Sequence[Row], merges: "Merges") -> Head:
+def find_head(rows: Sequence[Row], merges: Merges, policy: HeaderPolicy = POLICY) -> Head:
     """
     What stands before the data that begins somewhere in *rows* (the first rows of a sheet, or of a block behind blank rows).
 
     A header is taken only when it is certain; otherwise the first row is data. Blank rows are not among *rows*: their numbers tell.
     """
-    if len(rows) > 1 and (first := rows[0].cells.get(0)) in _FORMAT_LINES:
-        return _with_header(
-            rows, 1, 1, f"row {rows[0].number} begins with {first}: it describes the format, and the next row the columns", merges
-        )
-    runs = _runs(rows)
-    start = 0
-    for number, run in enumerate(runs):
-        found = _header_in(run, runs[number + 1] if number + 1 < len(runs) else [], merges)
-        if found is None:
-            start += len(run)
-            continue
-        place, why = found
-        wider = _next_table(runs[number:], place, merges)
-        if wider and _is_key_value(run):
-            start += len(run)
-            continue
-        if not all(_is_preamble(earlier, run[place].filled()) for earlier in runs[:number]):
-            return _without_header(runs)
-        return _with_header(rows, start + place, start, why, merges)
-    return _without_header(runs)
+    search = _Search(rows, merges, policy)
+    return replace(search.head(), trace=tuple(search.trace))
 
 
-def given_head(rows: Sequence[Row], header_row: int, merges: "Merges", first_row: int | None = None) -> Head:
+def given_head(rows: Sequence[Row], header_row: int, merges: Merges, first_row: int | None = None) -> Head:
     """The head when the 1-based number of the (last) header row is given, and perhaps that of the first one."""
     place = next((index for index, row in enumerate(rows) if row.number == header_row), None)
     if place is None:
         above = tuple(row for row in rows if row.number < header_row)
         return Head(titles=above, why=f"row {header_row} was given as the header and is blank", length=len(above))
+    trace = (HeaderStep(header_row, "given", STEPS["given"]),)
     if first_row is None:
-        return _with_header(rows, place, 0, f"row {header_row} was given as the header", merges)
+        head = _Search(rows, merges, POLICY).with_header(place, 0, f"row {header_row} was given as the header")
+        return replace(head, trace=trace)
     first = next(index for index, row in enumerate(rows) if row.number >= first_row)
     return Head(
         titles=tuple(rows[:first]),
@@ -112,12 +58,229 @@ def given_head(rows: Sequence[Row], header_row: int, merges: "Merges", first_row
         why=f"the rows {first_row} to {header_row} were given as the header",
         spread=frozenset(row.number for row in rows[first:place]),
         length=place + 1,
+        trace=trace,
     )
 
 
-def _runs(rows: Sequence[Row]) -> list[list[Row]]:
+Run = list[RowFeatures]
+"""Rows that no blank row parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The header in a run of rows."""
+
+    place: int
+    why: str
+    coverage: float
+
+
+class _Search:
+    """The search for a header among some rows."""
+
+    def __init__(self, rows: Sequence[Row], merges: Merges, policy: HeaderPolicy) -> None:
+        self.rows = [RowFeatures(row) for row in rows]
+        self.merges = merges
+        self.policy = policy
+        self.trace: list[HeaderStep] = []
+
+    def head(self) -> Head:
+        """What stands before the data."""
+        first = self.rows[0].cells.get(0) if len(self.rows) > 1 else None
+        if first in _FORMAT_LINES:
+            number = self.rows[0].number
+            self._note(self.rows[0], "describes the format")
+            return self.with_header(1, 1, f"row {number} begins with {first}: it describes the format, and the next row the columns")
+        runs = _runs(self.rows)
+        start = 0
+        for number, run in enumerate(runs):
+            found = self._header_in(runs, number)
+            if found is None:
+                start += len(run)
+            elif self._is_about_the_next(runs, number, found):
+                self._note(run[found.place], "says things about a wider table")
+                start += len(run)
+            elif not all(self._is_preamble(earlier, run[found.place].filled) for earlier in runs[:number]):
+                self._note(run[found.place], "stands below what is no title")
+                break
+            else:
+                return self.with_header(start + found.place, start, found.why)
+        return self._without_header(runs)
+
+    def _note(self, row: RowFeatures, step: str) -> None:
+        self.trace.append(HeaderStep(row.number, step, STEPS[step]))
+
+    # ------------------------------------------------------------ a run of rows
+
+    def _header_in(self, runs: list[Run], number: int) -> _Found | None:
+        """The header in a run; the next run stands beneath a header that a blank row follows."""
+        run = runs[number]
+        following = runs[number + 1] if number + 1 < len(runs) else []
+        best: _Found | None = None
+        looked_at = 0
+        for place, row in enumerate(run[: self.policy.candidates]):
+            if looked_at > self.policy.cells_looked_at or (best is not None and self._is_enough(best, place)):
+                break
+            candidate = Candidate(row, self._beneath(run, place, following), self.policy)
+            looked_at += len(row.cells) * len(candidate.beneath.rows)
+            if best is None and self._is_first_record(candidate, run):
+                self._note(row, "looks like the rows beneath")
+                return None
+            step, why = judge(candidate)
+            self.trace.append(step)
+            if step.verdict == HEADER and (best is None or candidate.coverage > best.coverage):
+                best = _Found(place, why, candidate.coverage)
+        return best if best is not None and self._may_be_header(run, best.place) else None
+
+    def _beneath(self, run: Run, place: int, following: Run) -> Beneath:
+        return Beneath(islice(run, place + 1, None) if place + 1 < len(run) else following, self.policy)
+
+    def _is_enough(self, best: _Found, place: int) -> bool:
+        return best.coverage >= self.policy.coverage_that_ends or place - best.place > self.policy.rows_after_best
+
+    def _is_first_record(self, candidate: Candidate, run: Run) -> bool:
+        """Whether the run begins with data."""
+        number = candidate.row.number
+        return looks_like_those_beneath(candidate) and len(run) > 1 and not self.merges.join(number, number + 1)
+
+    def _may_be_header(self, run: Run, header: int) -> bool:
+        """Whether the rows above the header are titles or parts of it, and no records."""
+        if self._hold_records(run[:header]):
+            self._note(run[header], "stands below records")
+            return False
+        if not all(self._may_stand_above(run, place, header) for place in range(header)):
+            self._note(run[header], "stands below what is no title")
+            return False
+        return True
+
+    def _may_stand_above(self, run: Run, place: int, header: int) -> bool:
+        """Whether a row above the header is a title or part of the header, and no record."""
+        above, below = run[place], run[header]
+        if self.merges.groups(above.number) or self.merges.join(above.number, below.number):
+            return True
+        if place == header - 1 and below.has_double:
+            return True
+        width, names = len(above.filled), len(below.filled)
+        return width < names and (width <= 2 or width * 2 <= names)
+
+    def _hold_records(self, rows: Iterable[RowFeatures]) -> bool:
+        """Whether several of these rows hold several numbers."""
+        return sum(row.numbers >= self.policy.numbers_of_record for row in rows) >= self.policy.records
+
+    # ------------------------------------------------------------ what stands above
+
+    def _is_preamble(self, run: Run, header: list[int]) -> bool:
+        """Whether rows above a table are titles and notes: few, with one or two texts each, narrower than the table, and no records of numbers."""
+        if self._hold_records(run):
+            return False
+        if len(run) <= self.policy.preamble_rows:
+            most = max(2, len(header) // 2) if len(header) > 2 else 1
+            return all(len(row.filled) <= most for row in run)
+        return len(header) > 1 and all(row.is_one_text for row in run)
+
+    def _is_about_the_next(self, runs: list[Run], number: int, found: _Found) -> bool:
+        """Whether a run with a header is no table of its own but says things about a wider one below."""
+        return self._is_key_value(runs[number]) and self._has_wider_table(runs[number:], found.place)
+
+    def _is_key_value(self, run: Run) -> bool:
+        """Whether a block above a table says things about it: "Customer:" and the like."""
+        if len(run) > self.policy.key_value_rows or any(len(row.filled) > 2 for row in run):
+            return False
+        if any(is_key(row.names[0]) for row in run if row.filled):
+            return True
+        pairs = [row for row in run if len(row.filled) == 2]
+        looks = {row.looks(row.filled[1]) for row in run[1:] if len(row.filled) == 2}
+        return len(pairs) < 3 or len(looks) > 1
+
+    def _has_wider_table(self, runs: list[Run], place: int) -> bool:
+        """Whether a wider table with a certain header follows the one at *place* of the first run."""
+        least = max(2, len(runs[0][place].filled))
+        kept, self.trace = self.trace, []  # what is found here is looked for once more when it is its turn
+        found = ((runs[number], self._header_in(runs, number)) for number in range(1, len(runs)))
+        is_there = any(header is not None and len(run[header.place].filled) > least for run, header in found)
+        self.trace = kept
+        return is_there
+
+    def _without_header(self, runs: list[Run]) -> Head:
+        """No header is certain: only rows with a single text that a blank row parts from a wider table are titles."""
+        titles: list[Row] = []
+        for number, run in enumerate(runs[:-1]):
+            following = {column for row in runs[number + 1][: self.policy.beneath] for column in row.filled}
+            if len(run) > self.policy.title_rows or len(following) < 2 or not all(row.is_one_text for row in run):
+                break
+            titles.extend(row.row for row in run)
+        return Head(titles=tuple(titles), why="no header is certain: the first row is data", length=len(titles))
+
+    # ------------------------------------------------------------ several rows
+
+    def with_header(self, place: int, start: int, why: str) -> Head:
+        """The head whose surest header row is at *place*, in a block that begins at *start*."""
+        rows = self.rows
+        last = self._last_header(place)
+        first, spread = self._first_header(place, start)
+        units = [row for row in rows[last + 1 : last + 2] if row.is_ruler]
+        under = last + 1 + len(units)
+        units += [row for row in rows[under : under + 1] if is_units(row, rows[under + 1 :], self.policy)]
+        return Head(
+            titles=tuple(row.row for row in rows[:first]),
+            header=tuple(row.row for row in rows[first : last + 1]),
+            units=tuple(row.row for row in units),
+            why=why,
+            spread=frozenset(spread),
+            length=last + 1 + len(units),
+        )
+
+    def _last_header(self, place: int) -> int:
+        """The last header row: merged cells reach down, and texts under a group of merged columns name its columns."""
+        last = place
+        while last + 1 < len(self.rows) and last - place < self.policy.header_rows_below:
+            row, following = self.rows[last], self.rows[last + 1]
+            if following.number - row.number != 1:
+                break
+            reach = [box.last_row for index in range(place, last + 1) for box in self.merges.at(self.rows[index].number)]
+            if max(reach, default=0) <= row.number and not self._names_a_group(row, following):
+                break
+            last += 1
+        return last
+
+    def _names_a_group(self, row: RowFeatures, following: RowFeatures) -> bool:
+        """Whether a row names columns under a merged cell of the row above it."""
+        groups = self.merges.groups(row.number)
+        is_grouped = any(sum(box.first_column <= column <= box.last_column for column in following.filled) > 1 for box in groups)
+        return is_grouped and (following.is_all_text or following.is_years)
+
+    def _first_header(self, place: int, start: int) -> tuple[int, list[int]]:
+        """The first header row: rows above that group columns belong to the header, too."""
+        first, spread = place, []
+        while first > start and place - first < self.policy.header_rows_above:
+            above, row = self.rows[first - 1], self.rows[first]
+            if row.number - above.number != 1 or not above.filled or not row.filled or above.has_key:
+                break
+            named = [column for each in self.rows[first : place + 1] for column in each.filled]
+            left, right = min(named), max(named)
+            if not self._is_group_row(above, row, left, right):
+                if not self._tells_doubles_apart(above, row, left):
+                    break
+                spread.append(above.number)
+            first -= 1
+        return first, spread
+
+    def _is_group_row(self, above: RowFeatures, row: RowFeatures, left: int, right: int) -> bool:
+        """Whether merged cells make a row part of the header below it: they join the two, or span some of its columns."""
+        if self.merges.join(above.number, row.number):
+            return True
+        spans_some = any(box.first_column > left or box.last_column < right for box in self.merges.groups(above.number))
+        return spans_some and (len(above.filled) > 1 or above.filled[0] > left)
+
+    def _tells_doubles_apart(self, above: RowFeatures, row: RowFeatures, left: int) -> bool:
+        """Whether a row groups names that come twice, without merged cells."""
+        may_group = not self.merges.groups(above.number) and row.has_double
+        return may_group and len(above.filled) > 1 and all(column >= left for column in above.filled)
+
+
+def _runs(rows: Sequence[RowFeatures]) -> list[Run]:
     """The rows in groups that no blank row parts."""
-    runs: list[list[Row]] = []
+    runs: list[Run] = []
     for row in rows:
         if runs and row.number - runs[-1][-1].number == 1:
             runs[-1].append(row)
@@ -126,281 +289,7 @@ def _runs(rows: Sequence[Row]) -> list[list[Row]]:
     return runs
 
 
-def _without_header(runs: list[list[Row]]) -> Head:
-    """No header is certain: only rows with a single text that a blank row parts from a wider table are titles."""
-    titles: list[Row] = []
-    for number, run in enumerate(runs[:-1]):
-        following = {column for row in runs[number + 1][:_BENEATH] for column in row.filled()}
-        if len(run) > 10 or len(following) < 2 or not all(len(row.filled()) == 1 and row.looks(row.filled()[0]) == "text" for row in run):
-            break
-        titles.extend(run)
-    return Head(titles=tuple(titles), why="no header is certain: the first row is data", length=len(titles))
-
-
-def _with_header(rows: Sequence[Row], place: int, start: int, why: str, merges: "Merges") -> Head:
-    last = _last_header(rows, place, merges)
-    first, spread = _first_header(rows, place, start, merges)
-    units = [row for row in rows[last + 1 : last + 2] if is_ruler(row)]
-    under = last + 1 + len(units)
-    units += [row for row in rows[under : under + 1] if _is_units(row, rows[under + 1 :])]
-    return Head(
-        titles=tuple(rows[:first]),
-        header=tuple(rows[first : last + 1]),
-        units=tuple(units),
-        why=why,
-        spread=frozenset(spread),
-        length=last + 1 + len(units),
-    )
-
-
-# ---------------------------------------------------------------- one row
-
-
-def _header_in(run: list[Row], following: list[Row], merges: "Merges") -> tuple[int, str] | None:
-    """The place of the header in a run of rows and why it is certain; *following* is the next run, for a header that a blank row follows."""
-    best: tuple[int, str, float] | None = None
-    looks = 0
-    for place, row in enumerate(run[:_LOOK]):
-        if looks > _MOST_LOOKS or (best is not None and (best[2] >= 0.7 or place - best[0] > 5)):
-            break
-        beneath = _Beneath(islice(run, place + 1, None) if place + 1 < len(run) else following)
-        looks += len(row.cells) * len(beneath.rows)
-        if best is None and _is_data(row, beneath) and len(run) > 1 and not merges.join(row.number, row.number + 1):
-            return None
-        why = _certain(row, beneath)
-        if why is not None:
-            coverage = len(beneath.columns.intersection(row.filled())) / max(1, len(beneath.columns))
-            if best is None or coverage > best[2]:
-                best = place, why, coverage
-    if best is None or _hold_records(run[: best[0]]) or not all(_may_stand_above(run, place, best[0], merges) for place in range(best[0])):
-        return None
-    return best[:2]
-
-
-def _may_stand_above(run: list[Row], place: int, header: int, merges: "Merges") -> bool:
-    """Whether a row above the header is a title or part of the header, and no record."""
-    filled, names = run[place].filled(), [run[header].cells[column] for column in run[header].filled()]
-    if any(box.last_column > box.first_column for box in merges.at(run[place].number)):
-        return True
-    if merges.join(run[place].number, run[header].number):
-        return True
-    if place == header - 1 and len(set(names)) < len(names):
-        return True
-    return len(filled) < len(names) and (len(filled) <= 2 or len(filled) * 2 <= len(names))
-
-
-def _is_data(row: Row, beneath: _Beneath) -> bool:
-    """Whether a row looks like those under it: wide, with a number where numbers stand."""
-    filled = row.filled()
-    if len(beneath.columns) < 2 and len(beneath.rows) < 2:
-        return False
-    if len(filled) < 0.6 * len(beneath.columns) or _is_years(row, filled):
-        return False
-    typed = {column for column in filled if row.looks(column) not in {"text", "error"}}
-    if not typed:
-        return False
-    solid = [column for column in filled if beneath.solid(column)]
-    return len(typed.intersection(solid)) * 2 > len(solid)
-
-
-def _certain(row: Row, beneath: _Beneath) -> str | None:
-    """Why this row names the columns of the rows beneath it; None when that is not certain."""
-    filled = row.filled()
-    named = [column for column in filled if row.looks(column) == "text"]
-    if not named or (len(named) != len(filled) and not _is_years(row, filled)):
-        return None
-    if len(filled) <= 2 and any(_is_key(row.cells[column]) for column in filled):
-        return None
-    if not beneath.rows:
-        return _certain_alone(row, filled)
-    shared = beneath.columns.intersection(filled)
-    if (
-        len(shared) < 0.5 * len(beneath.columns)
-        or (len(beneath.columns) > 1 and len(filled) < 2)
-        or (len(filled) > 2 and len({row.cells[column] for column in filled}) < 2)
-    ):
-        return None
-    solid = next((column for column in named if beneath.solid(column) and not _recurs(row, column, beneath)), None)
-    if solid is not None:
-        return f"row {row.number} holds texts above numbers and dates, such as {row.cells[solid]!r}"
-    return _certain_among_texts(row, named, beneath)
-
-
-def _certain_alone(row: Row, filled: list[int]) -> str | None:
-    """A sheet of one row is a header without data when every text in it reads like the name of a column."""
-    if len(filled) > 1 and all(is_header_word(row.cells[column]) for column in filled):
-        return f"row {row.number} holds nothing but names of columns"
-    return None
-
-
-def _certain_among_texts(row: Row, named: list[int], beneath: _Beneath) -> str | None:
-    """All is text: what the texts look like has to decide."""
-    texts = {column: row.cells[column] for column in named}
-    if any(texts[column] in beneath.texts(column) or _recurs(row, column, beneath) for column in named):
-        return None
-    if sum(map(is_header_word, texts.values())) * 2 >= len(texts):
-        if all(sum(map(is_header_word, beneath.texts(column))) * 2 > len(beneath.texts(column)) > 0 for column in named):
-            return None
-        return f"row {row.number} holds names of columns, such as {next(filter(is_header_word, texts.values()))!r}"
-    for column, text in texts.items():
-        under = beneath.texts(column)
-        if len(text.split()) > _MOST_WORDS:
-            continue  # a sentence names no column
-        if len(under) >= 2 and not _has_digit(text) and sum(map(_has_digit, under)) >= _MOSTLY * len(under):
-            return f"row {row.number} has no digit in {text!r}, and the texts under it do"
-    if len(beneath.rows) >= 6 and len(set(texts.values())) == len(texts):
-        repeating = [column for column in named if len(set(beneath.texts(column))) * 2 <= len(beneath.texts(column))]
-        if repeating:
-            return f"row {row.number} holds {texts[repeating[0]]!r} above texts that come again and again"
-    return None
-
-
-def _recurs(row: Row, column: int, beneath: _Beneath) -> bool:
-    """Whether a text is one of a series that goes on beneath it, such as "Table 1" and "1.1a": the first of them names no column."""
-    text = row.cells[column]
-    return _has_digit(text) and shapes_of(text)[0] in {shapes_of(other)[0] for other in beneath.texts(column) if "\n" not in other}
-
-
-def _is_key(text: str) -> bool:
-    """Whether a text asks for a value beside it ("Customer:") or brings it along ("Unit: EUR")."""
-    return ":" in text or "：" in text
-
-
-def _has_digit(text: str) -> bool:
-    return any(map(str.isdigit, text))
-
-
-def _is_years(row: Row, filled: Iterable[int]) -> bool:
-    """Whether the cells that are no text are years or dates that rise or fall from left to right, as over the columns of a report."""
-    others = [column for column in filled if row.looks(column) != "text"]
-    named = [column for column in filled if row.looks(column) == "text"]
-    if not others or not named or any(row.looks(column) not in {"number", "date"} for column in others):
-        return False
-    values = [_without_point(row.cells[column]) for column in others]
-    dates = all(row.looks(column) == "date" for column in others)
-    years = all(value.isdecimal() and 1900 <= int(value) <= 2100 for value in values)
-    return (
-        (years or dates)
-        and len(values) > 1
-        and (sorted(values) == values or sorted(values, reverse=True) == values)
-        and len(set(values)) == len(values)
-    )
-
-
-def _without_point(text: str) -> str:
-    """A whole number as most programs write it: some write the year 2024 as 2024.0."""
-    return _WITH_POINT.sub("", text)
-
-
-def _is_units(row: Row, beneath: Sequence[Row]) -> bool:
-    """Whether a row under the header holds units of measurement and nothing else, above numbers."""
-    filled = row.filled()
-    under = _Beneath(beneath)
-    return (
-        bool(filled)
-        and all(is_unit(row.cells[column]) or row.cells[column].strip() in {"-", "/"} for column in filled)
-        and any(is_unit(row.cells[column]) for column in filled)
-        and all(under.solid(column) for column in filled if is_unit(row.cells[column]))
-    )
-
-
-# ---------------------------------------------------------------- several rows
-
-
-def _is_preamble(run: list[Row], header: list[int]) -> bool:
-    """Whether rows above a table are titles and notes: few, with one or two texts each, narrower than the table, and no records of numbers."""
-    if _hold_records(run):
-        return False
-    most = max(2, len(header) // 2) if len(header) > 2 else 1
-    if len(run) <= _MOST_PREAMBLE:
-        return all(len(row.filled()) <= most for row in run)
-    return len(header) > 1 and all(len(row.filled()) == 1 and row.looks(row.filled()[0]) == "text" for row in run)
-
-
-def _hold_records(rows: Iterable[Row]) -> bool:
-    """Whether several of these rows hold several numbers."""
-    return sum([row.looks(column) for column in row.filled()].count("number") > 1 for row in rows) >= _FEWEST_RECORDS
-
-
-def _is_key_value(run: list[Row]) -> bool:
-    """Whether a block above a table is no table of its own but says things about it: "Customer:" and the like."""
-    if len(run) > 10 or any(len(row.filled()) > 2 for row in run):
-        return False
-    pairs = [row.filled() for row in run if len(row.filled()) == 2]
-    looks = {row.looks(row.filled()[1]) for row in run[1:] if len(row.filled()) == 2}
-    keys = [row.cells[filled[0]] for row in run if (filled := row.filled())]
-    colon = any(map(_is_key, keys))
-    return colon or len(pairs) < 3 or len(looks) > 1
-
-
-def _next_table(runs: list[list[Row]], place: int, merges: "Merges") -> bool:
-    """Whether a wider table with a certain header follows the one at *place* of the first run."""
-    width = len(runs[0][place].filled())
-    for number, run in enumerate(runs[1:], 1):
-        found = _header_in(run, runs[number + 1] if number + 1 < len(runs) else [], merges)
-        if found and len(run[found[0]].filled()) > max(2, width):
-            return True
-    return False
-
-
-def _last_header(rows: Sequence[Row], place: int, merges: "Merges") -> int:
-    """The last header row: merged cells reach down, and texts under a group of merged columns name its columns."""
-    last = place
-    while last + 1 < len(rows) and last - place < 4:
-        row, following = rows[last], rows[last + 1]
-        if following.number - row.number != 1:
-            break
-        groups = [box for box in merges.at(row.number) if box.last_column > box.first_column]
-        down = any(box.last_row > row.number for index in range(place, last + 1) for box in merges.at(rows[index].number))
-        filled = following.filled()
-        all_text = bool(filled) and all(following.looks(column) == "text" for column in filled)
-        grouped = any(sum(box.first_column <= column <= box.last_column for column in filled) > 1 for box in groups)
-        if not (down or (grouped and (all_text or _is_years(following, filled)))):
-            break
-        last += 1
-    return last
-
-
-def _first_header(rows: Sequence[Row], place: int, start: int, merges: "Merges") -> tuple[int, list[int]]:
-    """The first header row: rows above that group columns belong to the header, too."""
-    first, spread = place, []
-    while first > start and rows[first].number - rows[first - 1].number == 1 and place - first < _MOST_HEADERS:
-        above, row = rows[first - 1], rows[first]
-        if not above.filled() or not row.filled():
-            break
-        named = [column for each in rows[first : place + 1] for column in each.filled()]
-        width = (min(named), max(named))
-        groups = [box for box in merges.at(above.number) if box.last_column > box.first_column]
-        partial = [box for box in groups if box.first_column > width[0] or box.last_column < width[1]]
-        if any(_is_key(above.cells[column]) for column in above.filled()):
-            break
-        names = [row.cells[column] for column in row.filled()]
-        doubled = len(set(names)) < len(names)
-        if merges.join(above.number, row.number) or (partial and (len(above.filled()) > 1 or above.filled()[0] > width[0])):
-            first -= 1
-        elif not groups and doubled and len(above.filled()) > 1 and all(column >= width[0] for column in above.filled()):
-            first -= 1
-            spread.append(above.number)
-        else:
-            break
-    return first, spread
-
-
-class Merges:
-    """The merged areas of a sheet, by their first row."""
-
-    def __init__(self, boxes: Iterable[Box]) -> None:
-        self._by_row: dict[int, list[Box]] = {}
-        for box in boxes:
-            self._by_row.setdefault(box.first_row, []).append(box)
-
-    def at(self, row: int) -> list[Box]:
-        """The areas that begin in this row."""
-        return self._by_row.get(row, [])
-
-    def join(self, row: int, last: int) -> bool:
-        """Whether an area that begins in *row*, or little above it, reaches down to the row *last*."""
-        return any(box.last_row >= last for first in range(row - _MOST_HEADERS, row + 1) for box in self.at(first))
+# ---------------------------------------------------------------- the texts
 
 
 def header_texts(head: Head, columns: Iterable[int], merges: Merges, *, date1904: bool) -> dict[int, str]:
@@ -432,5 +321,5 @@ def _header_text(row: Row, column: int, *, date1904: bool) -> str:
         return ""
     kind = row.kinds[column]
     if kind_class(kind) == NUMBER:
-        return number_text_or_raw(_without_point(text))
+        return number_text_or_raw(without_point(text))
     return shown_text(text, kind or "", date1904=date1904).strip()

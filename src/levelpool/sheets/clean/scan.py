@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from levelpool.sheets.clean.draft import Draft, is_note
-from levelpool.sheets.clean.header import Head, Merges, find_head, given_head
+from levelpool.sheets.clean.header import Head, find_head, given_head
 from levelpool.sheets.clean.labels import is_total_label
+from levelpool.sheets.clean.merges import Merges
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import Row, is_ruler, rows_at

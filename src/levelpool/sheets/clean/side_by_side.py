@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
-from levelpool.sheets.clean.header import Merges, find_head
+from levelpool.sheets.clean.header import find_head
+from levelpool.sheets.clean.merges import Merges
 from levelpool.sheets.clean.options import letters_of
 from levelpool.sheets.clean.row import Row
 from levelpool.sheets.clean.subsheets import Span

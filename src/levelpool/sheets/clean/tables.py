@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from levelpool.sheets.clean.draft import Draft
 from levelpool.sheets.clean.evidence import ColumnEvidence
-from levelpool.sheets.clean.header import Merges, header_texts
+from levelpool.sheets.clean.header import header_texts
+from levelpool.sheets.clean.merges import Merges
 from levelpool.sheets.clean.names import column_names, sheet_dataset_name
 from levelpool.sheets.clean.options import TableOptions, letters_of
 from levelpool.sheets.clean.reasons import Aside
@@ -94,6 +95,7 @@ def _plan(sheet: Sheet, draft: Draft, position: int, merges: Merges, options: Ta
         outside=tuple(sorted(draft.outside, key=lambda each: each.row)),
         hidden=sheet.hidden,
         reasons=_reasons(sheet, draft),
+        trace=draft.head.trace,
     )
 
 

@@ -12,7 +12,7 @@ VENDOR := src/levelpool/service/static/vendor
 # A program that is started anew would compile its files each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test coverage check bench peers fuzz torture sbom licences docs assets wheel install-newest install-oldest clean system
+.PHONY: run test coverage check bench peers fuzz torture sbom licences picture docs assets wheel install-newest install-oldest clean system
 
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
@@ -49,8 +49,11 @@ sbom: $(STAMP) $(RELEASE)  ## what levelpool[all] and the page are made of, as C
 licences: $(STAMP)  ## docs/reference/licences.md anew
 	@$(BIN)/python deploy/parts.py licences
 
-docs: $(STAMP)  ## the documentation site, in site/
-	$(BIN)/mkdocs build --strict --quiet
+picture: $(STAMP) assets system  ## docs/page.webp anew, from the running service in a real browser
+	@$(BIN)/python tests/picture.py
+
+docs: $(STAMP)  ## the documentation site, in site/, with llms.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 assets: $(VENDOR)/.built  ## third-party JavaScript, from npm
 

@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import runpy
 import subprocess
 import tomllib
 from pathlib import Path
@@ -76,6 +77,30 @@ def test_links_between_pages_lead_somewhere(page):
     targets = [target for target in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in target]
 
     assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_pictures_are_there_and_small():
+    """Each is a file of the repository that a slow line loads within seconds; `make picture` makes the README's anew."""
+    shown = {
+        (page.parent / name).resolve() for page in PAGES for name in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    }
+
+    assert ROOT / "docs" / "page.webp" in shown
+    assert shown <= set(TRACKED)
+    assert all(picture.stat().st_size < 200_000 for picture in shown)
+
+
+def test_list_of_pages_for_programs_has_every_page_with_its_subject():
+    """llms.txt names each page of the site once, with what it is about, and no other."""
+    hook = runpy.run_path(str(ROOT / "deploy" / "llms.py"))
+    text = hook["index"](ROOT / "docs", "levelpool", "A summary.")
+    listed = re.findall(r"^- \[([^\]]+)\]\(([^)]+)/\): (.+)$", text, re.MULTILINE)
+
+    assert text.startswith("# levelpool\n\n> A summary.\n\n## Start here\n")
+    assert sorted(address for _, address, _ in listed) == sorted(
+        str(page.relative_to(ROOT / "docs").with_suffix("")).replace("index", ".") for page in PAGES if ROOT / "docs" in page.parents
+    )
+    assert "- [Threat model](explanation/threat-model/): Who may do what; A hostile file; A hostile user;" in text
 
 
 @pytest.mark.parametrize("face", FACES)

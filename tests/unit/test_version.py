@@ -47,6 +47,13 @@ def test_the_changelog_has_that_version_as_its_newest_release():
     assert [day for _, day in releases] == sorted((day for _, day in releases), reverse=True)
 
 
+def test_each_change_stands_once_in_the_changelog():
+    """A merge that keeps both sides may bring lines back that a release has taken to its own part."""
+    lines = [line for line in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines() if line.startswith("- ")]
+
+    assert not {line for line in lines if lines.count(line) > 1}
+
+
 def test_no_page_speaks_of_another_version():
     spoken_of = {
         (page.name, version)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from wheels import closure_of
+
 AS_ANYBODY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
 """Before a command: even as root, the rights of files hold for it."""
 
@@ -58,11 +60,12 @@ def missing() -> dict[str, list[str]]:
 
 
 def _has_wheels() -> bool:
-    return _WHEELS_ARE_OF.exists() and _WHEELS_ARE_OF.read_text(encoding="utf-8") == _pins()
+    return _WHEELS_ARE_OF.exists() and _WHEELS_ARE_OF.read_text(encoding="utf-8").split() == _pins()
 
 
-def _pins() -> str:
-    return "".join((HERE / name).read_text(encoding="utf-8") for name in ("requirements.txt", "pyproject.toml"))
+def _pins() -> list[str]:
+    """The versions that are installed here, so that our pins are the constraints."""
+    return [f"{name}=={installed.version}" for name, installed in sorted(closure_of(metadata.distribution("levelpool"), "sheets").items())]
 
 
 def environment() -> dict[str, str]:
@@ -96,14 +99,10 @@ def _install(packages: list[str]) -> None:
 
 
 def _download_wheels() -> None:
-    """As installed here, so the pins are the constraints."""
-    from wheels import closure_of
-
     shutil.rmtree(WHEELS, ignore_errors=True)
-    pins = [f"{name}=={installed.version}" for name, installed in closure_of(metadata.distribution("levelpool"), "sheets").items()]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
-    subprocess.run([*pip, "--dest", str(WHEELS), *pins], check=True)
-    _WHEELS_ARE_OF.write_text(_pins(), encoding="utf-8")
+    subprocess.run([*pip, "--dest", str(WHEELS), *_pins()], check=True)
+    _WHEELS_ARE_OF.write_text("\n".join(_pins()), encoding="utf-8")
 
 
 def main() -> int:

@@ -110,11 +110,11 @@ def serve(database_url: str, data_dir: str, at: str | None, folder: str) -> None
     from functools import partial
 
     from levelpool.executor import ExecutorManager
-    from levelpool.ingest import intake
+    from levelpool.ingest import runner
     from levelpool.ingest.service import DataIngestionService
 
     if at:
-        intake.ingest_file = partial(ingest_and_pause, at=at, folder=Path(folder))
+        runner.ingest_file = partial(ingest_and_pause, at=at, folder=Path(folder))
 
     async def main() -> None:
         async with (

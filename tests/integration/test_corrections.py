@@ -25,7 +25,7 @@ async def shape(service: DataIngestionService, name: str) -> dict[str, str]:
     """The columns of a dataset and their types, as the ledger says; the table itself must have the same."""
     found = next(each for each in (await service.datasets())["datasets"] if each["name"] == name)
     columns = {column["name"]: column["type"] for column in found["columns"]}
-    there = await service.intake.read(lambda connection: {each["name"] for each in sa.inspect(connection).get_columns(name)})
+    there = await service.intake.session.read(lambda connection: {each["name"] for each in sa.inspect(connection).get_columns(name)})
     assert there == {"_file_id", "_sheet", "_row", *columns}
     return columns
 
@@ -97,7 +97,9 @@ async def test_key_and_columns_that_a_person_widened_survive_a_correction(servic
 
     await service.replay(record["id"], options=TableOptions(columns=(ColumnOptions(header="day", name="note"),)))
     assert await shape(service, "stock") == {"sku": "TEXT", "qty": "TEXT", "note": "TEXT"}
-    found = await service.intake.read(lambda connection: connection.execute(sa.text("SELECT sku, qty, note FROM stock_current")).all())
+    found = await service.intake.session.read(
+        lambda connection: connection.execute(sa.text("SELECT sku, qty, note FROM stock_current")).all()
+    )
     assert [tuple(row) for row in found] == [("a", "1", "x")]
 
     # Without its key column the table would lose the view: it keeps its columns then.
@@ -153,7 +155,7 @@ async def test_password_opens_a_file_that_was_kept_and_is_kept_nowhere(service, 
         names = sa.inspect(connection).get_table_names()
         return str([connection.execute(sa.text(f'SELECT * FROM "{name}"')).all() for name in names])
 
-    assert SECRET not in await service.intake.read(everything)
+    assert SECRET not in await service.intake.session.read(everything)
 
 
 async def test_who_knows_the_password_takes_the_file_in(service, tmp_path, database_url, manager, ended):
@@ -161,15 +163,15 @@ async def test_who_knows_the_password_takes_the_file_in(service, tmp_path, datab
     path = encrypted_workbook(tmp_path / "secret.xlsx", SECRET)
     async with DataIngestionService(database_url, manager, data_dir=tmp_path / "data") as other:
         sent = await service.submit(path, name="secret.xlsx", options=TableOptions(password=SECRET), actor="ann")
-        assert await other.intake.claim_next() is None
-        assert await other.intake.reclaim() == []
+        assert await other.intake.runner.claim_next() is None
+        assert await other.intake.runner.reclaim() == []
         await service.start()
         assert (await ended(service, sent["id"]))["status"] == "loaded"
 
         lost = await other.submit(
             encrypted_workbook(path, SECRET, rows=3), name="lost.xlsx", options=TableOptions(password=SECRET), actor="ann"
         )
-        await service.intake.write(files.reclaim, lambda holder, *_: holder == other.intake.claimer.holder)
+        await service.intake.session.write(files.reclaim, lambda holder, *_: holder == other.intake.session.claimer.holder)
         failed = await ended(service, lost["id"])
         assert failed["status"] == "failed" and "password" in failed["error"]
 
@@ -183,7 +185,7 @@ def test_holder_that_waits_elsewhere_is_left_alone():
 
 async def test_rows_of_a_program_have_nothing_to_look_at(service):
     """Their columns and types are the program's."""
-    importer = RawDataImporter(service.intake.engine.url.render_as_string(hide_password=False), intake=service.intake)
+    importer = RawDataImporter(service.intake.session.engine.url.render_as_string(hide_password=False), intake=service.intake)
     record = await importer.import_rows([{"a": 1}], dataset="rows", source="test")
 
     with pytest.raises(FileInUse, match="handed over"):

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 import crash_points
-from levelpool.ingest import intake
+from levelpool.ingest import ending, runner
 from levelpool.ingest.ledger import files
 from levelpool.ingest.service import DataIngestionService
 
@@ -27,7 +27,7 @@ def numbers(folder: Path, name: str = "numbers.csv", rows: int = ROWS) -> Path:
 
 
 async def sql(service: DataIngestionService, statement: str) -> list[tuple]:
-    return await service.intake.read(lambda connection: [tuple(row) for row in connection.execute(sa.text(statement))])
+    return await service.intake.session.read(lambda connection: [tuple(row) for row in connection.execute(sa.text(statement))])
 
 
 async def rows_in_tables(service: DataIngestionService) -> int:
@@ -40,7 +40,7 @@ async def rows_in_tables(service: DataIngestionService) -> int:
 async def test_worker_that_is_killed_leaves_a_whole_import_or_none(service, tmp_path, monkeypatch, at):
     """At every point: before the commit nothing of the file is there and it fails with a sentence; after it, everything is."""
     with monkeypatch.context() as patch:
-        patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_die, at=at))
+        patch.setattr(runner, "ingest_file", partial(crash_points.ingest_and_die, at=at))
         record = await service.ingest_file(numbers(tmp_path))
 
     if at == "just after the commit":
@@ -59,7 +59,7 @@ async def test_replay_that_dies_keeps_the_earlier_rows(service, tmp_path, monkey
     record = await service.ingest_file(numbers(tmp_path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_die, at="in the middle of pass 2"))
+        patch.setattr(runner, "ingest_file", partial(crash_points.ingest_and_die, at="in the middle of pass 2"))
         again = await service.replay(record["id"])
 
     assert again["status"] == "loaded" and "died" in again["error"]
@@ -71,12 +71,12 @@ async def test_worker_that_lost_its_claim_changes_nothing(service, database_url,
     slow = tmp_path / "slow"
     slow.mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_pause, at="before pass 2", folder=slow))
+        patch.setattr(runner, "ingest_file", partial(crash_points.ingest_and_pause, at="before pass 2", folder=slow))
         first = asyncio.create_task(service.ingest_file(numbers(tmp_path)))
         await appears(slow / "there")
     async with DataIngestionService(database_url, manager, data_dir=tmp_path / "data") as other:
-        [file_id] = await other.intake.write(files.reclaim, lambda *_: True)
-        await other.intake.ingest([file_id])
+        [file_id] = await other.intake.session.write(files.reclaim, lambda *_: True)
+        await other.intake.runner.ingest([file_id])
         assert (await other.file(file_id))["status"] == "loaded"
 
         (slow / "go").touch()
@@ -95,7 +95,7 @@ async def test_rows_are_converted_again_when_their_table_changed_meanwhile(servi
         (tmp_path / f"{name}.csv").write_text(f"n,seen\n1,{text}\n2,{text}\n", encoding="utf-8")
     await service.ingest_file(tmp_path / "a.csv", dataset="visits")
     with monkeypatch.context() as patch:
-        patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_pause, at="before pass 2", folder=pause))
+        patch.setattr(runner, "ingest_file", partial(crash_points.ingest_and_pause, at="before pass 2", folder=pause))
         paused = asyncio.create_task(service.ingest_file(tmp_path / "b.csv", dataset="visits"))
         await appears(pause / "there")
     assert (await service.ingest_file(tmp_path / "c.csv", dataset="visits"))["status"] == "loaded"
@@ -167,7 +167,7 @@ async def test_busy_database_is_waited_for(sqlite_url, tmp_path, manager):
         upload = numbers(tmp_path, "upload")
         queued = await service.submit(upload, name="numbers.csv", actor="ann")
         other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
-        importing = asyncio.create_task(service.intake.ingest([queued["id"]]))
+        importing = asyncio.create_task(service.intake.runner.ingest([queued["id"]]))
         while (await service.file(queued["id"]))["status"] == "pending":
             await asyncio.sleep(0.01)
         other.execute("BEGIN IMMEDIATE")
@@ -181,15 +181,15 @@ async def test_busy_database_is_waited_for(sqlite_url, tmp_path, manager):
 
 async def test_database_that_goes_away_in_the_middle_is_tried_again(postgres_url, tmp_path, manager, monkeypatch):
     """The server ends the connection in pass 2: nothing is there, the file is taken up again and loaded once."""
-    monkeypatch.setattr(intake, "RETRY_AFTER", 0.05)
+    monkeypatch.setattr(ending, "RETRY_AFTER", 0.05)
     pauses = tmp_path / "pauses"
     pauses.mkdir()
     async with DataIngestionService(postgres_url, manager, data_dir=tmp_path / "data") as service:
         with monkeypatch.context() as patch:
-            patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_pause, at="in the middle of pass 2", folder=pauses))
+            patch.setattr(runner, "ingest_file", partial(crash_points.ingest_and_pause, at="in the middle of pass 2", folder=pauses))
             importing = asyncio.create_task(service.ingest_file(numbers(tmp_path)))
             await appears(pauses / "there")
-        await service.intake.write(
+        await service.intake.session.write(
             lambda connection: connection.execute(
                 sa.text(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import lane_tasks
 from dask_cluster import Cluster
 from levelpool import ClusterUnreachable, LaneClosed, TaskNotPicklable, WorkerDied
 from levelpool.errors import DatabaseError, SettingsError
-from levelpool.ingest import intake
+from levelpool.ingest import runner
 from levelpool.ingest.service import DataIngestionService
 from levelpool.lanes import distributed
 from processes import begun, is_gone, parent, start, until, wait_until
@@ -182,7 +183,8 @@ def distributed_refusal(address: str) -> str:
 async def test_file_travels_to_the_cluster_and_becomes_rows(dask_service, tmp_path, cluster):
     """Its bytes go along, it reports how far it is, and nothing of it stays on the workers."""
     heard, before = [], set(folders_of_files(cluster))
-    dask_service.intake._on_progress = lambda _id, _name, percent: heard.append(percent)
+    session = dask_service.intake.session
+    session.config = replace(session.config, on_progress=lambda _id, _name, percent: heard.append(percent))
 
     record = await dask_service.ingest_file(write_numbers(tmp_path))
 
@@ -207,7 +209,7 @@ async def test_import_on_a_dask_worker_that_is_killed_is_not_there(dask_service,
     signs.mkdir()
     with monkeypatch.context() as patch:
         pausing = partial(crash_points.ingest_remotely_and_pause, at="in the middle of pass 2", folder=signs)
-        patch.setattr(intake, "ingest_remotely", pausing)
+        patch.setattr(runner, "ingest_remotely", pausing)
         loading = asyncio.create_task(dask_service.ingest_file(write_numbers(tmp_path)))
         await until((signs / "there").exists, 40)
         (folder,) = set(folders_of_files(cluster)) - before
@@ -230,7 +232,7 @@ def folders_of_files(cluster: Cluster) -> list[Path]:
 async def test_import_that_is_cancelled_is_pending_again(dask_service, tmp_path, monkeypatch, cluster):
     """A drain that cannot wait kills the child process, gives the file back, and what the child left is removed."""
     monkeypatch.setattr(
-        intake, "ingest_remotely", partial(crash_points.ingest_remotely_and_pause, at="in the middle of pass 2", folder=tmp_path)
+        runner, "ingest_remotely", partial(crash_points.ingest_remotely_and_pause, at="in the middle of pass 2", folder=tmp_path)
     )
     before = set(folders_of_files(cluster))
     record = await dask_service.submit(write_numbers(tmp_path), name="numbers.csv", actor="a test")
@@ -241,7 +243,9 @@ async def test_import_that_is_cancelled_is_pending_again(dask_service, tmp_path,
     await dask_service.aclose(timeout=0)
 
     await until(lambda: not folder.exists())
-    async with DataIngestionService(dask_service.intake._url, dask_service.intake.manager, data_dir=tmp_path / "data") as again:
+    async with DataIngestionService(
+        dask_service.intake.session.url, dask_service.intake.session.manager, data_dir=tmp_path / "data"
+    ) as again:
         assert (await again.file(record["id"]))["status"] == "pending"
         assert [dataset["rows"] for dataset in (await again.datasets())["datasets"]] in ([], [0])
 

@@ -28,7 +28,7 @@ def put(folder, name: str, text: str = ORDERS):
 
 
 async def records(sync: DataSyncService) -> dict[str, dict]:
-    return {file["name"]: file for file in (await sync.intake.list_files(100, 0))["files"]}
+    return {file["name"]: file for file in (await sync.intake.runner.list_files(100, 0))["files"]}
 
 
 async def test_inbox_becomes_tables_and_the_report_counts(sync, inbox):

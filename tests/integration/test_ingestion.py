@@ -30,11 +30,11 @@ def put(folder, name: str, text: str = ORDERS):
 
 
 async def sql(service: DataIngestionService, statement: str) -> list[tuple]:
-    return await service.intake.read(lambda connection: [tuple(row) for row in connection.execute(sa.text(statement))])
+    return await service.intake.session.read(lambda connection: [tuple(row) for row in connection.execute(sa.text(statement))])
 
 
 async def change(service: DataIngestionService, statement: str) -> None:
-    await service.intake.write(lambda connection: connection.exec_driver_sql(statement))
+    await service.intake.session.write(lambda connection: connection.exec_driver_sql(statement))
 
 
 async def test_file_becomes_rows(service, tmp_path):
@@ -70,7 +70,7 @@ async def test_file_arrives_while_its_dataset_is_made(postgres_url, tmp_path):
                     add_dataset(other, "orders", first["id"])
                     other.exec_driver_sql("CREATE TABLE orders (_file_id bigint)")
 
-        sa.event.listen(service.intake.engine, "after_cursor_execute", make)
+        sa.event.listen(service.intake.session.engine, "after_cursor_execute", make)
         second = await service.submit(put(tmp_path, "orders_2.csv", ORDERS + "3,Cid,1.00,2026-11-03\n"), name="orders_2.csv", actor="test")
 
     assert made
@@ -83,7 +83,7 @@ async def test_original_stays_and_is_kept(service, tmp_path):
     record = await service.ingest_file(path)
 
     assert path.read_text(encoding="utf-8") == ORDERS
-    assert service.intake.store.path(record["sha256"]).read_text(encoding="utf-8") == ORDERS
+    assert service.intake.session.store.path(record["sha256"]).read_text(encoding="utf-8") == ORDERS
 
 
 async def test_bytes_and_open_files_are_taken_in_under_their_name(service):
@@ -92,7 +92,7 @@ async def test_bytes_and_open_files_are_taken_in_under_their_name(service):
     second = await service.ingest_file(io.BytesIO(ORDERS.replace("000124", "000125").encode()), name="orders-2.csv")
 
     assert [(each["dataset"], each["rows_loaded"]) for each in (first, second)] == [("orders", 2)] * 2
-    assert not list(service.intake.work.iterdir())
+    assert not list(service.intake.session.work.iterdir())
     with pytest.raises(SheetError, match="bytes have no name: give name="):
         await service.ingest_file(ORDERS.encode())
 
@@ -257,7 +257,7 @@ async def test_table_that_appears_meanwhile_is_not_touched(service, tmp_path):
     queued = await service.submit(upload, name="orders.csv", actor="ann")
     await change(service, "CREATE TABLE orders (x text)")
 
-    await service.intake.ingest([queued["id"]])
+    await service.intake.runner.ingest([queued["id"]])
 
     record = await service.file(queued["id"])
     assert record["status"] == "failed" and "did not create" in record["error"]
@@ -363,7 +363,7 @@ async def test_many_files_of_one_dataset_at_once(service, tmp_path):
         upload = put(tmp_path, "upload", f"n,text\n{number},row {number}\n")
         ids.append((await service.submit(upload, name=f"part-{number}.csv", actor="ann"))["id"])
 
-    await service.intake.ingest(ids)
+    await service.intake.runner.ingest(ids)
 
     rows = (await service.rows("part"))["rows"]
     assert sorted(row["n"] for row in rows) == list(range(12))
@@ -374,7 +374,7 @@ async def test_cancelled_import_is_pending_again_and_can_be_taken_up(service, tm
     """Who stops waiting stops the work, and the file is not left "running"."""
     upload = put(tmp_path, "upload", "n\n" + "\n".join(map(str, range(200_000))))
     queued = await service.submit(upload, name="numbers.csv", actor="ann")
-    task = asyncio.create_task(service.intake.ingest([queued["id"]]))
+    task = asyncio.create_task(service.intake.runner.ingest([queued["id"]]))
     while (await service.file(queued["id"]))["status"] == "pending":
         await asyncio.sleep(0.01)
 
@@ -382,7 +382,7 @@ async def test_cancelled_import_is_pending_again_and_can_be_taken_up(service, tm
     await asyncio.wait([task])
 
     assert (await service.file(queued["id"]))["status"] in {"pending", "loaded"}
-    await service.intake.ingest([queued["id"]])
+    await service.intake.runner.ingest([queued["id"]])
     assert (await service.file(queued["id"]))["rows_loaded"] == 200_000
     assert (await service.rows("numbers"))["total"] == 200_000
 
@@ -420,11 +420,11 @@ async def test_originals_that_are_old_enough_are_removed(service, tmp_path):
     old = await service.ingest_file(put(tmp_path, "orders.csv"))
     young = await service.ingest_file(put(tmp_path, "stock.csv", "sku,n\na,1\n"))
     await change(service, f"UPDATE levelpool_files SET received_at = '2020-01-01T00:00:00+00:00' WHERE id = {old['id']}")
-    os.utime(service.intake.store.path(old["sha256"]), (1, 1))
+    os.utime(service.intake.session.store.path(old["sha256"]), (1, 1))
 
-    assert await service.intake.retire(days=30) == 1
+    assert await service.intake.originals.retire(days=30) == 1
 
-    assert not service.intake.store.path(old["sha256"]).exists() and service.intake.store.path(young["sha256"]).exists()
+    assert not service.intake.session.store.path(old["sha256"]).exists() and service.intake.session.store.path(young["sha256"]).exists()
     with pytest.raises(FileInUse, match="not kept here: send the file again"):
         await service.replay(old["id"])
     assert (await service.undo(old["id"]))["rows_removed"] == 2

@@ -39,7 +39,7 @@ def manager(workbook):
 async def test_examples_of_the_guide_do_what_they_say(workbook, manager, monkeypatch, capsys):
     """All of them, one after the other, in one program."""
     monkeypatch.setattr("levelpool.get_executor_manager", lambda: manager)
-    monkeypatch.setattr("levelpool.ingest.intake.get_executor_manager", lambda: manager)
+    monkeypatch.setattr("levelpool.ingest.session.get_executor_manager", lambda: manager)
     names = {"__name__": "guide"}
     for text in EXAMPLES:
         waiting = eval(compile(text, str(PAGE), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)

@@ -15,7 +15,7 @@ import lane_tasks
 from levelpool import helper_worker
 from levelpool.database import open_connection
 from levelpool.executor import ExecutorManager
-from levelpool.ingest import intake
+from levelpool.ingest import runner
 from levelpool.ingest.service import DataIngestionService
 from levelpool.sheets.work_sharing import help_from_end
 
@@ -52,7 +52,7 @@ async def contents(service: DataIngestionService, record: dict) -> list[object]:
         return [repr(rows), repr(aside)]
 
     moments = {"received_at", "started_at", "finished_at"}
-    return [*await service.intake.read(read), {name: value for name, value in record.items() if name not in moments}]
+    return [*await service.intake.session.read(read), {name: value for name, value in record.items() if name not in moments}]
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ async def paused(service: DataIngestionService, path: Path, monkeypatch, helps=h
     await service.ingest_file(path.with_name("orders_1.csv"))
     with monkeypatch.context() as patch:
         patch.setattr(helper_worker, "help_from_end", helps)
-        patch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_pause, at="while the rows are converted", folder=pause))
+        patch.setattr(runner, "ingest_file", partial(crash_points.ingest_and_pause, at="while the rows are converted", folder=pause))
         file = asyncio.create_task((ingest or service.ingest_file)(path))
         await appears((pause / "there").exists, file)
     try:
@@ -140,12 +140,12 @@ async def test_death_of_the_second_worker_changes_nothing(open_service, url_of_o
 
 async def test_death_of_the_first_worker_is_told_as_ever(open_service, tmp_path, monkeypatch, manager):
     """The file fails with the same sentence, nothing of it is there, and the second worker goes, too."""
-    monkeypatch.setattr(intake, "ingest_file", partial(crash_points.ingest_and_die, at="in the middle of pass 2"))
+    monkeypatch.setattr(runner, "ingest_file", partial(crash_points.ingest_and_die, at="in the middle of pass 2"))
     async with open_service() as service:
         record = await service.ingest_file(orders(tmp_path))
 
         assert record["status"] == "failed" and "the worker process died" in record["error"]
-        assert await service.intake.read(lambda connection: connection.scalar(sa.text('SELECT count(*) FROM "orders"'))) == 0
+        assert await service.intake.session.read(lambda connection: connection.scalar(sa.text('SELECT count(*) FROM "orders"'))) == 0
         async with asyncio.timeout(PATIENCE):
             while manager.stats().cpu.busy:  # a killed worker counts until the kernel says that it is gone
                 await asyncio.sleep(0.01)
@@ -182,7 +182,7 @@ def is_alive(pid: int) -> bool:
 async def test_deadline_of_the_file_ends_both_workers(database_url, tmp_path, monkeypatch, manager):
     """A file that takes too long fails with its sentence, and no worker stays at it."""
     monkeypatch.setattr(
-        intake, "ingest_file", partial(crash_points.ingest_and_pause, at="while the rows are converted", folder=tmp_path / "nowhere")
+        runner, "ingest_file", partial(crash_points.ingest_and_pause, at="while the rows are converted", folder=tmp_path / "nowhere")
     )
     (tmp_path / "nowhere").mkdir()
     async with DataIngestionService(database_url, manager, data_dir=tmp_path / "data-1", file_timeout=2.0, share_files_from=1) as service:
@@ -224,7 +224,7 @@ async def test_drain_lets_a_file_with_two_workers_end(database_url, tmp_path, mo
 
     async def run(path: Path) -> None:
         await service.submit(path, name=path.name, actor="ann")
-        await service.intake.run(await service.intake.claim_next())
+        await service.intake.runner.run(await service.intake.runner.claim_next())
 
     async with ExecutorManager(cpu_workers=2, io_workers=4) as manager:
         service = DataIngestionService(database_url, manager, data_dir=tmp_path / "data-1", share_files_from=1)

@@ -28,7 +28,6 @@ NAMES: tuple[tuple[str, str], ...] = (
     ("ingest", "call_away"),
     ("ingest", "second"),
     ("ingest", "delivery"),
-    ("ingest", "arrival"),
     ("helper_worker", "desk"),
     ("helper_worker", "second"),
     ("sheets", "desk"),

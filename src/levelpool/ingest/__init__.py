@@ -1,4 +1,10 @@
-"""From a file to the tables of a database: keeps originals, records what arrives, claims it, and loads it without a lost cell."""
+"""
+From a file to the tables of a database, without a lost cell: keeps, records, claims, loads.
+
+The way of one upload, from top to bottom: `service` is called; `originals` keeps the file under its hash; `arrivals` records it as pending;
+`background`, or whoever waits for it, has `runner` claim it and call a worker; there `job` reads it and loads it in one transaction
+(`conversion`, `load/`, `ledger/`); and `ending` says what became of the run. All of them stand on one `session`.
+"""
 
 from levelpool.extras import needed_for
 

@@ -7,7 +7,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from levelpool.executor import ExecutorManager
-from levelpool.ingest.intake import Intake, OnProgress, Submission
+from levelpool.ingest.arrivals import Submission
+from levelpool.ingest.config import IngestConfig, OnProgress
+from levelpool.ingest.intake import Intake
 from levelpool.ingest.ledger.queries import Json
 from levelpool.ingest.rows_file import write_rows
 from levelpool.ingest.store import Kept
@@ -29,7 +31,9 @@ class RawDataImporter:
         intake: Intake | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
-        self.intake = intake or Intake(database_url, manager, data_dir=data_dir, limits=limits, on_progress=on_progress)
+        self.intake = intake or Intake.of(
+            IngestConfig(database_url=database_url, data_dir=data_dir, limits=limits, on_progress=on_progress), manager
+        )
         self._owns_intake = intake is None
 
     async def __aenter__(self) -> Self:
@@ -51,21 +55,20 @@ class RawDataImporter:
         The columns have the types of their values. The same rows once more are a duplicate. *rows* are walked once, in a thread.
         Raises `NameRefused` for a dataset that cannot be, and `SheetError` for a value of another kind.
         """
-        await self.intake.open()
-        kept = await self.intake.manager.with_options(name="keep").run_io_intensive(self._keep, rows)
+        kept = await self.intake.session.do("keep", self._keep, rows)
         submission = Submission(name=source, source="import", actor=actor, dataset=dataset)
-        recorded = await self.intake.record(submission, kept)
+        recorded = await self.intake.arrivals.record(submission, kept)
         if recorded.status == "pending":
-            await self.intake.ingest([recorded.id])
-        return await self.intake.get_file(recorded.id)
+            await self.intake.runner.ingest([recorded.id])
+        return await self.intake.runner.get_file(recorded.id)
 
     def _keep(self, rows: object) -> Kept:
-        folder = self.intake.work
+        folder = self.intake.session.work
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{uuid.uuid4().hex}.rows"
         try:
             write_rows(_as_mappings(rows), path)
-            return self.intake.store.take(path)
+            return self.intake.session.store.take(path)
         finally:
             path.unlink(missing_ok=True)
 

@@ -11,8 +11,10 @@ from typing import Any, Self
 
 from levelpool.errors import LaneClosed, LevelpoolError
 from levelpool.executor import ExecutorManager
+from levelpool.ingest.arrivals import Submission
+from levelpool.ingest.config import IngestConfig, OnProgress
 from levelpool.ingest.inbox_scan import REST, Found, Look, is_being_written, open_file, scan
-from levelpool.ingest.intake import Intake, OnProgress, Submission
+from levelpool.ingest.intake import Intake
 from levelpool.ingest.ledger import files
 from levelpool.ingest.store import Kept
 from levelpool.sheets.errors import InboxError, LimitExceeded, StoreError
@@ -77,7 +79,9 @@ class DataSyncService:
         intake: Intake | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
-        self.intake = intake or Intake(database_url, manager, data_dir=data_dir, limits=limits, on_progress=on_progress)
+        self.intake = intake or Intake.of(
+            IngestConfig(database_url=database_url, data_dir=data_dir, limits=limits, on_progress=on_progress), manager
+        )
         self._owns_intake = intake is None
         self._inbox = Path(inbox).absolute()
         self._rest = rest
@@ -104,9 +108,8 @@ class DataSyncService:
         """
         await self.intake.open()
         async with self._scanning:
-            run = self.intake.manager.with_options(name="inbox").run_io_intensive
-            found = await run(scan, self._inbox)
-            known = await self.intake.read(files.known_origins, [self._origin(each) for each in found])
+            found = await self.intake.session.do("inbox", scan, self._inbox)
+            known = await self.intake.session.read(files.known_origins, [self._origin(each) for each in found])
             fresh = [each for each in found if not _is_known(each, known.get(self._origin(each)))]
             self._looks = {each.path: self._looks.get(each.path, (each.look, time.monotonic())) for each in fresh}
             recorded = [await self._take(each) for each in fresh]
@@ -136,8 +139,8 @@ class DataSyncService:
             await asyncio.sleep(min(self._rest, 0.5))
             look = await self.scan()
             ids |= {*look.queued, *look.others}
-        await self.intake.ingest(ids)
-        statuses = Counter([(await self.intake.get_file(each))["status"] for each in sorted(ids)])
+        await self.intake.runner.ingest(ids)
+        statuses = Counter([(await self.intake.runner.get_file(each))["status"] for each in sorted(ids)])
         return SyncReport(
             found=look.found,
             loaded=statuses["loaded"],
@@ -160,7 +163,7 @@ class DataSyncService:
                 look = await self.scan()
                 said = ""
                 if load and look.queued:
-                    await self.intake.ingest(look.queued)
+                    await self.intake.runner.ingest(look.queued)
             except LaneClosed:
                 return
             except LevelpoolError as error:
@@ -176,15 +179,14 @@ class DataSyncService:
         """Record one new file; None when it has not come to rest, or vanished."""
         submission = Submission(name=found.name, source="inbox", actor="inbox", origin=self._origin(found), stamp=found.look.stamp)
         if found.refusal is not None:
-            return await self.intake.refuse(submission, InboxError(found.refusal))
+            return await self.intake.arrivals.refuse(submission, InboxError(found.refusal))
         if not self._rests(found):
             return None
-        run = self.intake.manager.with_options(name="keep").run_io_intensive
         try:
-            kept = await run(self._keep, found)
+            kept = await self.intake.session.do("keep", self._keep, found)
         except (InboxError, LimitExceeded) as error:
-            return await self.intake.refuse(submission, error)
-        return None if kept is None else await self.intake.record(submission, kept)
+            return await self.intake.arrivals.refuse(submission, error)
+        return None if kept is None else await self.intake.arrivals.record(submission, kept)
 
     def _rests(self, found: Found) -> bool:
         """Whether the file has come to rest, by its own times or by two looks at it."""
@@ -200,7 +202,7 @@ class DataSyncService:
             with open_file(self._inbox, found.path) as file:
                 if is_being_written(file):
                     return None
-                kept = self.intake.keep_open(found.name, file)
+                kept = self.intake.originals.keep_open(found.name, file)
                 return kept if Look.at(file) == found.look else None
         except FileNotFoundError:
             return None

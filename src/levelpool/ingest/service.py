@@ -1,39 +1,28 @@
 """`DataIngestionService`: files by upload, by API and by program, and a background worker that takes them in one after the other."""
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from levelpool.errors import LaneClosed
 from levelpool.executor import ExecutorManager
+from levelpool.ingest.arrivals import Submission
+from levelpool.ingest.background import BackgroundWorker
+from levelpool.ingest.config import IngestConfig, OnProgress
 from levelpool.ingest.datasets import set_policy, widen_column
-from levelpool.ingest.intake import Intake, OnProgress, Submission
+from levelpool.ingest.intake import Intake
 from levelpool.ingest.keys import set_key
 from levelpool.ingest.ledger import queries
 from levelpool.ingest.ledger.files import Claim
-from levelpool.ingest.remote_job import inspect_remotely
+from levelpool.ingest.preview import preview
 from levelpool.ingest.undo import undo_file
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.inputs import Input, name_of
-from levelpool.sheets.inspect import Inspection, inspect_file
+from levelpool.sheets.inspect import Inspection
 from levelpool.sheets.read.limits import Limits
-
-log = logging.getLogger(__name__)
-
-LOOK_EVERY = 2.0
-"""Seconds between two looks for files that another process recorded."""
-LOOK_TIMEOUT = 60.0
-"""Seconds after which a look at a file is given up, waiting for a worker included."""
-RETIRE_EVERY = 3600.0
-"""Seconds between two looks for originals that are kept long enough."""
-RECLAIM_EVERY = 30.0
-"""Seconds between two looks for files whose holder died."""
 
 
 class DataIngestionService:
@@ -59,9 +48,8 @@ class DataIngestionService:
         keep_files_days: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
-        self.intake = Intake(
-            database_url,
-            manager,
+        config = IngestConfig(
+            database_url=database_url,
             data_dir=data_dir,
             limits=limits,
             file_timeout=file_timeout,
@@ -69,10 +57,8 @@ class DataIngestionService:
             share_files_from=share_files_from,
             on_progress=on_progress,
         )
-        self._keep_files_days = keep_files_days
-        self._worker: asyncio.Task[None] | None = None
-        self._retire_at = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.intake = Intake.of(config, manager)
+        self._background = BackgroundWorker(self.intake, keep_files_days=keep_files_days)
 
     async def __aenter__(self) -> Self:
         await self.intake.open()
@@ -104,12 +90,12 @@ class DataIngestionService:
         name = name or name_of(path)
         if not name:
             raise SheetError("bytes have no name: give name=..., as the file was called, from which its dataset follows")
-        kept = await self.intake.keep_input(path, name)
+        kept = await self.intake.originals.keep_input(path, name)
         submission = Submission(name=name, source="direct", actor=actor, dataset=dataset, options=options or TableOptions())
-        recorded = await self.intake.record(submission, kept)
+        recorded = await self.intake.arrivals.record(submission, kept)
         if recorded.status == "pending":
-            await self.intake.ingest([recorded.id])
-        return await self.intake.get_file(recorded.id)
+            await self.intake.runner.ingest([recorded.id])
+        return await self.intake.runner.get_file(recorded.id)
 
     async def submit(
         self, path: Path, *, name: str, dataset: str | None = None, options: TableOptions | None = None, actor: str
@@ -120,10 +106,10 @@ class DataIngestionService:
         *path* is consumed: the file moves into the store. A password in *options* is known to this process only, until the file has
         ended; if the process ends first, the file fails and says so. Raises as `ingest_file` does.
         """
-        kept = await self.intake.keep(path, consume=True)
+        kept = await self.intake.originals.keep(path, consume=True)
         submission = Submission(name=name, source="upload", actor=actor, dataset=dataset, options=options or TableOptions())
-        recorded = await self.intake.record(submission, kept)
-        return await self.intake.get_file(recorded.id)
+        recorded = await self.intake.arrivals.record(submission, kept)
+        return await self.intake.runner.get_file(recorded.id)
 
     async def replay(
         self, file_id: int, *, options: TableOptions | None = None, password: str | None = None, actor: str = "program"
@@ -136,24 +122,24 @@ class DataIngestionService:
 
         Returns the record. Raises `FileInUse` for a file that is pending, running or a duplicate, `NotFound` when there is none.
         """
-        await self.intake.run(await self._claim_replay(file_id, options, password, actor))
-        return await self.intake.get_file(file_id)
+        await self.intake.runner.run(await self._claim_replay(file_id, options, password, actor))
+        return await self.intake.runner.get_file(file_id)
 
     async def begin_replay(
         self, file_id: int, *, options: TableOptions | None = None, password: str | None = None, actor: str = "program"
     ) -> "asyncio.Task[None]":
         """The same, and come back as soon as it has begun, with what runs; it goes on when nobody waits for it."""
         claim = await self._claim_replay(file_id, options, password, actor)
-        return self._run_apart(claim)
+        return self._background.run_apart(claim)
 
     async def _claim_replay(self, file_id: int, options: TableOptions | None, password: str | None, actor: str) -> Claim:
         if password is None and options is not None:
             password = options.password
-        return await self.intake.claim_replay(file_id, actor, options, password=password)
+        return await self.intake.runner.claim_replay(file_id, actor, options, password=password)
 
     async def undo(self, file_id: int, *, dry_run: bool = False, actor: str = "program") -> queries.Json:
         """Take one import back; with *dry_run* only say what would happen. Raises `FileInUse` unless the file is loaded or partial."""
-        return await self.intake.write(undo_file, file_id, dry_run=dry_run, actor=actor)
+        return await self.intake.session.write(undo_file, file_id, dry_run=dry_run, actor=actor)
 
     async def set_key(self, dataset: str, columns: Sequence[str], *, actor: str = "program") -> None:
         """
@@ -161,7 +147,7 @@ class DataIngestionService:
 
         Raises `NotFound` for an unknown dataset or column, and `NameRefused` when something else is called NAME_current.
         """
-        await self.intake.write(set_key, dataset, tuple(columns), actor=actor)
+        await self.intake.session.write(set_key, dataset, tuple(columns), actor=actor)
 
     async def set_policy(self, dataset: str, policy: Policy, *, actor: str = "program") -> None:
         """
@@ -170,7 +156,7 @@ class DataIngestionService:
 
         Raises `NotFound` for an unknown dataset.
         """
-        await self.intake.write(set_policy, dataset, policy, actor=actor)
+        await self.intake.session.write(set_policy, dataset, policy, actor=actor)
 
     async def widen_column(self, dataset: str, column: str, *, actor: str = "program") -> None:
         """
@@ -178,7 +164,7 @@ class DataIngestionService:
 
         Raises `NotFound` for an unknown dataset or column.
         """
-        await self.intake.write(widen_column, dataset, column, actor=actor)
+        await self.intake.session.write(widen_column, dataset, column, actor=actor)
 
     # ------------------------------------------------------------ looking
 
@@ -192,29 +178,7 @@ class DataIngestionService:
         max_seconds: float | None = None,
     ) -> Inspection:
         """What a file would become, read in a worker; nothing is loaded. Raises `SheetError` as `inspect_file` does."""
-        await self.intake.open()
-        lane = self.intake.manager.with_options(timeout=LOOK_TIMEOUT, name="preview", priority=10)
-        if self.intake.manager.is_elsewhere:
-            return await lane.run_cpu_intensive(
-                inspect_remotely,
-                await self.intake.send(path),
-                name=name or path.name,
-                dataset=dataset,
-                limits=self.intake.limits,
-                max_seconds=max_seconds,
-                options=options,
-            )
-        async with self.intake.work_folder() as folder:
-            return await lane.run_cpu_intensive(
-                inspect_file,
-                path,
-                name=name,
-                dataset=dataset,
-                limits=self.intake.limits,
-                max_seconds=max_seconds,
-                options=options,
-                folder=folder,
-            )
+        return await preview(self.intake.session, path, name=name, dataset=dataset, options=options, max_seconds=max_seconds)
 
     async def look_again(
         self, file_id: int, *, options: TableOptions | None = None, password: str | None = None, max_seconds: float | None = None
@@ -224,7 +188,7 @@ class DataIngestionService:
 
         Raises `FileInUse` when there is nothing to look at, `NotFound` when there is no such file, and `SheetError` as `look` does.
         """
-        path, original = await self.intake.original_of(file_id)
+        path, original = await self.intake.originals.find(file_id)
         chosen = TableOptions.from_dict(original.options) if options is None else options
         if password is not None:
             chosen = replace(chosen, password=password)
@@ -234,23 +198,23 @@ class DataIngestionService:
 
     async def files(self, limit: int = 100, offset: int = 0, *, status: str | None = None, name: str | None = None) -> queries.Json:
         """Files, newest first; only those in this state, and with this text in their names, capital or not."""
-        return await self.intake.list_files(limit, offset, status=status, name=name)
+        return await self.intake.runner.list_files(limit, offset, status=status, name=name)
 
     async def file(self, file_id: int) -> queries.Json:
         """One file; raises `NotFound`."""
-        return await self.intake.get_file(file_id)
+        return await self.intake.runner.get_file(file_id)
 
     async def quarantine(self, file_id: int, limit: int | None = 100, offset: int = 0) -> queries.Json:
         """The cells of a file that could not be loaded, in the order of the file; None for *limit* gives all."""
-        return await self.intake.read(queries.list_quarantine, file_id, limit, offset)
+        return await self.intake.session.read(queries.list_quarantine, file_id, limit, offset)
 
     async def datasets(self, limit: int = 100, offset: int = 0) -> queries.Json:
         """Datasets by name."""
-        return await self.intake.read(queries.list_datasets, limit, offset)
+        return await self.intake.session.read(queries.list_datasets, limit, offset)
 
     async def rows(self, dataset: str, limit: int = 100, offset: int = 0) -> queries.Json:
         """Rows of a dataset in order of arrival; raises `NotFound`."""
-        return await self.intake.read(queries.list_rows, dataset, limit, offset)
+        return await self.intake.session.read(queries.list_rows, dataset, limit, offset)
 
     # ------------------------------------------------------------ the background worker
 
@@ -260,69 +224,9 @@ class DataIngestionService:
 
         Raises `ClusterUnreachable` when the CPU lane runs on a cluster that is not there.
         """
-        await self.intake.open()
-        await self.intake.manager.reach()
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), name="levelpool ingestion")
+        await self._background.start()
 
     async def aclose(self, timeout: float = 30.0) -> None:  # noqa: ASYNC109 (a limit for the files that run, not for this call)
         """Take no more files, let those that run end within *timeout* seconds, give the others back, and close."""
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.wait([self._worker])
-            self._worker = None
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=timeout)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await self._background.aclose(timeout)
         await self.intake.aclose()
-
-    async def _work(self) -> None:
-        with contextlib.suppress(LaneClosed):
-            await self._work_on()
-
-    async def _work_on(self) -> None:
-        while True:
-            while len(self._tasks) >= self.intake.parallel:
-                # Not for ever: there may be more workers by then.
-                await asyncio.wait(self._tasks, timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
-            self._run_apart(await self._next_claim())
-
-    def _run_apart(self, claim: Claim) -> "asyncio.Task[None]":
-        task = asyncio.create_task(self.intake.run(claim), name=f"levelpool file {claim.file_id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _retire(self, now: float) -> None:
-        """Now and then remove originals that need not be kept any longer."""
-        if self._keep_files_days is not None and now >= self._retire_at:
-            self._retire_at = now + RETIRE_EVERY
-            await self.intake.retire(self._keep_files_days)
-
-    async def _next_claim(self) -> Claim:
-        """Wait for the next pending file, whoever recorded it, and claim it."""
-        loop = asyncio.get_running_loop()
-        reclaim_at = 0.0
-        while True:
-            self.intake.arrived.clear()
-            try:
-                if loop.time() >= reclaim_at:
-                    reclaim_at = loop.time() + RECLAIM_EVERY
-                    await self.intake.reclaim()
-                    await self._retire(loop.time())
-                # On a cluster that is away a file would only be given back.
-                if self.intake.manager.trouble is None and (claim := await self.intake.claim_next()) is not None:
-                    return claim
-            except LaneClosed:
-                raise
-            except Exception:
-                # Whatever it is: files must not wait for ever because one question went wrong.
-                log.exception("pending files cannot be looked for; it is tried again in %g s", LOOK_EVERY)
-            try:
-                async with asyncio.timeout(LOOK_EVERY):
-                    await self.intake.arrived.wait()
-            except TimeoutError:
-                continue

@@ -59,7 +59,7 @@ class Service:
 
     async def ask(self, question: Callable[..., T], *args: Any) -> T:
         """What *question* reads from the ledger, on a connection in the thread lane."""
-        return await self.ingestion.intake.read(question, *args)
+        return await self.ingestion.intake.session.read(question, *args)
 
     async def scan(self) -> dict[str, int]:
         """Look into the inbox now; what is new there is queued."""
@@ -99,7 +99,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         )
         stack.push_async_callback(ingestion.aclose, timeout=settings.shutdown_timeout)
         await ingestion.start()
-        runtime.add_pool("ledger", ingestion.intake.engine)
+        runtime.add_pool("ledger", ingestion.intake.session.engine)
         inbox = DataSyncService(settings.database, settings.inbox_folder, intake=ingestion.intake)
         watching = asyncio.create_task(_watch_as_leader(inbox, runtime), name="levelpool inbox")
         stack.push_async_callback(_end, watching)
@@ -107,7 +107,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         runtime.add_answer("progress", lambda: dict(progress))
 
         async def now() -> Now:
-            found = await ingestion.intake.read(read_now)
+            found = await ingestion.intake.session.read(read_now)
             return _with_progress(found, progress, await _progress_elsewhere(runtime, found, progress))
 
         service = Service(
@@ -115,7 +115,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             runtime=runtime,
             ingestion=ingestion,
             inbox=inbox,
-            credentials=Credentials(ingestion.intake.engine, runtime.manager.with_options(name="credentials").run_io_intensive),
+            credentials=Credentials(ingestion.intake.session.engine, runtime.manager.with_options(name="credentials").run_io_intensive),
             feed=FileFeed(now),
         )
         yield service

@@ -65,7 +65,7 @@ class _ForAll:
 
 
 async def _load(service: DataIngestionService, database: str, paths: Sequence[Path], request: _ForAll, shown: FileProgress) -> list[Json]:
-    await service.intake.manager.reach()
+    await service.intake.session.manager.reach()
     records: list[Json] = []
     files = [path for path in paths if not path.is_dir()]
     for folder in (path for path in paths if path.is_dir()):
@@ -74,7 +74,7 @@ async def _load(service: DataIngestionService, database: str, paths: Sequence[Pa
         else:
             # The folder's own door lets everything be found out; with a word for all, each file is handed in by itself.
             files += [folder / each.path for each in scan(folder)]
-    slots = asyncio.Semaphore(service.intake.parallel)
+    slots = asyncio.Semaphore(service.intake.runner.parallel)
 
     async def load(path: Path) -> Json:
         async with slots:

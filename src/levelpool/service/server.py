@@ -20,8 +20,8 @@ from levelpool.capacity.detect import detect_capacity
 from levelpool.database import check_room, open_connection
 from levelpool.errors import SettingsError
 from levelpool.executor import reach_cluster
+from levelpool.ingest.config import check_place
 from levelpool.ingest.inbox_scan import scan
-from levelpool.ingest.intake import check_place
 from levelpool.ingest.migrations import migrate
 from levelpool.neighbours.locks import open_folder
 from levelpool.runtime import size_for

@@ -22,7 +22,7 @@ async def test_exhausted_pool_is_503_with_its_holder(tmp_path, monkeypatch):
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers={"Authorization": f"Bearer {TOKEN}"})
     async with app.router.lifespan_context(app), client:
         before = await client.get("/api/files")
-        engine = app.state.service.ingestion.intake.engine
+        engine = app.state.service.ingestion.intake.session.engine
         engine.pool._timeout = 0.3
         token = connection_holder.set("a long report")
         with engine.connect():

@@ -1,0 +1,156 @@
+"""
+One database with its ledger, its store and its working folder: opened once, used by one loop.
+
+All SQL and all file work runs in the thread lane, never on the loop.
+"""
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any, ParamSpec, Self, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from levelpool.database import create_engine
+from levelpool.errors import LevelpoolError
+from levelpool.executor import ExecutorManager, get_executor_manager
+from levelpool.ingest.config import IngestConfig, absolute_url, check_place
+from levelpool.ingest.job import explain
+from levelpool.ingest.ledger import files
+from levelpool.ingest.ledger.holder import new_holder
+from levelpool.ingest.migrations import migrate
+from levelpool.ingest.remote_job import RemoteContent
+from levelpool.ingest.store import Store
+from levelpool.settings import Settings
+from levelpool.sheets.read.limits import Limits
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+HALF_WRITTEN = 24 * 3600.0
+"""Seconds after which a half-written original belongs to no living process any more."""
+
+
+class Session:
+    """
+    The ledger of a database, and the folders beside it. Every method opens it, if it is not open.
+
+    Opened, it has *manager*, *engine*, *store* (the kept originals), *work* (a folder for what runs) and *claimer* (who we are in the ledger).
+    """
+
+    def __init__(self, config: IngestConfig, manager: ExecutorManager | None = None) -> None:
+        self.config = config
+        self.url = absolute_url(config.database_url)
+        self._manager = manager
+        self._holder = new_holder()
+        self._opening = asyncio.Lock()
+        self._is_open = False
+
+    async def open(self) -> Self:
+        """Reach the database and bring the ledger's tables to their newest form; does nothing the second time."""
+        async with self._opening:
+            if not self._is_open:
+                self.manager = self._manager or get_executor_manager()
+                check_place(self.url, is_elsewhere=self.manager.is_elsewhere)
+                settings = Settings.read()
+                self.config = self.config.filled(settings)
+                folder = self.config.folder(settings)
+                self.store = Store(folder / "files")
+                self.work = folder / "work"
+                await self.manager.with_options(name="ledger").run_io_intensive(self._prepare)
+                self._is_open = True
+        return self
+
+    def _prepare(self) -> None:
+        # An engine imports its driver: a hundred modules, for which the loop must not stand still.
+        self.engine = create_engine(self.url, name="ledger")
+        self._transact(migrate, write=True)
+        self.claimer = files.Claimer(self._holder, self.store.identity())
+        before = time.time() - HALF_WRITTEN
+        self.store.sweep(before)
+        for folder in self.work.glob("*"):
+            # Left by a process that was killed; another one that starts may be faster.
+            with contextlib.suppress(FileNotFoundError):
+                if folder.stat().st_mtime < before:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    async def aclose(self) -> None:
+        """Give back what was claimed and does not run, and close the connections."""
+        if not self._is_open:
+            return
+        try:
+            await self.write(files.release_all, self._holder)
+        except LevelpoolError as error:
+            log.warning("files that still run are left to the next service: %s", error)
+        self._is_open = False
+        self.engine.dispose()
+
+    @property
+    def limits(self) -> Limits:
+        """What a file may be at most."""
+        return self.config.limits or Limits()
+
+    # ------------------------------------------------------------ the ledger
+
+    async def read(self, question: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Ask the ledger something, in the thread lane."""
+        return await self._sql(question, *args, write=False, **kwargs)
+
+    async def write(self, change: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Change the ledger in one transaction, in the thread lane."""
+        return await self._sql(change, *args, write=True, **kwargs)
+
+    async def _sql(self, work: Callable[..., T], *args: Any, write: bool, **kwargs: Any) -> T:
+        await self.open()
+        lane = self.manager.with_options(name="ledger")
+        return await lane.run_io_intensive(lambda: self._transact(work, *args, write=write, **kwargs))
+
+    def _transact(self, work: Callable[..., T], *args: Any, write: bool, **kwargs: Any) -> T:
+        try:
+            with self.engine.connect().execution_options(levelpool_write=write) as connection, connection.begin():
+                return work(connection, *args, **kwargs)
+        except DBAPIError as error:
+            raise explain(error) from error
+
+    # ------------------------------------------------------------ files
+
+    async def do(self, name: str, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of work on files, done in the thread lane under *name*."""
+        await self.open()
+        return await self.manager.with_options(name=name).run_io_intensive(work, *args, **kwargs)
+
+    async def load_content(self, path: Path, sha256: str | None = None) -> RemoteContent:
+        """A file of this machine, to travel with a call."""
+        return await self.do("send", RemoteContent.of, path, sha256)
+
+    @contextlib.asynccontextmanager
+    async def work_folder(self) -> AsyncIterator[Path]:
+        """A folder for the working files of a call; it goes with the call, also when its worker was killed."""
+        await self.open()
+        folder = self.work / f"look-{uuid.uuid4().hex}"
+        await self.do("work folder", folder.mkdir, parents=True)
+        try:
+            yield folder
+        finally:
+            await to_the_end(self.remove(folder))
+
+    async def remove(self, folder: Path) -> None:
+        """Remove a folder of working files; what cannot be removed is left to `open` of a later day."""
+        with contextlib.suppress(LevelpoolError):
+            await self.manager.with_options(name="work folder").run_io_intensive(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await *work* to its end even if we are cancelled once more meanwhile."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()

@@ -90,12 +90,12 @@ def run_levelpool(
     )
 
 
-def start_service(folder: Path, *arguments: str, **settings: str) -> RunningService:
-    """`levelpool serve` on a free port, ready to be asked."""
+def start_service(folder: Path, *arguments: str, prefix: tuple[str, ...] = (), **settings: str) -> RunningService:
+    """`levelpool serve` on a free port, ready to be asked; *prefix* stands before the command."""
     log = folder.parent / f"{folder.name}.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "levelpool", "serve", *arguments],
+            [*prefix, sys.executable, "-m", "levelpool", "serve", *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
             stdin=subprocess.DEVNULL,

@@ -94,6 +94,7 @@ class Runtime:
         """The other web workers of this host; None when there are none."""
         self.stopping = asyncio.Event()
         """Set when the process is asked to end: streams that would go on for ever end then."""
+        self._stops_at: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._engines: dict[str, Engine] = {}
         self._throttle = Throttle()
@@ -102,7 +103,7 @@ class Runtime:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self.manager.aclose, timeout=self.settings.shutdown_timeout)
+            stack.push_async_callback(self._close_manager)
             self.manager.connect()
             await stack.enter_async_context(self.lag)
             stack.push_async_callback(self.alerter.drain)
@@ -114,12 +115,26 @@ class Runtime:
                 stack.callback(self.monitor.subscribe(self.alerter.observe))
             if self.neighbours is not None:
                 await stack.enter_async_context(self.neighbours)
-            stack.callback(self.stopping.set)
+            stack.callback(self.ask_to_stop)
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         await self._stack.aclose()
+
+    async def _close_manager(self) -> None:
+        await self.manager.aclose(timeout=self.time_left)
+
+    def ask_to_stop(self) -> None:
+        """Set `stopping`; from the first time on, all that still runs has `settings.shutdown_timeout` seconds together."""
+        if self._stops_at is None:
+            self._stops_at = time.monotonic() + self.settings.shutdown_timeout
+        self.stopping.set()
+
+    @property
+    def time_left(self) -> float:
+        """Seconds that running calls still have when it is closed now."""
+        return self.settings.shutdown_timeout if self._stops_at is None else max(0.0, self._stops_at - time.monotonic())
 
     # -- the other web workers
 

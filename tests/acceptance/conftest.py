@@ -41,6 +41,7 @@ def start():
     for running in started:
         if running.process.poll() is None:
             running.stop()
+        running.process.stdout.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

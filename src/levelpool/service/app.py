@@ -91,7 +91,7 @@ def _lifespan(settings: Settings, open_parts: Opener) -> Callable[[FastAPI], Abs
             app.state.service = service
             app.state.levelpool = service.runtime
             app.state.readiness = Readiness(service)
-            with tell_when_asked_to_stop(service.runtime.stopping):
+            with tell_when_asked_to_stop(service.runtime.ask_to_stop):
                 yield
 
     return lifespan

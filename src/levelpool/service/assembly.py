@@ -83,7 +83,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """
     Open everything, work on pending files and watch the inbox; close it in reverse.
 
-    At the end running files have `settings.shutdown_timeout` seconds; what is not done by then is pending again.
+    Running files have `settings.shutdown_timeout` seconds from when the process was asked to end; what is not done by then is pending again.
     Raises `DatabaseError` when the database is out of reach.
     """
     async with AsyncExitStack() as stack:
@@ -97,7 +97,12 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             keep_files_days=settings.keep_files_days,
             on_progress=lambda file_id, _name, percent: progress.__setitem__(file_id, round(percent)),
         )
-        stack.push_async_callback(ingestion.aclose, timeout=settings.shutdown_timeout)
+
+        async def close_ingestion() -> None:
+            # What the requests that were finished first have used is gone from it.
+            await ingestion.aclose(timeout=runtime.time_left)
+
+        stack.push_async_callback(close_ingestion)
         await ingestion.start()
         runtime.add_pool("ledger", ingestion.intake.session.engine)
         inbox = DataSyncService(settings.database, settings.inbox_folder, intake=ingestion.intake)

@@ -7,13 +7,15 @@ import os
 import signal
 import socket
 import sys
+import time
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from levelpool.alerts.channels import open_services
 from levelpool.capacity.detect import detect_capacity
@@ -29,7 +31,18 @@ from levelpool.service.app import create_app
 from levelpool.service.assets import FILES
 from levelpool.service.static import StaticFiles
 from levelpool.service.tokens import ensure_admin_token
+from levelpool.service.web_workers import AppOfEach, LifeLines
 from levelpool.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+END_TIME = 5.0
+"""Seconds beyond `LEVELPOOL_SHUTDOWN_TIMEOUT` after which a web worker that was asked to end hangs."""
+ANSWER_TIME = 15
+"""Seconds without an answer of its threads after which a web worker is killed and replaced; a loaded machine takes some to start Python."""
+INTERRUPTS = 2
+"""The how manieth Ctrl-C does not wait for web workers any longer."""
+APP = "levelpool.service.server:create_lasting_app"
 
 _NO_SCRIPTS = (
     "levelpool: the page's scripts are missing, so it is not live and draws no charts: 'make assets' builds them in a clone, "
@@ -132,6 +145,8 @@ def create_lasting_app(settings: Settings | None = None) -> FastAPI:
 
 def _serve_one(settings: Settings, listener: socket.socket) -> None:
     server = uvicorn.Server(uvicorn.Config(create_lasting_app(settings), **_options(settings)))
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # under nohup it is ignored, and stays so
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     # uvicorn raises the signal again after it has drained; by then there is nothing left to end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
@@ -141,14 +156,84 @@ def _serve_one(settings: Settings, listener: socket.socket) -> None:
         raise SettingsError("the service could not start; the lines above say why") from None
 
 
+class _Supervisor(Multiprocess):
+    """
+    uvicorn's supervisor of web workers, which says whom it has replaced, and does not wait for ever for one that hangs.
+
+    Asked to end by SIGINT, SIGTERM, or a terminal that is closed, it asks the web workers at once; *patience* seconds later it kills
+    those that are left, and with a second SIGINT (Ctrl-C) now.
+    """
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, *, patience: float) -> None:
+        hangup = signal.getsignal(signal.SIGHUP)
+        super().__init__(config, sockets=[listener])
+        self._patience = patience
+        self._asked_at: float | None = None
+        self._interrupts = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._end)
+        if hangup is signal.SIG_IGN:  # nohup
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _end(self, number: int, _frame: FrameType | None) -> None:
+        self.signal_queue.append(number)
+        self._asked_at = self._asked_at or time.monotonic()
+        self._interrupts += number == signal.SIGINT
+        # Now, and not when uvicorn comes to it: it may just be waiting for the answer of a web worker that hangs.
+        self._tell_all(signal.SIGTERM if self._interrupts < INTERRUPTS else signal.SIGKILL)
+
+    def _tell_all(self, number: int) -> None:
+        for worker in self.processes:
+            if worker.exitcode is None and worker.pid is not None:
+                os.kill(worker.pid, number)
+
+    def handle_hup(self) -> None:
+        self.should_exit.set()
+
+    def keep_subprocess_alive(self) -> None:
+        for index, worker in enumerate(self.processes):
+            if self._answers(worker):
+                continue
+            if self._asked_at is not None:
+                return
+            hangs = worker.exitcode is None
+            worker.kill()
+            worker.join()
+            if worker.exitcode == STARTUP_FAILURE:
+                self.should_exit.set()
+                return
+            new = self.processes[index] = Process(self.config, self.sockets)
+            new.start()
+            why = f"did not answer for {ANSWER_TIME} s and was killed" if hangs else f"died (exit code {worker.exitcode})"
+            logger.warning("web worker %d %s: web worker %d takes its place", worker.pid, why, new.pid)
+
+    def _answers(self, worker: Process) -> bool:
+        # Second by second, so that whoever asks us to end does not wait for a web worker that hangs.
+        for _ in range(ANSWER_TIME):
+            if worker.is_alive(timeout=1):
+                return True
+            if self._asked_at is not None or worker.exitcode is not None:
+                break
+        return False
+
+    def join_all(self) -> None:
+        deadline = (self._asked_at or time.monotonic()) + self._patience
+        for worker in self.processes:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+        self._tell_all(signal.SIGKILL)
+        super().join_all()
+        for worker in self.processes:
+            if worker.exitcode == -signal.SIGKILL:
+                logger.warning("web worker %d did not end and was killed; what it was loading is pending again", worker.pid)
+
+
 def _serve_many(settings: Settings, listener: socket.socket) -> None:
     # The web workers are new processes, which read their settings from the environment.
     os.environ["WEB_CONCURRENCY"] = str(settings.web_concurrency)
-    config = uvicorn.Config(
-        "levelpool.service.server:create_lasting_app", factory=True, workers=settings.web_concurrency, **_options(settings)
-    )
-    supervisor = Multiprocess(config, sockets=[listener])
-    supervisor.run()
+    with LifeLines() as lines:
+        config = uvicorn.Config(AppOfEach(lines, APP), factory=True, workers=settings.web_concurrency, **_options(settings))  # type: ignore[arg-type]
+        supervisor = _Supervisor(config, listener, patience=settings.shutdown_timeout + END_TIME)
+        supervisor.run()
     if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
         raise SettingsError("a web worker could not start; the lines above say why")
 

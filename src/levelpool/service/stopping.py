@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -12,9 +12,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def tell_when_asked_to_stop(stopping: asyncio.Event) -> Iterator[None]:
+def tell_when_asked_to_stop(tell: Callable[[], None]) -> Iterator[None]:
     """
-    Set *stopping* when SIGINT or SIGTERM arrives, and then let the handler before ours do its work.
+    Have the loop call *tell* when SIGINT or SIGTERM arrives, and then let the handler before ours do its work.
 
     The server's own shutdown begins only after the last answer has ended, which an endless stream never does by itself.
     Does nothing outside of the main thread, where signals cannot be handled.
@@ -26,7 +26,7 @@ def tell_when_asked_to_stop(stopping: asyncio.Event) -> Iterator[None]:
     before: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(stopping.set)
+        loop.call_soon_threadsafe(tell)
         if callable(before[number]):
             before[number](number, frame)
 

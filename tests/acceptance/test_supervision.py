@@ -1,0 +1,168 @@
+"""Web workers and their supervisor as processes: who ends with whom, who is replaced, and what each signal does."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from running import RunningService, run_levelpool
+
+HANGS = """
+import signal
+# A call of C code that never gives the interpreter lock away.
+signal.signal(signal.SIGUSR1, lambda *_: sum(range(10**15)))
+"""
+
+
+@pytest.fixture
+def var(tmp_path):
+    return tmp_path / "var"
+
+
+def family(parent: int) -> dict[int, str]:
+    """The processes below *parent* that live, with their command lines."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, above = stat.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if state != "Z":
+            children.setdefault(int(above), []).append(int(stat.parent.name))
+    found: dict[int, str] = {}
+    left = [parent]
+    while left:
+        for pid in children.get(left.pop(), []):
+            left.append(pid)
+            found[pid] = _command(pid)
+    return found
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def lives(pid: int) -> bool:
+    """Whether it is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def web_workers(service: RunningService) -> list[int]:
+    return sorted(pid for pid, command in family(service.process.pid).items() if "spawn_main" in command)
+
+
+def both(service: RunningService) -> list[int]:
+    """The two web workers, as soon as both are there."""
+    return wait_for(lambda: len(found := web_workers(service)) == 2 and found, 20, "two web workers start", service)
+
+
+def of_lanes(service: RunningService) -> list[int]:
+    """Fork servers, and the workers that are forked from them."""
+    return [pid for pid, command in family(service.process.pid).items() if "forkserver" in command]
+
+
+def wait_for(condition, seconds: float, what: str, service: RunningService):
+    """What *condition* says as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} within {seconds:g} s: no\n{service.log.read_text()}")
+        time.sleep(0.05)
+    return found
+
+
+@pytest.mark.timeout(180)
+def test_nothing_is_left_when_the_supervisor_is_killed_and_the_service_starts_again(tmp_path, start):
+    """Web workers, one of them in C code that holds the interpreter lock, fork servers and loading workers are gone 5 s after `kill -9`."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(HANGS)
+    service = start(tmp_path / "var", "--workers", "2", PYTHONPATH=str(site), LEVELPOOL_WORKER_IDLE_TIMEOUT="600")
+    (service.inbox / "many.csv").write_text("Order No,Amount\n" + "".join(f"{number},{number}.5\n" for number in range(400_000)))
+    wait_for(lambda: len(of_lanes(service)) >= 2, 20, "a file is loading", service)
+    everybody = family(service.process.pid)
+    os.kill(web_workers(service)[0], signal.SIGUSR1)
+
+    service.process.kill()
+    service.process.wait()
+    wait_for(lambda: not any(map(lives, everybody)), 5, "the last process ends", service)
+    log, port = service.log.read_text(), service.url.rpartition(":")[2]
+    again = start(tmp_path / "var", LEVELPOOL_PORT=port)
+
+    assert log.count("drains for at most") == 1
+    assert again.client().get("/api/files").status_code == 200
+    assert again.stop(signal.SIGTERM) == 0
+
+
+def test_web_worker_that_is_killed_is_replaced_and_ctrl_c_ends_all(var, start):
+    """The log names both; the signal of the terminal goes to the whole group: status 0, nobody is replaced then, no traceback."""
+    service = start(var, "--workers", "2", prefix=("setsid",))
+    victim, other = both(service)
+
+    os.kill(victim, signal.SIGKILL)
+    (new,) = wait_for(lambda: set(web_workers(service)) - {victim, other}, 20, "another one starts", service)
+    log = wait_for(lambda: "takes its place" in (text := service.log.read_text()) and text, 5, "the log says it", service)
+    os.killpg(service.process.pid, signal.SIGINT)
+    status = service.process.wait(30)
+
+    assert f"web worker {victim} died (exit code -9): web worker {new} takes its place" in log
+    assert status == 0
+    assert "Traceback" not in (log := service.log.read_text())
+    assert log.count("takes its place") == 1
+
+
+@pytest.mark.parametrize(
+    "numbers", [[signal.SIGTERM, signal.SIGTERM], [signal.SIGINT, signal.SIGINT]], ids=["SIGTERM twice", "Ctrl-C twice"]
+)
+def test_web_worker_that_hangs_does_not_hold_the_end_up(var, start, numbers):
+    """After its time is up, or at a second Ctrl-C, it is killed; the other one has drained, and the service has ended well."""
+    service = start(var, "--workers", "2", LEVELPOOL_SHUTDOWN_TIMEOUT="0")
+    hanging, other = both(service)
+    os.kill(hanging, signal.SIGSTOP)
+
+    service.process.send_signal(numbers[0])
+    wait_for(lambda: not lives(other), 10, "the other one ends", service)
+    status = service.stop(numbers[1])
+
+    assert status == 0
+    assert f"web worker {hanging} did not end and was killed" in service.log.read_text()
+    assert not lives(hanging)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_closed_terminal_ends_the_service(var, start, workers):
+    """SIGHUP to the whole group is like SIGTERM: status 0, nobody is replaced, nobody is left."""
+    service = start(var, "--workers", workers, prefix=("setsid",))
+    everybody = family(service.process.pid)
+
+    os.killpg(service.process.pid, signal.SIGHUP)
+
+    assert service.process.wait(30) == 0
+    wait_for(lambda: not any(map(lives, everybody)), 5, "all end", service)  # helpers of multiprocessing are the last
+    assert "takes its place" not in service.log.read_text()
+
+
+def test_service_under_nohup_serves_on_and_a_second_one_on_its_port_is_refused(var, start):
+    """SIGHUP to the whole group ends nobody; the second service says which port is taken and what to do."""
+    service = start(var, "--workers", "2", prefix=("setsid", "nohup"))
+    before = both(service)
+    port = service.url.rpartition(":")[2]
+
+    os.killpg(service.process.pid, signal.SIGHUP)
+    second = run_levelpool("serve", data_dir=var, LEVELPOOL_PORT=port)
+
+    assert second.returncode == 2
+    assert second.stderr.strip().endswith(
+        f"port {port} of 127.0.0.1 is taken: stop what listens there, or set LEVELPOOL_PORT to another port (0 takes any free one)"
+    )
+    assert service.client().get("/livez").status_code == 200
+    assert web_workers(service) == before
+    assert service.stop(signal.SIGTERM) == 0

@@ -12,13 +12,16 @@ VENDOR := src/levelpool/service/static/vendor
 # A program that is started anew would compile its files each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test coverage check bench peers fuzz torture sbom licences picture docs assets wheel install-newest install-oldest clean system
+.PHONY: run test coverage check bench peers fuzz torture test-container sbom licences picture docs assets wheel install-newest install-oldest clean system
 
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
 
 test: $(STAMP) assets system  ## the whole suite
 	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadscope --no-loadscope-reorder $(TRACED) $(ARGS)
+
+test-container: $(STAMP)  ## the image, built and run for real: as root on Debian, some minutes; BASE=IMAGE builds on another base
+	@BASE=$(BASE) $(BIN)/python tests/container.py
 
 coverage: TRACED := --cov --cov-report=term
 coverage: test  ## the whole suite once more, and which branches it does not run; tracing takes its time

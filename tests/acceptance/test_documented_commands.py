@@ -39,6 +39,11 @@ RUN_BY = {
     r"levelpool serve --workers \d": "acceptance/test_commands.py::test_two_web_workers_share_the_port_and_load_a_file_once",
     r"uvicorn shop:app .*": "acceptance/test_resources_guide.py::test_several_web_workers_of_ones_own_service",
     r"dask (scheduler|worker) .*": "integration/test_dask.py::test_lane_and_service_come_back_with_the_scheduler",
+    r"podman build .*": "container.py::build",
+    r"podman run .*": "container.py::do_the_main_job",
+    r"podman (logs|exec) .*": "container.py::do_the_main_job",
+    r"podman update .*": "container.py::resize_in_place",
+    r"podman stop .*": "container.py::drain",
     r"make check": "acceptance/test_documented_commands.py::test_continuous_integration_runs_it",
     r"make test": "acceptance/test_documented_commands.py::test_continuous_integration_runs_it",
 }

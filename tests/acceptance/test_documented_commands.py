@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import click
 import httpx
 import pytest
 
+from levelpool.cli import cli
 from levelpool.settings import Settings
 from running import ADMIN_TOKEN, environment
 
@@ -128,6 +130,24 @@ def test_continuous_integration_runs_it():
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
 
     assert {"make test", "make check"} <= set(re.findall(r"run: (make \w+)$", workflow, re.MULTILINE))
+
+
+def test_command_in_a_sentence_is_one_that_there_is():
+    """`levelpool ...` in the text of any page names a command, with options that it has."""
+    pages = [*GUIDES, *sorted((ROOT / "docs").rglob("*.md"))]
+    named = {text for page in pages for text in re.findall(r"`(levelpool [a-z][^`]*)`", page.read_text(encoding="utf-8"))}
+    wrong = []
+    for text in named:
+        command: click.Command | None = cli
+        for word in text.split()[1:]:
+            if isinstance(command, click.Group):
+                command = command.commands.get(word)
+        known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)} if command else set()
+        if command is None or not set(re.findall(r"--[a-z-]+", text)) <= known | {"--help"}:
+            wrong.append(text)
+
+    assert len(named) > 20
+    assert not wrong
 
 
 def test_variables_that_the_guides_export_are_settings_with_values_that_are_taken():

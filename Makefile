@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 RELEASE := $(VENV)/.release
 UV := $(VENV)/.uv
+DIST ?= dist
 VENDOR := src/levelpool/service/static/vendor
 
 # A program that is started anew would compile its files each time.
@@ -61,16 +62,16 @@ docs: $(STAMP)  ## the documentation site, in site/, with llms.txt
 assets: $(VENDOR)/.built  ## third-party JavaScript, from npm
 
 wheel: $(STAMP) assets  ## sdist and wheel in dist/, with the page's scripts; the wheel is built from the sdist, so that holds all
-	@rm -rf dist
-	@$(BIN)/python -m hatchling build --target sdist --directory dist
-	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
-	@$(BIN)/python src/levelpool/service/assets.py --check dist/*
+	@rm -rf $(DIST)
+	@$(BIN)/python -m hatchling build --target sdist --directory $(DIST)
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(DIST) $(DIST)/*.tar.gz
+	@$(BIN)/python src/levelpool/service/assets.py --check $(DIST)/*
 
 install-newest: wheel $(UV)  ## the wheel and each extra with the newest versions that our bounds allow; needs the package index, and minutes
-	$(BIN)/python tests/try_installs.py newest dist/*.whl
+	$(BIN)/python tests/try_installs.py newest $(DIST)/*.whl
 
 install-oldest: wheel $(UV)  ## the same with the oldest ones
-	$(BIN)/python tests/try_installs.py oldest dist/*.whl
+	$(BIN)/python tests/try_installs.py oldest $(DIST)/*.whl
 
 system: $(STAMP)  ## what the browser and monitoring tests need from Debian
 	@$(BIN)/python tests/machine.py

@@ -41,6 +41,11 @@ class Installed:
         """`levelpool ...` there, whatever this process has in its path."""
         return [str(self.python), "-I", "-m", "levelpool", *arguments]
 
+    @property
+    def log(self) -> Path:
+        """What `serving` has logged."""
+        return self.folder / "serve.log"
+
     def environment(self, **settings: str) -> dict[str, str]:
         """Nothing of ours, and *settings*."""
         return clean_environment(LEVELPOOL_DATA_DIR=str(self.folder / "var"), LEVELPOOL_PORT="0", **settings)
@@ -377,8 +382,7 @@ def _watch_top(at: Installed, settings: dict[str, str]) -> None:
 @contextlib.contextmanager
 def serving(at: Installed, **settings: str) -> Iterator[str]:
     """The address of `levelpool serve`, which must end with status 0 and without a traceback."""
-    log = at.folder / "serve.log"
-    with log.open("w") as errors:
+    with at.log.open("w") as errors:
         process = subprocess.Popen(
             at.command("serve"),
             env=at.environment(PYTHONUNBUFFERED="1", **settings),
@@ -389,13 +393,13 @@ def serving(at: Installed, **settings: str) -> Iterator[str]:
         )
     try:
         found = re.search(r"http://\S+", process.stdout.readline())
-        assert found, log.read_text()
+        assert found, at.log.read_text()
         yield found[0]
     finally:
         process.send_signal(signal.SIGINT)
         status = process.wait(PATIENCE)
         process.stdout.close()
-    assert status == 0 and "Traceback" not in log.read_text(), log.read_text()
+    assert status == 0 and "Traceback" not in at.log.read_text(), at.log.read_text()
 
 
 @contextlib.contextmanager

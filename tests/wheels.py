@@ -29,24 +29,20 @@ def copy_clone(folder: Path, *, with_scripts: bool) -> Path:
         # What only tests read need not be copied: no wheel holds it.
         if name and not name.startswith("tests/") and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name)
     if with_scripts:
         shutil.copytree(ROOT / SCRIPTS, folder / SCRIPTS)
     return folder
 
 
-def build(source: Path, target: str, folder: Path) -> Path:
-    """The sdist or wheel (*target*) of *source*, in *folder*."""
-    done = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(folder)],
-        cwd=source,
-        capture_output=True,
-        text=True,
-        check=False,
+def make_wheel(clone: Path, dist: Path) -> "subprocess.CompletedProcess[str]":
+    """What `make wheel` says in *clone*, with the packages of this environment; sdist and wheel are in *dist* then."""
+    environment, scripts = Path(sys.prefix), SCRIPTS / ".built"
+    # Neither the packages nor the scripts are to be fetched anew, whatever is older than what.
+    kept = ("--assume-old", str(environment / ".installed"), "--assume-old", str(scripts))
+    return subprocess.run(
+        ["make", "wheel", f"VENV={environment}", f"DIST={dist}", *kept], cwd=clone, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = folder.glob("*.whl" if target == "wheel" else "*.tar.gz")
-    return built
 
 
 @dataclass(frozen=True, slots=True)

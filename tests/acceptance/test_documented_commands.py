@@ -46,6 +46,8 @@ RUN_BY = {
     r"podman (logs|exec) .*": "container.py::do_the_main_job",
     r"podman update .*": "container.py::resize_in_place",
     r"podman stop .*": "container.py::drain",
+    r"make wheel": "acceptance/test_extras.py::test_sdist_and_wheel_hold_the_scripts_of_the_page",
+    r'pip install "\$\(ls dist/\*\.whl\)\[service\]"': "acceptance/test_extras.py::test_pip_installs_it_and_its_command_runs",
     r"make check": "acceptance/test_documented_commands.py::test_continuous_integration_runs_it",
     r"make test": "acceptance/test_documented_commands.py::test_continuous_integration_runs_it",
 }

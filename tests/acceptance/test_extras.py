@@ -1,26 +1,24 @@
 """Each extra of the wheel, alone: an environment that holds what its metadata asks for, and nothing else, runs its first command."""
 
 import subprocess
-import tarfile
 
+import httpx
 import pytest
 
 import machine
 import wheels
-from first_commands import FIRST, ORDERS, Installed
+from first_commands import FIRST, ORDERS, PATIENCE, Installed, serving
 from levelpool.extras import EXTRA_OF
 from levelpool.service import assets
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """(sdist, wheel) as `make wheel` makes them of a clean clone: the wheel from the sdist."""
+    """(sdist, wheel) as `make wheel` makes them of a clean clone."""
     folder = tmp_path_factory.mktemp("built")
-    sdist = wheels.build(wheels.copy_clone(folder / "clone", with_scripts=True), "sdist", folder / "dist")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder / "sdist", filter="data")
-    (source,) = (folder / "sdist").iterdir()
-    return sdist, wheels.build(source, "wheel", folder / "dist")
+    made = wheels.make_wheel(wheels.copy_clone(folder / "clone", with_scripts=True), folder / "dist")
+    assert made.returncode == 0, made.stdout + made.stderr
+    return next(folder.glob("dist/*.tar.gz")), next(folder.glob("dist/*.whl"))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,7 @@ def test_pip_installs_it_and_its_command_runs(built, extra, command, tmp_path):
     python = wheels.empty_environment(tmp_path / "environment")
     (tmp_path / "orders.csv").write_bytes(ORDERS)
 
-    wheels.install(f"levelpool{extra} @ {built[1].as_uri()}", python, machine.WHEELS)
+    wheels.install(f"{built[1]}{extra}", python, machine.WHEELS)
     done = subprocess.run(
         [python.with_name("levelpool"), *command], cwd=tmp_path, env=wheels.clean_environment(), capture_output=True, text=True, check=False
     )
@@ -76,12 +74,18 @@ def test_the_extra_that_is_named_brings_the_package(wheel):
 
 def test_sdist_and_wheel_hold_the_scripts_of_the_page(built):
     """They come from npm, and git does not know them."""
-    assert assets.main(["--check", *map(str, built)]) == 0
+    assert [assets.FILES.keys() - assets.names_in(archive) for archive in built] == [set(), set()]
 
 
-def test_a_wheel_without_the_scripts_is_refused_with_a_sentence(tmp_path, capsys):
-    """`make wheel` ends with it, and not with a service whose page is dead."""
-    wheel = wheels.build(wheels.copy_clone(tmp_path / "clone", with_scripts=False), "wheel", tmp_path / "dist")
+def test_without_the_scripts_make_wheel_fails_and_the_service_says_what_is_missing(tmp_path):
+    """Whoever builds reads a sentence; whoever installs a bare clone all the same has the library, and a service that says so."""
+    made = wheels.make_wheel(wheels.copy_clone(tmp_path / "clone", with_scripts=False), tmp_path / "dist")
+    assert made.returncode != 0
+    assert "does not hold the page's scripts (htmx.LICENSE.txt, htmx.min.js," in made.stderr
 
-    assert assets.main(["--check", str(wheel)]) == 1
-    assert "does not hold the page's scripts (htmx.LICENSE.txt, htmx.min.js," in capsys.readouterr().err
+    bare = wheels.Wheel.unpack(next(tmp_path.glob("dist/*.whl")), tmp_path / "wheel")
+    at = Installed(wheels.link_environment(bare, "service", tmp_path / "environment"), tmp_path)
+    with serving(at) as url:
+        assert httpx.get(f"{url}/readyz", timeout=PATIENCE).status_code == 200
+    assert "the page's scripts are missing" in at.log.read_text()
+    assert "'make assets' builds them" in at.log.read_text()

@@ -79,6 +79,13 @@ def test_links_between_pages_lead_somewhere(page):
     assert not [target for target in targets if not (page.parent / target).exists()]
 
 
+def test_every_extra_is_named_where_it_is_told_how_to_install():
+    """Nobody has to read pyproject.toml to find what can be installed."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Install it")[2].partition("\n## ")[0]
+
+    assert PROJECT["project"]["optional-dependencies"].keys() <= set(re.findall(r"`(\w+)`", section))
+
+
 def test_pictures_are_there_and_small():
     """Each is a file of the repository that a slow line loads within seconds; `make picture` makes the README's anew."""
     shown = {

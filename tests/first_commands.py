@@ -117,7 +117,8 @@ def run_base(at: Installed) -> None:
     _expect("levelpool.database needs the package sqlalchemy, which is not installed: pip install 'levelpool[sqlalchemy]'", said)
     _expect("levelpool.ingest needs the package sqlalchemy, which is not installed: pip install 'levelpool[", said)
     assert json.loads(at.levelpool("capacity", "--json"))["cpus"] > 0
-    _expect("pip install 'levelpool[sheets]'", at.levelpool("sync", at.file("orders.csv"), status=2))
+    _expect("pip install 'levelpool[ingest]'", at.levelpool("sync", at.file("orders.csv"), status=2))
+    _expect("pip install 'levelpool[sheets]'", at.levelpool("inspect", at.file("orders.csv"), status=2))
     _expect("pip install 'levelpool[service]'", at.levelpool("serve", status=2))
 
 
@@ -294,6 +295,29 @@ def run_inspect(at: Installed) -> None:
     _expect("000184", at.levelpool("inspect", at.file("orders.csv")))
 
 
+READ = """
+import importlib.util
+from levelpool.sheets import ExcelParser
+
+table = ExcelParser.read_excel("orders.csv")
+print(len(table), [column.name for column in table.columns])
+print([name for name in ("sqlalchemy", "alembic", "psycopg", "greenlet") if importlib.util.find_spec(name)])
+try:
+    from levelpool.sheets import DataIngestionService
+except ImportError as error:
+    print(error)
+"""
+
+
+def run_read(at: Installed) -> None:
+    """A program reads a file where no database package is; what loads into one says what to install."""
+    at.file("orders.csv")
+    said = at.program(READ)
+    _expect("2 ['order', 'amount']\n[]\n", said)
+    _expect("levelpool.ingest needs the package sqlalchemy, which is not installed: pip install 'levelpool[ingest]'", said)
+    _expect("pip install 'levelpool[ingest]'", at.levelpool("sync", "orders.csv", status=2))
+
+
 def run_sync(at: Installed) -> None:
     """A file becomes a table."""
     _expect("1 loaded", at.levelpool("sync", at.file("orders.csv")))
@@ -455,7 +479,7 @@ FIRST: dict[str, tuple[Callable[[Installed], None], ...]] = {
     "otel": (run_otel,),
     "prometheus": (run_prometheus,),
     "service": (run_service,),
-    "sheets": (run_inspect, run_sync),
+    "sheets": (run_inspect, run_read),
     "sqlalchemy": (run_sqlalchemy,),
 }
 """Extra ("": none) -> what is done with it first."""

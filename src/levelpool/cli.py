@@ -34,9 +34,9 @@ COULD_NOT = 2
 _EXTRA_OF = {
     **EXTRA_OF,
     "fastapi": "service",
-    "greenlet": "sheets",
+    "greenlet": "ingest",
     "python_multipart": "service",
-    "sqlalchemy": "sheets",
+    "sqlalchemy": "ingest",
     "starlette": "service",
 }
 """A command needs more than the smallest extra that brings the package."""
@@ -190,7 +190,7 @@ def inspect(file: Path, as_json: bool, **said: Any) -> None:
     Exit status: 0 readable, 1 not readable.
     """
     from levelpool.service.cli_options import read_corrections
-    from levelpool.service.commands import inspect_path
+    from levelpool.service.inspect_command import inspect_path
 
     sys.exit(_run(inspect_path(file, options=read_corrections(said, os.environ), as_json=as_json)))
 

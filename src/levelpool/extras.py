@@ -7,7 +7,7 @@ from levelpool.errors import ExtraMissing
 
 EXTRA_OF = {
     "aiosqlite": "service",
-    "alembic": "sheets",
+    "alembic": "ingest",
     "apprise": "alerts",
     "cryptography": "encrypted",
     "dask": "dask",
@@ -21,8 +21,8 @@ EXTRA_OF = {
     "olefile": "encrypted",
     "opentelemetry": "otel",
     "prometheus_client": "prometheus",
-    "psycopg": "sheets",
-    "psycopg_binary": "sheets",
+    "psycopg": "ingest",
+    "psycopg_binary": "ingest",
     "pyarrow": "arrow",
     "python_calamine": "sheets",
     "python_multipart": "fastapi",

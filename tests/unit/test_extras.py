@@ -15,8 +15,8 @@ def test_a_missing_package_is_named_with_what_installs_it():
     with pytest.raises(ExtraMissing) as caught, needed_for("the ledger"):
         raise ModuleNotFoundError("No module named 'alembic.config'", name="alembic.config")
 
-    assert str(caught.value) == "the ledger needs the package alembic, which is not installed: pip install 'levelpool[sheets]'"
-    assert (caught.value.package, caught.value.extra) == ("alembic", "sheets")
+    assert str(caught.value) == "the ledger needs the package alembic, which is not installed: pip install 'levelpool[ingest]'"
+    assert (caught.value.package, caught.value.extra) == ("alembic", "ingest")
 
 
 def test_a_package_of_no_extra_is_installed_by_its_own_name(monkeypatch):

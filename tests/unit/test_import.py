@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -18,17 +19,34 @@ def loaded_by(face: str) -> set[str]:
 
 def test_import_of_the_library_loads_no_optional_package():
     """Three lines of code must not cost a web framework, a database toolkit or psutil."""
-    assert not loaded_by("levelpool") & set(OPTIONAL.split())
+    assert not loaded_by("levelpool, levelpool.executor") & set(OPTIONAL.split())
 
 
-@pytest.mark.parametrize("face", ["levelpool.monitoring", "levelpool.sheets", "levelpool.web"])
+def test_reading_sheets_loads_nothing_from_outside():
+    """Readers, cleaning and types are on the standard library; no database, no executor; 493 modules it were when it brought both along."""
+    loaded = loaded_by("levelpool.sheets") - loaded_by("sys")
+
+    assert {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names == {"levelpool"}
+    assert len(loaded) <= 493 // 2
+    assert not loaded & {"levelpool.executor", "levelpool.database", "levelpool.ingest", "asyncio"}
+
+
+@pytest.mark.parametrize("name", ["DataIngestionService", "DataSyncService", "RawDataImporter", "SyncReport"])
+def test_what_lives_in_ingest_is_still_found_in_sheets(name):
+    """Where it once was; it is one and the same."""
+    assert getattr(import_module("levelpool.sheets"), name) is getattr(import_module("levelpool.ingest"), name)
+    with pytest.raises(AttributeError, match="has no attribute 'DataExportService'"):
+        import_module("levelpool.sheets").DataExportService  # noqa: B018
+
+
+@pytest.mark.parametrize("face", ["levelpool.ingest", "levelpool.monitoring", "levelpool.sheets", "levelpool.web"])
 def test_no_face_loads_data_frames(face):
     """pandas, polars and pyarrow are loaded by the one who asks for a frame, not by the service."""
     assert not loaded_by(face) & {"numpy", "pandas", "polars", "pyarrow"}
 
 
 def test_the_library_stands_without_the_service_and_the_sheets():
-    """The library loads nothing of the wing that is built on it."""
-    loaded = loaded_by("levelpool, levelpool.runtime, levelpool.web, levelpool.testing, levelpool.database")
+    """The library loads nothing of what is built on it."""
+    loaded = loaded_by("levelpool, levelpool.executor, levelpool.runtime, levelpool.web, levelpool.testing, levelpool.database")
 
-    assert not [name for name in loaded if name.startswith(("levelpool.sheets", "levelpool.service", "levelpool.cli"))]
+    assert not [name for name in loaded if name.startswith(("levelpool.sheets", "levelpool.ingest", "levelpool.service", "levelpool.cli"))]

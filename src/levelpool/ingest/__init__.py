@@ -8,7 +8,7 @@ The way of one upload, from top to bottom: `service` is called; `originals` keep
 
 from levelpool.extras import needed_for
 
-with needed_for("levelpool.ingest", extra="sheets"):
+with needed_for("levelpool.ingest", extra="ingest"):
     from levelpool.ingest.importer import RawDataImporter
     from levelpool.ingest.inbox import DataSyncService, SyncReport
     from levelpool.ingest.service import DataIngestionService

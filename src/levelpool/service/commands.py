@@ -1,8 +1,7 @@
-"""What `levelpool sync`, `inspect` and `undo` do: the same import as the service's, from a terminal."""
+"""What `levelpool sync`, `replay`, `undo` and `dataset` do: the same import as the service's, from a terminal."""
 
 import asyncio
 import json
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,18 +11,13 @@ from typing import Any
 
 import click
 
-from levelpool.errors import TaskTimeout, WorkerDied
-from levelpool.executor import ExecutorManager, get_executor_manager, make_manager
-from levelpool.helper_worker import helper_worker, set_up_sharing, size_to_share
+from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.ingest.inbox import DataSyncService
 from levelpool.ingest.inbox_scan import scan
 from levelpool.ingest.service import DataIngestionService
-from levelpool.service.terminal import FileProgress, show_inspection
-from levelpool.settings import Settings
+from levelpool.service.terminal import FileProgress
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.errors import SheetError
-from levelpool.sheets.inspect import Inspection, inspect_file
-from levelpool.sheets.work_sharing import WorkSharing
 
 Json = dict[str, Any]
 
@@ -96,30 +90,6 @@ async def _load_folder(service: DataIngestionService, database: str, folder: Pat
     return records
 
 
-async def inspect_path(path: Path, *, options: TableOptions, as_json: bool) -> int:
-    """Show what would be loaded from *path*, read in a memory-limited worker; 1 and one sentence when it cannot be read."""
-    try:
-        with tempfile.TemporaryDirectory(prefix="levelpool-inspect-") as folder:
-            sharing = set_up_sharing(Path(folder), path, size_to_share(Settings.read()))
-            async with _manager(here=True) as manager, helper_worker(manager, sharing):
-                inspection = await manager.with_options(name="inspect").run_cpu_intensive(_inspect, path, options, sharing)
-    except (SheetError, WorkerDied, TaskTimeout) as error:
-        click.echo(f"levelpool: {error}", err=True)
-        return NOT_ALL
-    answer = inspection.to_dict()
-    if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False))
-    else:
-        show_inspection(path.name, answer)
-    return ALL
-
-
-def _inspect(path: Path, options: TableOptions, sharing: WorkSharing | None) -> Inspection:
-    if not path.is_file():
-        raise SheetError(f"{path} does not exist or is no file: check the path")
-    return inspect_file(path, name=path.name, options=options, sharing=sharing)
-
-
 async def replay_file(file_id: int, *, database: str, options: TableOptions, as_json: bool) -> int:
     """Load a file once more and show what came of it; the exit status is that of `sync_paths`."""
     corrected = replace(options, password=None) != TableOptions()
@@ -151,9 +121,9 @@ async def widen_column(dataset: str, column: str, *, database: str) -> None:
 
 
 @asynccontextmanager
-async def _manager(*, here: bool = False) -> AsyncIterator[ExecutorManager]:
-    """The manager of this command; *here*: with worker processes on this machine, where the file is, whatever the settings say."""
-    manager = make_manager(replace(Settings.read(), cpu_backend="process")) if here else get_executor_manager()
+async def _manager() -> AsyncIterator[ExecutorManager]:
+    """The manager of this command."""
+    manager = get_executor_manager()
     try:
         yield manager
     finally:

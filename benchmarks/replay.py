@@ -194,6 +194,7 @@ COLUMNS: dict[str, Callable[[Random], Cell]] = {
     "Price": lambda random: text(f"{random.randrange(1, 99_999) / 100:.2f}"),
     "Amount": lambda random: number(random.randrange(1, 99_999) / 100),
     "Exact": lambda random: number(repr(random.random())),
+    "Tiny": lambda random: number(repr(random.random() * random.choice([1, 1e-6]))),
     "Paid": lambda random: text(_money(random, random.choice([",", ",", ",", "."]) if random.random() < 0.01 else ",", ".")),
     "Betrag": lambda random: text(_money(random, ".", ",")),
     "Montant": lambda random: text(_money(random, "\u202f", ",") + " €"),

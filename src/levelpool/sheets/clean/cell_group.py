@@ -12,6 +12,8 @@ from levelpool.sheets.clean.zeros import starts_with_zero
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Cells, Kind
 
 SERIAL = "serial"
+SAMPLES = 3  # values that are shown of a column
+LONGEST = 100  # characters that a number, date or boolean may have
 _SURELY_SERIAL = 2_950_000  # below the last day in both calendars
 
 

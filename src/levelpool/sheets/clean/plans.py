@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from levelpool.sheets.clean.evidence import SAMPLES
+from levelpool.sheets.clean.cell_group import SAMPLES
 from levelpool.sheets.clean.names import column_names
 from levelpool.sheets.clean.options import TableOptions, parse_box
 from levelpool.sheets.clean.pipelined_scan import NOTHING_SCANNED, Scanned

@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from levelpool.sheets.clean.cell_group import kind_class
+from levelpool.sheets.clean.cell_group import LONGEST, kind_class
 from levelpool.sheets.clean.dates import forms_for, shown_text
-from levelpool.sheets.clean.evidence import LONGEST
 from levelpool.sheets.clean.numbers import is_number_shape
 from levelpool.sheets.clean.shapes import shapes_of
 from levelpool.sheets.table import BOOLEAN, DATE, NUMBER, TEXT, Batch, Kind

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from levelpool.sheets.clean.decisions import Answers, decide, proves_comma
 from levelpool.sheets.clean.draft import Draft
 from levelpool.sheets.clean.evidence import ColumnEvidence
 from levelpool.sheets.clean.header import header_texts
@@ -102,20 +103,18 @@ def _plan(sheet: Sheet, draft: Draft, position: int, merges: Merges, options: Ta
 def _columns(draft: Draft, places: list[int], headers: dict[int, str], options: TableOptions) -> tuple[Column, ...]:
     found = draft.evidence.by_column()
     evidence = {place: found.get(place) or ColumnEvidence() for place in places}
-    comma = any(each.proves_comma() for each in evidence.values())
+    comma = any(map(proves_comma, evidence.values()))
     names = column_names([headers[place] for place in places])
     columns = []
     for place, name in zip(places, names, strict=True):
         said = options.column(headers[place], letters_of(place))
-        column = evidence[place].decide(
-            name=name,
-            header=headers[place],
-            position=place,
+        answers = Answers(
             comma_elsewhere=comma,
             date_form=said.date_form if said else None,
             decimal=(said.decimal if said else None) or options.decimal,
             day_first=options.day_first,
         )
+        column = decide(evidence[place], answers, name=name, header=headers[place], position=place)
         columns.append(as_said(column, options))
     return tuple(columns)
 
@@ -134,7 +133,7 @@ def _decide_totals(sheet: Sheet, draft: Draft) -> None:
     """Rows that begin with the label of a total are outside when every number in them is a sum, and data otherwise."""
     summed = {place for row in draft.labelled for place in row.filled()[1:]}
     columns = {
-        place: each.decide(name="", header="", position=place) for place, each in draft.evidence.by_column().items() if place in summed
+        place: decide(each, name="", header="", position=place) for place, each in draft.evidence.by_column().items() if place in summed
     }
     totals = find_totals(
         sheet,

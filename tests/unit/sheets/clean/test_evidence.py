@@ -108,6 +108,7 @@ B, N, D, T = ColumnType.BIGINT, ColumnType.NUMERIC, ColumnType.DOUBLE, ColumnTyp
         ([("2026-11-02", DATE)], ColumnType.DATE),
         ([("2026-11-02", DATE), ("2026-11-02T08:30:00", DATE)], ColumnType.TIMESTAMP),
         ([("08:30:00", DATE)], ColumnType.TIME),
+        (number("1.1000000000000001E+0", "0.5"), D),  # its shortest decimal has no exponent, the file has one
         ([*number("5"), ("#N/A", ERROR), ("=A1", NO_VALUE)], B),
         ([("#N/A", ERROR)], T),
     ],

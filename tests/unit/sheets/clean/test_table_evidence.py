@@ -2,6 +2,7 @@
 
 import pytest
 
+from levelpool.sheets.clean.decisions import decide
 from levelpool.sheets.clean.table_evidence import TableEvidence
 from levelpool.sheets.table import Batch, Cells
 
@@ -16,7 +17,7 @@ def test_a_column_gets_the_same_type_however_its_cells_come(size):
         some = TEXTS[at : at + size]
         evidence.add(Batch(list(range(at + 1, at + 1 + len(some))), [Cells.alike(some, "s"), Cells.blank(len(some))]))
 
-    column = evidence.by_column()[0].decide(name="x", header="X", position=0)
+    column = decide(evidence.by_column()[0], name="x", header="X", position=0)
 
     assert (column.type, column.why) == ("TEXT", "'n/a' (row 201) is no number, no date, and not true or false")
     assert column.samples == ("1", "2", "3")
@@ -43,7 +44,7 @@ def test_cells_that_wait_keep_their_rows(size):
         texts, kinds = [each and each[0] for each in some], [each and each[1] for each in some]
         evidence.add(Batch(list(range(at + 1, at + 1 + len(some))), [Cells.of(texts, kinds)]))
 
-    column = evidence.by_column()[0].decide(name="x", header="X", position=0)
+    column = decide(evidence.by_column()[0], name="x", header="X", position=0)
 
     assert (column.type, column.why) == ("TEXT", "'x\\ny' (row 6) is a text of several lines")
 
@@ -55,6 +56,6 @@ def test_a_lone_value_far_down_keeps_its_row():
     evidence.add(Batch([7, 8, 9], [Cells.alike([None, None, "many"], "s")]))
     evidence.add(Batch([12], [Cells.alike(["5"], "n")]))
 
-    column = evidence.by_column()[0].decide(name="x", header="X", position=0)
+    column = decide(evidence.by_column()[0], name="x", header="X", position=0)
 
     assert column.why == "'many' (row 9) is no number, no date, and not true or false"

@@ -1,0 +1,218 @@
+"""
+How a column gets its type: the table of decisions over the evidence of all its cells.
+
+A type is given only when every value reads back to its text; otherwise the column is TEXT and says which values decided.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from levelpool.sheets.clean.cell_group import SERIAL, Seen
+from levelpool.sheets.clean.dates import form_in_letters
+from levelpool.sheets.clean.evidence import ColumnEvidence
+from levelpool.sheets.clean.numbers import Reading, readings
+from levelpool.sheets.clean.text_evidence import BOOLEANS, DATES, NUMBERS
+from levelpool.sheets.clean.verdicts import Verdict, in_days, is_plain, not_one_way, number_verdict, text_verdict
+from levelpool.sheets.table import Column, ColumnType, Notation
+from levelpool.sheets.wording import all_of
+
+_BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What answers the questions that the values of a column leave open."""
+
+    comma_elsewhere: bool = False  # another column of the table proves a decimal comma: then "1.234" throughout is a question, too
+    date_form: str | None = None
+    decimal: str | None = None
+    day_first: bool | None = None
+
+
+NO_ANSWERS = Answers()
+
+
+def decide(evidence: ColumnEvidence, answers: Answers = NO_ANSWERS, *, name: str, header: str, position: int) -> Column:
+    """The column, with its type and the reason."""
+    verdict = next(found for decision in DECISIONS if (found := decision(evidence, answers)) is not None)
+    return Column(
+        name=name,
+        header=header,
+        position=position,
+        type=verdict.type,
+        notation=verdict.notation,
+        why=verdict.why,
+        samples=tuple(evidence.samples),
+        digits=verdict.digits,
+        scale=verdict.scale,
+    )
+
+
+def proves_comma(evidence: ColumnEvidence) -> bool:
+    """Whether this column can only be read with a decimal comma, or with points between thousands."""
+    found = _number_readings(evidence)
+    return bool(found) and all(map(_has_comma, found))
+
+
+def _has_comma(reading: Reading) -> bool:
+    return (reading.notation.decimal == "," and not reading.doubtful) or reading.notation.thousands == "."
+
+
+# ---------------------------------------------------------------- the decisions
+
+
+def _refuted(evidence: ColumnEvidence, _: Answers) -> Verdict | None:
+    return text_verdict("; ".join(evidence.refutations.sentences)) if evidence.is_text else None
+
+
+def _without_value(evidence: ColumnEvidence, _: Answers) -> Verdict | None:
+    if evidence.values and (evidence.dates.is_there or evidence.booleans or evidence.numbers.shapes or evidence.texts.shapes):
+        return None
+    return text_verdict("no cell has a value" if not evidence.errors else "no cell has a value but errors such as #N/A")
+
+
+def _serials_that_are_numbers(evidence: ColumnEvidence, _: Answers) -> Verdict | None:
+    """Most cells have a date format and are no dates."""
+    dates = evidence.dates
+    if not dates.shapes or dates.impossible_count * 2 <= evidence.values:
+        return None
+    found = readings(dates.shapes)
+    if not found:
+        return text_verdict(f"{dates.impossible} has a date format but is no date")
+    verdict = number_verdict(found, dates.shapes.values(), evidence.values, exponent=dates.exponent)
+    return replace(verdict, why=f"{dates.impossible} has a date format but is no date; {verdict.why}")
+
+
+def _date_cells(evidence: ColumnEvidence, _: Answers) -> Verdict | None:
+    dates, count = evidence.dates, evidence.values
+    if not dates.is_there:
+        return None
+    notation = Notation(date_form=SERIAL if dates.shapes else "", date1904=dates.date1904)
+    if dates.stamps:
+        return Verdict(ColumnType.TIMESTAMP, all_of(count, "a cell with a date and a time", "cells with a date and a time"), notation)
+    if dates.days:
+        return Verdict(ColumnType.DATE, all_of(count, "a date cell", "date cells"), notation)
+    return Verdict(ColumnType.TIME, all_of(count, "a cell with a time of day", "cells with a time of day"), notation)
+
+
+def _booleans(evidence: ColumnEvidence, _: Answers) -> Verdict | None:
+    texts = evidence.texts
+    if not (evidence.booleans or (BOOLEANS in texts.could and not evidence.numbers.shapes)):
+        return None
+    for true, false in _BOOLEANS:
+        if texts.shapes.keys() <= {true, false}:
+            said = f"{true} or {false}"
+            return Verdict(ColumnType.BOOLEAN, all_of(evidence.values, said, said), Notation(booleans=(true, false)))
+    first, second = list(texts.shapes.values())[:2]
+    return text_verdict(f"{first} and {second} are not written in one and the same way")
+
+
+def _numbers(evidence: ColumnEvidence, answers: Answers) -> Verdict | None:
+    texts = evidence.texts
+    if texts.shapes and NUMBERS not in texts.could:
+        return None
+    verdict = _number_verdict(evidence, answers)
+    may_be_dates = texts.shapes and DATES in texts.could
+    return None if verdict.type is ColumnType.TEXT and may_be_dates else verdict
+
+
+def _date_texts(evidence: ColumnEvidence, answers: Answers) -> Verdict | None:
+    texts = evidence.texts
+    possible = texts.forms or set()
+    forms = [answers.date_form] if answers.date_form in possible and answers.date_form else sorted(possible, key=_plainest)
+    said = ""
+    if _mean_several(forms) and answers.day_first is not None:
+        forms = [form for form in forms if (form.index("d") < form.index("m")) == answers.day_first]
+        said = f"; the {'day' if answers.day_first else 'month'} comes first, as was said"
+    if _mean_several(forms):
+        return text_verdict(f"{texts.first} can be two dates; no row decides: does the day or the month come first?")
+    form = forms[0]
+    kind, one = _named(form)
+    shown = form_in_letters(form)
+    why = all_of(evidence.values, f"a {one} in the form {shown}", f"{one}s in the form {shown}")
+    return Verdict(kind, f"{why}{_proof_of_day(texts.counter_examples, form)}{said}", Notation(date_form=form))
+
+
+DECISIONS: tuple[Callable[[ColumnEvidence, Answers], Verdict | None], ...] = (
+    _refuted,
+    _without_value,
+    _serials_that_are_numbers,
+    _date_cells,
+    _booleans,
+    _numbers,
+    _date_texts,
+)
+"""The first that has something to say decides."""
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def _number_readings(evidence: ColumnEvidence) -> tuple[Reading, ...]:
+    """In which ways the numbers of the column can be read."""
+    numbers, texts = evidence.numbers.shapes, evidence.texts
+    if evidence.is_text or evidence.dates.shapes or (texts.shapes and NUMBERS not in texts.could):
+        return ()
+    if not (numbers or texts.shapes):
+        return ()
+    found = readings([*numbers, *texts.shapes], zero_before=texts.marks)
+    if numbers:  # number cells have no notation: texts beside them must be as plain
+        return tuple(reading for reading in found if is_plain(reading.notation))
+    return found
+
+
+def _number_verdict(evidence: ColumnEvidence, answers: Answers) -> Verdict:
+    numbers, texts = evidence.numbers, evidence.texts
+    found = _number_readings(evidence)
+    if answers.decimal is not None:
+        found = tuple(reading for reading in found if reading.notation.decimal == answers.decimal or reading.whole)[:1] or found
+    seen = [*numbers.shapes.values(), *texts.shapes.values()]
+    if not found:
+        return text_verdict(not_one_way(seen[0], seen[-1]))
+    if _is_a_question(found, said=answers.decimal is not None, comma_elsewhere=answers.comma_elsewhere):
+        asked = next((each for each in seen if "," in each.text or "." in each.text), seen[0])
+        return text_verdict(f"{asked} can be two numbers; no row decides: does the mark stand between thousands or before decimals?")
+    verdict = number_verdict(found, seen, evidence.values, exponent=numbers.exponent, texts=texts.shapes)
+    if numbers.elapsed is not None:
+        return replace(verdict, why=f"{verdict.why}; {in_days(numbers.elapsed)}")
+    if numbers.zeros is not None:
+        return replace(verdict, why=f"{verdict.why}; the zeros before, as in {numbers.zeros}, are made by the format of the cells alone")
+    return verdict
+
+
+def _is_a_question(found: tuple[Reading, ...], *, said: bool, comma_elsewhere: bool) -> bool:
+    """Whether the mark may stand between thousands or before decimals: a point is taken for a decimal one where no column has a comma for it."""
+    usual = found[0].notation.decimal == "." and not found[0].notation.thousands
+    if len(found) > 1:
+        return not usual or comma_elsewhere
+    return found[0].doubtful and not said and usual == comma_elsewhere
+
+
+# ---------------------------------------------------------------- forms of dates
+
+
+def _proof_of_day(counter_examples: dict[str, Seen], form: str) -> str:
+    """The value that fits no form but those of this meaning, if there is one."""
+    others = [each for each in sorted(counter_examples) if _order(each) != _order(form) and ("%-" in each) == ("%-" in form)]
+    return f"; {counter_examples[others[0]]} shows which number is the day" if others else ""
+
+
+def _named(form: str) -> tuple[ColumnType, str]:
+    """What texts of this form are."""
+    if "%Y" not in form:
+        return ColumnType.TIME, "time"
+    return (ColumnType.TIMESTAMP, "moment") if "%M" in form else (ColumnType.DATE, "date")
+
+
+def _plainest(form: str) -> tuple[bool, str]:
+    """Forms with all their zeros come first."""
+    return "%-" in form, form
+
+
+def _mean_several(forms: Sequence[str]) -> bool:
+    return len(set(map(_order, forms))) > 1
+
+
+def _order(form: str) -> str:
+    """What a form means: its directives without padding."""
+    return form.replace("%-", "%")

@@ -1,4 +1,4 @@
-"""The house: floors, doors and faces, held against the imports as they are."""
+"""Layers, where outside libraries are imported, and public names, held against the imports as they are."""
 
 import ast
 import functools
@@ -42,7 +42,7 @@ LANES_ONLY = re.compile(r"ProcessPoolExecutor|run_in_executor\(\s*None|asyncio\.
 
 
 def test_imports_point_downstairs_and_make_no_circle(monkeypatch):
-    """Every contract of pyproject.toml holds: floors, the sheets wing, no circles, the library without the service."""
+    """Every contract of pyproject.toml holds: layers, no circles, the library without the service."""
     monkeypatch.chdir(SRC.parents[1])
 
     assert importlinter.lint_imports(config_filename="pyproject.toml", is_debug_mode=False, cache_dir=None)
@@ -70,7 +70,7 @@ def test_outside_library_has_one_door(library):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
 def test_no_room_imports_a_face(path):
-    """A face gathers names for users; a room that imported it would load the whole house."""
+    """A package's list of public names is for users; a module that imported it would load all of the package."""
     faces = {"levelpool", "levelpool.sheets", "levelpool.ingest", "levelpool.monitoring", "levelpool.web", "levelpool.alerts"}
     tree = ast.parse(path.read_text(encoding="utf-8"))
 
@@ -101,3 +101,24 @@ def test_work_runs_in_a_lane_and_nowhere_else(path):
 def test_file_opens_by_saying_what_lives_in_it(path):
     """Every file begins with a docstring."""
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+PAGE = SRC.parents[1] / "docs" / "explanation" / "architecture.md"
+
+
+def test_every_file_that_the_architecture_names_is_there():
+    """The journeys, and where something is added: a reader opens these files first."""
+    named = set(re.findall(r"`([a-z_/]+(?:\.py|/))`", PAGE.read_text(encoding="utf-8")))
+
+    assert len(named) > 40
+    assert not [name for name in named if not (SRC / name).exists()]
+
+
+def test_the_picture_of_the_layers_has_every_part():
+    """All packages and modules directly below levelpool stand in it, but for those that only start the program or tell its version."""
+    picture = PAGE.read_text(encoding="utf-8").split("```")[1]
+    parts = {
+        path.name + ("/" if path.is_dir() else "") for path in SRC.iterdir() if path.name.strip("_") and not path.name.startswith("__")
+    }
+
+    assert not [part for part in parts - {"_version.py", "py.typed"} if part not in picture]

@@ -32,7 +32,7 @@ def direct_dependencies() -> set[str]:
 
 @pytest.mark.parametrize("name", sorted(direct_dependencies()))
 def test_each_dependency_has_its_reason(name):
-    """A package nobody can give a reason for is not in the house."""
+    """A package nobody can give a reason for is not taken in."""
     text = (ROOT / "docs/explanation/dependencies.md").read_text(encoding="utf-8")
 
     assert re.search(rf"^\|[^|]*(?<![\w-]){re.escape(name)}(?![\w-])[^|]*\|", text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The voice: rules over a snapshot, and the channels that carry an alert to a person."""
+"""Alerts: rules over a snapshot, and the channels that carry an alert to a person."""
 
 from levelpool.alerts.alert import Alert
 from levelpool.alerts.alerter import Alerter

@@ -1,1 +1,1 @@
-"""The ground: what the container and the host allow this process to use."""
+"""What the container and the host allow this process to use."""

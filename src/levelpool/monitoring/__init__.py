@@ -1,4 +1,4 @@
-"""The eyes: readings of one moment as one frozen snapshot."""
+"""Monitoring: readings of one moment as one frozen snapshot."""
 
 from levelpool.monitoring.lag import Block, LagReading, LagWatch
 from levelpool.monitoring.monitor import ResourceMonitor

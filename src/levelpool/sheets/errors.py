@@ -1,5 +1,5 @@
 """
-Everything the sheets wing raises on purpose; each message is one sentence for the person who sent the file.
+Everything that `sheets` and `ingest` raise on purpose; each message is one sentence for the person who sent the file.
 
     LevelpoolError
     └── SheetError
@@ -26,7 +26,7 @@ from levelpool.errors import LevelpoolError
 
 
 class SheetError(LevelpoolError):
-    """The root of the sheets wing's errors."""
+    """The root of the errors of `sheets` and `ingest`."""
 
 
 def word_of(error: Exception) -> str:

@@ -1,11 +1,11 @@
 """
-What flows through the halls of the sheets wing: cells with their kind, batches of rows, columns, plans, and the finished table.
+What flows through `sheets` and `ingest`: cells with their kind, batches of rows, columns, plans, and the finished table.
 
     read  ->  Sheet (batches of cells as they stand in the file)
     clean ->  TablePlan (where a table is, what its columns are), then CleanBatch (values, and what was set aside)
     load  <-  TablePlan, CleanBatch
 
-The rooms know each other only through these records.
+Reading, cleaning and loading know each other only through these records.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

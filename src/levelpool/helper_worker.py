@@ -13,13 +13,13 @@ from levelpool.lanes.task_stats import LaneStats
 from levelpool.settings import Settings
 from levelpool.sheets.work_sharing import WorkSharing, help_from_end
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 TASK = "second worker"
 """Its name in the lane's statistics."""
-LOOK_EVERY = 0.05
+CHECK_LANE_EVERY = 0.05
 """Seconds between two looks whether a worker is idle, or somebody waits for one."""
-PATIENCE = 1.0
+RECALL_TIMEOUT = 1.0
 """Seconds that a helper worker has to end by itself; then it is killed."""
 
 
@@ -43,7 +43,7 @@ async def helper_worker(manager: ExecutorManager, sharing: WorkSharing | None) -
     """
     Lend the file whose work *sharing* holds an idle worker process, whenever there is one, as long as the body runs; None: never.
 
-    It goes when another call waits for a worker, after the piece that it has at hand, or after `PATIENCE` seconds. When the body raises or is
+    It goes when another call waits for a worker, after the piece that it has at hand, or after `RECALL_TIMEOUT` seconds. When the body raises or is
     cancelled it is killed at once.
     What becomes of it is no concern of the body.
     """
@@ -74,11 +74,11 @@ class _HelperWorker:
         try:
             # The lane tells nobody that a worker became idle.
             while not self._is_idle(self._manager.stats().cpu) or await self._run():  # noqa: ASYNC110
-                await asyncio.sleep(LOOK_EVERY)
+                await asyncio.sleep(CHECK_LANE_EVERY)
         except LaneClosed:
             return
         except Exception as error:  # noqa: BLE001 (whatever it was: the file goes on without)
-            log.warning("the helper worker at %s has gone, and the first goes on alone: %s", self._sharing.folder, error)
+            logger.warning("the helper worker at %s has gone, and the first goes on alone: %s", self._sharing.folder, error)
 
     async def end(self) -> None:
         """The file has ended, and so does its helper."""
@@ -93,7 +93,7 @@ class _HelperWorker:
         self._call = call = asyncio.ensure_future(lane.run_cpu_intensive(help_from_end, self._sharing))
         try:
             while not call.done() and not self._is_in_the_way(self._manager.stats().cpu):
-                await asyncio.wait([call], timeout=LOOK_EVERY)
+                await asyncio.wait([call], timeout=CHECK_LANE_EVERY)
             is_in_the_way = not call.done()
             if is_in_the_way:
                 await self._let_go(call)
@@ -112,10 +112,10 @@ class _HelperWorker:
     async def _let_go(self, call: "asyncio.Future[int]") -> None:
         """Recall the helper worker; it has a moment to end by itself."""
         calling = asyncio.ensure_future(self._manager.with_options(name=TASK).run_io_intensive(self._sharing.recall))
-        await asyncio.wait([call], timeout=PATIENCE)
+        await asyncio.wait([call], timeout=RECALL_TIMEOUT)
         failure = await _end(calling)
         if failure is not None:
-            log.debug("the helper worker at %s could not be recalled: %s", self._sharing.folder, failure)
+            logger.debug("the helper worker at %s could not be recalled: %s", self._sharing.folder, failure)
 
     @staticmethod
     def _is_idle(lane: LaneStats) -> bool:

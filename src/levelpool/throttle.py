@@ -14,9 +14,9 @@ CALM = 1.0
 """Percent of the time below which the container is calm."""
 SETTLE = 10.0
 """Seconds until a step shows in the readings: calls that run are not stopped."""
-PATIENCE = 60.0
+CALM_BEFORE_GROWING = 60.0
 """Seconds of calm before the lane grows again; doubled each time that growing brought the throttling back."""
-LONGEST_PATIENCE = 1800.0
+LONGEST_CALM = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Throttle:
 
     workers: int | None = None
     """As many worker processes as there may be now; None: all that the sizes allow."""
-    patience: float = PATIENCE
+    patience: float = CALM_BEFORE_GROWING
     settled_at: float = 0.0
     calm_since: float | None = None
     grew: bool = False
@@ -60,7 +60,7 @@ def _give_way(state: Throttle, stood_still: float, busy: int, allowed: int, now:
     if not busy or workers == 1:
         return replace(state, calm_since=None)  # it is not the lane, or it has nothing left to give
     fewer = max(1, min(workers - 1, floor(workers * (1 - stood_still / 100))))
-    patience = min(state.patience * 2, LONGEST_PATIENCE) if state.grew else state.patience
+    patience = min(state.patience * 2, LONGEST_CALM) if state.grew else state.patience
     return Throttle(fewer, patience, settled_at=now + SETTLE)
 
 

@@ -100,7 +100,7 @@ async def test_half_written_file_is_not_taken(sync, inbox):
 
 async def test_file_that_never_rests_is_left_for_later(sync, inbox, monkeypatch):
     """The report says how many files are still being written; nothing of them is loaded."""
-    monkeypatch.setattr("levelpool.ingest.inbox.PATIENCE", 0.3)
+    monkeypatch.setattr("levelpool.ingest.inbox.REST_TIMEOUT", 0.3)
     with (inbox / "orders.csv").open("w") as file:
         file.write(ORDERS)
         file.flush()
@@ -166,7 +166,7 @@ async def test_inbox_that_does_not_exist_is_said(database_url, tmp_path, service
 
 async def test_watching_goes_on_when_the_inbox_comes_and_goes(sync, inbox, monkeypatch, caplog, ended):
     """A file that is put there later is loaded; while the folder is away, that is said once."""
-    monkeypatch.setattr("levelpool.ingest.inbox.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("levelpool.ingest.inbox.SCAN_EVERY", 0.05)
     inbox.rmdir()
     watching = asyncio.create_task(sync.watch())
     while "does not exist" not in caplog.text:
@@ -184,7 +184,7 @@ async def test_watching_goes_on_when_the_inbox_comes_and_goes(sync, inbox, monke
 
 async def test_watching_only_records_what_a_background_worker_loads(sync, service, inbox, monkeypatch, ended):
     """In the service the two share the work: one looks, the other loads."""
-    monkeypatch.setattr("levelpool.ingest.inbox.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("levelpool.ingest.inbox.SCAN_EVERY", 0.05)
     put(inbox, "orders.csv")
     watching = asyncio.create_task(sync.watch(load=False))
     while not (listed := await records(sync)):

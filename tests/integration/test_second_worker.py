@@ -213,7 +213,7 @@ async def test_no_second_worker_while_others_use_the_lane(open_service, tmp_path
     async with open_service() as service:
         async with paused(service, orders(tmp_path), monkeypatch) as file:
             before = stays(manager)
-            await asyncio.sleep(5 * helper_worker.LOOK_EVERY)
+            await asyncio.sleep(5 * helper_worker.CHECK_LANE_EVERY)
             assert (stays(manager), manager.stats().cpu.queued, pieces(tmp_path)) == (before, 0, set())
         assert (await file)["status"] == "partial"
     other.cancel()

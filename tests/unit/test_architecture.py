@@ -122,3 +122,15 @@ def test_the_picture_of_the_layers_has_every_part():
     }
 
     assert not [part for part in parts - {"_version.py", "py.typed"} if part not in picture]
+
+
+OTHER_LOGGERS = {"lanes/deferred_callbacks.py", "lanes/distributed.py"}
+"""They still say `_log`."""
+
+
+def test_the_logger_of_a_module_is_called_logger():
+    """One spelling everywhere; what is left shrinks."""
+    spelling = re.compile(r"^(\w+) = logging\.getLogger\(__name__\)", re.MULTILINE)
+    others = {str(path.relative_to(SRC)) for path in MODULES if set(spelling.findall(path.read_text(encoding="utf-8"))) - {"logger"}}
+
+    assert others <= OTHER_LOGGERS

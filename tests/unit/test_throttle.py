@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from levelpool.throttle import LONGEST_PATIENCE, PATIENCE, Throttle, next_throttle
+from levelpool.throttle import CALM_BEFORE_GROWING, LONGEST_CALM, Throttle, next_throttle
 
 READ_EVERY = 5.0
 
@@ -64,8 +64,8 @@ def test_lane_grows_back_step_by_step_when_the_load_has_gone():
     steps = [workers for _, workers in container.history]
 
     assert steps == [1, 2, 3, 4]
-    assert all(later - earlier >= PATIENCE for (earlier, _), (later, _) in pairwise(container.history))
-    assert container.state.patience == PATIENCE
+    assert all(later - earlier >= CALM_BEFORE_GROWING for (earlier, _), (later, _) in pairwise(container.history))
+    assert container.state.patience == CALM_BEFORE_GROWING
 
 
 def test_lane_does_not_flap_while_the_load_stays():
@@ -75,7 +75,7 @@ def test_lane_does_not_flap_while_the_load_stays():
     tries = [at for at, workers in container.history if workers == 2]
     waits = [later - earlier for earlier, later in pairwise(tries)]
 
-    assert len(tries) < 24 * 3600 / LONGEST_PATIENCE + 10
+    assert len(tries) < 24 * 3600 / LONGEST_CALM + 10
     assert waits == sorted(waits)
     assert all(later - earlier <= 15 for (earlier, many), (later, _) in pairwise(container.history) if many == 2)
 

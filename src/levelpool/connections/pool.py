@@ -20,7 +20,7 @@ from levelpool.errors import PoolExhausted
 from levelpool.pools import PoolAccount
 from levelpool.sizing import Sizes
 
-LOOK_AGAIN = 0.02
+CHECK_ROOM_EVERY = 0.02
 """Seconds after which a call that found no room for a new connection looks again: neither a server nor another pool tells anybody."""
 
 _NO_LIMIT = 10_000
@@ -94,7 +94,7 @@ class WatchedPool(QueuePool):
             except _NoRoom as error:
                 if time.monotonic() >= deadline:
                     raise PoolExhausted(self._describe_shortage(f" ({error})")) from None
-                self._pause(LOOK_AGAIN)
+                self._pause(CHECK_ROOM_EVERY)
             except PoolTimeout:
                 raise PoolExhausted(self._describe_shortage()) from None
 

@@ -8,9 +8,9 @@ from levelpool.errors import LaneClosed
 from levelpool.ingest.intake import Intake
 from levelpool.ingest.ledger.files import Claim
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 2.0
+CHECK_PENDING_EVERY = 2.0
 """Seconds between two looks for files that another process recorded."""
 RETIRE_EVERY = 3600.0
 """Seconds between two looks for originals that are kept long enough."""
@@ -67,7 +67,7 @@ class BackgroundWorker:
         while True:
             while len(self._tasks) >= self._intake.runner.parallel:
                 # Not for ever: there may be more workers by then.
-                await asyncio.wait(self._tasks, timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(self._tasks, timeout=CHECK_PENDING_EVERY, return_when=asyncio.FIRST_COMPLETED)
             self.run_apart(await self._next_claim())
 
     async def _next_claim(self) -> Claim:
@@ -89,9 +89,9 @@ class BackgroundWorker:
                 raise
             except Exception:
                 # Whatever it is: files must not wait for ever because one question went wrong.
-                log.exception("pending files cannot be looked for; it is tried again in %g s", LOOK_EVERY)
+                logger.exception("pending files cannot be looked for; it is tried again in %g s", CHECK_PENDING_EVERY)
             try:
-                async with asyncio.timeout(LOOK_EVERY):
+                async with asyncio.timeout(CHECK_PENDING_EVERY):
                     await intake.arrivals.came.wait()
             except TimeoutError:
                 continue

@@ -20,11 +20,11 @@ from levelpool.ingest.store import Kept
 from levelpool.sheets.errors import InboxError, LimitExceeded, StoreError
 from levelpool.sheets.read.limits import Limits
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 2.0
+SCAN_EVERY = 2.0
 """Seconds between two looks into the inbox."""
-PATIENCE = 30.0
+REST_TIMEOUT = 30.0
 """Seconds that `sync` waits for files to come to rest."""
 
 
@@ -131,7 +131,7 @@ class DataSyncService:
         Waits a little for files that somebody still writes to; what has not come to rest by then is counted as `waiting`.
         Raises `InboxError` when the inbox does not exist or cannot be read.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + REST_TIMEOUT
         look = await self.scan()
         first = look
         ids = {*look.queued, *look.others}
@@ -168,9 +168,9 @@ class DataSyncService:
                 return
             except LevelpoolError as error:
                 if str(error) != said:
-                    log.warning("%s", error)
+                    logger.warning("%s", error)
                 said = str(error)
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(SCAN_EVERY)
 
     def _origin(self, found: Found) -> str:
         return str(self._inbox / found.path)
@@ -208,7 +208,7 @@ class DataSyncService:
             return None
         except (OSError, StoreError) as error:
             # One file must not keep the others waiting; it is looked at again the next time.
-            log.warning("%s cannot be copied: %s", found.path, error)
+            logger.warning("%s cannot be copied: %s", found.path, error)
             return None
 
 

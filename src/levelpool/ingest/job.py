@@ -48,7 +48,7 @@ MOST_REMARKS = 100
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
-PATIENCE = 900.0
+WRITER_TIMEOUT = 900.0
 """Seconds that an import waits for another one that writes, before it is tried again from its start."""
 
 
@@ -98,7 +98,7 @@ def _ingest(job: Job) -> files.Outcome:
         raise EmptyFile(f"{job.name} holds no table: a table needs at least one row of data")
     with open_connection(job.database_url) as connection:
         target = target_of(connection)
-        target.be_patient(PATIENCE)
+        target.be_patient(WRITER_TIMEOUT)
         shapes = _plan_shapes(connection, target, job, tables) if job.corrected else {}
         datasets = {
             dataset: shapes[dataset].after if dataset in shapes else _make_ready(connection, target, job, dataset, _into(dataset, tables))

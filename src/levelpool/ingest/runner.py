@@ -27,7 +27,7 @@ from levelpool.ingest.session import Session, to_the_end
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.work_sharing import WorkSharing
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=files.Claim | None)
 
@@ -35,7 +35,7 @@ RENEW_EVERY = 5.0
 """Seconds between two signs of life of a claim."""
 RECORD_AGAIN_AFTER = 2.0
 """Seconds before the end of a file is recorded again, when the database did not take it."""
-LOOK_AGAIN = 0.25
+CHECK_UNFINISHED_EVERY = 0.25
 """Seconds after which a file that another service works on, or that waits for an earlier one, is looked at again."""
 MOST_AT_ONCE = 500
 
@@ -129,9 +129,9 @@ class Runner:
                     tasks.add(group.create_task(self.run(claim)))
                     continue
                 if tasks:
-                    _, tasks = await asyncio.wait(tasks, timeout=LOOK_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+                    _, tasks = await asyncio.wait(tasks, timeout=CHECK_UNFINISHED_EVERY, return_when=asyncio.FIRST_COMPLETED)
                 else:
-                    await asyncio.sleep(LOOK_AGAIN)
+                    await asyncio.sleep(CHECK_UNFINISHED_EVERY)
                 left = set(await self._session.read(files.unfinished, sorted(left)))
         if lost is not None:
             raise lost
@@ -253,12 +253,12 @@ class Runner:
             tries -= 1
             try:
                 if not await self._session.write(ending, claim.file_id, claim.token, *args):
-                    log.info("file %s ended by itself or was taken over", claim.file_id)
+                    logger.info("file %s ended by itself or was taken over", claim.file_id)
             except LevelpoolError as error:
                 if tries <= 0 or isinstance(error, LaneClosed):
-                    log.warning("file %s is left to the next service: %s", claim.file_id, error)
+                    logger.warning("file %s is left to the next service: %s", claim.file_id, error)
                     return
-                log.warning("the end of file %s is not recorded yet: %s", claim.file_id, error)
+                logger.warning("the end of file %s is not recorded yet: %s", claim.file_id, error)
             else:
                 return
             await asyncio.sleep(RECORD_AGAIN_AFTER)
@@ -284,9 +284,9 @@ class Runner:
 
 def _log(claim: files.Claim, ending: Ending, error: Exception | None) -> None:
     if ending.warning:
-        log.warning("%s", ending.warning)
+        logger.warning("%s", ending.warning)
     if ending.is_unexpected:
-        log.error("unexpected error in file %s (%s)", claim.file_id, claim.name, exc_info=error)
+        logger.error("unexpected error in file %s (%s)", claim.file_id, claim.name, exc_info=error)
 
 
 def _set_up(folder: Path, original: Path, share_from: int) -> WorkSharing | None:

@@ -29,7 +29,7 @@ from levelpool.ingest.store import Store
 from levelpool.settings import Settings
 from levelpool.sheets.read.limits import Limits
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class Session:
         try:
             await self.write(files.release_all, self._holder)
         except LevelpoolError as error:
-            log.warning("files that still run are left to the next service: %s", error)
+            logger.warning("files that still run are left to the next service: %s", error)
         self._is_open = False
         self.engine.dispose()
 

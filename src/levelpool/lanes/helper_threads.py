@@ -5,7 +5,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 IDLE = 10.0
 """Seconds after which a thread without work ends."""
@@ -40,7 +40,7 @@ class HelperThreads:
                 self._threads -= 1
                 is_alone = not self._threads
             if is_alone:
-                _log.warning("no thread can be started for %s: its work is done where it came up, which may be an event loop", self._name)
+                logger.warning("no thread can be started for %s: its work is done where it came up, which may be an event loop", self._name)
                 self._do_what_is_there()
 
     def _work(self) -> None:
@@ -77,5 +77,5 @@ class HelperThreads:
     def _run(self, job: Callable[[], None]) -> None:
         try:
             job()
-        except BaseException:  # noqa: BLE001 - whatever it was, the thread is needed for the next one
-            _log.exception("a job of %s failed", self._name)
+        except BaseException:  # whatever it was, the thread is needed for the next one
+            logger.exception("a job of %s failed", self._name)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Span:
@@ -56,8 +56,8 @@ class Tracing:
             return None
         try:
             return self._begin(task)
-        except Exception:  # noqa: BLE001 - a sampler or a processor that fails must not cost the call
-            _log.exception("no span for %s", task)
+        except Exception:  # a sampler or a processor that fails must not cost the call
+            logger.exception("no span for %s", task)
             return None
 
     def _begin(self, task: str) -> Span | None:

@@ -15,21 +15,21 @@ from levelpool.monitoring.resources import descendants, read_text
 
 _TASK_FRAMES = 20
 
-PATIENCE = 0.1
+DUMP_TIMEOUT = 0.1
 """Seconds that workers have to write down their stacks; who gets no processor meanwhile is shown from outside only."""
 
 
 async def look_at_everything(manager: ExecutorManager) -> dict[str, object]:
     """The answer of `GET /api/system/stacks`, with the tasks of this loop."""
     manager.ask_for_stacks()
-    await asyncio.sleep(PATIENCE)
+    await asyncio.sleep(DUMP_TIMEOUT)
     return _everything(asyncio.get_running_loop(), manager)
 
 
 def look_at_everything_from_a_thread(manager: ExecutorManager, loop: asyncio.AbstractEventLoop) -> dict[str, object]:
     """The same with the tasks of *loop*, which may be blocked."""
     manager.ask_for_stacks()
-    time.sleep(PATIENCE)
+    time.sleep(DUMP_TIMEOUT)
     return _everything(loop, manager)
 
 

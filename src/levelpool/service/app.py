@@ -35,7 +35,7 @@ from levelpool.web.auth import require_admin, require_scrape
 from levelpool.web.holders import NameHolders
 from levelpool.web.system import metrics_router, system_router
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _UPLOADS = frozenset({"/api/files", "/api/preview"})
 _CORRECTIONS = ("/replay", "/preview", "/correct")

@@ -35,7 +35,7 @@ from levelpool.sheets.errors import (
     UnreadableFile,
 )
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 LONGEST_VALUE = 200
 """Characters of a value that an answer repeats."""
@@ -96,7 +96,7 @@ async def answer_error(_request: Request, error: Exception) -> Response:
     """Starlette's handler for everything that has an answer; the unexpected is logged with its traceback."""
     response = error_response(error)
     if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("unexpected error", exc_info=error)
+        logger.error("unexpected error", exc_info=error)
     return response
 
 

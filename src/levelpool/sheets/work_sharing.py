@@ -24,10 +24,10 @@ from levelpool.lanes.progress import report_progress
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-LOOK_EVERY = 0.02
+CHECK_WORK_EVERY = 0.02
 """Seconds between two looks of a second process that has nothing to do."""
 
-PATIENCE = 60.0
+HELPER_TIMEOUT = 60.0
 """Seconds that the first process waits at most for a piece that the second has at hand."""
 
 _NUMBER = struct.Struct("<q")
@@ -136,7 +136,7 @@ class _LaidOut:
 
     def wait_for(self, number: int) -> bytes | None:
         """The same, and wait as long as a living second process is at this work."""
-        ends = time.monotonic() + PATIENCE
+        ends = time.monotonic() + HELPER_TIMEOUT
         self._wait_while_at_hand(ends)
         # From now on nobody begins it; who began it a moment ago has said so before looking.
         self.reach(number)
@@ -145,7 +145,7 @@ class _LaidOut:
 
     def _wait_while_at_hand(self, ends: float) -> None:
         while self._is_at_hand() and time.monotonic() < ends:
-            time.sleep(LOOK_EVERY)
+            time.sleep(CHECK_WORK_EVERY)
 
     @contextlib.contextmanager
     def at_hand(self) -> Iterator[None]:
@@ -183,7 +183,7 @@ def help_from_end(sharing: WorkSharing) -> int:
     while not sharing.is_alone:
         laid = next((path.parent for path in sharing.folder.glob(f"work-*/{_WORK}") if path.parent not in met), None)
         if laid is None:
-            time.sleep(LOOK_EVERY)
+            time.sleep(CHECK_WORK_EVERY)
             continue
         met.add(laid)
         done += _from_the_end(sharing, _LaidOut(laid))

@@ -10,7 +10,7 @@ from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.scan import Drafts, find_drafts
 from levelpool.sheets.spool import SpooledBatches, follow
 from levelpool.sheets.table import Batch, Sheet
-from levelpool.sheets.work_sharing import LOOK_EVERY, Recalled, WorkSharing
+from levelpool.sheets.work_sharing import CHECK_WORK_EVERY, Recalled, WorkSharing
 
 _READ = "read"  # this file in the folder of the spools says that all of them are there
 
@@ -116,7 +116,7 @@ class _PipelinedScan:
     def wait(self) -> None:
         """Let some time pass; raises `Recalled`."""
         self._stay()
-        time.sleep(LOOK_EVERY)
+        time.sleep(CHECK_WORK_EVERY)
 
     def _stay(self) -> None:
         if self.sharing.is_alone:

@@ -63,11 +63,11 @@ class PostgresServer:
             self._watcher = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def create_database(self) -> str:
+    def create_database(self, *, encoding: str = "UTF8") -> str:
         """The URL of a new, empty database, as an ordinary role sees it."""
         name = f"test_{next(self._numbers)}"
         with self._as_owner() as connection:
-            connection.execute(f'CREATE DATABASE "{name}" OWNER levelpool')
+            connection.execute(f"CREATE DATABASE \"{name}\" OWNER levelpool TEMPLATE template0 ENCODING '{encoding}'")
         return f"postgresql://levelpool:levelpool@/{name}?host={self.folder}"
 
     def drop_database(self, url: str) -> None:

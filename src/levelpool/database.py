@@ -233,6 +233,9 @@ class _Plan:
 
 def _psycopg_args(url: sa.URL, application_name: str, statement_timeout: float | None) -> dict[str, Any]:
     args: dict[str, Any] = {}
+    # Without it a database of the encoding SQL_ASCII answers bytes, which SQLAlchemy cannot read.
+    if "client_encoding" not in url.query:
+        args["client_encoding"] = "utf8"
     if "connect_timeout" not in url.query:
         args["connect_timeout"] = int(CONNECT_TIMEOUT)
     if "application_name" not in url.query:

@@ -5,8 +5,9 @@ import threading
 import time
 
 import pytest
+import sqlalchemy as sa
 
-from levelpool.database import POOL_TIMEOUT
+from levelpool.database import POOL_TIMEOUT, open_connection
 from running import run_levelpool
 
 pytestmark = pytest.mark.postgres
@@ -107,3 +108,17 @@ def wait_for_files(client, count):
             return files
         time.sleep(0.1)
     raise AssertionError(f"not all {count} files have ended: {files}")
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_database_that_cannot_hold_every_text_is_refused_before_anything_is_made(postgres, tmp_path, encoding):
+    """The encoding is named, and how to make a database that does; a server set up without a locale gives SQL_ASCII."""
+    url = postgres.create_database(encoding=encoding)
+    (tmp_path / "orders.csv").write_bytes(ORDERS)
+    done = run_levelpool("sync", str(tmp_path / "orders.csv"), "--database", url, data_dir=tmp_path / "var")
+    with open_connection(url) as connection:
+        tables = sa.inspect(connection).get_table_names()
+    postgres.drop_database(url)
+
+    assert (done.returncode, tables) == (2, [])
+    assert re.fullmatch(rf"levelpool: the database '\w+' has the encoding {encoding}, .*ENCODING 'UTF8'\n", done.stderr)

@@ -16,7 +16,8 @@ def migrate(connection: sa.Connection) -> None:
     """
     Bring the ledger's tables to the newest form; does nothing when they are there already.
 
-    Runs in the transaction of *connection*, which the caller commits. Raises `DatabaseError` when a newer levelpool has been here.
+    Runs in the transaction of *connection*, which the caller commits. Raises `DatabaseError` when a newer levelpool has been here, and
+    for a PostgreSQL database that cannot hold every text.
     """
     # Only who migrates needs it: worker processes stay without it.
     with needed_for("the ledger"):
@@ -25,6 +26,7 @@ def migrate(connection: sa.Connection) -> None:
         from alembic.util import CommandError  # noqa: PLC0415
 
     if connection.dialect.name == "postgresql":
+        _check_encoding(connection)
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
@@ -33,3 +35,13 @@ def migrate(connection: sa.Connection) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         raise DatabaseError(f"the tables of this database were made by a newer levelpool ({error}): update levelpool") from error
+
+
+def _check_encoding(connection: sa.Connection) -> None:
+    """Raises `DatabaseError` for an encoding in which a cell may have no place."""
+    name, encoding = connection.execute(sa.text("SELECT current_database(), current_setting('server_encoding')")).one()
+    if encoding != "UTF8":
+        raise DatabaseError(
+            f"the database {name!r} has the encoding {encoding}, which cannot hold every text of a file: "
+            f"give one made by CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8'"
+        )

@@ -29,10 +29,21 @@ from servers import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[1]
 GALLERY = ROOT / "tests" / "gallery"
-PROGRAMS = {"buildah": "buildah", "podman": "podman", "runc": "runc", "debootstrap": "debootstrap"}
-"""What is run, and the Debian package that brings it."""
+PACKAGES = {
+    "buildah": "/usr/bin/buildah",
+    "podman": "/usr/bin/podman",
+    "podman-compose": "/usr/bin/podman-compose",
+    "runc": "/usr/sbin/runc",
+    "catatonit": "/usr/bin/catatonit",  # the init
+    "netavark": "/usr/lib/podman/netavark",  # networks, and names in them
+    "aardvark-dns": "/usr/lib/podman/aardvark-dns",
+    "iptables": "/usr/sbin/iptables",
+    "debootstrap": "/usr/sbin/debootstrap",
+}
+"""The Debian packages that are used, and what shows that one is there."""
 RELEASE = "trixie"
 IMAGE = "localhost/levelpool-test"
+POSTGRES_IMAGE = "localhost/levelpool-test-postgres"
 LARGE = 60_000
 """Rows of a file whose import takes a while."""
 URL = "http://127.0.0.1:8000"
@@ -124,7 +135,7 @@ def get_programs() -> None:
     """Find or install what is run here. Raises `Failed` where that cannot be had."""
     if os.geteuid() != 0:
         raise Failed("this test makes a base with debootstrap and runs containers: start it as root, in a machine of its own if you like")
-    absent = sorted(package for program, package in PROGRAMS.items() if shutil.which(program) is None)
+    absent = sorted(package for package, proof in PACKAGES.items() if not Path(proof).exists())
     if absent:
         if shutil.which("apt-get") is None:
             raise Failed(f"install {', '.join(absent)} and run again; on Debian this is done for you")
@@ -169,6 +180,12 @@ def build(engine: Engine, base: str) -> None:
     )  # fmt: skip
 
 
+def build_postgres(engine: Engine, base: str) -> None:
+    """The database beside it."""
+    context = ROOT / "tests" / "postgres_image"
+    engine.run("buildah", "bud", "--isolation", "chroot", "--build-arg", f"BASE={base}", "--tag", POSTGRES_IMAGE, str(context))
+
+
 # ---------------------------------------------------------------- what is in it
 
 
@@ -199,9 +216,8 @@ def look_into(engine: Engine) -> None:
 class Service:
     """A container that serves."""
 
-    def __init__(self, engine: Engine, name: str, *options: str) -> None:
+    def __init__(self, engine: Engine, name: str) -> None:
         self.engine, self.name = engine, name
-        engine.podman("run", "--detach", "--name", name, "--network", "host", *options, IMAGE)
         self.wait_until_ready()
         self.client = httpx.Client(base_url=URL, timeout=30)
 
@@ -261,6 +277,12 @@ class Service:
         return found
 
 
+def start(engine: Engine, name: str, *options: str) -> Service:
+    """A new container that serves."""
+    engine.podman("run", "--detach", "--name", name, "--network", "host", *options, IMAGE)
+    return Service(engine, name)
+
+
 def loopback_up() -> None:
     """The one interface of a new network; what listens on every address in there listens to us alone."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
@@ -276,7 +298,7 @@ def large_table(rows: int) -> bytes:
 def do_the_main_job(engine: Engine) -> None:
     """Sign in, upload, see the rows; limits, health, stop, start again."""
     options = (*HARDENED, "--volume", "data:/data", "--memory=512m", "--cpus=0.5", "--stop-timeout=40")
-    service = Service(engine, "first", *options)
+    service = start(engine, "first", *options)
     found = re.search(r"admin token, shown this once: (\S+)", engine.log("first"))
     check("with a read-only root, no capability and 64 KiB of /dev/shm the first start shows an admin token", found, engine.log("first"))
     token = found[1]
@@ -302,11 +324,13 @@ def do_the_main_job(engine: Engine) -> None:
     resize_in_place(service)
     be_frozen(service)
     be_process_one(service)
+    engine.podman("tag", IMAGE, "localhost/levelpool:latest")  # as compose.yaml and the manifest name it
     drain(service, token)
     start_again(engine, token)
     start_with_others_rights(engine, token)
     use_postgresql(engine)
     play_the_manifest(engine)
+    compose_up(engine)
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -390,7 +414,7 @@ def drain(service: Service, token: str) -> None:
 def start_again(engine: Engine, token: str) -> None:
     """Another container on the same volume, with two web workers below an init."""
     shared = ("--env", "WEB_CONCURRENCY=2", "--env", "LEVELPOOL_RUNTIME_DIR=/tmp/levelpool")
-    service = Service(engine, "again", *HARDENED, "--volume", "data:/data", "--init", *shared)
+    service = start(engine, "again", *HARDENED, "--volume", "data:/data", "--init", *shared)
     service.sign_in(token)
     check("another container on the same volume has the same data, with two web workers and an init", service.total("large") == LARGE)
     leave_an_orphan(service)
@@ -417,7 +441,7 @@ def start_with_others_rights(engine: Engine, token: str) -> None:
     # What fsGroup does: the group is that of the pod, may do all, and is handed on.
     os.chown(folder, 0, 10001)
     folder.chmod(0o2775)
-    pod = Service(engine, "pod", *HARDENED, "--volume", f"{folder}:/data", "--env", f"LEVELPOOL_ADMIN_TOKEN={token}")
+    pod = start(engine, "pod", *HARDENED, "--volume", f"{folder}:/data", "--env", f"LEVELPOOL_ADMIN_TOKEN={token}")
     pod.sign_in(token)
     record = pod.settled(pod.send("again.csv", b"id;name\n01;a\n02;b\n"))
     check("a volume that is the user's by its group alone does", record["status"] == "loaded", record)
@@ -431,7 +455,7 @@ def use_postgresql(engine: Engine) -> None:
         server.folder.chmod(0o755)
         options = ("--volume", f"{server.folder}:{server.folder}:ro", "--volume", "files:/data")
         variables = {"LEVELPOOL_DATABASE_URL": server.create_database(), "LEVELPOOL_ADMIN_TOKEN": token}
-        service = Service(engine, "tables", *HARDENED, *options, *(f"--env={name}={value}" for name, value in variables.items()))
+        service = start(engine, "tables", *HARDENED, *options, *(f"--env={name}={value}" for name, value in variables.items()))
         service.sign_in(token)
         record = service.settled(service.send("report_of_an_erp.xlsx", (GALLERY / "report_of_an_erp.xlsx").read_bytes()))
         check("with PostgreSQL the same workbook is loaded", (record["status"], service.total(record["dataset"])) == ("loaded", 3), record)
@@ -444,7 +468,6 @@ def play_the_manifest(engine: Engine) -> None:
     lines = (ROOT / "deploy" / "kubernetes" / "levelpool.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
     # podman 4.3 does not read a Secret as variables.
     manifest.write_text("".join(line for line in lines if "secretRef" not in line))
-    engine.podman("tag", IMAGE, "localhost/levelpool:latest")
     engine.podman("kube", "play", str(manifest))
     name = "levelpool-pod-0-levelpool"
 
@@ -461,6 +484,46 @@ def play_the_manifest(engine: Engine) -> None:
         capacity,
     )
     engine.podman("kube", "down", str(manifest))
+
+
+def compose_up(engine: Engine) -> None:
+    """compose.yaml by podman-compose: both services, their network, their volumes; Debian's PostgreSQL in the place of the image."""
+    folder = engine.folder / "compose"
+    folder.mkdir()
+    shutil.copy(ROOT / "compose.yaml", folder)
+    token = "admin-token-of-the-container-test"
+    (folder / ".env").write_text(f"POSTGRES_PASSWORD=letters-and-1-digit\nLEVELPOOL_ADMIN_TOKEN={token}\n")
+    (folder / "in-place.yaml").write_text(f"services: {{postgres: {{image: {POSTGRES_IMAGE}}}}}\n")
+    (folder / "podman").write_text(f'#!/bin/sh\nexec podman {" ".join(engine.store)} "$@"\n')
+    (folder / "podman").chmod(0o755)
+
+    def compose(*arguments: str) -> None:
+        command = [
+            "podman-compose",
+            "--podman-path",
+            str(folder / "podman"),
+            "-p",
+            "levelpool",
+            "-f",
+            "compose.yaml",
+            "-f",
+            "in-place.yaml",
+        ]
+        done = subprocess.run(
+            [*command, *arguments], cwd=folder, env=engine.environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        if done.returncode:
+            raise Failed(f"podman-compose {arguments[0]} ended with status {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+
+    compose("up", "--no-build", "--detach")
+    service = Service(engine, "levelpool_levelpool_1")
+    service.sign_in(token)
+    record = service.settled(service.send("report_of_an_erp.xlsx", (GALLERY / "report_of_an_erp.xlsx").read_bytes()))
+    check("as compose.yaml starts them, the service loads a workbook into PostgreSQL", record["rows_loaded"] == 3, record)
+    limits = engine.inspect(service.name)["HostConfig"]
+    found = (limits["ReadonlyRootfs"], limits["Init"], limits["Memory"], limits["NanoCpus"])
+    check("with a read-only root, an init, and limits of 2 GiB and 2 CPUs", found == (True, True, 2 << 30, 2_000_000_000), found)
+    compose("down", "--volumes")
 
 
 # ---------------------------------------------------------------- how it goes
@@ -491,6 +554,7 @@ def main(arguments: list[str]) -> int:
             base = os.environ.get("BASE") or make_base(engine)
             print(f"building from {base}: some minutes", flush=True)
             build(engine, base)
+            build_postgres(engine, base)
             look_into(engine)
             status = subprocess.run(["unshare", "--net", sys.executable, __file__, str(engine.folder)], check=False).returncode
             if status == 0:

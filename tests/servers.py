@@ -154,3 +154,28 @@ class PostgresServer:
                 time.sleep(0.02)
         with connection:
             yield connection
+
+
+@contextlib.contextmanager
+def pgbouncer(program: Path, postgres: PostgresServer, **settings: str):
+    """A function that says of a URL of *postgres* how it is reached through a PgBouncer of our own, which has these settings and is otherwise as it comes."""
+    folder = Path(tempfile.mkdtemp(prefix="levelpool-pgb-", dir="/tmp" if os.access("/tmp", os.W_OK) else None))
+    lines = {"listen_port": "6432", "unix_socket_dir": str(folder), "auth_type": "any", "logfile": str(folder / "its.log"), **settings}
+    (folder / "ini").write_text(
+        f"[databases]\n* = host={postgres.folder} user=levelpool\n[pgbouncer]\n"
+        + "".join(f"{name} = {value}\n" for name, value in lines.items())
+    )
+    user = NOBODY if os.geteuid() == 0 else None
+    if user is not None:
+        os.chown(folder, user, user)
+    command = [sys.executable, "-c", WATCHER, folder, str(user or ""), program, "-q", folder / "ini"]
+    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=folder, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 30
+        while not (folder / ".s.PGSQL.6432").exists():
+            assert time.monotonic() < deadline and watcher.poll() is None, (folder / "log").read_text(encoding="utf-8")
+            time.sleep(0.02)
+        yield lambda url: url.replace(f"host={postgres.folder}", f"host={folder}&port=6432")
+    finally:
+        watcher.stdin.close()
+        watcher.wait(30)

@@ -29,7 +29,7 @@ from levelpool.sizing import Sizes, share_connections, size
 
 with needed_for("levelpool.database"):
     import sqlalchemy as sa
-    from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+    from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, NoSuchModuleError
     from sqlalchemy.pool import ConnectionPoolEntry, NullPool, Pool, StaticPool
 
     from levelpool.connections.budget import budget_of
@@ -153,15 +153,54 @@ def check_connection(url: str | sa.URL) -> None:
 
 
 def parse_url(url: str | sa.URL) -> sa.URL:
-    """*url* with the driver we use: psycopg 3 for `postgresql://` and `postgres://`. Raises `DatabaseError` when it is none."""
+    """
+    *url* with the driver that we use.
+
+    That is psycopg 3 for `postgresql://`, `postgres://`, and for the drivers of asyncio, `postgresql+asyncpg://` and `postgresql+psycopg_async://`;
+    Python's own for `sqlite+aiosqlite://`. Any other that the URL names stays. Raises `DatabaseError` when it is no URL, or has an option that only asyncpg knows.
+    """
+    parsed = _read_url(url)
+    if parsed.drivername == "postgresql+asyncpg":
+        parsed = _without_asyncpg(parsed)
+    return parsed.set(drivername=_OUR_DRIVER.get(parsed.drivername, parsed.drivername))
+
+
+_OUR_DRIVER = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+asyncpg": "postgresql+psycopg",
+    "postgresql+psycopg_async": "postgresql+psycopg",
+    "sqlite+aiosqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+}
+
+
+def _without_asyncpg(url: sa.URL) -> sa.URL:
+    """The same address for libpq, which says `sslmode` for what asyncpg calls `ssl`, with the same values."""
+    if unknown := sorted(url.query.keys() & _ONLY_ASYNCPG):
+        raise DatabaseError(
+            f"cannot use {_shown(url)}: {', '.join(unknown)} in the URL means something to asyncpg only, and this connection uses psycopg 3:"
+            " take it out, or give a postgresql:// URL"
+        )
+    mode = url.query.get("ssl")
+    return url if mode is None else url.difference_update_query(["ssl"]).update_query_dict({"sslmode": mode})
+
+
+# https://magicstack.github.io/asyncpg/current/api/index.html#connection, and the page of SQLAlchemy's dialect
+_ONLY_ASYNCPG = {
+    *("async_fallback", "command_timeout", "direct_tls", "max_cacheable_statement_size", "max_cached_statement_lifetime"),
+    *("prepared_statement_cache_size", "prepared_statement_name_func", "server_settings", "statement_cache_size", "timeout"),
+}
+
+
+def _read_url(url: str | sa.URL) -> sa.URL:
     if not str(url).strip():
         raise DatabaseError("the database URL is empty: give a postgresql:// or sqlite:/// URL")
     try:
-        parsed = sa.make_url(url)
+        return sa.make_url(url)
     except (ArgumentError, ValueError):
         # The text may hold a password anywhere: it is not shown.
         raise DatabaseError("the database URL cannot be read: give a postgresql://user:password@host/name or sqlite:///file URL") from None
-    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in {"postgres", "postgresql"} else parsed
 
 
 def _async_engine_factory() -> "Callable[..., AsyncEngine]":
@@ -204,6 +243,8 @@ class _Plan:
     @classmethod
     def of(cls, url: str | sa.URL, *, driver: str, application_name: str, statement_timeout: float | None) -> "_Plan":
         parsed = parse_url(url)
+        if driver == "async" and (given := _read_url(url)).drivername == "postgresql+asyncpg":
+            return cls(given, {})  # whoever awaits, and names asyncpg, gets it
         backend = parsed.get_backend_name()
         if backend == "sqlite" and driver == "async" and parsed.drivername == "sqlite":
             parsed = parsed.set(drivername="sqlite+aiosqlite")
@@ -366,9 +407,13 @@ def _clear_errors(url: sa.URL) -> Iterator[None]:
         if url.get_backend_name() not in {"postgresql", "sqlite"}:
             raise _unknown(url) from None
         package = (error.name or "").partition(".")[0]
-        hint = f"pip install 'levelpool[{EXTRA_OF[package]}]'" if package in EXTRA_OF else f"pip install {package}"
+        hint = f"pip install 'levelpool[{EXTRA_OF[package]}]'" if package in EXTRA_OF else f"pip install {package}, or name no driver"
         raise DatabaseError(f"cannot use {_shown(url)}: the package {package} is not installed: {hint}") from None
-    except (ArgumentError, DBAPIError) as error:
+    except (ArgumentError, DBAPIError, InvalidRequestError) as error:
+        if "Pool class" in str(error):
+            raise DatabaseError(
+                f"cannot use {_shown(url)}: {url.drivername} is not for this kind of engine; name no driver, and the right one is taken"
+            ) from None
         raise DatabaseError(_unreachable(url, error)) from None
 
 
@@ -381,12 +426,18 @@ def _unreachable(url: sa.URL, error: BaseException) -> str:
     if url.password:
         for secret in {url.password, quote(url.password, safe=""), quote_plus(url.password)}:
             reason = reason.replace(secret, "***")
-    hint = ""
+    hint = _BEHIND_PGBOUNCER if "unsupported startup parameter" in reason else ""
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).parent.is_dir():
         hint = f" (the folder {Path(url.database).parent} does not exist)"
     elif url.get_backend_name() == "sqlite" and "unable to open" in reason:
         hint = " (this user must have the right to write the file and its folder)"
     return f"cannot connect to {_shown(url)}: {reason}{hint}"
+
+
+_BEHIND_PGBOUNCER = (
+    " (PgBouncer refuses what levelpool says at the start of a connection: give the address of PostgreSQL itself, or set in pgbouncer.ini"
+    " ignore_startup_parameters = options and, since settings and prepared statements must last, pool_mode = session)"
+)
 
 
 def _shown(url: sa.URL) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -208,13 +209,57 @@ def test_engine_in_memory_is_one_database():
     [
         ("postgresql://a@h/d", "postgresql+psycopg"),
         ("postgres://a@h/d", "postgresql+psycopg"),
-        ("postgresql+asyncpg://a@h/d", "postgresql+asyncpg"),
+        ("postgresql+asyncpg://a@h/d", "postgresql+psycopg"),
+        ("postgresql+psycopg_async://a@h/d", "postgresql+psycopg"),
+        ("postgresql+psycopg2://a@h/d", "postgresql+psycopg2"),
         ("sqlite:///x.db", "sqlite"),
+        ("sqlite+aiosqlite:///x.db", "sqlite"),
+        ("sqlite+pysqlite:///x.db", "sqlite"),
     ],
 )
-def test_postgresql_means_psycopg(given, used):
-    """A URL that names no driver gets ours; one that names a driver keeps it."""
+def test_url_without_a_driver_or_with_one_of_asyncio_gets_ours(given, used):
+    """The same address is often given to a program that awaits; another driver that is named stays."""
     assert parse_url(given).drivername == used
+
+
+def test_encryption_that_asyncpg_is_asked_for_is_asked_of_psycopg():
+    """The two call it by another name."""
+    url = parse_url("postgresql+asyncpg://a@h/d?ssl=verify-full&application_name=shop")
+
+    assert url.query == {"sslmode": "verify-full", "application_name": "shop"}
+
+
+def test_option_that_only_asyncpg_knows_is_refused_by_name():
+    """Passing it over would be a setting that nobody keeps to."""
+    with pytest.raises(DatabaseError, match=r"^cannot use postgresql\+asyncpg://a:\*\*\*@h/d: statement_cache_size in the URL"):
+        create_engine("postgresql+asyncpg://a:s3cret@h/d?statement_cache_size=0")
+
+
+async def test_whoever_awaits_and_names_asyncpg_is_told_that_it_is_missing():
+    """It is not replaced behind one's back; no extra brings it."""
+    with pytest.raises(DatabaseError, match=r"the package asyncpg is not installed: pip install asyncpg, or name no driver$"):
+        create_async_engine("postgresql+asyncpg://a@h/d")
+
+
+async def test_driver_that_cannot_be_awaited_is_refused_in_one_line():
+    """SQLAlchemy's own error speaks of classes of pools."""
+    with pytest.raises(
+        DatabaseError, match=r"sqlite\+pysqlcipher is not for this kind of engine; name no driver, and the right one is taken$"
+    ):
+        create_async_engine("sqlite+pysqlcipher:///x.db", module=sqlite3)
+
+
+@pytest.mark.parametrize("driver", ["aiosqlite", "pysqlite"])
+async def test_sqlite_is_reached_whatever_its_url_names(driver, tmp_path):
+    """By each way to connect."""
+    url = f"sqlite+{driver}:///{tmp_path}/data.db"
+    check_connection(url)
+    with create_engine(url).connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    engine = create_async_engine(url)
+    async with engine.connect() as awaited:
+        assert (await awaited.exec_driver_sql("PRAGMA journal_mode")).scalar() == "wal"
+    await engine.dispose()
 
 
 @pytest.mark.parametrize("bad", ["", "   ", "not a url", "://", "postgresql://u:s3cret@h:port/d", "oracle9://u:s3cret@h/d"])

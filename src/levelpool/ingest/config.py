@@ -54,7 +54,7 @@ def absolute_url(database_url: str) -> str:
     """
     The URL as a worker with another working folder understands it.
 
-    Raises `DatabaseError` for a SQLite database in memory.
+    Raises `DatabaseError` for a SQLite database in memory, and for one that is not reached by psycopg 3 or Python's own driver.
     """
     url = parse_url(database_url)
     if url.get_backend_name() == "sqlite":
@@ -63,4 +63,8 @@ def absolute_url(database_url: str) -> str:
                 "a SQLite database in memory cannot be shared with worker processes: use a file, as in sqlite:///data.sqlite"
             )
         url = url.set(database=str(Path(str(url.database)).absolute()))
+    elif url.drivername != "postgresql+psycopg":
+        raise DatabaseError(
+            f"rows are loaded by psycopg 3, or into SQLite: give a postgresql:// or sqlite:/// URL in place of {url.drivername}://"
+        )
     return url.render_as_string(hide_password=False)

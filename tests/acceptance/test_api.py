@@ -55,7 +55,9 @@ ADDRESSES = [
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    running = start_service(tmp_path_factory.mktemp("service") / "var", LEVELPOOL_MAX_UPLOAD_BYTES=str(LIMIT))
+    running = start_service(
+        tmp_path_factory.mktemp("service") / "var", LEVELPOOL_MAX_UPLOAD_BYTES=str(LIMIT), FORWARDED_ALLOW_IPS="192.0.2.1"
+    )
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.log.read_text()
@@ -251,6 +253,29 @@ def test_correction_that_cannot_be_names_option_value_and_what_is_allowed(admin,
         assert (answer.status_code, error["code"], error["option"], error["value"]) == (422, "options_refused", *told[:2])
         assert told[2] in error["allowed"]
         assert "sesame" not in answer.text
+
+
+def test_answer_reaches_a_client_that_sends_all_of_a_refused_file_first(service):
+    """Ten megabytes over the limit are sent to their end, and then the 413 is there: no reset takes it away."""
+    address = httpx.URL(service.url)
+    head = (
+        f"POST /api/files HTTP/1.1\r\nHost: {address.host}\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 10000000\r\n\r\n"
+    )
+    with socket.create_connection((address.host, address.port), timeout=20) as link:
+        link.sendall(head.encode() + bytes(10_000_000))
+        answer = link.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"LEVELPOOL_MAX_UPLOAD_BYTES" in answer
+
+
+def test_another_proxy_than_the_named_one_is_not_believed(service):
+    """With FORWARDED_ALLOW_IPS another address, a header from here changes no scheme: an absolute redirect shows it."""
+    answer = service.client().get("/files/", headers={"X-Forwarded-Proto": "https"})
+
+    assert answer.status_code == 307
+    assert answer.headers["Location"] == f"{service.url}/files"
 
 
 # ---------------------------------------------------------------- the main job

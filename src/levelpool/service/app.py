@@ -22,7 +22,7 @@ from levelpool.service.assembly import Readiness, Service, open_service
 from levelpool.service.errors import answer_error
 from levelpool.service.guard import Guard
 from levelpool.service.headers import SecurityHeaders, with_security_headers
-from levelpool.service.limits import MULTIPART_ROOM, SMALL_BODY, BodyLimit
+from levelpool.service.limits import MULTIPART_ROOM, SMALL_BODY, BodyLimit, Linger
 from levelpool.service.page_correct import correction_router
 from levelpool.service.pages import page_router, render
 from levelpool.service.probes import probe_router
@@ -70,6 +70,7 @@ def create_app(settings: Settings | None = None, *, open_parts: Opener = open_se
     app.state.renderer = Renderer(english(), app.state.static)
     # The last one added sees a request first.
     app.add_middleware(BodyLimit, limit_of=lambda path: _limit_of(path, chosen))
+    app.add_middleware(Linger)
     app.add_middleware(Guard)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(NameHolders)

@@ -123,7 +123,9 @@ async def silence_alert(
 
 async def stream(request: Request) -> Response:
     """Server-sent events: one snapshot a second, until the client leaves or the service stops."""
-    return StreamingResponse(_events(runtime_of(request)), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    # The second header has nginx pass each snapshot on, whatever its configuration says of buffers.
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_events(runtime_of(request)), media_type="text/event-stream", headers=headers)
 
 
 async def _events(runtime: Runtime) -> AsyncIterator[str]:

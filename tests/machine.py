@@ -1,7 +1,7 @@
 """
 What the tests need of the machine beside installed Python packages: the Debian packages of `tools.txt`, and wheels to install from.
 
-As root on Debian the packages are installed; without root they are unpacked into `.cache/debian`. The wheels are downloaded once, so
+As root on Debian the packages are installed; without root, and where the list says so, they are unpacked into `.cache/debian`. The wheels are downloaded once, so
 that a test which really installs asks no index. What cannot be had: the tests that need it are left out, and one line says so.
 `python tests/machine.py` does this; the tests ask `find`, `missing` and `WHEELS`.
 """
@@ -34,12 +34,13 @@ class Tool:
     package: str
     proof: str  # a path below the root, there when the package is
     marker: str  # the tests that need it
+    is_unpacked: bool = False  # never installed, whoever asks
 
 
 def tools() -> tuple[Tool, ...]:
     """The lines of tools.txt."""
     lines = (line.split() for line in (HERE / "tools.txt").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#"))
-    return tuple(Tool(package, proof, marker) for package, proof, marker in lines)
+    return tuple(Tool(package, proof, marker, is_unpacked=how == ["unpack"]) for package, proof, marker, *how in lines)
 
 
 def find(package: str) -> Path | None:
@@ -79,21 +80,26 @@ def environment() -> dict[str, str]:
 def _install(packages: list[str]) -> None:
     run = subprocess.run
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    unpacked = {tool.package for tool in tools() if tool.is_unpacked}
     if os.geteuid() == 0:
         run(["apt-get", "update", "-qq"], check=True, env=environment, stdout=subprocess.DEVNULL)
-        run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
-            check=True,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-        )
-        return
-    # Without root: what apt would install, downloaded and unpacked, its maintainer scripts not run.
+        installed = [package for package in packages if package not in unpacked]
+        if installed:
+            run(
+                ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *installed],
+                check=True,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+            )
+        packages = [package for package in packages if package in unpacked]
+        if not packages:
+            return
+    # What apt would install, downloaded and unpacked, its maintainer scripts not run.
     plan = run(["apt-get", "-s", "install", "--no-install-recommends", *packages], check=True, capture_output=True, text=True).stdout
     wanted = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
     downloads = HERE / ".cache" / "deb"
     downloads.mkdir(parents=True, exist_ok=True)
-    run(["apt-get", "download", "-qq", *wanted], check=True, cwd=downloads)
+    run(["apt-get", "download", "-qq", *wanted], check=True, cwd=downloads, stderr=subprocess.DEVNULL)
     for package in sorted(downloads.glob("*.deb")):
         run(["dpkg", "-x", str(package), str(UNPACKED)], check=True)
 

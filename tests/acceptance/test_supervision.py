@@ -166,3 +166,21 @@ def test_service_under_nohup_serves_on_and_a_second_one_on_its_port_is_refused(v
     assert service.client().get("/livez").status_code == 200
     assert web_workers(service) == before
     assert service.stop(signal.SIGTERM) == 0
+
+
+def test_two_services_on_one_data_folder_load_a_file_once(var, start):
+    """Both watch the inbox; one of them claims the file, and both tell of it."""
+    one, other = start(var), start(var)
+    (one.inbox / "orders.csv").write_text("Order No,Amount\n000184,12.50\n000185,7.25\n")
+    for service in (one, other):
+        service.client().post("/api/sync").raise_for_status()
+
+    def loaded():
+        files = other.client().get("/api/files").json()["files"]
+        return [each["status"] for each in files] == ["loaded"]
+
+    wait_for(loaded, 20, "the file is loaded", one)
+
+    assert one.client().get("/api/datasets/orders/rows").json()["total"] == 2
+    assert (one.stop(), other.stop()) == (0, 0)
+    assert "Traceback" not in one.log.read_text()

@@ -41,7 +41,7 @@ END_TIME = 5.0
 ANSWER_TIME = 15
 """Seconds without an answer of its threads after which a web worker is killed and replaced; a loaded machine takes some to start Python."""
 INTERRUPTS = 2
-"""The how manieth Ctrl-C does not wait for web workers any longer."""
+"""So many times Ctrl-C, and web workers are not waited for any longer."""
 APP = "levelpool.service.server:create_lasting_app"
 
 _NO_SCRIPTS = (

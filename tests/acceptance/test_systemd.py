@@ -73,6 +73,7 @@ def test_limits_of_the_unit_hold_in_this_test(tmp_path):
     assert tried["state"] == "done" or os.geteuid() != 0
 
 
+@pytest.mark.timeout(180)
 def test_service_loads_files_within_the_limits_of_the_unit(tmp_path, start):
     """Two web workers, fork server, memory files and shared memory, SQLite, the stream of the page, and the end by SIGTERM."""
     var = tmp_path / "var"

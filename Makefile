@@ -19,7 +19,7 @@ run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under 
 	@exec $(BIN)/python examples/run.py
 
 test: $(STAMP) assets system  ## the whole suite
-	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadscope --no-loadscope-reorder $(TRACED) $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadscope --no-loadscope-reorder --durations=20 $(TRACED) $(ARGS)
 
 test-container: $(STAMP)  ## the image, built and run for real: as root on Debian, some minutes; BASE=IMAGE builds on another base
 	@BASE=$(BASE) $(BIN)/python tests/container.py

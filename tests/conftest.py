@@ -4,6 +4,8 @@ import contextlib
 import gc
 import os
 import signal
+from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,34 +13,18 @@ from hypothesis import HealthCheck, settings
 import machine
 from servers import PostgresServer
 
-LONGEST = (
-    "test_lane_torture.py",
-    "test_fuzz.py",
-    "test_commands.py",
-    "test_hostile.py",
-    "test_cpython_executors.py",
-    "test_page.py",
-    "test_resources_guide.py",
-    "test_process_lane.py",
-    "test_lane_corners.py",
-    "test_second_worker.py",
-    "test_schedule.py",
-    "test_promise.py",
-    "test_lane_deaths.py",
-    "test_postgresql_pools.py",
-    "test_web_workers.py",
-    "test_ingestion.py",
-    "test_crashes.py",
-)
-"""These files are begun first, so that at the end nobody waits for one of them; the order changes no result."""
+SECONDS = "levelpool/seconds"
+"""Where the cache of pytest keeps what each file took last."""
 
 # How fast a machine draws examples, or runs one, is no truth about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 
-def pytest_configure() -> None:
-    """A run that a shell began in the background ignores Ctrl-C, and every program that it starts would too."""
+def pytest_configure(config: pytest.Config) -> None:
+    """A run that a shell began in the background ignores Ctrl-C, and every program that it starts would too; and the run is timed."""
+    if not hasattr(config, "workerinput"):  # of several processes, the one that hears of all tests
+        config.pluginmanager.register(Stopwatch())
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -60,8 +46,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    rank = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+    # The longest files are begun first, so that at the end nobody waits for one of them; the order changes no result.
+    seconds = config.cache.get(SECONDS, {}) if config.cache else {}
+    items.sort(key=lambda item: -seconds.get(item.path.name, 0.0))
+
+
+class Stopwatch:
+    """Adds up the seconds that each file takes, and keeps them for the next run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[Path(report.location[0]).name] += report.duration
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if session.config.cache:
+            session.config.cache.set(SECONDS, session.config.cache.get(SECONDS, {}) | self.seconds)
 
 
 def pytest_collection_finish() -> None:

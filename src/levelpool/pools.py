@@ -97,10 +97,6 @@ class PoolAccount:
             self._waiting -= 1
             self._count(seconds)
 
-    def taken_at_once(self) -> None:
-        with self._lock:
-            self._count(0.0)
-
     def _count(self, seconds: float) -> None:
         self._recent_waits.append(seconds)
         self._all_waits.add(seconds)

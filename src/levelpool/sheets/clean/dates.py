@@ -206,30 +206,6 @@ def form_in_letters(form: str) -> str:
     return _DIRECTIVE.sub(letters, form)
 
 
-def render_date(value: date | datetime | time, form: str) -> str:
-    """The text of *value* in this form: what `date_parser` reads back."""
-    return _DIRECTIVE.sub(lambda found: _render_directive(found[0], value), form)
-
-
-def _render_directive(directive: str, value: date | datetime | time) -> str:
-    name = directive[-1]
-    if (name == "f" and not isinstance(value, date)) or (isinstance(value, datetime) and name == "f"):
-        return f"{value.microsecond:06d}"[: int(directive[1])]
-    if name in "YmdbB" and isinstance(value, date):
-        number = {"Y": value.year, "d": value.day}.get(name, value.month)
-        words = {"b": _MONTHS[value.month - 1], "B": _LONG_MONTHS[value.month - 1]}
-        return words.get(name) or (f"{number:04d}" if name == "Y" else _pad(number, directive))
-    if name in "HIMSp" and isinstance(value, datetime | time):
-        if name == "p":
-            return "PM" if value.hour >= 12 else "AM"
-        return _pad({"H": value.hour, "I": value.hour % 12 or 12, "M": value.minute, "S": value.second}[name], directive)
-    raise ValueError(f"{value!r} has no {directive}")
-
-
-def _pad(number: int, directive: str) -> str:
-    return str(number) if directive.startswith("%-") else f"{number:02d}"
-
-
 # ---------------------------------------------------------------- cells that are dates themselves
 
 _QUOTED = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
@@ -343,15 +319,6 @@ def serial_time(text: str) -> time:
     if not 0 <= serial < 1 or microseconds >= _MICROSECONDS:
         raise ValueError(f"the serial {text} is no time of day")
     return (_EPOCH_1904 + timedelta(microseconds=microseconds)).time()
-
-
-def serial_of(value: datetime | date | time, *, date1904: bool = False) -> float:
-    """The serial that a workbook has for *value*: what `serial_value` and `serial_time` read back."""
-    if isinstance(value, time):
-        return (datetime.combine(_EPOCH_1904, value) - _EPOCH_1904) / timedelta(days=1)
-    instant = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)  # noqa: DTZ001
-    days = (instant - (_EPOCH_1904 if date1904 else _EPOCH_1900)) / timedelta(days=1)
-    return days - 1 if not date1904 and days < 61 else days
 
 
 def serial_text(text: str, kind: str, *, date1904: bool = False) -> str:

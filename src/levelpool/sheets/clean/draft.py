@@ -25,7 +25,6 @@ class Draft:
         self.outside: list[Outside] = []
         self.first_row: int | None = None
         self.last_row = 0
-        self.data_rows = 0
         self.gaps: list[int] = []  # rows that follow a blank row
         self.labelled: list[Row] = []  # rows that begin with the label of a total
         self.sparse: list[Row] = []  # rows of one text at the very end, so far
@@ -96,7 +95,6 @@ class Draft:
         first, last = min(batch.rows), max(batch.rows)
         self.first_row = first if self.first_row is None else min(self.first_row, first)
         self.last_row = max(self.last_row, last)
-        self.data_rows += len(batch.rows)
         blanks = self.options.blanks
         if blanks:
             batch = Batch(batch.rows, [cells if cells.is_blank else _without(blanks, cells) for cells in batch.columns])

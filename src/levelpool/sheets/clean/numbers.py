@@ -330,35 +330,3 @@ def without_currency(text: str) -> str:
     """The text without the mark of a currency before or behind it."""
     found = _CURRENCY.fullmatch(text)
     return f"{found[1]}{found[2]}" if found else text
-
-
-def _grouped(whole: str, notation: Notation) -> str:
-    """The digits before the decimal mark, with the mark between thousands, or lakhs."""
-    size = 2 if notation.lakhs else 3
-    head, groups = whole[:-3], [whole[-3:]]
-    while head:
-        head, groups = head[:-size], [head[-size:], *groups]
-    return notation.thousands.join(groups)
-
-
-def render_number(value: Decimal | int, notation: Notation) -> str:
-    """The text of *value* in this notation: what `number_parser` reads back."""
-    sign, figures, exponent = Decimal(value).as_tuple()
-    number = Decimal((0, figures, int(exponent) + (2 if notation.percent else 0)))
-    whole, _, fraction = format(number, "f").partition(".")
-    if notation.thousands:
-        whole = _grouped(whole, notation)
-    text = f"{whole}{notation.decimal}{fraction}" if fraction else whole
-    text += f"{notation.percent_gap}%" if notation.percent else ""
-    negative = bool(sign)
-    if notation.minus == "inside" and negative:
-        text = f"-{text}"
-    text = f"{text}{notation.currency}" if notation.currency_after else f"{notation.currency}{text}"
-    if negative and notation.parentheses:
-        text = f"({text})"
-    elif negative and notation.minus == "before":
-        text = f"-{text}"
-    elif notation.minus == "after":
-        text += "-" if negative else " " * notation.sign_gap
-    text = text.ljust(notation.width) if notation.blanks_after else text.rjust(notation.width)
-    return text.translate(_TO_FULL_WIDTH) if notation.full_width else text

@@ -175,16 +175,6 @@ def read_shared_texts(blocks: Iterable[bytes], meter: Meter) -> SharedTexts:
     return collector.texts()
 
 
-def read_shared_texts_slowly(blocks: Iterable[bytes], meter: Meter) -> SharedTexts:
-    """The same with expat alone: the reference."""
-    collector = TextCollector(meter)
-    parser = _TextParser(collector, meter)
-    for block in blocks:
-        parser.feeder.feed(block)
-    parser.feeder.close()
-    return collector.texts()
-
-
 class _TextParser:
     """The handlers of the shared texts' part."""
 

@@ -5,7 +5,7 @@ It keeps, per cell, the kind, the exact text of the file and the number format, 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.limits import Meter
@@ -15,17 +15,6 @@ from levelpool.sheets.read.source import SheetBuilder
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Box, Kind
 
 BOOLEANS = {"1": "true", "0": "false", "true": "true", "false": "false"}
-
-
-def read_rows_slowly(blocks: Iterable[bytes], builder: SheetBuilder, texts: SharedTexts, styles: Sequence[str], meter: Meter) -> None:
-    """Parse the whole part of a sheet and hand its rows, merged areas and hidden rows and columns to *builder*."""
-    sheet = SheetParser(builder, texts, styles, meter)
-    for block in blocks:
-        sheet.feeder.feed(block)
-        if builder.full:
-            builder.complete = False
-            return
-    sheet.feeder.close()
 
 
 class SheetParser:

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from tests.handmade import grid_of
 
 from handmade import account, make_sheet
-from levelpool.sheets.clean.dates import render_date, serial_family, serial_of, serial_text
-from levelpool.sheets.clean.numbers import render_number
+from levelpool.sheets.clean.dates import serial_family, serial_text
 from levelpool.sheets.clean.plans import plan_sheet
 from levelpool.sheets.clean.rows import clean_rows
 from levelpool.sheets.clean.tables import find_tables
 from levelpool.sheets.clean.values import number_text_or_raw
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Batch, CellCounts, ColumnType, Sheet
+from rendering import render_date, render_number, serial_of
 
 # ---------------------------------------------------------------- rendering back
 

@@ -13,11 +13,11 @@ from tests.handmade import grid_of
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.read.limits import Limits, Meter
 from levelpool.sheets.read.row_pattern import RowPattern
-from levelpool.sheets.read.shared_texts import SharedTexts, read_shared_texts, read_shared_texts_slowly
+from levelpool.sheets.read.shared_texts import SharedTexts, read_shared_texts
 from levelpool.sheets.read.source import ReadOptions, SheetBuilder, Source
 from levelpool.sheets.read.xlsx_fast import PlainRows, read_rows
-from levelpool.sheets.read.xlsx_rows import read_rows_slowly
 from levelpool.sheets.table import Sheet
+from slow_readers import read_rows_slowly, read_shared_texts_slowly
 
 MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 STYLES = ["n", "nyyyy-mm-dd", "n0.00%"]

@@ -27,14 +27,14 @@ test-container: $(STAMP)  ## the image, built and run for real: as root on Debia
 coverage: TRACED := --cov --cov-report=term
 coverage: test  ## the whole suite once more, and which branches it does not run; tracing takes its time
 
-check: $(STAMP)  ## lint, format, types, architecture, workflows
+check: $(STAMP)  ## lint, format, types, architecture, complexity, workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --quiet --offline --pedantic .github/workflows
-	$(BIN)/python -m pytest -q tests/unit/test_architecture.py
+	$(BIN)/python -m pytest -q tests/unit/test_architecture.py tests/unit/test_complexity.py
 
 bench: $(STAMP) $(PEERS)  ## the benchmarks, ours and the peers' interleaved; ratios are printed
 	$(BIN)/python -m benchmarks

@@ -25,10 +25,7 @@ class NumberEvidence:
 
     def add(self, group: CellGroup) -> None:
         """Take in number cells of one format."""
-        if self.elapsed is None and is_elapsed(group.kind):
-            self.elapsed = group.first()
-        if self.zeros is None and (width := width_of_zeros(group.kind)):
-            self.zeros = next((Seen(row, text.zfill(width)) for row, text in group.pairs() if text.isdigit() and len(text) < width), None)
+        self._look_at_format(group)
         shapes = group.shapes
         if len(shapes.longest) > LONGEST:
             self._refutations.add(f"{group.seen(max(group.values, key=len))} has more digits than any number needs")
@@ -38,6 +35,12 @@ class NumberEvidence:
         long = {shape for shape in shapes.distinct if len(shape) > _SURELY_SHORTEST and not self._is_known(shape)}
         has_exponent = note_shapes(self.shapes, group, _shortened(group, shapes, long) if long else shapes)
         self.exponent = self.exponent or has_exponent or any("e" in shape.lower() for shape in long)
+
+    def _look_at_format(self, group: CellGroup) -> None:
+        if self.elapsed is None and is_elapsed(group.kind):
+            self.elapsed = group.first()
+        if self.zeros is None and (width := width_of_zeros(group.kind)):
+            self.zeros = next((Seen(row, text.zfill(width)) for row, text in group.pairs() if text.isdigit() and len(text) < width), None)
 
     def _is_known(self, shape: str) -> bool:
         """Whether a text of this shape was the shortest itself."""

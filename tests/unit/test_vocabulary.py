@@ -28,6 +28,8 @@ NAMES: tuple[tuple[str, str], ...] = (
     ("ingest", "call_away"),
     ("ingest", "second"),
     ("ingest", "delivery"),
+    ("ingest", "arrival"),
+    ("/tests/integration", "second_worker"),
     ("helper_worker", "desk"),
     ("helper_worker", "second"),
     ("sheets", "desk"),

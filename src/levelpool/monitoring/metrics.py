@@ -78,7 +78,7 @@ _OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "died", "refused")
 
 def render_metrics(workers: Mapping[int, Samples]) -> tuple[bytes, str]:
     """
-    (the text that Prometheus scrapes, its content type) of the samples of each web worker, by its seat.
+    (the text that Prometheus scrapes, its content type) of the samples of each web worker, by its number.
 
     Each sample gets the label `web_worker`: a scrape reaches any of them, and must tell the same of all.
     Raises `ExtraMissing` without the extra `prometheus`.
@@ -93,10 +93,10 @@ def render_metrics(workers: Mapping[int, Samples]) -> tuple[bytes, str]:
         def collect(self) -> Iterator[Any]:
             for metric in METRICS.values():
                 family = families[metric.kind](metric.name, metric.sentence, labels=("web_worker", *metric.labels))
-                for seat, samples in workers.items():
+                for number, samples in workers.items():
                     rows = samples.get(metric.name, ())
                     for labels, *value in _histograms(rows) if metric.kind == "histogram" else rows:
-                        family.add_metric((str(seat), *labels), *value)
+                        family.add_metric((str(number), *labels), *value)
                 yield family
 
     registry = CollectorRegistry(auto_describe=False)

@@ -1,4 +1,4 @@
-"""A large file with a second worker: the same tables, the same records, and nobody who waits for it."""
+"""A large file with a helper worker: the same tables, the same records, and nobody who waits for it."""
 
 import asyncio
 import contextlib
@@ -124,7 +124,7 @@ async def test_two_workers_leave_what_one_leaves(open_service, url_of_one, tmp_p
     assert alone[-1]["status"] == "partial"
 
 
-async def test_death_of_the_second_worker_changes_nothing(open_service, url_of_one, tmp_path, monkeypatch, caplog):
+async def test_death_of_the_helper_worker_changes_nothing(open_service, url_of_one, tmp_path, monkeypatch, caplog):
     """It is killed in the midst of its second batch: the first does what is missing, and the log says so."""
     path = orders(tmp_path)
     async with open_service(0, url_of_one) as service:
@@ -194,7 +194,7 @@ async def test_deadline_of_the_file_ends_both_workers(database_url, tmp_path, mo
                 await asyncio.sleep(0.01)
 
 
-async def test_second_worker_makes_room_for_a_call_that_waits_and_comes_again(open_service, tmp_path, monkeypatch, manager):
+async def test_helper_worker_makes_room_for_a_call_that_waits_and_comes_again(open_service, tmp_path, monkeypatch, manager):
     """Both workers are at the file; another call runs all the same, long before the file has ended."""
     async with open_service() as service:
         async with paused(service, orders(tmp_path), monkeypatch) as file:
@@ -207,7 +207,7 @@ async def test_second_worker_makes_room_for_a_call_that_waits_and_comes_again(op
         assert (await file)["status"] == "partial"
 
 
-async def test_no_second_worker_while_others_use_the_lane(open_service, tmp_path, monkeypatch, manager):
+async def test_no_helper_worker_while_others_use_the_lane(open_service, tmp_path, monkeypatch, manager):
     """A lane without an idle worker gives none away, however often it is looked at, and the file does not wait for one."""
     other = asyncio.create_task(manager.run_cpu_intensive(time.sleep, 600))
     async with open_service() as service:

@@ -5,7 +5,7 @@ from itertools import islice
 
 from levelpool.sheets.table import Batch, Cells
 
-_GLANCE = 100  # columns
+_COLUMNS_CHECKED = 100  # columns
 
 
 def first_texts(batch: Batch) -> tuple[Sequence[str], list[int]]:
@@ -38,7 +38,7 @@ def may_hold(cells: Cells, text: str) -> bool:
 
 def all_share_columns(batch: Batch) -> bool:
     """Whether it is plain at a glance that every row has two cells or more."""
-    full = (cells for cells in islice(batch.columns, _GLANCE) if cells.is_full)
+    full = (cells for cells in islice(batch.columns, _COLUMNS_CHECKED) if cells.is_full)
     return len(list(islice(full, 2))) == 2
 
 

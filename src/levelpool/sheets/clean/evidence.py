@@ -87,8 +87,8 @@ class ColumnEvidence:
     def _weigh(self, kind: Kind, group: CellGroup) -> None:
         """Give the cells to the family of their kind."""
         if kind == TEXT:
-            is_beside_typed = bool(self.numbers.shapes or self.dates.shapes or self.dates.days or self.booleans)
-            self.texts.add(group, is_beside_typed=is_beside_typed)
+            is_among_typed = bool(self.numbers.shapes or self.dates.shapes or self.dates.days or self.booleans)
+            self.texts.add(group, is_among_typed=is_among_typed)
         elif kind == NUMBER:
             self.numbers.add(group)
         elif kind == SERIAL:

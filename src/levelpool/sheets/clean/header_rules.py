@@ -29,14 +29,14 @@ class Candidate:
         self.policy = policy
 
     @cached_property
-    def shared(self) -> int:
+    def named(self) -> int:
         """How many of the columns beneath it names."""
         return len(self.beneath.columns.intersection(self.row.filled))
 
     @property
     def coverage(self) -> float:
         """The part of the columns beneath that it names."""
-        return self.shared / max(1, len(self.beneath.columns))
+        return self.named / max(1, len(self.beneath.columns))
 
     @cached_property
     def words(self) -> list[str]:
@@ -108,7 +108,7 @@ def _stands_alone(candidate: Candidate) -> str | None:
 
 def _covers_too_little(candidate: Candidate) -> str | None:
     columns = len(candidate.beneath.columns)
-    return None if candidate.shared >= candidate.policy.least_coverage * columns else f"it names {candidate.shared} of {columns} columns"
+    return None if candidate.named >= candidate.policy.least_coverage * columns else f"it names {candidate.named} of {columns} columns"
 
 
 def _is_one_text_over_many(candidate: Candidate) -> str | None:

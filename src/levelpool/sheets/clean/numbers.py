@@ -132,8 +132,8 @@ def _padding(shapes: tuple[str, ...]) -> Notation | None:
     if not any(" " in {shape[0], shape[-1]} for shape in shapes):
         return Notation()
     lengths = set(map(len, shapes))
-    behind = {len(shape) - len(shape.rstrip(" ")) for shape in shapes}
-    if len(behind) > 1 and len(lengths) == 1 and not any(shape.startswith(" ") for shape in shapes):
+    trailing = {len(shape) - len(shape.rstrip(" ")) for shape in shapes}
+    if len(trailing) > 1 and len(lengths) == 1 and not any(shape.startswith(" ") for shape in shapes):
         return Notation(width=len(shapes[0]), blanks_after=True)
     gap = any(shape.endswith(" ") for shape in shapes)
     if gap and not all(shape[-1] in " -" and not shape.endswith("  ") for shape in shapes):

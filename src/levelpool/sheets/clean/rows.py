@@ -161,7 +161,7 @@ def _convert(work: RowCleaner, data: Batch) -> tuple[list[list[Value]], dict[int
         if work.blanks:
             texts = [None if text in work.blanks else text for text in texts]
         if cells.kinds is None:
-            converted, bad = _convert_alike(column, texts, cells.kind, work.sheet.date1904)
+            converted, bad = _convert_of_one_kind(column, texts, cells.kind, work.sheet.date1904)
         else:
             converted, bad = _convert_mixed(column, texts, cells.kinds, work.sheet.date1904)
         values.append(converted)
@@ -177,7 +177,7 @@ def _refuse_strays(work: RowCleaner, data: Batch) -> None:
         raise RuntimeError(f"sheet {work.sheet.name!r} has cells in column {min(stray) + 1}, which the plan of the table does not know")
 
 
-def _convert_alike(
+def _convert_of_one_kind(
     column: Column, texts: Sequence[str | None], kind: Kind | None, date1904: bool
 ) -> tuple[list[Value], list[tuple[int, Reason]]]:
     """The values of cells that all have the same kind, where they are not blank."""

@@ -195,9 +195,9 @@ def _against_one_table(left: Row, right: Row, band: _Band) -> str | None:
     if left.number != right.number:
         return f"their headers stand in the rows {left.number} and {right.number}"
     names = [{header.cells[column] for column in header.filled()} for header in (left, right)]
-    shared = names[0] & names[1]
-    if len(shared) >= 2 and len(shared) * 2 >= min(map(len, names)):
-        return f"both have a column {min(shared)!r}"
+    common = names[0] & names[1]
+    if len(common) >= 2 and len(common) * 2 >= min(map(len, names)):
+        return f"both have a column {min(common)!r}"
     longer = max(band.left, band.right, key=lambda side: side.wide_after)
     shorter = band.right if longer is band.left else band.left
     if longer.wide_after >= _LONGER and longer.is_dense() and shorter.is_dense():

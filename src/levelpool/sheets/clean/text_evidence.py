@@ -36,14 +36,14 @@ class TextEvidence:
             return ""
         return next((what for what in (BOOLEANS, NUMBERS, DATES) if what in self.could), "text")
 
-    def add(self, group: CellGroup, *, is_beside_typed: bool) -> None:
-        """Take in texts; *is_beside_typed* says that the column holds cells of other kinds."""
+    def add(self, group: CellGroup, *, is_among_typed: bool) -> None:
+        """Take in texts; *is_among_typed* says that the column holds cells of other kinds."""
         plain = group if group.joined is not None else self._without_odd(group)
         if plain is None or self._refuse_long(plain, plain.shapes.longest):
             return
         for shape, place in plain.shapes.new(self.shapes.keys()):
             if shape.strip():
-                self._add_shape(shape, plain.seen(plain.texts[place] or ""), is_beside_typed=is_beside_typed)
+                self._add_shape(shape, plain.seen(plain.texts[place] or ""), is_among_typed=is_among_typed)
         if not self._refutations.is_text and NUMBERS in self.could:
             self._check_zeros(plain)
         if not self._refutations.is_text and DATES in self.could:
@@ -66,7 +66,7 @@ class TextEvidence:
         plain = CellGroup(group.rows, Cells([text if text and text.strip() else None for text in group.texts], kind=TEXT))
         return plain if plain.values else None
 
-    def _add_shape(self, shape: str, seen: Seen, *, is_beside_typed: bool) -> None:
+    def _add_shape(self, shape: str, seen: Seen, *, is_among_typed: bool) -> None:
         earlier = self.first
         self.shapes[shape] = seen
         forms = set(forms_for(shape))
@@ -82,7 +82,7 @@ class TextEvidence:
             *([DATES] if self.forms else []),
         }
         if not self.could & can:
-            self._refutations.was_nearly_typed = bool(earlier or is_beside_typed)
+            self._refutations.was_nearly_typed = bool(earlier or is_among_typed)
             if earlier is None or not (can or forms):
                 self._refutations.add(f"{seen} is no number, no date, and not true or false{cut_short([seen])}")
             else:

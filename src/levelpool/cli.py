@@ -391,6 +391,8 @@ def list_(database: str | None, as_json: bool) -> None:
     if as_json:
         _print_json({"tokens": found, "total": len(found)})
         return
+    if not found:
+        click.echo("no tokens: 'levelpool token create' makes one")
     for each in found:
         click.echo(f"{each['id']:>4}  {each['role']:<8}  {each['state']:<8}  {each['created_at'][:10]}  {each['name']}")
 

@@ -92,6 +92,13 @@ def test_capacity_names_the_numbers_and_their_sources(run_levelpool, var):
     assert answer["memory_source"] in shown.stdout
 
 
+def test_list_of_no_tokens_says_so(run_levelpool, var):
+    """Nothing at all would leave open whether the command did anything."""
+    done = run_levelpool("token", "list", data_dir=var)
+
+    assert (done.returncode, done.stdout) == (0, "no tokens: 'levelpool token create' makes one\n")
+
+
 def test_token_is_made_listed_and_revoked(run_levelpool, var):
     """It is shown once; what is listed is not the token."""
     made = json.loads(run_levelpool("token", "create", "--role", "operator", "--name", "ann", "--json", data_dir=var).stdout)

@@ -1,4 +1,4 @@
-# levelpool: run, test, coverage, check, bench, torture, docs, assets. Each sets up what it needs; nothing but Python 3.11, git and make has to be there.
+# levelpool: run, test, coverage, check, bench, torture, docs, assets. Each sets up what it needs; nothing but Python 3.11 or later, git and make has to be there.
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +13,7 @@ VENDOR := src/levelpool/service/static/vendor
 # A program that is started anew would compile its files each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test coverage check bench peers fuzz torture test-container sbom licences picture docs assets wheel install-newest install-oldest clean system
+.PHONY: run test coverage check bench peers fuzz torture test-container test-pythons check-pythons sbom licences picture docs assets wheel install-newest install-oldest clean system
 
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
@@ -23,6 +23,12 @@ test: $(STAMP) assets system  ## the whole suite
 
 test-container: $(STAMP)  ## the image, built and run for real: as root on Debian, some minutes; BASE=IMAGE builds on another base
 	@BASE=$(BASE) $(BIN)/python tests/container.py
+
+test-pythons: $(STAMP) assets  ## unit, lane and integration tests on every Python that is claimed; VERSIONS="3.14" chooses
+	@$(BIN)/python tests/pythons.py $(VERSIONS) -- $(ARGS)
+
+check-pythons: $(STAMP) assets  ## lint, format, types and architecture under the oldest and the newest of them
+	@$(BIN)/python tests/pythons.py --check $(VERSIONS)
 
 coverage: TRACED := --cov --cov-report=term
 coverage: test  ## the whole suite once more, and which branches it does not run; tracing takes its time

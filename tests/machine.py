@@ -35,12 +35,23 @@ class Tool:
     proof: str  # a path below the root, there when the package is
     marker: str  # the tests that need it
     is_unpacked: bool = False  # never installed, whoever asks
+    pythons: str = ""  # the only Python whose tests need it, 3.11, or the first one, 3.15+; empty for all
+
+    def is_needed(self) -> bool:
+        """Whether the tests need it on this Python."""
+        if self.pythons.endswith("+"):
+            return sys.version_info >= tuple(map(int, self.pythons[:-1].split(".")))
+        return self.pythons in {"", "{}.{}".format(*sys.version_info)}
 
 
 def tools() -> tuple[Tool, ...]:
     """The lines of tools.txt."""
     lines = (line.split() for line in (HERE / "tools.txt").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#"))
-    return tuple(Tool(package, proof, marker, is_unpacked=how == ["unpack"]) for package, proof, marker, *how in lines)
+    tools = []
+    for package, proof, marker, *more in lines:
+        pythons = next((word for word in more if word != "unpack"), "")
+        tools.append(Tool(package, proof, marker, is_unpacked="unpack" in more, pythons=pythons))
+    return tuple(tools)
 
 
 def find(package: str) -> Path | None:
@@ -53,7 +64,7 @@ def missing() -> dict[str, list[str]]:
     """Marker -> the packages that its tests would need and that are not there."""
     absent: dict[str, list[str]] = {}
     for tool in tools():
-        if find(tool.package) is None:
+        if tool.is_needed() and find(tool.package) is None:
             absent.setdefault(tool.marker, []).append(tool.package)
     if not _has_wheels():
         absent["wheels"] = ["wheels from the package index"]
@@ -119,7 +130,7 @@ def main() -> int:
             _download_wheels()
         except (OSError, subprocess.CalledProcessError) as error:
             print(f"that did not work: {error}", flush=True)
-    packages = [tool.package for tool in tools() if find(tool.package) is None]
+    packages = [tool.package for tool in tools() if tool.is_needed() and find(tool.package) is None]
     if packages and sys.platform == "linux" and shutil.which("apt-get"):
         print(f"installing for the tests: {' '.join(packages)}", flush=True)
         try:

@@ -26,6 +26,10 @@ async def workers(manager, number):
 """
 
 
+FORKS = "ignore:This process:DeprecationWarning"
+"""From 3.12 on Python warns a process that has threads and forks. What becomes of such a one is what these tests are about."""
+
+
 def state(pid: int) -> str:
     """The letter of /proc: R runs, S sleeps, Z is a zombie; X when there is no such process."""
     try:
@@ -113,7 +117,7 @@ def start(tmp_path: Path, program: str, **popen: object) -> "subprocess.Popen[st
     path = tmp_path / "program.py"
     path.write_text(PROLOGUE + textwrap.dedent(program))
     return subprocess.Popen(
-        [sys.executable, "-W", "error", str(path)],
+        [sys.executable, "-W", "error", "-W", FORKS, str(path)],
         **{
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,

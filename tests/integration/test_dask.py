@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -165,7 +166,8 @@ def test_other_version_on_a_worker_is_told_at_the_start(cluster, tmp_path):
         cluster.remove(worker)
 
     assert "the Dask worker tcp://127.0.0.1:" in refusal
-    assert "has Python 3.11 and levelpool 9.9, and this process has Python 3.11 and levelpool 0." in refusal
+    python = "Python {}.{}".format(*sys.version_info)
+    assert f"has {python} and levelpool 9.9, and this process has {python} and levelpool 0." in refusal
     assert "\n" not in refusal
 
 

@@ -13,7 +13,7 @@ import time
 import httpx
 import pytest
 
-from processes import PROLOGUE, TESTS, children, is_gone, wait_until, wait_until_gone
+from processes import FORKS, PROLOGUE, TESTS, children, is_gone, wait_until, wait_until_gone
 
 APP = """
 import os
@@ -131,7 +131,12 @@ def test_prefork_while_calls_are_under_way(tmp_path):
     path.write_text(PROLOGUE + PREFORK)
 
     done = subprocess.run(
-        [sys.executable, str(path)], capture_output=True, text=True, timeout=50, env={**os.environ, "PYTHONPATH": str(TESTS)}, check=False
+        [sys.executable, "-W", FORKS, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        check=False,
     )
 
     assert (done.stdout, done.stderr, done.returncode) == ("[0, 0, 0]\nslept 5 0\n", "", 0)
@@ -154,6 +159,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.filterwarnings(FORKS)
 @pytest.mark.parametrize("task", ["sleep", "sleep_in_c"])
 def test_ctrl_c_in_a_terminal_ends_cleanly(tmp_path, task):
     """The key pressed in a real terminal: one KeyboardInterrupt, no traceback of a worker, nobody left."""

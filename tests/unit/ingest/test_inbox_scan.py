@@ -8,6 +8,7 @@ import pytest
 
 from levelpool.ingest.inbox_scan import Look, is_being_written, open_file, scan
 from levelpool.sheets.errors import InboxError
+from processes import FORKS
 
 
 @pytest.fixture
@@ -96,6 +97,7 @@ def as_nobody(look) -> str:
         return answer.read()
 
 
+@pytest.mark.filterwarnings(FORKS)
 def test_what_cannot_be_read_is_said_in_a_sentence():
     """A file, or the inbox itself, without the right to read it."""
     with tempfile.TemporaryDirectory() as name:

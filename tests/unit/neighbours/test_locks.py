@@ -9,6 +9,7 @@ import pytest
 
 from levelpool.errors import SettingsError
 from levelpool.neighbours.locks import LockFile, open_folder
+from processes import FORKS
 
 
 def test_folder_without_locks_is_refused_with_a_sentence(folder, monkeypatch):
@@ -24,6 +25,7 @@ def test_folder_without_locks_is_refused_with_a_sentence(folder, monkeypatch):
         locks.try_lock(5)
 
 
+@pytest.mark.filterwarnings(FORKS)
 def test_child_that_inherits_the_descriptor_does_not_keep_the_lock(folder):
     """A worker process that was forked, and lives on, holds nothing after its parent has given a lock back."""
     locks = LockFile.at(open_folder(folder) / "locks")

@@ -103,7 +103,7 @@ def _licence(name: str) -> str:
     if name in TOLD_BY_THEIR_FILES:
         return TOLD_BY_THEIR_FILES[name]
     about = metadata.metadata(name)
-    return about["License-Expression"] or about["License"]
+    return about.get("License-Expression") or about.get("License")
 
 
 # ---------------------------------------------------------------- the page of licences

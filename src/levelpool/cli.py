@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, ParamSpec, TypeVar
@@ -42,35 +42,27 @@ _EXTRA_OF = {
 """A command needs more than the smallest extra that brings the package."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Write the answer as JSON.")
-_CORRECTIONS = (
-    click.option("--sheet", metavar="NAME", help="Only this sheet."),
-    click.option("--box", metavar="B4:F900", help="Where the table is, its header included; B:F and 4: are open ones."),
-    click.option("--header-row", type=click.IntRange(min=1), help="The (last) row of the header, as the report shows it."),
-    click.option("--first-header-row", type=click.IntRange(min=1), help="The first one, where several rows name the columns."),
-    click.option("--no-header", is_flag=True, help="The first row is data."),
-    click.option("--one-table", is_flag=True, help="Blank rows and columns part nothing."),
-    click.option("--keep-totals", is_flag=True, help="Rows of totals are data."),
-    click.option("--visible-only", is_flag=True, help="Leave hidden sheets and rows out."),
-    click.option("--blank", multiple=True, metavar="TEXT", help='A text that means "no value", such as NA; may be given again.'),
-    click.option("--policy", type=click.Choice(["row", "cell", "error"]), help="What a cell that cannot be loaded keeps out."),
-    click.option("--decimal", type=click.Choice([".", ","]), help="Which mark parts decimals, where no row decides."),
-    click.option("--day-first/--month-first", default=None, help="Which of the two comes first, where no row decides."),
-    click.option("--encoding", metavar="NAME", help="Of a text file, such as gb18030."),
-    click.option("--delimiter", metavar="CHARACTER", help='Of a text file; "tab" is one, too.'),
-    click.option("--quote", metavar="CHARACTER", help='Quotation mark of a text file; "none": all are ordinary characters.'),
-    click.option("--name", multiple=True, metavar="HEADER=NAME", help="What a column is called; may be given again."),
-    click.option("--type", multiple=True, metavar="HEADER=TYPE", help="The type of a column, such as TEXT; may be given again."),
-    click.option("--date-form", multiple=True, metavar="HEADER=FORM", help="How a column's dates are written, such as %d/%m/%Y."),
-    click.option("--options", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A JSON file of corrections."),
-    click.option("--password", is_flag=True, help="Ask for the password of an encrypted workbook; or set LEVELPOOL_FILE_PASSWORD."),
-)
 
 
-def corrections(command: Callable[P, T]) -> Callable[P, T]:
-    """The options by which a person corrects what would be found out."""
-    for option in reversed(_CORRECTIONS):
-        command = option(command)
-    return command
+class CorrectedCommand(click.Command):
+    """A command with the options by which a person corrects what would be found out; they are loaded when it runs, or shows its help."""
+
+    _params: list[click.Parameter]
+    _is_complete: bool
+
+    @property
+    def params(self) -> list[click.Parameter]:
+        """Its own parameters, then the corrections."""
+        from levelpool.service.cli_options import correction_options
+
+        if not self._is_complete:
+            self._is_complete = True
+            self._params += correction_options()
+        return self._params
+
+    @params.setter
+    def params(self, own: list[click.Parameter]) -> None:
+        self._params, self._is_complete = list(own), False
 
 
 NUMBER = click.IntRange(1, 2**63 - 1)
@@ -160,11 +152,10 @@ def serve(workers: int | None, host: str | None, port: int | None) -> None:
 # ---------------------------------------------------------------- files
 
 
-@cli.command()
+@cli.command(cls=CorrectedCommand)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 @database
 @click.option("--dataset", metavar="NAME", help="Load everything into this dataset; by default each file's name decides.")
-@corrections
 @as_json
 def sync(paths: tuple[Path, ...], database: str | None, dataset: str | None, as_json: bool, **said: Any) -> None:
     """
@@ -179,9 +170,8 @@ def sync(paths: tuple[Path, ...], database: str | None, dataset: str | None, as_
     sys.exit(_run(sync_paths(paths, database=_database(database), dataset=dataset, options=options, as_json=as_json)))
 
 
-@cli.command()
+@cli.command(cls=CorrectedCommand)
 @click.argument("file", type=click.Path(path_type=Path))
-@corrections
 @as_json
 def inspect(file: Path, as_json: bool, **said: Any) -> None:
     """
@@ -195,10 +185,9 @@ def inspect(file: Path, as_json: bool, **said: Any) -> None:
     sys.exit(_run(inspect_path(file, options=read_corrections(said, os.environ), as_json=as_json)))
 
 
-@cli.command()
+@cli.command(cls=CorrectedCommand)
 @click.argument("file_id", type=NUMBER)
 @database
-@corrections
 @as_json
 def replay(file_id: int, database: str | None, as_json: bool, **said: Any) -> None:
     """

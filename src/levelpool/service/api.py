@@ -14,6 +14,7 @@ from levelpool.service.quarantine import csv_lines
 from levelpool.service.request_options import options_of_body, options_of_form
 from levelpool.service.uploads import Upload, receive_upload
 from levelpool.sheets.clean.names import check_dataset_name
+from levelpool.sheets.clean.option_fields import schema
 from levelpool.sheets.inspect import Inspection
 from levelpool.web.auth import Identity, require_operator, require_viewer
 from levelpool.web.disconnect import cancel_on_disconnect
@@ -43,7 +44,12 @@ _UPLOAD_BODY = {
                     "properties": {
                         "file": {"type": "string", "format": "binary", "description": "The spreadsheet."},
                         "dataset": {"type": "string", "description": "The dataset to load into; by default the file's name decides."},
-                        "options": {"type": "string", "description": "The correction record, as JSON; what is left unsaid is found out."},
+                        "options": {
+                            "type": "string",
+                            "contentMediaType": "application/json",
+                            "contentSchema": schema(),
+                            "description": "The correction record, as JSON; what is left unsaid is found out.",
+                        },
                         "password": _PASSWORD,
                     },
                 }
@@ -59,7 +65,7 @@ _OPTIONS_BODY = {
                 "schema": {
                     "type": "object",
                     "properties": {
-                        "options": {"type": "object", "description": "The correction record; by default the one that the file has."},
+                        "options": schema() | {"description": "The correction record; by default the one that the file has."},
                         "password": _PASSWORD,
                     },
                     "additionalProperties": False,

@@ -1,5 +1,6 @@
 """The correction record, as the command line says it: options of a command, a JSON file, and a password that stands on no command line."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,12 +8,27 @@ from typing import Any
 
 import click
 
+from levelpool.sheets.clean.option_fields import OptionField, flags
 from levelpool.sheets.clean.options import ColumnOptions, TableOptions
 from levelpool.sheets.errors import OptionsRefused
 
 PASSWORD_VARIABLE = "LEVELPOOL_FILE_PASSWORD"  # noqa: S105  # the name of the variable, not its value
 
 _TAB = {"tab", "\\t"}
+
+
+@functools.cache
+def correction_options() -> tuple[click.Option, ...]:
+    """The options of the command line by which a person corrects what would be found out."""
+    options = [click.Option(flag.spelled, help=flag.help, **_kind(field), **flag.shown) for flag, field in flags()]
+    file = click.Path(path_type=Path, dir_okay=False, exists=True)
+    return (*options, click.Option(["--options"], type=file, help="A JSON file of corrections."))
+
+
+def _kind(field: OptionField) -> dict[str, Any]:
+    if field.choices:
+        return {"type": click.Choice(field.choices)}
+    return {"type": click.IntRange(min=1)} if field.widget == "row" else {}
 
 
 def read_corrections(said: Mapping[str, Any], environ: Mapping[str, str]) -> TableOptions:

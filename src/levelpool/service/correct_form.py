@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from levelpool.sheets.clean.option_fields import COLUMN_FIELDS, FIELDS
 from levelpool.sheets.clean.options import ColumnOptions, TableOptions, letters_of
 from levelpool.sheets.errors import OptionsRefused
 
@@ -13,11 +14,11 @@ Sent = Mapping[str, Sequence[str]]
 MOST_COLUMNS = 200
 """A wider table shows so many columns, the corrected ones among them; the others can be corrected over the API."""
 
-_ROWS = ("header", "header_from")
-_TEXTS = ("box", "policy", "decimal", "encoding")
-_SWITCHES = {"no_header": True, "one_table": True, "side_by_side": False, "keep_totals": True, "hidden_sheets": False, "hidden_rows": False}
+_ROWS = tuple(each.name for each in FIELDS if each.widget == "row")
+_TEXTS = tuple(each.name for each in FIELDS if each.widget == "text")
+_SWITCHES = {each.name: each.ticked for each in FIELDS if each.widget == "tick"}
 """What a ticked box says."""
-_OF_COLUMN = ("header", "name", "type", "date_form", "decimal")
+_OF_COLUMN = tuple(each.name for each in COLUMN_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from levelpool.sheets.clean.option_fields import FIELDS
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.read.source import ReadOptions
@@ -23,14 +24,7 @@ def read_as_asked(
     progress: Callable[[float], None] | None = None,
 ) -> Workbook:
     """The workbook, with the sheets, the encoding and the dialect that *options* ask for; see `read_workbook` for all else."""
-    wanted = ReadOptions(
-        sheet=options.sheet,
-        max_rows=max_rows,
-        encoding=options.encoding,
-        delimiter=options.delimiter,
-        quote=options.quote,
-        password=options.password,
-    )
+    wanted = ReadOptions(max_rows=max_rows, **{each.name: getattr(options, each.name) for each in FIELDS if each.is_for_reader})
     workbook = read_workbook(path, folder, name=name, limits=limits, options=wanted, progress=progress)
     return workbook if options.hidden_sheets else _without_hidden(workbook)
 

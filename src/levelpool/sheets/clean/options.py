@@ -8,16 +8,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Self
+from typing import Any, Self
 
+from levelpool.sheets.clean import option_fields
+from levelpool.sheets.clean.option_fields import COLUMN_FIELDS, FIELDS, NULL
 from levelpool.sheets.clean.subsheets import Span
 from levelpool.sheets.errors import OptionsRefused
 from levelpool.sheets.table import ColumnType, Json
 
-Policy = Literal["row", "cell", "error"]
-"""What a cell that cannot be loaded keeps out: its whole row, or itself alone; "error": itself alone if it is an error of the spreadsheet."""
-
-POLICIES: tuple[Policy, ...] = ("row", "cell", "error")
+Policy = option_fields.Policy
+POLICIES = option_fields.POLICIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,19 +181,10 @@ def _plain(value: Any) -> Json:
     return plain
 
 
-_NULL = type(None)
 _KINDS = {kind.value: kind for kind in ColumnType}
-_TYPES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("hidden_sheets", "hidden_rows", "no_header", "one_table", "side_by_side", "keep_totals"), (bool,)),
-    **dict.fromkeys(("header", "header_from"), (int, _NULL)),
-    **dict.fromkeys(("box", "policy", "decimal", "encoding", "delimiter", "quote"), (str, _NULL)),
-    "sheet": (str, int, _NULL),
-    "day_first": (bool, _NULL),
-}
-_COLUMN_TYPES: dict[str, tuple[type, ...]] = {
-    "header": (str,),
-    **dict.fromkeys(("name", "type", "date_form", "decimal"), (str, _NULL)),
-}
+_CHECKED_APART = {"blanks", "columns", "password"}
+_TYPES = {each.name: each.types for each in FIELDS if each.name not in _CHECKED_APART}
+_COLUMN_TYPES = {each.name: each.types for each in COLUMN_FIELDS}
 
 
 def _known(record: type[ColumnOptions | TableOptions], said: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -213,7 +204,7 @@ def _check_types(record: ColumnOptions | TableOptions, types: Mapping[str, tuple
     for name, allowed in types.items():
         value = getattr(record, name)
         fits = isinstance(value, allowed) and not (isinstance(value, bool) and bool not in allowed)
-        _check(fits, name, value, " or ".join("null" if each is _NULL else each.__name__ for each in allowed))
+        _check(fits, name, value, " or ".join("null" if each is NULL else each.__name__ for each in allowed))
 
 
 def _is_texts(value: object) -> bool:

@@ -46,9 +46,9 @@ def goals(readings: Readings, *, collector_changed: bool) -> Iterator[Goal]:
 def _small(readings: Readings) -> Iterator[Goal]:
     table, mine = small.ROUND_TRIP, {OURS, FOREIGN, small.FLOOR}
     best = readings.best_of_others(table, mine)
-    yield Goal("round trip, beside the bare ping-pong", readings.ratio(table, OURS, small.FLOOR), 2)
-    for place in (placed.APART, placed.TOGETHER):
-        yield Goal(f"{place}, beside the ping-pong", readings.ratio(place, OURS, small.FLOOR), 2)
+    # On a processor for each what both sides compute is hidden behind the waking; on one processor it is all there is to the time.
+    for place, bound in ((placed.APART, 2), (placed.TOGETHER, 2.5)):
+        yield Goal(f"{place}, beside the ping-pong", readings.ratio(place, OURS, small.FLOOR), bound)
     yield Goal("round trip, beside stdlib", readings.ratio(table, OURS, STDLIB), 0.3)
     yield Goal("round trip, beside the best peer", readings.median(table, OURS) / best, 1)
     yield Goal("round trip from a foreign thread, beside stdlib", readings.ratio(table, FOREIGN, STDLIB), 0.6)

@@ -24,7 +24,7 @@ from levelpool import ExecutorManager, LaneFull, TaskNotPicklable, WorkerDied
 from levelpool.lanes.admission import Admission
 from levelpool.lanes.helper_threads import HelperThreads
 from levelpool.lanes.lane import DEFAULT_OPTIONS
-from levelpool.lanes.thread import ThreadLane
+from levelpool.lanes.thread import thread_lane
 
 
 @pytest.fixture
@@ -147,16 +147,16 @@ def test_callbacks_that_try_again_do_not_pile_up():
 
 def test_job_that_comes_as_its_thread_leaves_is_run(monkeypatch):
     """A thread whose idle time is up, and which has not got the lock yet, takes the job that came meanwhile."""
-    monkeypatch.setattr("levelpool.lanes.helper_threads.IDLE", 0.05)
-    monkeypatch.setattr("levelpool.lanes.thread.IDLE", 0.05)
-    helpers, lane, ran = HelperThreads("test", 2), ThreadLane("io", 1), threading.Event()
+    monkeypatch.setattr("levelpool.lanes.helper_threads.IDLE_TIMEOUT", 0.05)
+    monkeypatch.setattr("levelpool.lanes.thread.IDLE_TIMEOUT", 0.05)
+    helpers, lane, ran = HelperThreads("test", 2), thread_lane("io", 1), threading.Event()
     helpers.do(lambda: None)
     lane.submit(int, (), {}, DEFAULT_OPTIONS).result(10)
-    processes.wait_until(lambda: helpers._idle == 1 and lane._idle == 1)
+    processes.wait_until(lambda: helpers._idle == 1 and lane.backend.idle == 1)
     with helpers._counting:
         time.sleep(0.15)  # the thread's time is over, and it waits for the lock
         helpers.do(ran.set)
-    with lane._changed:
+    with lane.lock:
         time.sleep(0.15)
         future = lane.submit(int, (), {}, DEFAULT_OPTIONS)
 

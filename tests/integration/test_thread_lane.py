@@ -9,7 +9,7 @@ import pytest
 
 from levelpool import ExecutorManager, LaneClosed, LaneFull, TaskTimeout, report_progress
 from levelpool.lanes.lane import CallOptions
-from levelpool.lanes.thread import ThreadLane
+from levelpool.lanes.thread import thread_lane
 
 WHO = contextvars.ContextVar("WHO", default="nobody")
 
@@ -68,11 +68,11 @@ async def test_full_lane_refuses(manager, gate):
 
 async def test_timeout_frees_the_caller_and_the_report_shows_the_thread(gate):
     """A thread cannot be killed: its caller goes on, and the report says where it is stuck and that nobody wants it."""
-    lane = ThreadLane("io", 1)
+    lane = thread_lane("io", 1)
     with pytest.raises(TaskTimeout, match="cannot be killed"):
         await lane.run(gate.wait, (), {}, CallOptions(timeout=0.05, name="waiter"))
 
-    (stuck,) = lane.stuck(longer_than=0.01)
+    (stuck,) = lane.place.stuck_threads(0.01)
     assert stuck.task == "waiter"
     assert not stuck.is_wanted
     assert "wait" in stuck.stack
@@ -80,7 +80,7 @@ async def test_timeout_frees_the_caller_and_the_report_shows_the_thread(gate):
 
 async def test_cancelled_waiting_call_never_begins(gate):
     """A call that is cancelled while it waits leaves the queue."""
-    lane, begun = ThreadLane("io", 1), []
+    lane, begun = thread_lane("io", 1), []
     first = asyncio.create_task(lane.run(gate.wait, (), {}, CallOptions()))
     second = asyncio.create_task(lane.run(begun.append, (1,), {}, CallOptions()))
     await asyncio.sleep(0.02)
@@ -183,7 +183,7 @@ async def test_exception_arrives_as_itself(manager):
 
 async def test_close_does_not_wait_for_ever(gate):
     """At its deadline a closing lane tells the caller, and leaves the stuck thread alone."""
-    lane = ThreadLane("io", 1)
+    lane = thread_lane("io", 1)
     call = asyncio.create_task(lane.run(gate.wait, (), {}, CallOptions()))
     await asyncio.sleep(0.02)
 

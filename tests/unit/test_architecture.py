@@ -124,13 +124,65 @@ def test_the_picture_of_the_layers_has_every_part():
     assert not [part for part in parts - {"_version.py", "py.typed"} if part not in picture]
 
 
-OTHER_LOGGERS = {"lanes/deferred_callbacks.py", "lanes/distributed.py"}
-"""They still say `_log`."""
-
-
 def test_the_logger_of_a_module_is_called_logger():
-    """One spelling everywhere; what is left shrinks."""
+    """One spelling everywhere."""
     spelling = re.compile(r"^(\w+) = logging\.getLogger\(__name__\)", re.MULTILINE)
     others = {str(path.relative_to(SRC)) for path in MODULES if set(spelling.findall(path.read_text(encoding="utf-8"))) - {"logger"}}
 
-    assert others <= OTHER_LOGGERS
+    assert not others
+
+
+BASES = {"ingest/load/target.py: Target"}
+"""Classes that others inherit from across files all the same: a kind of database is a file that says what differs from the common statements."""
+
+
+def test_no_class_inherits_code_from_another_file():
+    """What a class does stands in its own file: it holds others, and inherits nothing but protocols without bodies, exceptions, and what outside libraries want."""
+    classes = {(path, node.name): node for path, tree in _trees().items() for node in tree.body if isinstance(node, ast.ClassDef)}
+
+    heirs = []
+    for (path, name), node in classes.items():
+        imported = _imported_classes(_trees()[path])
+        for base in node.bases:
+            root = base.value if isinstance(base, ast.Subscript) else base
+            origin = imported.get(root.id) if isinstance(root, ast.Name) else None
+            if origin in classes and not _is_bodiless(classes[origin]) and not _is_exception(origin, classes):
+                where = f"{origin[0].relative_to(SRC)}: {origin[1]}"
+                if where not in BASES:
+                    heirs.append(f"{path.relative_to(SRC)}: {name}, which inherits from {where}")
+
+    assert not heirs
+
+
+@functools.cache
+def _trees() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+
+
+def _imported_classes(tree: ast.Module) -> dict[str, tuple[Path, str]]:
+    """The local names of what is imported from files of ours: the file and the name there."""
+    return {
+        alias.asname or alias.name: (SRC.parent / (node.module.replace(".", "/") + ".py"), alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("levelpool.")
+        for alias in node.names
+    }
+
+
+def _is_bodiless(node: ast.ClassDef) -> bool:
+    """Whether a class says what others do, and does nothing itself."""
+    methods = [each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+    is_protocol = any("Protocol" in ast.unparse(base) for base in node.bases)
+    return is_protocol and all(isinstance(each.body[-1], ast.Expr) and ast.unparse(each.body[-1]) == "..." for each in methods)
+
+
+def _is_exception(origin: tuple[Path, str], classes: dict[tuple[Path, str], ast.ClassDef]) -> bool:
+    node = classes[origin]
+    bases = {ast.unparse(base) for base in node.bases}
+    imported = _imported_classes(_trees()[origin[0]])
+    return any(
+        base in {"Exception", "ValueError", "RuntimeError", "OSError", "TimeoutError", "LookupError"}
+        or ((origin[0], base) in classes and _is_exception((origin[0], base), classes))
+        or (imported.get(base) in classes and _is_exception(imported[base], classes))
+        for base in bases
+    )

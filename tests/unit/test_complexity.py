@@ -12,7 +12,6 @@ MOST = 15
 """Of any function that is not in the list; one above it is cut into parts that have names."""
 
 KNOWN = {
-    "executor.py: ExecutorManager.__init__": 16,
     "service/cli_options.py: read_corrections": 16,
     "service/correct_form.py: form_of": 16,
     "service/correct_form.py: options_of": 18,

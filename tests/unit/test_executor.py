@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 import levelpool
-from levelpool import ExecutorManager, LaneClosed, LaneFull, executor, report_progress
+from levelpool import ExecutorManager, LaneClosed, LaneFull, report_progress
 from levelpool.errors import SettingsError
+from levelpool.executor import dask_executor, process_executor
+from levelpool.executor import manager as manager_module
 from levelpool.lanes.task_stats import LaneStats, TaskStats
 from levelpool.testing import inline_manager
 
@@ -57,6 +59,25 @@ def test_number_below_one_is_refused(option):
     """A lane without workers could not keep its promises."""
     with pytest.raises(SettingsError, match=option):
         ExecutorManager(**{option: 0})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("worker_memory_limit", 1 << 30), ("worker_idle_timeout", 1.0), ("preload", ["json"]), ("max_kills", 2)]
+)
+def test_option_that_does_not_count_on_a_cluster_is_refused(option, value):
+    """Whoever limits the memory of workers that are somebody else's is told so, and not left in the belief that it is limited."""
+    with pytest.raises(
+        SettingsError, match=rf"^{option} does not count for a manager whose CPU lane runs on a Dask cluster .tcp://x:1.*leave it out"
+    ):
+        ExecutorManager(dask_scheduler="tcp://x:1", **{option: value})
+
+
+def test_each_factory_takes_what_counts_and_the_manager_takes_all():
+    """What a manager can be made with is said once: the factories' options are the manager's, but for what says where the lane runs."""
+    options = set(inspect.signature(ExecutorManager).parameters) - {"lanes", "dask_scheduler"}
+
+    assert set(inspect.signature(process_executor).parameters) == options
+    assert set(inspect.signature(dask_executor).parameters) - {"scheduler"} < options
 
 
 def test_reference_names_every_public_member():
@@ -136,13 +157,13 @@ def test_buffer_that_is_none_is_refused(size, kind):
 
 def test_collector_that_was_taken_back_is_told_of_once(caplog):
     """Python 3.14.0 to 3.14.4 have it; a program with many managers hears of it once."""
-    executor._warn_of_collector.cache_clear()
+    manager_module._warn_of_collector.cache_clear()
     for version in [(3, 13, 9), (3, 14, 5), (3, 15, 0)]:
-        executor._warn_of_collector(version)
+        manager_module._warn_of_collector(version)
     assert not caplog.messages
 
     for _ in range(2):
-        executor._warn_of_collector((3, 14, 4))
+        manager_module._warn_of_collector((3, 14, 4))
 
     assert len(caplog.messages) == 1
     assert "Python 3.14.4 has an incremental garbage collector that was taken back in 3.14.5" in caplog.messages[0]

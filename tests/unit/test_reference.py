@@ -59,8 +59,10 @@ def test_nothing_but_the_sizes_asks_which_environment_it_is():
         if asks.search(line)
     }
 
-    assert {file for file, _ in found} == {"sizing.py", "settings.py", "executor.py", "runtime.py", "database.py", "cli.py"}
-    assert {line for file, line in found if file in {"executor.py", "runtime.py", "database.py"}} == {"environment=settings.environment,"}
+    assert {file for file, _ in found} == {"sizing.py", "settings.py", "executor/default.py", "runtime.py", "database.py", "cli.py"}
+    assert {line for file, line in found if file in {"executor/default.py", "runtime.py", "database.py"}} == {
+        "environment=settings.environment,"
+    }
 
 
 def test_metrics_page_has_every_metric():

@@ -1,18 +1,15 @@
 """Admission to a lane: which calls are admitted, which wait for it, which are refused."""
 
-import heapq
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from levelpool.errors import LaneFull, SettingsError
 from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.task_stats import BulkheadStats, LaneCounters
+from levelpool.lanes.waiting_line import WaitingLine
 
 URGENT = 100
 """Calls of this priority and above may use the reserved places of the queue."""
-
-_MOST_GONE = 64
-"""So many who have left the line, beside as many as are in it, are remembered before the line is cleaned."""
 
 
 class Admission:
@@ -23,14 +20,15 @@ class Admission:
     One place in twenty (at least one) is kept for urgent calls.
     """
 
+    __slots__ = ("_arrivals", "_line", "admitted", "limit", "waiting", "workers")
+
     def __init__(self, limit: int, workers: int) -> None:
         self.limit = limit
         self.workers = workers
         self.admitted = 0
-        self.refused = 0
-        self._line: list[tuple[int, int, Any]] = []
-        # A call that was not admitted and waits no more is still in `_line`, and no longer here.
-        self._waiting: set[Any] = set()
+        self.waiting = 0
+        """How many calls wait for a place."""
+        self._line: WaitingLine[Any] = WaitingLine()
         self._arrivals = 0
 
     def has_place(self, priority: int) -> bool:
@@ -41,40 +39,28 @@ class Admission:
     def wait(self, call: object, priority: int) -> None:
         """Remember *call* until a place is free."""
         self._arrivals += 1
-        self._waiting.add(call)
-        heapq.heappush(self._line, (-priority, self._arrivals, call))
+        self._line.push((-priority, self._arrivals), call)
+        self.waiting = len(self._line)
 
     def stop_waiting(self, call: object) -> bool:
         """Let *call* wait no more; whether it did."""
-        if call not in self._waiting:
-            return False
-        self._waiting.remove(call)
-        if len(self._line) > 2 * len(self._waiting) + _MOST_GONE:
-            self._line = [entry for entry in self._line if entry[2] in self._waiting]
-            heapq.heapify(self._line)
-        return True
+        did = self._line.discard(call)
+        self.waiting = len(self._line)
+        return did
 
     def next_admitted(self) -> Any:
         """The waiting call that may be admitted now, or None; the caller counts it as admitted."""
-        while self._line and self._line[0][2] not in self._waiting:
-            heapq.heappop(self._line)
-        if self._line and self.has_place(-self._line[0][0]):
-            call = heapq.heappop(self._line)[2]
-            self._waiting.remove(call)
-            return call
-        return None
+        first = self._line.first()
+        if first is None or not self.has_place(-first[0][0]):
+            return None
+        self.waiting -= 1
+        return self._line.pop()
 
     def clear_waiting(self) -> list[Any]:
         """All calls that wait; none does afterwards."""
-        away = [call for _, _, call in sorted(self._line, key=lambda entry: entry[:2]) if call in self._waiting]
-        self._line.clear()
-        self._waiting.clear()
+        away = list(self._line)
+        self._line, self.waiting = WaitingLine(), 0
         return away
-
-    @property
-    def waiting(self) -> int:
-        """How many calls wait for a place."""
-        return len(self._waiting)
 
 
 class LaneAdmission:

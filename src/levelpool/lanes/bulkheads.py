@@ -1,16 +1,10 @@
 """Bulkheads: groups of calls that may occupy some of the workers and no more, so that one kind of work never floods the whole lane."""
 
-import heapq
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from levelpool.errors import SettingsError
-
-_MOST_GONE = 64
-"""So many who have given up, beside as many as wait, are remembered before a line is cleaned."""
-
-Order = tuple[int, int]
-"""Who goes first: the lower one."""
+from levelpool.lanes.waiting_line import Order, WaitingLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +31,7 @@ class _Group:
     def __init__(self, places: int) -> None:
         self.free = places
         self.placed: dict[int, Order] = {}
-        self.line: list[tuple[Order, int]] = []
+        self.line: WaitingLine[int] = WaitingLine()
 
 
 class Bulkheads:
@@ -61,24 +55,26 @@ class Bulkheads:
         if last != call and order < group.placed[last]:
             group.placed[call] = order
             order, call = group.placed.pop(last), last
-        heapq.heappush(group.line, (order, call))
+        group.line.push(order, call)
         return call
 
     def begin(self, name: str, call: int) -> None:
         """The call is on its way to a worker: its place is nobody else's."""
         self._groups[name].placed.pop(call, None)
 
-    def give_back(self, name: str, call: int, waiting: Collection[int]) -> int | None:
-        """The place of *call* is free: who gets it, if one of those that were told to wait still waits."""
+    def stop_waiting(self, name: str, call: int) -> None:
+        """The call that waits for a place is no longer wanted."""
+        self._groups[name].line.discard(call)
+
+    def give_back(self, name: str, call: int) -> int | None:
+        """The place of *call* is free: who gets it, if anybody waits for one."""
         group = self._groups[name]
         group.placed.pop(call, None)
-        if len(group.line) > 2 * len(waiting) + _MOST_GONE:
-            group.line = [entry for entry in group.line if entry[1] in waiting]
-            heapq.heapify(group.line)
-        while group.line:
-            order, follower = heapq.heappop(group.line)
-            if follower in waiting:
-                group.placed[follower] = order
-                return follower
-        group.free += 1
-        return None
+        first = group.line.first()
+        if first is None:
+            group.free += 1
+            return None
+        order, follower = first
+        group.line.discard(follower)
+        group.placed[follower] = order
+        return follower

@@ -26,33 +26,36 @@ from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
 from levelpool._version import __version__
 from levelpool.errors import ClusterUnreachable, LevelpoolError, SettingsError, WorkerDied
 from levelpool.lanes.bulkheads import Bulkhead
+from levelpool.lanes.dispatcher import Dispatcher
 from levelpool.lanes.process.fork_server_client import worker_environment
 from levelpool.lanes.process.limits import ProcessLimits
-from levelpool.lanes.remote.cluster_slots import RemoteLane, RemoteLimits
+from levelpool.lanes.remote.cluster_slots import ClusterSlots, RemoteLimits, remote_lane
 from levelpool.lanes.remote.relay import Pull, Relay, Teller
 from levelpool.lanes.remote.remote_call import Item, Outcome, RemoteCall, RemotePayload
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PLUGIN = f"levelpool-{__version__}"
 """Name of our plugins in the scheduler and in each worker: two versions at one cluster do not meet."""
 
 CONNECT_TIMEOUT = 10.0
 """Seconds that a scheduler has to answer at first."""
-LOOK_EVERY = 0.5
-"""Seconds between two looks at the cluster: whether it is there, and how many threads it has."""
-LOOK_TIMEOUT = 5.0
-"""Seconds that a scheduler has to answer such a look; then it is taken for lost."""
+CHECK_EVERY = 0.5
+"""Seconds between two checks of the cluster: whether it is there, and how many threads it has."""
+CHECK_TIMEOUT = 5.0
+"""Seconds that a scheduler has to answer such a check; then it is taken for lost."""
+CANCEL_AGAIN = 1.0
+"""Seconds after which a task that was cancelled, and goes on, is cancelled once more."""
 TRY_AGAIN = 1.0
 """Seconds between two tries to reach a scheduler that is away."""
 
 
 def dask_lane(
     name: str, address: str, *, queue_limit: int, most: int | None, carry: Sequence[ContextVar[Any]], bulkheads: Mapping[str, Bulkhead]
-) -> RemoteLane:
+) -> Dispatcher:
     """The lane *name* on the cluster of the scheduler at *address*, which is reached when the lane is first used; see `RemoteLimits`."""
     limits = RemoteLimits(queue_limit=queue_limit, most=most, carry=carry, bulkheads=bulkheads)
-    return RemoteLane(name, lambda: DaskCluster(address), limits, version=__version__)
+    return remote_lane(name, lambda: DaskCluster(address), limits, version=__version__)
 
 
 def check_scheduler(address: str) -> int:
@@ -89,19 +92,20 @@ class DaskCluster:
         self._said = ""
         self._was_there = False
 
-    def open(self, lane: RemoteLane) -> None:
+    def open(self, slots: ClusterSlots) -> None:
         """Begin to reach the cluster."""
-        self._lane = lane
+        self._slots = slots
         self._keeping = asyncio.ensure_future(self._keep())
 
     async def close(self) -> None:
         """Let go of the cluster."""
         self._sent = {}
         ending = {*self._tasks, *([self._keeping] if self._keeping is not None else [])}
-        for task in ending:
-            task.cancel()
-        if ending:
-            await asyncio.wait(ending)
+        while ending:
+            # More than once: a client that is just being closed may swallow a cancellation.
+            for task in ending:
+                task.cancel()
+            _, ending = await asyncio.wait(ending, timeout=CANCEL_AGAIN)
 
     def send(self, remote_call: RemoteCall, priority: int) -> None:
         """Have a call run somewhere, at the worker that the scheduler chooses."""
@@ -126,9 +130,9 @@ class DaskCluster:
         except Exception as error:  # noqa: BLE001 - Dask's own words for a task that it could not run
             told = WorkerDied(f"the Dask cluster could not run {name} ({type(error).__name__}: {error})", cause="exit", task=name)
             told.__cause__ = error
-            self._lane.failed(call, told)
+            self._slots.failed(call, told)
         else:
-            self._lane.ended(call, outcome)
+            self._slots.ended(call, outcome)
         self.drop(call)
 
     async def _find_out(self, call: int, name: str, future: "Future[Outcome]") -> None:
@@ -136,9 +140,9 @@ class DaskCluster:
         if self._sent.get(call) is future:
             # A scheduler that is lost is lost for every call: then this one has ended by the time.
             self._is_suspect.set()
-            await asyncio.sleep(LOOK_TIMEOUT + 1.0)
+            await asyncio.sleep(CHECK_TIMEOUT + 1.0)
             if self._sent.get(call) is future:
-                self._lane.failed(
+                self._slots.failed(
                     call, ClusterUnreachable(f"the Dask scheduler at {self._address} has dropped {name}, and not on our word")
                 )
 
@@ -159,7 +163,7 @@ class DaskCluster:
             # If the worker has gone, that is said first.
             await asyncio.sleep(TRY_AGAIN)
             told = ClusterUnreachable(f"an item of the stream from the Dask worker {worker} is lost ({type(error).__name__}: {error})")
-            self._lane.failed(call, told)
+            self._slots.failed(call, told)
             return None
         item: Item | None = answers[worker]
         return item
@@ -187,10 +191,10 @@ class DaskCluster:
 
     def _say(self, trouble: str) -> None:
         self._client, self._sent = None, {}
-        self._lane.changed(0, trouble)
+        self._slots.changed(0, trouble)
         # Of a scheduler that never was there each call tells.
         if self._was_there and trouble != self._said:
-            _log.warning("%s", trouble)
+            logger.warning("%s", trouble)
         self._said = trouble
 
     async def _move_in(self, client: Any) -> None:
@@ -198,37 +202,37 @@ class DaskCluster:
         await client.register_plugin(StartOnce(), name=PLUGIN)
         await client.register_plugin(ChildProcesses(), name=PLUGIN)
         client.subscribe_topic(_topic(client.id), self._hear)
-        threads = await _look(client)
+        threads = await _count_threads(client)
         self._client, self._said, self._was_there = client, "", True
-        self._lane.changed(threads, None)
-        _log.info("the CPU lane runs on the Dask cluster at %s, which has %d threads", self._address, threads)
+        self._slots.changed(threads, None)
+        logger.info("the CPU lane runs on the Dask cluster at %s, which has %d threads", self._address, threads)
 
     async def _stay(self, client: Any) -> None:
         """Return when the scheduler is lost."""
         known = None
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_suspect.wait(), LOOK_EVERY)
+                await asyncio.wait_for(self._is_suspect.wait(), CHECK_EVERY)
             self._is_suspect.clear()
             try:
-                threads = await _look(client) if client.status == "running" else None
+                threads = await _count_threads(client) if client.status == "running" else None
             except (OSError, TimeoutError):
                 threads = None
             if threads is None:
                 return
             if threads != known:
-                self._lane.changed(threads, None)
+                self._slots.changed(threads, None)
                 known = threads
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
         word = event[1]
         match word["what"]:
             case "began":
-                self._lane.began(word["call"], word["worker"])
+                self._slots.began(word["call"], word["worker"])
             case "lost":
-                self._lane.lost(word["call"], word["worker"])
+                self._slots.lost(word["call"], word["worker"])
             case "said":
-                self._lane.heard(word["call"], word["kind"], word["words"])
+                self._slots.heard(word["call"], word["kind"], word["words"])
 
 
 @contextlib.asynccontextmanager
@@ -242,7 +246,7 @@ async def _reached(address: str) -> AsyncIterator[Any]:
         yield client
     finally:
         with contextlib.suppress(OSError, TimeoutError):
-            await client.close(timeout=LOOK_TIMEOUT)
+            await client.close(timeout=CHECK_TIMEOUT)
 
 
 @contextlib.contextmanager
@@ -277,9 +281,9 @@ def _versions(member: dict[str, Any]) -> str:
     return f"Python {python} and {f'levelpool {levelpool}' if levelpool else 'no levelpool'}"
 
 
-async def _look(client: Any) -> int:
+async def _count_threads(client: Any) -> int:
     """How many threads the cluster has."""
-    return sum((await asyncio.wait_for(client.scheduler.ncores(), LOOK_TIMEOUT)).values())
+    return sum((await asyncio.wait_for(client.scheduler.ncores(), CHECK_TIMEOUT)).values())
 
 
 def _topic(client: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-IDLE = 10.0
+IDLE_TIMEOUT = 10.0
 """Seconds after which a thread without work ends."""
 
 
@@ -53,7 +53,7 @@ class HelperThreads:
             self._idle += 1
         while True:
             try:
-                job = self._jobs.get(timeout=IDLE)
+                job = self._jobs.get(timeout=IDLE_TIMEOUT)
             except queue.Empty:
                 with self._counting:
                     # A job may have come between the end of the time and the lock.

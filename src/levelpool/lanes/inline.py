@@ -8,8 +8,10 @@ from typing import Any
 
 from levelpool.errors import LaneClosed
 from levelpool.lanes import progress
+from levelpool.lanes.call import task_name
 from levelpool.lanes.completions import unmistakable
-from levelpool.lanes.lane import CallOptions, now, task_name
+from levelpool.lanes.lane import CallOptions, now
+from levelpool.lanes.place import Place
 from levelpool.lanes.task_stats import LaneCounters, LaneStats, TaskStats
 
 
@@ -22,6 +24,7 @@ class InlineLane:
         self._busy = 0
         self._counters = LaneCounters(name)
         self._is_closed = False
+        self.place = Place()
 
     async def run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Any:
         """Run *func* here; gives other tasks a turn first, as every lane does."""
@@ -78,6 +81,9 @@ class InlineLane:
         closed: concurrent.futures.Future[None] = concurrent.futures.Future()
         closed.set_result(None)
         return closed
+
+    def use_private_loop(self) -> None:
+        """It lives on none."""
 
     def terminate(self) -> None:
         """Take no new calls."""

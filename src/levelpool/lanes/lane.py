@@ -1,13 +1,12 @@
-"""What every lane is: the options of a call, the protocol, and the names and the clock that all lanes share."""
+"""What every lane is: the options of a call, the protocol, and the clock that all lanes share."""
 
 import concurrent.futures
-import functools
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any, Protocol
 
+from levelpool.lanes.place import Place
 from levelpool.lanes.task_stats import LaneStats, TaskStats
 
 Progress = Callable[[float, float, str], None]
@@ -73,6 +72,15 @@ class Lane(Protocol):
         """Whether somebody without a loop waits for a call."""
         ...
 
+    @property
+    def place(self) -> Place:
+        """Where its calls run, as far as that can be told."""
+        ...
+
+    def use_private_loop(self) -> None:
+        """Move to a private loop, if the lane lives on one and is not there yet: whoever blocks a thread must not block the lane."""
+        ...
+
     def terminate(self) -> None:
         """Kill and release everything now, without waiting; usable at interpreter exit."""
         ...
@@ -86,21 +94,6 @@ class StreamingLane(Lane, Protocol):
     ) -> AsyncIterator[Any]:
         """The items of a generator function as they come; leaving them ends the call."""
         ...
-
-
-@functools.lru_cache(maxsize=1024)
-def _function_name(module: str | None, qualname: str) -> str:
-    return f"{module}.{qualname}" if module else qualname
-
-
-def task_name(func: Callable[..., Any]) -> str:
-    """The name of *func* in statistics: module and qualified name; a partial is named like what it wraps."""
-    if type(func) is FunctionType:
-        return _function_name(func.__module__, func.__qualname__)
-    while isinstance(func, functools.partial):
-        func = func.func
-    named = func if hasattr(func, "__qualname__") else type(func)
-    return _function_name(getattr(named, "__module__", None), named.__qualname__)
 
 
 now = time.monotonic

@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import socket
 import threading
+from asyncio.events import _get_running_loop
 from collections.abc import Callable
-
-from levelpool.lanes.completions import running_loop
 
 LEAVE_TIMEOUT = 5.0
 """Seconds that the end of a private loop is waited for."""
+
+
+running_loop = _get_running_loop
+"""The loop that runs in this thread now, None if none does; unlike `asyncio.get_running_loop` it does not raise, which takes longer than all the rest of a look."""
 
 
 class LaneLoop:

@@ -5,11 +5,11 @@ A `Schedule` is told what happened (a call arrived, a worker is ready, a call en
 to do (start a worker, send a call to it, take a call back, kill or retire a worker). It is plain arithmetic on numbers, so a test can play thousands of orders.
 """
 
-import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from levelpool.lanes.bulkheads import Bulkheads
+from levelpool.lanes.waiting_line import Order, WaitingLine
 
 AHEAD = 16
 """Most calls that are with one worker at the same time."""
@@ -62,7 +62,7 @@ class _Waiting:
 
     __slots__ = ("bulkhead", "call", "order", "quick", "tries", "wanted")
 
-    def __init__(self, call: int, order: tuple[int, int], quick: bool, bulkhead: str | None) -> None:
+    def __init__(self, call: int, order: Order, quick: bool, bulkhead: str | None) -> None:
         self.call = call
         self.order = order
         self.quick = quick
@@ -134,8 +134,10 @@ class Schedule:
         idle_timeout: float = 30.0,
         gate: Gate | None = None,
         bulkheads: Mapping[str, int] | None = None,
+        spawn_tries: int = FAILED_SPAWNS,
     ) -> None:
-        """*bulkheads* names groups of calls, and how many workers each may occupy."""
+        """*bulkheads* names groups of calls, and how many workers each may occupy; after *spawn_tries* workers in a row that never were ready there is no hope."""
+        self._spawn_tries = spawn_tries
         self.gate = gate
         self._bulkheads = Bulkheads(bulkheads or {})
         self._call_ended = False
@@ -149,7 +151,7 @@ class Schedule:
         self._idle: list[int] = []
         self._parting: list[int] = []
         # Calls that may be sent as soon as a worker is free; `_held` are those whose bulkhead is full.
-        self._heap: list[tuple[tuple[int, int], int]] = []
+        self._line: WaitingLine[int] = WaitingLine()
         self._waiting: dict[int, _Waiting] = {}
         self._held: dict[int, _Waiting] = {}
         self._where: dict[int, int] = {}
@@ -175,6 +177,11 @@ class Schedule:
     def workers(self) -> int:
         """Workers that live or are being started."""
         return len(self._slots)
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """The numbers of those workers."""
+        return tuple(self._slots)
 
     @property
     def at_work(self) -> int:
@@ -288,7 +295,7 @@ class Schedule:
 
     def hopeless(self) -> tuple[int, ...]:
         """The waiting calls, given up because no worker can be started; empty while there is hope."""
-        if self._spawns_failed < FAILED_SPAWNS or any(slot.ready for slot in self._slots.values()):
+        if self._spawns_failed < self._spawn_tries or any(slot.ready for slot in self._slots.values()):
             return ()
         self._spawns_failed = 0
         calls = (*self._waiting, *self._held)
@@ -420,6 +427,7 @@ class Schedule:
             return
         if left_out is not None:
             self._held[left_out] = self._waiting.pop(left_out)
+            self._line.discard(left_out)
         self._line_up(waiting)
 
     def _wait_again(self, waiting: _Waiting) -> None:
@@ -429,30 +437,25 @@ class Schedule:
 
     def _line_up(self, waiting: _Waiting) -> None:
         self._waiting[waiting.call] = waiting
-        heapq.heappush(self._heap, (waiting.order, waiting.call))
-        self._tidy_up()
-
-    def _tidy_up(self) -> None:
-        """Who left the line without being sent is still in the heap; nobody may ever meet them there."""
-        if len(self._heap) > 2 * len(self._waiting) + 64:
-            self._heap = [(each.order, each.call) for each in self._waiting.values()]
-            heapq.heapify(self._heap)
+        self._line.push(waiting.order, waiting.call)
 
     def _forget(self, call: int) -> bool:
         """Let go of a call that waits; whether it did."""
-        if self._held.pop(call, None) is not None:
+        held = self._held.pop(call, None)
+        if held is not None and held.bulkhead is not None:
+            self._bulkheads.stop_waiting(held.bulkhead, call)
             return True
         waiting = self._waiting.pop(call, None)
         if waiting is None:
             return False
-        self._tidy_up()
+        self._line.discard(call)
         self._drop(waiting)
         return True
 
     def _drop(self, waiting: _Waiting) -> None:
         """The call leaves its place behind the bulkhead, if it has one: it is for the next."""
         if waiting.bulkhead is not None:
-            follower = self._bulkheads.give_back(waiting.bulkhead, waiting.call, self._held)
+            follower = self._bulkheads.give_back(waiting.bulkhead, waiting.call)
             if follower is not None:
                 self._line_up(self._held.pop(follower))
 
@@ -495,7 +498,7 @@ class Schedule:
         return not self.held_up
 
     def _send(self, worker: int, now: float) -> Send:
-        waiting = self._next()
+        waiting = self._waiting.pop(self._line.pop())
         self._give(waiting, worker, now)
         return Send(worker, waiting.call)
 
@@ -509,14 +512,6 @@ class Schedule:
         slot.calls.append(waiting)
         self._where[waiting.call] = worker
 
-    def _next(self) -> _Waiting:
-        while True:
-            order, call = heapq.heappop(self._heap)
-            waiting = self._waiting.get(call)
-            if waiting is not None and waiting.order == order:
-                del self._waiting[call]
-                return waiting
-
     def _start_workers(self) -> Iterator[Action]:
         starting = sum(1 for slot in self._slots.values() if not slot.ready)
         while starting < len(self._waiting) and len(self._slots) < self.max_workers and self._may_work():
@@ -526,7 +521,8 @@ class Schedule:
             yield Start(self._numbers)
 
     def _worker_to_send_ahead_to(self) -> int | None:
-        if not self._waiting or not self._peek().quick:
+        first = self._line.first()
+        if first is None or not self._waiting[first[1]].quick:
             return None
         best: _Slot | None = None
         for slot in self._slots.values():
@@ -539,11 +535,3 @@ class Schedule:
     def _most_ahead(self, slot: _Slot) -> int:
         """How many calls may be with the worker, which may not run more than its share of them."""
         return AHEAD if self.max_tasks is None else min(AHEAD, self.max_tasks - slot.done)
-
-    def _peek(self) -> _Waiting:
-        while True:
-            order, call = self._heap[0]
-            waiting = self._waiting.get(call)
-            if waiting is not None and waiting.order == order:
-                return waiting
-            heapq.heappop(self._heap)

@@ -1,75 +1,16 @@
 """A call that answers with many things one after the other; whoever reads slowly slows the worker down."""
 
-import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from levelpool.lanes.completions import LoopCompletion, in_other_words
+from levelpool.lanes.completions import StreamCompletion
 
 T = TypeVar("T")
 
 WINDOW = 4
 """Items that a worker may be ahead of its reader."""
-
-
-class StreamCompletion(LoopCompletion):
-    """The way back to the reader: items in order, then the end or the error."""
-
-    __slots__ = ("items", "wake")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self.items: deque[Any] = deque()
-        self.wake: asyncio.Future[None] | None = None
-        self.future.add_done_callback(lambda _: self._rouse())
-
-    def item(self, item: object) -> None:
-        """Hand over one item, from any thread."""
-        self.call(self._put, item)
-
-    async def next(self) -> Any:
-        """The next item; raises the call's error, or StopAsyncIteration, after the last one."""
-        while not self.items:
-            if self.future.done():
-                if not self.future.cancelled():
-                    self.future.result()
-                raise StopAsyncIteration
-            self.wake = self.loop.create_future()
-            await self.wake
-        return self.items.popleft()
-
-    def end(self) -> None:
-        """Nobody reads any more: let go of what has come."""
-        self.items.clear()
-        if self.future.done() and not self.future.cancelled():
-            # An error that nobody waits for is not worth a warning.
-            self.future.exception()
-        self.future.cancel()
-
-    def succeed(self, value: object) -> None:
-        # Behind the items, which take the same way.
-        self.call(self._set_result, value)
-
-    def fail(self, error: BaseException) -> None:
-        self.call(self._set_error, error)
-
-    def _set_error(self, error: BaseException) -> None:
-        if isinstance(error, StopAsyncIteration):
-            # It would end the reader's loop as if all had come.
-            error = in_other_words(error)
-        super()._set_error(error)
-
-    def _put(self, item: object) -> None:
-        if not self.future.done():
-            self.items.append(item)
-            self._rouse()
-
-    def _rouse(self) -> None:
-        if self.wake is not None and not self.wake.done():
-            self.wake.set_result(None)
 
 
 class Stream(Generic[T]):
@@ -110,6 +51,10 @@ class Stream(Generic[T]):
         except BaseException:
             self._end()
             raise
+
+    async def outcome(self) -> Any:
+        """What the call ended with behind its last item."""
+        return await self._completion.future
 
     async def aclose(self) -> None:
         """End the worker, if it still runs; the stream is over then, also for somebody who waits for its next item."""

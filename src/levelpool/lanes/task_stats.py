@@ -68,15 +68,15 @@ class LaneCounters:
         self.recycled = 0
         self.skipped_context = 0
         self.mean_run = 0.1
-        self._tasks: dict[str, TaskCounters] = {}
+        self.tasks: dict[str, TaskCounters] = {}
 
     def of(self, name: str) -> TaskCounters:
         """What is counted for one task name."""
-        task = self._tasks.get(name)
+        task = self.tasks.get(name)
         if task is None:
-            if len(self._tasks) >= MOST_NAMES:
+            if len(self.tasks) >= MOST_NAMES:
                 name = "(other)"
-            task = self._tasks.setdefault(name, TaskCounters())
+            task = self.tasks.setdefault(name, TaskCounters())
         return task
 
     def ended(self, task: TaskCounters, outcome: str) -> None:
@@ -89,13 +89,20 @@ class LaneCounters:
         task.ran(took)
         self.mean_run = self.mean_run * 0.9 + took[1] * 0.1
 
+    def completed(self, task: TaskCounters, took: Took, outcome: str) -> None:
+        """Count what a call of *task* that ran to its end took, and how it ended."""
+        task.ran(took)
+        self.mean_run = self.mean_run * 0.9 + took[1] * 0.1
+        self.outcomes[outcome] += 1
+        task.outcomes[outcome] += 1
+
     def died(self, cause: str) -> None:
         """Count a death of a worker under a call."""
         self.deaths[cause] = self.deaths.get(cause, 0) + 1
 
     def task_stats(self) -> tuple["TaskStats", ...]:
         """The frozen numbers per task name."""
-        for task in self._tasks.values():
+        for task in self.tasks.values():
             task.flush()
         return tuple(
             TaskStats(
@@ -113,7 +120,7 @@ class LaneCounters:
                 decode_p99=task.decode.quantile(0.99),
                 **task.outcomes,
             )
-            for name, task in sorted(self._tasks.items())
+            for name, task in sorted(self.tasks.items())
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from levelpool.executor import ExecutorManager
-from levelpool.lanes.process.stack_dump import WorkerStack
+from levelpool.lanes.place import WorkerStack
 from levelpool.monitoring.lag import describe_stack
 from levelpool.monitoring.resources import descendants, read_text
 

@@ -39,7 +39,7 @@ class ForkServerSupervisor:
         """Whether there is no fork server."""
         return self._client is None
 
-    def fork_server(self) -> ForkServerClient:
+    def current(self) -> ForkServerClient:
         """The fork server, started if need be; raises OSError if that cannot be."""
         if self._client is None:
             self._client = ForkServerClient(

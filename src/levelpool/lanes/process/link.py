@@ -8,15 +8,15 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from levelpool.lanes.call import Call
 from levelpool.lanes.lane_loop import LaneLoop, close_on
-from levelpool.lanes.process.call import Call
 from levelpool.lanes.process.fork_server_client import ForkServerClient
 from levelpool.lanes.process.memfd_payload import SMALL
 from levelpool.lanes.process.shared_flags import SharedFlags
 from levelpool.lanes.process.stack_dump import StackDump
 from levelpool.lanes.process.wire import Frame, Framer, NoDescriptorsLeft, receive
 
-_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+_STATM_UNIT = os.sysconf("SC_PAGE_SIZE")
 
 Listener = Callable[["Link", socket.socket], None]
 
@@ -94,7 +94,13 @@ class Link:
         if talk is None:
             return
         if not self._outgoing:
-            sent = _send_some(talk, data, fd)
+            try:
+                sent = talk.send(data) if fd < 0 else socket.send_fds(talk, [data], [fd])
+            except BlockingIOError:
+                sent = 0
+            except ConnectionError:
+                # It is gone, which is noticed elsewhere.
+                return
             if sent == len(data):
                 return
             data, fd = data[sent:], -1 if sent else fd
@@ -161,7 +167,7 @@ class Link:
         """Its resident bytes now, or as last seen."""
         if self.pid:
             with contextlib.suppress(OSError, IndexError, ValueError):
-                self.rss = int(_read(f"/proc/{self.pid}/statm").split()[1]) * _PAGE_SIZE
+                self.rss = int(_read(f"/proc/{self.pid}/statm").split()[1]) * _STATM_UNIT
         return self.rss
 
     def ask_for_stack(self) -> None:
@@ -222,7 +228,7 @@ class Link:
 def _send_some(talk: socket.socket, data: bytes, fd: int) -> int:
     """How many bytes the socket took; all of them if the other side is gone, whose death is noticed elsewhere."""
     try:
-        return socket.send_fds(talk, [data], [fd]) if fd >= 0 else talk.send(data)
+        return talk.send(data) if fd < 0 else socket.send_fds(talk, [data], [fd])
     except BlockingIOError:
         return 0
     except ConnectionError:

@@ -1,185 +1,232 @@
 """
-The process lane: calls on their way through worker processes, and what becomes of them.
+Worker processes of this host as the backend of a lane: asked for, sent to, heard, watched, killed and reaped.
 
-Everything here happens under one lock, in short steps that never block, mostly as callbacks of the event loop that the lane lives on (see `lane_loop`).
-What runs foreign code (pickling, callbacks of futures, log handlers) happens outside of the lock, from a list of deferred callbacks.
-How calls are admitted stands in `dispatcher`, how they become bytes in `packing`; the lives of workers in `supervisor`.
+Who runs what is decided in `schedule`; how bytes travel stands in `wire`; how processes come and go in `fork_server_client`. What it all means for a call
+is for the dispatcher to say.
 """
 
-import concurrent.futures
-import functools
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Protocol
 
-from levelpool.errors import LaneClosed, WorkerDied
-from levelpool.lanes.completions import running_loop
+from levelpool.errors import LevelpoolError, WorkerDied
+from levelpool.lanes.backend import Events, LaneParts
+from levelpool.lanes.call import Call
+from levelpool.lanes.completions import StreamCompletion
 from levelpool.lanes.lane import now
+from levelpool.lanes.place import Place, WorkerStack
 from levelpool.lanes.process import wire
-from levelpool.lanes.process.call import Call
-from levelpool.lanes.process.decoding import pass_progress, pass_record
 from levelpool.lanes.process.fork_server_client import ForkServerClient, death
+from levelpool.lanes.process.fork_server_supervisor import ForkServerSupervisor
+from levelpool.lanes.process.limits import ProcessLimits
 from levelpool.lanes.process.link import Link
 from levelpool.lanes.process.memfd_payload import MemfdPayload
-from levelpool.lanes.process.packing import Packing, timed_out
 from levelpool.lanes.process.poison_tasks import PoisonTasks
-from levelpool.lanes.process.supervisor import AHEAD_TICK, DEATH_NOTICE_TIMEOUT, MEMORY_TICK, Supervisor
-from levelpool.lanes.process.wire import CREDIT, DONE, REPORT, STOP, TASK, Frame, pack
-from levelpool.lanes.schedule import Kill, TakeBack
-from levelpool.lanes.stream import StreamCompletion
+from levelpool.lanes.process.stack_dump import stack_in
+from levelpool.lanes.process.wire import CREDIT, DONE, FAILED, REPORT, SPAWNED, STOP, TASK, Frame, pack
+from levelpool.lanes.schedule import TakeBack
 
-QUICK = 0.0008
-"""A task name whose calls usually take less than this many seconds may be sent ahead."""
+MEMORY_TICK = 0.05
+"""Seconds between two looks at the memory of busy workers."""
+
+AHEAD_TICK = 0.005
+"""Seconds after which a call that was sent ahead is taken back from behind a slow one."""
+
+DEATH_NOTICE_TIMEOUT = 1.0
+"""Seconds to wait for the fork server's word on how a worker died that has closed its socket."""
+
+GROWN = 0.6
+"""An idle worker that holds this share of its memory limit is replaced."""
 
 
-class ProcessLane(Supervisor, Packing):
-    """Runs calls in worker processes: bounded, killable, limited in memory, replaced when they die. Cancelling a call kills the worker under it."""
+class FrameReader(Protocol):
+    """What reads the frames of workers; never called under the lane's lock, except `release`."""
 
-    queue_setting = "LEVELPOOL_CPU_QUEUE_LIMIT"
+    def deliver(self, call: Call, frame: Frame) -> None:
+        """Hand the outcome of *call* over."""
+        ...
 
-    def _reset(self) -> None:
-        super()._reset()
-        self._open_packing(self._limits.carry)
-        self._poison_tasks = PoisonTasks(self._limits.max_kills)
-        self._is_wound_up = False
+    def said(self, call: Call | None, frame: Frame) -> None:
+        """A call, or what an earlier one has left running, has reported progress or logged something."""
+        ...
 
-    # ------------------------------------------------------------ size and end
+    def release(self, payload: MemfdPayload | None) -> None:
+        """Let go of what nobody wants."""
+        ...
 
-    def resize(self, workers: int) -> None:
-        """Allow this many workers from now on; those that are too many end with their present call."""
-        with self._lock:
-            self._workers_wanted = workers
-            self._schedule.max_workers = workers
-            if self._limits.gate is not None:
-                self._limits.gate.resize(workers)
-            self._admission.common.workers = workers
-            self._admit()
-            self._act()
-        self._deferred.run()
 
-    def close(self, timeout: float) -> "concurrent.futures.Future[None]":
-        """Take no new calls, finish the admitted ones, kill what is left after *timeout* seconds."""
-        with self._lock:
-            closed = self._close_admission()
-            self._schedule.retire_all = True
-            if self._lane_loop.loop is None:
-                if not closed.done():
-                    closed.set_result(None)
-            elif not closed.done():
-                # A loop that does not run now may never run again. And this may be called by the garbage collector, in the middle of anything:
-                # the loop does the rest.
-                self._bind(running_loop())
-                self._lane_loop.loop.call_soon_threadsafe(self._set_deadline, timeout)
-        self._deferred.run()
-        return closed
+class LocalWorkers:
+    """Worker processes: killable, limited in memory, replaced when they die. Methods without a lock of their own are called under the lane's."""
 
-    # ------------------------------------------------------------ packed calls
+    tells_start = False
+    trouble = None
 
-    def _look_at(self, payload: MemfdPayload) -> None:
-        if self._poison_tasks.is_watching and self._resembles_poison(payload):
-            payload.take_digest()
+    def __init__(
+        self,
+        parts: LaneParts,
+        events: Events,
+        limits: ProcessLimits,
+        *,
+        reader: FrameReader,
+        poison_tasks: PoisonTasks | None = None,
+        on_reaped: Callable[[int], None] | None = None,
+    ) -> None:
+        """*on_reaped* is told the process id of each worker that is gone."""
+        self._lock = parts.lock
+        self._loop = parts.loop
+        self._deferred = parts.deferred
+        self._helpers = parts.helpers
+        self._alarm = parts.alarm
+        self._schedule = parts.schedule
+        self._counters = parts.counters
+        self._events = events
+        self._limits = limits
+        self._reader = reader
+        self.breaker = poison_tasks
+        self._on_reaped = on_reaped
+        self._links: dict[int, Link] = {}
+        self._fork_server = ForkServerSupervisor(
+            parts.loop,
+            parts.helpers,
+            preload=limits.preload,
+            environment=limits.environment,
+            max_result_bytes=limits.max_result_bytes,
+            idle_timeout=limits.idle_timeout,
+            listener=self._on_control,
+        )
+        self.place = Place(pids=self._pids, ask_for_stacks=self._ask_for_stacks, stacks=self._stacks)
 
-    def _resembles_poison(self, memfd: MemfdPayload) -> bool:
-        with self._lock:
-            return self._poison_tasks.resembles(memfd)
+    # ------------------------------------------------------------ what the dispatcher says
 
-    def _arrive(self, call: Call, payload: bytes | MemfdPayload, skipped: int) -> None:
-        with self._lock:
-            if call.is_over:
-                self._release(payload)
-                return
-            call.payload = payload
-            call.func, call.args, call.kwargs = None, (), {}
-            self._counters.skipped_context += skipped
-            task = call.counters
-            task.payload_bytes += len(payload) if isinstance(payload, bytes) else payload.length
-            if self._poison_tasks.is_watching and self._is_refused(call, payload):
-                self._leave(call, "refused")
-                self._act()
-            else:
-                quick = isinstance(payload, bytes) and 0.0 < task.usual_run < QUICK and not isinstance(call.completion, StreamCompletion)
-                options = call.options
-                worker = self._schedule.arrive(call.number, now(), priority=options.priority, quick=quick, bulkhead=options.bulkhead)
-                if worker is not None:
-                    self._send_call(worker, call)
-                else:
-                    self._act()
-        self._deferred.run()
+    def start(self, slot: int) -> bool:
+        """Ask for a worker process; it says itself when it is ready."""
+        try:
+            self._links[slot] = self._ask_for_worker(slot)
+        except OSError as error:
+            raise OSError(f"no worker process can be started: {error}") from error
+        return False
 
-    def _is_refused(self, call: Call, payload: bytes | MemfdPayload) -> bool:
-        refusal = self._poison_tasks.refusal(call.name, call.function_ref, payload, now())
-        if refusal is not None:
-            self._tell(call, refusal)
-        return refusal is not None
+    def _ask_for_worker(self, slot: int) -> Link:
+        fork_server = self._fork_server.current()
+        try:
+            return Link(slot, fork_server, lock=self._lock, lane_loop=self._loop, listener=self._on_readable)
+        except ConnectionError:
+            # It has gone, and there was no loop to hear of it.
+            self._lose_fork_server(fork_server)
+            return Link(slot, self._fork_server.current(), lock=self._lock, lane_loop=self._loop, listener=self._on_readable)
 
-    # ------------------------------------------------------------ the end of a call
-
-    def _cancel(self, call: Call) -> None:
-        self._withdraw(call, "cancelled", "cancelled")
-
-    def _expire(self, call: Call) -> None:
-        self._withdraw(call, "timed_out", "deadline")
-
-    def _withdraw(self, call: Call, outcome: str, cause: str) -> None:
-        with self._lock:
-            if call.is_over:
-                return
-            killed: WorkerDied | None = None
-            if call.admission.stop_waiting(call):
-                self._finish(call, outcome)
-            else:
-                action = self._schedule.withdraw(call.number)
-                self._leave(call, outcome)
-                if isinstance(action, Kill):
-                    link = self._links[action.worker]
-                    link.kill(cause)
-                    killed = death(call.name, cause=cause, status=None, rss=link.rss, limit=self._limits.memory_limit)
-                elif isinstance(action, TakeBack):
-                    self._take_back(action)
-            if outcome == "timed_out":
-                self._tell(call, timed_out(call, killed))
-            self._act()
-        self._deferred.run()
-
-    # ------------------------------------------------------------ streams
-
-    def _grant(self, call: Call) -> None:
-        """The reader has taken an item: the worker may make one more."""
-        with self._lock:
-            holder = self._schedule.holder(call.number)
-            if holder is not None and not call.is_over:
-                self._links[holder].send(pack(CREDIT, call.number))
-
-    # ------------------------------------------------------------ the way to a worker and back
-
-    def _send_call(self, worker: int, call: Call) -> None:
-        link = self._links[worker]
-        if call.payload is None or not call.completion.start():
-            self._schedule.ended(worker, call.number, now())
-            if not call.is_over:
-                self._leave(call, "cancelled")
-            return
+    def send(self, slot: int, call: Call) -> None:
+        """Send the call to its worker."""
+        link, payload = self._links[slot], call.payload
         link.sent[call.number] = call
-        frame = pack(TASK, call.number, call.metadata, call.payload, call.function_ref)
         is_ahead = len(link.sent) > 1
-        if isinstance(call.payload, MemfdPayload):
-            link.send(frame, call.payload.fd)
-        elif is_ahead:
-            link.send_soon(frame)
-        else:
-            link.send(frame)
+        if isinstance(payload, MemfdPayload):
+            link.send(pack(TASK, call.number, call.metadata, payload, call.function_ref), payload.fd)
+        elif isinstance(payload, bytes):
+            frame = pack(TASK, call.number, call.metadata, payload, call.function_ref)
+            if is_ahead:
+                link.send_soon(frame)
+            else:
+                link.send(frame)
         if is_ahead:
             self._alarm.set(AHEAD_TICK)
         elif self._limits.memory_limit is not None:
             self._alarm.set(MEMORY_TICK)
 
+    def revoke(self, slot: int, call: int) -> None:
+        """Take a call back that was sent ahead, if the worker has not begun it."""
+        link = self._links[slot]
+        link.flags.take_back(call)
+        link.taken[call] = now()
+        self._alarm.set(AHEAD_TICK)
+
+    def kill(self, slot: int, call: Call, cause: str, note: str = "") -> WorkerDied:
+        """Kill the worker that the call was sent to."""
+        link = self._links[slot]
+        link.kill(cause)
+        return death(call.name, cause=cause, status=None, rss=link.rss, limit=self._limits.memory_limit, note=note)
+
+    def retire(self, slot: int) -> None:
+        """Let an idle worker end by itself."""
+        self._links[slot].send(pack(STOP))
+
+    def grant(self, slot: int, call: int) -> None:
+        """The worker may yield one more item."""
+        self._links[slot].send(pack(CREDIT, call))
+
+    def has_begun(self, slot: int, call: Call) -> bool:
+        """Whether the worker says so."""
+        return self._links[slot].flags.started == call.number
+
+    def resize(self, workers: int) -> None:
+        """There is nothing to say against it."""
+
+    def what_if_late(self, call: Call, killed: WorkerDied | None) -> str:  # noqa: ARG002 - as for every backend
+        """In words."""
+        return "its time was up while it ran" if killed else "its time was up before it began"
+
+    def unstartable(self, call: Call, why: str) -> tuple[str, LevelpoolError]:
+        """The call dies of it."""
+        return "died", WorkerDied(f"{call.name} was not run: {why}", cause="exit", task=call.name)
+
+    @property
+    def workers(self) -> int:
+        """Those that live or are being started."""
+        return len(self._links)
+
+    # ------------------------------------------------------------ what workers say
+
+    def _on_readable(self, link: Link, talk: socket.socket) -> None:
+        with self._lock:
+            if link.talk is not talk:
+                return
+            if not self._hear(link):
+                self._lose_touch(link)
+            self._events.act()
+        if self._deferred.due:
+            # A socket that is still the link's is watched by the lane's loop.
+            self._deferred.run_here()
+
+    def _hear(self, link: Link) -> bool:
+        """Hear once; False when the worker has closed its end."""
+        frames = link.hear()
+        if frames is None:
+            return False
+        for frame in frames:
+            if frame.kind == DONE or frame.kind == FAILED:  # noqa: PLR1714 - a set would be built each time
+                self._on_end(link, frame)
+            else:
+                self._on_word(link, frame)
+        return True
+
+    def _on_end(self, link: Link, frame: Frame) -> None:
+        number = frame.call
+        call = link.sent.pop(number, None)
+        if link.taken:
+            link.taken.pop(number, None)
+            link.flags.clear(number)
+        if self._schedule.ended(link.number, number, now()):
+            self._counters.recycled += 1
+        if call is None or call.is_over:
+            self._reader.release(frame.memfd)
+            return
+        started, run, cpu, peak, size = REPORT.unpack(frame.meta)
+        wait = started - call.created
+        took = (max(0.0, wait), run, cpu, peak, size)
+        self._events.ended(call, took, succeeded=frame.kind == DONE, worker=link.pid)
+        self._deferred.add(self._reader.deliver, call, frame)
+
     def _on_word(self, link: Link, frame: Frame) -> None:
         call = link.sent.get(frame.call)
         match frame.kind:
             case wire.PROGRESS:
-                if call is not None and not call.is_over and call.options.on_progress is not None:
-                    self._deferred.add(pass_progress, call.completion, call.options.on_progress, frame.body)
+                if call is not None and not call.is_over:
+                    self._deferred.add(self._reader.said, call, frame)
+            case wire.LOG:
+                self._deferred.add(self._reader.said, call, frame)
             case wire.ITEM:
                 self._on_item(call, frame)
-            case wire.LOG:
-                self._deferred.add(pass_record, call, frame)
             case wire.READY:
                 self._schedule.ready(link.number, now())
                 self._alarm.set(self._limits.idle_timeout)
@@ -193,118 +240,245 @@ class ProcessLane(Supervisor, Packing):
         if call is not None and not call.is_over and isinstance(call.completion, StreamCompletion):
             call.completion.item(frame)
         else:
-            self._release(frame.memfd)
+            self._reader.release(frame.memfd)
 
-    def _on_end(self, link: Link, frame: Frame) -> None:
-        call = link.sent.pop(frame.call, None)
-        if link.taken:
-            link.taken.pop(frame.call, None)
-            link.flags.clear(frame.call)
-        if self._schedule.ended(link.number, frame.call, now()):
-            self._counters.recycled += 1
-        if call is None or call.is_over:
-            self._release(frame.memfd)
+    def _drain_socket(self, link: Link) -> None:
+        """What the worker sent before it died still counts."""
+        while link.has_word() and self._hear(link):
+            pass
+
+    def _lose_touch(self, link: Link) -> None:
+        """The worker closed its socket: it is dead, and the fork server will say how."""
+        link.hang_up()
+        if link.status is not None or not self._fork_server.is_current(link.fork_server):
+            self._reap(link)
+        else:
+            self._loop.later(DEATH_NOTICE_TIMEOUT, self._reap_late, link)
+
+    def _reap_late(self, link: Link) -> None:
+        with self._lock:
+            if self._links.get(link.number) is link:
+                link.kill("exit")
+                self._reap(link)
+                self._events.act()
+        self._deferred.run()
+
+    def _on_control(self, fork_server: ForkServerClient, control: socket.socket) -> None:
+        with self._lock:
+            answers, is_there = self._fork_server.hear(fork_server, control)
+            for answer in answers:
+                link = self._links.get(answer.number)
+                if link is None:
+                    continue
+                if answer.what == SPAWNED:
+                    link.pid = answer.pid
+                else:
+                    link.status = answer.status
+                    link.rss = max(link.rss, answer.rss)
+                    self._drain_socket(link)
+                    self._reap(link)
+            if not is_there:
+                self._lose_fork_server(fork_server)
+            self._events.act()
+        self._deferred.run()
+
+    def _lose_fork_server(self, fork_server: ForkServerClient) -> None:
+        """The fork server is gone: what it was to spawn is lost; what it has spawned lives on until its socket closes."""
+        self._fork_server.lose(fork_server)
+        for link in list(self._links.values()):
+            if link.fork_server is fork_server and (link.pid == 0 or link.talk is None):
+                self._reap(link)
+
+    # ------------------------------------------------------------ their death
+
+    def _reap(self, link: Link) -> None:
+        if self._links.pop(link.number, None) is None:
             return
-        started, run, cpu, peak, size = REPORT.unpack(frame.meta)
-        wait = started - call.created
-        self._counters.ran(call.counters, (max(0.0, wait), run, cpu, peak, size))
-        if self._poison_tasks.is_watching and call.payload is not None:
-            self._poison_tasks.survived(call.function_ref, call.payload)
-        if call.span is not None:
-            self._deferred.add(functools.partial(call.span.ran, wait=wait, run=run, worker=link.pid))
-        self._leave(call, "succeeded" if frame.kind == DONE else "failed")
-        self._deferred.add(self._decoder.outcome, call, frame)
+        began = link.flags.started
+        if link.cause == "descriptors":
+            self._lose_all(link)
+            began = 0
+        casualties = self._schedule.died(link.number, running=began if began in link.sent else None)
+        if casualties.lost is not None:
+            self._lose(link.sent[casualties.lost], link)
+        for number in casualties.given_up:
+            self._lose(link.sent[number], link, note=" before the call began, for the third time")
+        link.close()
+        if link.pid and self._on_reaped is not None:
+            self._on_reaped(link.pid)
+        self._events.fail_hopeless(f"worker processes die before they are ready (wait status {link.status})")
 
-    # ------------------------------------------------------------ death
+    def _lose_all(self, link: Link) -> None:
+        """What the worker said last is lost, and which of its calls had ended nobody knows: none of them must run twice."""
+        for number, call in link.sent.items():
+            self._schedule.withdraw(number)
+            self._lose(call, link)
 
     def _lose(self, call: Call, link: Link, note: str = "") -> None:
+        """The worker has died under the call."""
         if call.is_over:
             self._counters.died(link.cause or "exit")
             return
         error = death(call.name, cause=link.cause, status=link.status, rss=link.rss, limit=self._limits.memory_limit, note=note)
-        self._counters.died(error.cause)
-        if self._poison_tasks.is_watching and isinstance(call.payload, MemfdPayload) and call.payload.digest is None:
+        payload = call.payload
+        if self.breaker is None:
+            self._events.died(call, error)
+        elif isinstance(payload, MemfdPayload) and payload.digest is None:
             # Its caller hears of it when it is written down: whoever tries again at once is judged already.
-            memfd, call.payload = call.payload, None
-            self._helpers.do(lambda: self._digest_and_tell(call, memfd, error))
+            call.payload = None
+            self._helpers.do(lambda: self._digest_and_tell(call, payload, error))
         else:
-            self._tell_death(call, call.payload, error)
+            self.breaker.killed(call, payload, now())
+            self._events.died(call, error)
 
-    def _digest_and_tell(self, call: Call, memfd: MemfdPayload, error: WorkerDied) -> None:
+    def _digest_and_tell(self, call: Call, payload: MemfdPayload, error: WorkerDied) -> None:
         try:
-            memfd.take_digest()
+            payload.take_digest()
         finally:
             with self._lock:
-                self._tell_death(call, memfd, error)
-                self._act()
+                if self.breaker is not None:
+                    self.breaker.killed(call, payload, now())
+                self._events.died(call, error)
+                self._events.act()
             self._deferred.run()
-            memfd.close()
+            payload.close()
 
-    def _tell_death(self, call: Call, payload: bytes | MemfdPayload | None, error: WorkerDied) -> None:
-        if payload is not None:
-            self._poison_tasks.killed(call.function_ref, payload, now())
-        if not call.is_over:
-            self._leave(call, "died")
-            self._tell(call, error)
+    # ------------------------------------------------------------ time
 
-    # ------------------------------------------------------------ the end of the lane
+    def tick(self, moment: float) -> None:
+        """Look at what was taken back, and at the memory."""
+        self._check_taken(moment)
+        self._check_memory()
 
-    def _set_deadline(self, timeout: float) -> None:
-        with self._lock:
-            self._act()
-            if not (self._closed and self._closed.done()):
-                self._lane_loop.later(timeout, self._kill_rest, timeout)
-        self._deferred.run()
+    def look_again(self, *, is_needed: bool) -> None:
+        """As long as there is something to look at. When nobody has needed a worker for a while, the fork server goes too."""
+        if not is_needed:
+            fork_server = self._fork_server.close()
+            if fork_server is not None:
+                self._helpers.do(fork_server.wait)
+        if self._limits.memory_limit is not None and self._schedule.busy:
+            self._alarm.set(MEMORY_TICK)
+        if self._schedule.has_ahead() or any(link.taken for link in self._links.values()):
+            self._alarm.set(AHEAD_TICK)
 
-    def _kill_rest(self, timeout: float) -> None:
-        with self._lock:
-            for call in list(self._calls.values()):
-                link = self._links.get(self._schedule.holder(call.number) or 0)
-                self._schedule.withdraw(call.number)
-                self._leave(call, "cancelled")
-                if link is not None and link.flags.started == call.number:
-                    link.read_rss()
-                    error: Exception = death(
-                        call.name,
-                        cause="cancelled",
-                        status=None,
-                        rss=link.rss,
-                        limit=None,
-                        note=f", {timeout:g} s after the lane was closed",
-                    )
-                else:
-                    error = LaneClosed(f"{call.name} was not run: lane {self.name!r} was closed, and its {timeout:g} s are over")
-                self._tell(call, error)
-            for link in list(self._links.values()):
-                self._schedule.condemn(link.number)
-                link.kill("cancelled")
-            self._act()
-            if self._links:
-                self._lane_loop.later(DEATH_NOTICE_TIMEOUT, self._drop_fork_server)
-        self._deferred.run()
+    def _check_taken(self, moment: float) -> None:
+        for action in list(self._schedule.stale(moment, AHEAD_TICK)):
+            self._revoke_stale(action)
+        for link in list(self._links.values()):
+            for number, since in list(link.taken.items()):
+                if number not in link.taken:
+                    continue
+                if link.flags.started == number:
+                    self._leave_begun(link, number)
+                elif moment - since >= AHEAD_TICK / 2 and not self._has_ended(link, number):
+                    # Both sides write before they look, and this long ago: it will not begin. Its slot stays taken until the worker passes it.
+                    del link.taken[number]
+                    link.sent.pop(number, None)
+                    self._schedule.moved(link.number, number)
+
+    def _revoke_stale(self, action: TakeBack) -> None:
+        self.revoke(action.worker, action.call)
+
+    def _leave_begun(self, link: Link, number: int) -> None:
+        """It had begun before it was taken back: a call that is wanted goes on, one that is not dies."""
+        del link.taken[number]
+        link.flags.clear(number)
+        self._schedule.begun(link.number, number)
+        if link.sent[number].is_over:
+            self._schedule.condemn(link.number)
+            link.kill("cancelled")
+
+    def _has_ended(self, link: Link, number: int) -> bool:
+        """Whether a call that is not being run has been run: the worker reports the end before it unwrites the beginning, so the report is there to read."""
+        self._drain_socket(link)
+        return number not in link.taken
+
+    def _check_memory(self) -> None:
+        limit = self._limits.memory_limit
+        if limit is None:
+            return
+        for link in list(self._links.values()):
+            if link.cause is not None:
+                continue
+            if link.sent:
+                if link.read_rss() > limit:
+                    self._schedule.condemn(link.number)
+                    link.kill("memory")
+            elif link.read_rss() > limit * GROWN and self._schedule.recycle(link.number):
+                self._counters.recycled += 1
+
+    # ------------------------------------------------------------ the end, and moves
+
+    def kill_all(self) -> None:
+        """Kill every worker; a fork server that does not answer for them goes with them, a moment later."""
+        for link in list(self._links.values()):
+            self._schedule.condemn(link.number)
+            link.kill("cancelled")
+        if self._links:
+            self._loop.later(DEATH_NOTICE_TIMEOUT, self._drop_fork_server)
 
     def _drop_fork_server(self) -> None:
         """The fork server does not answer, busy with what it preloads perhaps: it is killed, and what it was to spawn is lost."""
         with self._lock:
             if not self._fork_server.is_absent:
-                self._lose_fork_server(self._fork_server.fork_server())
-            self._act()
+                self._lose_fork_server(self._fork_server.current())
+            self._events.act()
         self._deferred.run()
 
-    def _wind_up(self) -> None:
-        """While the lane closes: let idle workers go, and the fork server after the last of them."""
-        if self._calls:
-            return
-        for action in self._schedule.retire_idle(now()):
-            self._links[action.worker].send(pack(STOP))
-        if self._links or self._closed is None or self._is_wound_up:
-            return
-        self._is_wound_up = True
-        fork_server, closed = self._fork_server.close(), self._closed
-        self._helpers.do(lambda: self._finish_closing(fork_server, closed))
+    def close(self, done: Callable[[], None]) -> None:
+        """Let the fork server go."""
+        fork_server = self._fork_server.close()
 
-    def _finish_closing(self, fork_server: ForkServerClient | None, closed: "concurrent.futures.Future[None]") -> None:
-        if fork_server is not None:
-            fork_server.wait()
-        self._lane_loop.leave()
-        closed.set_result(None)
+        def finish() -> None:
+            if fork_server is not None:
+                fork_server.wait()
+            done()
+
+        self._helpers.do(finish)
+
+    def bind(self, user: asyncio.AbstractEventLoop | None) -> None:
+        """Live where *user* can use the lane, and take the sockets along."""
+        left = self._loop.bind(user)
+        if left is None:
+            return
+        for link in self._links.values():
+            link.move(left)
+        self._fork_server.move(left)
+        self._alarm.reset()
+        self._alarm.set(AHEAD_TICK)
+
+    def terminate(self) -> None:
+        """Kill everything now."""
+        with self._lock:
+            links = list(self._links.values())
+        for link in links:
+            link.cause = link.cause or "cancelled"
+            link.line.close()
+        self._fork_server.terminate()
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the parent's workers."""
+        for link in list(self._links.values()):
+            link.after_fork_in_child()
+        self._fork_server.after_fork_in_child()
+
+    # ------------------------------------------------------------ what can be told
+
+    def _pids(self) -> tuple[int, ...]:
+        with self._lock:
+            return tuple(link.pid for link in self._links.values() if link.pid)
+
+    def _ask_for_stacks(self) -> None:
+        with self._lock:
+            for link in self._links.values():
+                if link.flags.started and link.fork_server.is_open:
+                    link.ask_for_stack()
+
+    def _stacks(self) -> tuple[WorkerStack, ...]:
+        with self._lock:
+            answers = [
+                (link.pid, call.name, now() - self._schedule.since(link.number), link.stack_dump.read())
+                for link in self._links.values()
+                if (call := link.sent.get(link.flags.started)) is not None
+            ]
+        return tuple(WorkerStack(pid=pid, task=task, seconds=seconds, stack=stack_in(text)) for pid, task, seconds, text in answers)

@@ -35,9 +35,16 @@ class SharedFlags:
         """The call that the worker has begun and not yet reported, or 0."""
         return self._words[_STARTED]
 
-    @started.setter
-    def started(self, call: int) -> None:
-        self._words[_STARTED] = call
+    def begin(self, call: int) -> bool:
+        """In the worker: say that *call* begins; whether it may, for it was not taken back."""
+        words = self._words
+        # First said, then looked: the lane does it the other way round.
+        words[_STARTED] = call
+        return not words[_COUNT] or not self.is_taken_back(call)
+
+    def end(self) -> None:
+        """In the worker: say that nothing runs."""
+        self._words[_STARTED] = 0
 
     def take_back(self, call: int) -> None:
         """Ask the worker not to begin *call*; it will say so when it passes over it."""

@@ -5,7 +5,6 @@ import linecache
 import os
 import re
 import signal
-from dataclasses import dataclass
 
 from levelpool.lanes.process.memfd_payload import memory_file
 
@@ -21,18 +20,6 @@ _OURS = "_outcome"
 """The innermost of our own functions below every task."""
 
 _MOST_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerStack:
-    """What one worker does right now."""
-
-    pid: int
-    task: str
-    seconds: float
-    """For how long."""
-    stack: tuple[str, ...] | None
-    """The innermost line last; None when the worker has not answered: it gets no processor, or the task has taken the signal for itself."""
 
 
 def dump_on_signal(fd: int) -> None:

@@ -81,7 +81,8 @@ class Framer:
             if self._size < self._needed:
                 return []
             data = b"".join(self._parts)
-        frames, at, size, needed = [], 0, len(data), _HEAD_SIZE
+        size = len(data)
+        frames, at, needed = [], 0, _HEAD_SIZE
         while size - at >= _HEAD_SIZE:
             kind, carries, function_ref_length, meta_length, body_length, call = HEAD.unpack_from(data, at)
             function_ref_at = at + _HEAD_SIZE

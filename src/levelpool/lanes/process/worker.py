@@ -141,39 +141,35 @@ class Worker:
             while self._outbox and not self._is_writing:
                 self._is_writing = True
                 try:
-                    self._write(*self._outbox.popleft())
+                    data, body = self._outbox.popleft()
+                    if isinstance(body, MemfdPayload):
+                        data = data[socket.send_fds(self._talk, [data], [body.fd]) :]
+                        body.close()
+                    if data:
+                        self._talk.sendall(data)
                 finally:
                     self._is_writing = False
-
-    def _write(self, data: bytes, body: bytes | MemfdPayload) -> None:
-        if isinstance(body, MemfdPayload):
-            sent = socket.send_fds(self._talk, [data], [body.fd])
-            body.close()
-            data = data[sent:]
-        if data:
-            self._talk.sendall(data)
 
     def _next(self, patience: float | None = None) -> Frame | None:
         """The next frame; None if it does not come within *patience* seconds."""
         if not self._frames and not self._pause.wait(patience):
             return None
-        while not self._frames:
+        frames = self._frames
+        while not frames:
             data, fds = receive(self._talk)
             if not data:
                 raise ConnectionResetError
-            self._frames.extend(self._framer.feed(data, fds))
-        return self._frames.popleft()
+            frames.extend(self._framer.feed(data, fds))
+        return frames.popleft()
 
     def _take(self, frame: Frame) -> None:
-        # First say that it begins, then look whether it was taken back: the lane does it the other way round.
-        self._flags.started = frame.call
-        if self._flags.is_taken_back(frame.call):
-            self.send(SKIPPED, frame.call)
-        else:
+        if self._flags.begin(frame.call):
             self.call = frame.call
             contextvars.Context().run(self._run, frame)
             self.call = 0
-        self._flags.started = 0
+        else:
+            self.send(SKIPPED, frame.call)
+        self._flags.end()
 
     def _run(self, frame: Frame) -> None:
         started = time.monotonic()
@@ -226,6 +222,8 @@ class Worker:
                 args, kwargs, func = self._contents(frame)
                 return func, args, kwargs
             func = self._functions.get(frame.function_ref) or self._find(frame.function_ref)
+            if not frame.body:
+                return func, (), {}
             args, kwargs = self._contents(frame)
         except TaskNotPicklable:
             raise
@@ -243,8 +241,6 @@ class Worker:
     def _contents(self, frame: Frame) -> Any:
         if frame.memfd:
             return decode_large(frame.memfd, self._found)
-        if not frame.body:
-            return (), {}
         return decode_small(frame.body, self._found if b"__main__" in frame.body else None)
 
     def _stream(self, func: Callable[..., Any], call: int, items: Iterable[object], window: int) -> None:

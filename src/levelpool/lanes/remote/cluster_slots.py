@@ -1,44 +1,41 @@
 """
-The near end of a remote lane: calls on their way to the machines of a cluster, and what becomes of them.
+The slots of a cluster as the backend of a lane: calls on their way to its machines, and what becomes of them.
 
-Everything here happens under one lock, in short steps, as callbacks of a private loop on which the cluster's client lives too; the caller's loop only packs
-small calls. Which machine runs a call is the cluster's business. How many are there at the same time, who is next, and who is refused, is decided here: a *slot*
-stands for one thread of the cluster, and a slot is to `schedule` what a worker process is.
+Everything here happens under the lane's lock, in short steps, as callbacks of a private loop on which the cluster's client lives too; the caller's loop only
+packs small calls. Which machine runs a call is the cluster's business. How many are there at the same time, who is next, and who is refused, is decided here:
+a *slot* stands for one thread of the cluster, and is to `schedule` what a worker process is.
 """
 
 import asyncio
 import concurrent.futures
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from levelpool.errors import ClusterUnreachable, LaneClosed, LevelpoolError, TaskNotPicklable, WorkerDied
+from levelpool.errors import ClusterUnreachable, LevelpoolError, WorkerDied
+from levelpool.lanes.backend import Events, LaneLimits, LaneParts
 from levelpool.lanes.bulkheads import Bulkhead
-from levelpool.lanes.completions import LoopCompletion, ThreadCompletion
-from levelpool.lanes.deferred_callbacks import DeferredCallbacks
-from levelpool.lanes.helper_threads import HelperThreads
-from levelpool.lanes.lane import CallOptions, now, task_name
-from levelpool.lanes.lane_loop import LaneLoop
+from levelpool.lanes.call import Call
+from levelpool.lanes.completions import LoopCompletion, StreamCompletion
+from levelpool.lanes.dispatcher import Dispatcher
+from levelpool.lanes.lane import now
+from levelpool.lanes.place import Place
 from levelpool.lanes.process import wire
-from levelpool.lanes.process.call import Call
-from levelpool.lanes.process.decoding import pass_progress, pass_record
+from levelpool.lanes.process.codec import PickleCodec
 from levelpool.lanes.process.fork_server_client import death
 from levelpool.lanes.process.memfd_payload import MemfdPayload
-from levelpool.lanes.process.packing import Packing, timed_out
 from levelpool.lanes.process.wire import DONE, REPORT, Frame
 from levelpool.lanes.remote.remote_call import Item, Outcome, RemoteCall, RemotePayload
-from levelpool.lanes.schedule import Kill, Retire, Schedule, Send, Start
-from levelpool.lanes.stream import WINDOW, StreamCompletion
+from levelpool.lanes.stream import WINDOW
 
-FOR_EVER = float("inf")
+_NEEDS_MODULE = "this program is not on the workers of the cluster: put the function into a module that they can import"
 
 
 class Cluster(Protocol):
-    """What a lane needs of a cluster. All methods are called on the lane's loop and return at once; what happens is told to the lane, on the same loop."""
+    """What a lane needs of a cluster. All methods are called on the lane's loop and return at once; what happens is told to the slots, on the same loop."""
 
-    def open(self, lane: "RemoteLane") -> None:
+    def open(self, slots: "ClusterSlots") -> None:
         """Begin to reach the cluster, and go on for ever, also after it was lost."""
         ...
 
@@ -70,6 +67,22 @@ class RemoteLimits:
     bulkheads: Mapping[str, Bulkhead] = field(default_factory=dict)
 
 
+def remote_lane(name: str, make_cluster: Callable[[], Cluster], limits: RemoteLimits, *, version: str) -> Dispatcher:
+    """
+    A lane that runs calls on a cluster: bounded, killable, each of them once. Cancelling a call kills the child process that runs it.
+
+    *make_cluster* is called when the lane is first used, *version* is this levelpool's, which the other machines must have too.
+    """
+
+    def make(parts: LaneParts, events: Events) -> tuple[PickleCodec, ClusterSlots]:
+        codec = PickleCodec(parts, events, carry=limits.carry, needs_module=_NEEDS_MODULE)
+        return codec, ClusterSlots(parts, events, codec, make_cluster, most=limits.most, version=version)
+
+    lane_limits = LaneLimits(queue_limit=limits.queue_limit, queue_setting="LEVELPOOL_CPU_QUEUE_LIMIT", bulkheads=limits.bulkheads)
+    # As long as no cluster was reached it has no thread.
+    return Dispatcher(name, 0, lane_limits, make)
+
+
 @dataclass(slots=True)
 class _InFlight:
     """A call that is at the cluster."""
@@ -84,152 +97,69 @@ class _InFlight:
     """How many more things its reader has room for."""
 
 
-class RemoteLane(Packing):
-    """Runs calls on a cluster: bounded, killable, each of them once. Cancelling a call kills the child process that runs it."""
+class ClusterSlots:
+    """The slots of one cluster, reached when the lane is first used. Methods without a lock of their own are called under the lane's."""
 
-    queue_setting = "LEVELPOOL_CPU_QUEUE_LIMIT"
+    tells_start = True
+    breaker = None
 
-    def __init__(self, name: str, make_cluster: Callable[[], Cluster], limits: RemoteLimits, *, version: str) -> None:
-        """*make_cluster* is called when the lane is first used, *version* is this levelpool's, which the other machines must have too."""
-        self.name = name
+    def __init__(
+        self, parts: LaneParts, events: Events, codec: PickleCodec, make_cluster: Callable[[], Cluster], *, most: int | None, version: str
+    ) -> None:
+        self._name = parts.name
+        self._lock = parts.lock
+        self._loop = parts.loop
+        self._deferred = parts.deferred
+        self._helpers = parts.helpers
+        self._schedule = parts.schedule
+        self._counters = parts.counters
+        self._events = events
+        self._codec = codec
         self._make_cluster = make_cluster
-        self._limits = limits
+        self._most = most
         self._version = version
-        self._reset()
-
-    def _reset(self) -> None:
-        limits = self._limits
-        self._open_admission(limits.queue_limit, 0, limits.bulkheads)
-        self._lane_loop = LaneLoop(self.name)
-        self._deferred = DeferredCallbacks(self.name, self._lane_loop)
-        self._helpers = HelperThreads(f"{self.name}-chores", 2)
-        self._open_packing(limits.carry)
-        self._schedule = Schedule(0, idle_timeout=FOR_EVER, bulkheads={name: each.workers for name, each in limits.bulkheads.items()})
-        self._most = limits.most
         self._threads = 0
-        self._trouble: str | None = None
+        self.trouble: str | None = None
         self._in_flight: dict[int, _InFlight] = {}
         self._cluster: Cluster | None = None
         self._tried: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._closing: asyncio.Task[None] | None = None
+        self.place = Place(is_elsewhere=True, trouble=self._all_trouble, connect=self._connect, reach=self._reach)
 
-    # ------------------------------------------------------------ reached, sized, ended
+    # ------------------------------------------------------------ reached
 
-    def connect(self) -> None:
-        """Begin to reach the cluster; the first call does so otherwise."""
+    def _connect(self) -> None:
         with self._lock:
-            if self._closed is None:
-                self._bind(None)
+            self.bind(None)
 
-    async def reach(self) -> None:
-        """Wait until the cluster is there; raises `ClusterUnreachable` when it is not, and the first try has failed."""
-        self.connect()
+    async def _reach(self) -> None:
+        self._connect()
         await asyncio.shield(asyncio.wrap_future(self._tried))
-        if self._trouble is not None:
-            raise ClusterUnreachable(self._trouble)
+        if self.trouble is not None:
+            raise ClusterUnreachable(self.trouble)
 
-    @property
-    def trouble(self) -> str | None:
-        """Why calls cannot run now, in a sentence; None when they can, or nobody has tried."""
-        if self._trouble is None and self._cluster is not None and not self._threads:
-            return f"Lane {self.name!r} has no worker: its cluster is not reached yet, or no Dask worker has joined it."
-        return self._trouble
+    def _all_trouble(self) -> str | None:
+        if self.trouble is None and self._cluster is not None and not self._threads:
+            return f"Lane {self._name!r} has no worker: its cluster is not reached yet, or no Dask worker has joined it."
+        return self.trouble
 
-    def resize(self, workers: int) -> None:
-        """Have at most so many calls at the cluster from now on; running ones finish where they are."""
-        with self._lock:
-            self._most = workers
-            self._size_slots()
-        self._deferred.run()
-
-    def close(self, timeout: float) -> "concurrent.futures.Future[None]":
-        """Take no new calls, finish the admitted ones, drop what is left after *timeout* seconds."""
-        with self._lock:
-            closed = self._close_admission()
-            if self._lane_loop.loop is None:
-                if not closed.done():
-                    closed.set_result(None)
-            elif not closed.done():
-                self._lane_loop.call_soon(self._set_deadline, timeout)
-        self._deferred.run()
-        return closed
-
-    def terminate(self) -> None:
-        """Let go of everything; at interpreter exit. The cluster notices that nobody is there any more, and drops the calls."""
-        with self._lock:
-            if self._closed is None:
-                self._closed = concurrent.futures.Future()
-
-    def after_fork_in_child(self) -> None:
-        """Start anew in a forked child: client, loop and calls belong to the parent."""
-        self._reset()
-
-    # ------------------------------------------------------------ the way of a call
-
-    def _open(
-        self,
-        completion: LoopCompletion | ThreadCompletion,
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        options: CallOptions,
-    ) -> Call:
-        if self._trouble is not None:
-            self._counters.submitted += 1
-            self._counters.ended(self._counters.of(options.name or task_name(func)), "refused")
-            raise ClusterUnreachable(self._trouble)
-        return super()._open(completion, func, args, kwargs, options)
-
-    def _bind(self, user: asyncio.AbstractEventLoop | None) -> None:  # noqa: ARG002 - whoever it is, the lane lives apart
-        if self._lane_loop.loop is None:
-            self._lane_loop.bind(None)
+    def bind(self, user: asyncio.AbstractEventLoop | None) -> None:  # noqa: ARG002 - whoever it is, the lane has a loop of its own
+        """Reach the cluster, from a private loop."""
+        if self._loop.loop is None:
+            self._loop.bind(None)
             self._cluster = self._make_cluster()
-            self._lane_loop.call_soon(self._cluster.open, self)
+            self._loop.call_soon(self._cluster.open, self)
 
-    def _pack(self, call: Call) -> None:
-        if call.func is not None and getattr(call.func, "__module__", "") == "__main__":
-            hint = "this program is not on the workers of the cluster: put the function into a module that they can import"
-            self._refuse_call(call, TaskNotPicklable(f"{call.name} cannot travel to a cluster: {hint}"))
-            return
-        super()._pack(call)
+    # ------------------------------------------------------------ what the dispatcher says
 
-    def _arrive(self, call: Call, payload: bytes | MemfdPayload, skipped: int) -> None:
-        with self._lock:
-            if call.is_over:
-                self._release(payload)
-                return
-            call.payload = payload
-            call.func, call.args, call.kwargs = None, (), {}
-            self._counters.skipped_context += skipped
-            call.counters.payload_bytes += len(payload) if isinstance(payload, bytes) else payload.length
-            slot = self._schedule.arrive(call.number, now(), priority=call.options.priority, bulkhead=call.options.bulkhead)
-            if slot is not None:
-                self._begin(slot, call)
-            self._act()
-        self._deferred.run()
+    def start(self, slot: int) -> bool:  # noqa: ARG002 - one is as good as the other
+        """A slot is there as soon as it is wanted."""
+        return True
 
-    def _act(self) -> None:
-        """Do what the schedule says. A slot is there as soon as it is wanted, and gone as soon as it is not."""
-        changed = True
-        while changed:
-            changed = False
-            for action in list(self._schedule.decide(now())):
-                match action:
-                    case Start():
-                        self._schedule.ready(action.worker, now())
-                        changed = True
-                    case Send():
-                        self._begin(action.worker, self._calls[action.call])
-                    case Retire():
-                        self._schedule.died(action.worker, running=None)
-        if self._closed is not None and not self._calls:
-            self._wind_up()
-
-    def _begin(self, slot: int, call: Call) -> None:
+    def send(self, slot: int, call: Call) -> None:  # noqa: ARG002 - one is as good as the other
+        """Send the call to the cluster."""
         payload = call.payload
-        if payload is None or not call.completion.start():
-            self._schedule.ended(slot, call.number, now())
-            if not call.is_over:
-                self._leave(call, "cancelled")
+        if not isinstance(payload, bytes | MemfdPayload):
             return
         self._in_flight[call.number] = _InFlight(call)
         remote_call = RemoteCall(
@@ -250,19 +180,75 @@ class RemoteLane(Packing):
             except LevelpoolError as error:
                 self._lose(call.number, error)
 
+    def revoke(self, slot: int, call: int) -> None:
+        """Nothing is ever sent ahead."""
+
+    def kill(self, slot: int, call: Call, cause: str, note: str = "") -> WorkerDied | None:
+        """Have the cluster drop the call; the death of its child process, if it had begun."""
+        self._schedule.died(slot, running=call.number)
+        flight = self._in_flight.pop(call.number, None)
+        if flight is None:
+            return None
+        if flight.pulling is not None:
+            self._loop.call_soon(flight.pulling.cancel)
+        self._deferred.add(self._drop, call.number)
+        return death(call.name, cause=cause, status=None, rss=0, limit=None, note=note) if flight.worker else None
+
+    def _drop(self, number: int) -> None:
+        if self._cluster is not None:
+            self._cluster.drop(number)
+
+    def retire(self, slot: int) -> None:
+        """A slot is gone as soon as it is not wanted."""
+        self._schedule.died(slot, running=None)
+
+    def grant(self, slot: int, call: int) -> None:  # noqa: ARG002 - the call is enough
+        """The reader of a stream has taken an item: there is room for one more."""
+        flight = self._in_flight.get(call)
+        if flight is not None:
+            self._loop.call_soon(flight.room.release)
+
+    def has_begun(self, slot: int, call: Call) -> bool:  # noqa: ARG002 - the call knows
+        """Whether a machine has said so."""
+        return bool(call.started)
+
+    def resize(self, workers: int) -> int:
+        """At most so many calls are at the cluster from now on."""
+        self._most = workers
+        return self._slots_allowed()
+
+    def _slots_allowed(self) -> int:
+        """As many slots as the cluster has threads, and this lane may use."""
+        return self._threads if self._most is None else min(self._threads, self._most)
+
+    def what_if_late(self, call: Call, killed: WorkerDied | None) -> str:  # noqa: ARG002 - as for every backend
+        """In words."""
+        return "its time was up while it ran" if killed else "its time was up before it began"
+
+    def unstartable(self, call: Call, why: str) -> tuple[str, LevelpoolError]:
+        """A slot can always be had."""
+        return "died", WorkerDied(f"{call.name} was not run: {why}", cause="exit", task=call.name)
+
+    @property
+    def workers(self) -> int:
+        """The slots that may be used."""
+        return self._slots_allowed()
+
+    def tick(self, moment: float) -> None:
+        """There is nothing to look after: the cluster does."""
+
+    def look_again(self, *, is_needed: bool) -> None:
+        """Nor later."""
+
     # ------------------------------------------------------------ what the cluster tells
 
     def changed(self, threads: int, trouble: str | None) -> None:
         """The cluster has so many threads now; *trouble* is why it cannot be used at all."""
         with self._lock:
-            self._threads, self._trouble = threads, trouble
+            self._threads, self.trouble = threads, trouble
             if trouble is not None:
-                for call in list(self._calls.values()):
-                    self._give_up(call, ClusterUnreachable(f"{call.name} is lost: {trouble}"), "failed")
-                for call in [call for each in self._admission for call in each.clear_waiting()]:
-                    self._finish(call, "failed")
-                    self._tell(call, ClusterUnreachable(f"{call.name} was not run: {trouble}"))
-            self._size_slots()
+                self._events.fail_all(lambda call: ClusterUnreachable(f"{call.name} is lost: {trouble}"))
+            self._events.allow(self._slots_allowed())
         self._deferred.run()
         if not self._tried.done():
             self._tried.set_result(None)
@@ -272,7 +258,8 @@ class RemoteLane(Packing):
         with self._lock:
             flight = self._in_flight.get(number)
             if flight is not None and not flight.call.is_over:
-                flight.worker, flight.waited = worker, now() - flight.call.created
+                flight.worker, flight.call.started = worker, now()
+                flight.waited = flight.call.started - flight.call.created
                 if isinstance(flight.call.completion, StreamCompletion) and flight.pulling is None:
                     flight.pulling = asyncio.ensure_future(self._pull(flight))
 
@@ -280,13 +267,8 @@ class RemoteLane(Packing):
         """A call has something to say: `wire.PROGRESS` or `wire.LOG`."""
         with self._lock:
             flight = self._in_flight.get(number)
-            if flight is None or flight.call.is_over:
-                return
-            call = flight.call
-            if kind == wire.PROGRESS and call.options.on_progress is not None:
-                self._deferred.add(pass_progress, call.completion, call.options.on_progress, words)
-            elif kind == wire.LOG:
-                self._deferred.add(pass_record, call, Frame(kind, number, b"", b"", words, None))
+            if flight is not None and not flight.call.is_over:
+                self._deferred.add(self._codec.said, flight.call, Frame(kind, number, b"", b"", words, None))
         self._deferred.run()
 
     def lost(self, number: int, worker: str) -> None:
@@ -314,45 +296,34 @@ class RemoteLane(Packing):
     # ------------------------------------------------------------ the end of a call
 
     def _end(self, number: int, outcome: Outcome) -> None:
-        body = outcome.payload.unpack()
-        memfd = body if isinstance(body, MemfdPayload) else None
-        frame = Frame(outcome.kind, number, b"", outcome.meta, b"" if memfd else body, memfd)  # type: ignore[arg-type]
+        frame = _frame(outcome.kind, outcome.payload.unpack(), number=number, meta=outcome.meta)
         with self._lock:
             flight = self._leave_slot(number)
             if flight is None or flight.call.is_over:
-                self._release(memfd)
+                self._codec.release(frame.memfd)
             else:
-                self._count_end(flight, frame)
-            self._act()
+                # When it began by the worker's clock says nothing here.
+                _began, run, cpu, peak, size = REPORT.unpack(frame.meta)
+                took = (flight.waited, run, cpu, peak, size)
+                self._events.ended(flight.call, took, succeeded=frame.kind == DONE, worker=0)
+                self._deferred.add(self._hand_over, flight, frame)
+            self._events.act()
         self._deferred.run()
-
-    def _count_end(self, flight: _InFlight, frame: Frame) -> None:
-        call = flight.call
-        # When it began by the worker's clock says nothing here.
-        _began, run, cpu, peak, size = REPORT.unpack(frame.meta)
-        self._counters.ran(call.counters, (flight.waited, run, cpu, peak, size))
-        if call.span is not None:
-            self._deferred.add(functools.partial(call.span.ran, wait=flight.waited, run=run, worker=0))
-        self._leave(call, "succeeded" if frame.kind == DONE else "failed")
-        self._deferred.add(self._hand_over, flight, frame)
 
     def _hand_over(self, flight: _InFlight, frame: Frame) -> None:
         if flight.pulling is None:
-            self._decoder.outcome(flight.call, frame)
+            self._codec.deliver(flight.call, frame)
         else:
             # What it has yielded comes first.
-            flight.pulling.add_done_callback(lambda _: self._decoder.outcome(flight.call, frame))
+            flight.pulling.add_done_callback(lambda _: self._codec.deliver(flight.call, frame))
 
     def _lose(self, number: int, error: LevelpoolError) -> None:
         """A call has ended without an outcome of its own."""
         with self._lock:
             flight = self._leave_slot(number)
             if flight is not None and not flight.call.is_over:
-                if isinstance(error, WorkerDied):
-                    self._counters.died(error.cause)
-                self._leave(flight.call, "died" if isinstance(error, WorkerDied) else "failed")
-                self._tell(flight.call, error)
-            self._act()
+                self._events.died(flight.call, error)
+            self._events.act()
         self._deferred.run()
         if flight is not None and self._cluster is not None:
             self._cluster.drop(number)
@@ -363,43 +334,6 @@ class RemoteLane(Packing):
         if slot is not None:
             self._schedule.ended(slot, number, now())
         return flight
-
-    def _cancel(self, call: Call) -> None:
-        self._withdraw(call, "cancelled", "cancelled")
-
-    def _expire(self, call: Call) -> None:
-        self._withdraw(call, "timed_out", "deadline")
-
-    def _withdraw(self, call: Call, outcome: str, cause: str) -> None:
-        with self._lock:
-            if call.is_over:
-                return
-            killed = self._stop(call, outcome, cause)
-            if outcome == "timed_out":
-                self._tell(call, timed_out(call, killed))
-            self._act()
-        self._deferred.run()
-
-    def _stop(self, call: Call, outcome: str, cause: str) -> WorkerDied | None:
-        """End a call wherever it is; the death of its child process, if it had begun."""
-        if call.admission.stop_waiting(call):
-            self._finish(call, outcome)
-            return None
-        action = self._schedule.withdraw(call.number)
-        flight = self._in_flight.pop(call.number, None)
-        self._leave(call, outcome)
-        if isinstance(action, Kill):
-            self._schedule.died(action.worker, running=call.number)
-        if flight is None:
-            return None
-        if flight.pulling is not None:
-            self._lane_loop.call_soon(flight.pulling.cancel)
-        self._deferred.add(self._drop, call.number)
-        return death(call.name, cause=cause, status=None, rss=0, limit=None) if flight.worker else None
-
-    def _drop(self, number: int) -> None:
-        if self._cluster is not None:
-            self._cluster.drop(number)
 
     # ------------------------------------------------------------ streams
 
@@ -419,75 +353,42 @@ class RemoteLane(Packing):
     async def _unpack_item(self, item: Item) -> Frame:
         payload = item.payload
         if not payload.is_large:
-            body = payload.unpack()
-            return Frame(wire.ITEM, 0, b"", b"", body, None)  # type: ignore[arg-type]
+            return _frame(wire.ITEM, payload.unpack())
         completion = LoopCompletion(asyncio.get_running_loop())
         self._helpers.do(lambda: _try_to(completion, payload.unpack))
-        return Frame(wire.ITEM, 0, b"", b"", b"", await completion.future)
-
-    def _grant(self, call: Call) -> None:
-        """The reader has taken an item: there is room for one more."""
-        with self._lock:
-            flight = self._in_flight.get(call.number)
-            if flight is not None:
-                self._lane_loop.call_soon(flight.room.release)
-
-    # ------------------------------------------------------------ slots
-
-    def _size_slots(self) -> None:
-        """As many slots as the cluster has threads, and this lane may use."""
-        workers = self._threads if self._most is None else min(self._threads, self._most)
-        self._schedule.max_workers = self._admission.common.workers = workers
-        self._admit()
-        self._act()
-
-    def _is_waiting(self, call: Call) -> bool:
-        flight = self._in_flight.get(call.number)
-        return flight is None or not flight.worker
-
-    def _count(self) -> tuple[int, int]:
-        return self._admission.common.workers, sum(1 for flight in self._in_flight.values() if flight.worker)
+        return _frame(wire.ITEM, await completion.future)
 
     # ------------------------------------------------------------ the end of the lane
 
-    def _give_up(self, call: Call, error: LevelpoolError, outcome: str) -> None:
-        self._stop(call, outcome, "cancelled")
-        self._tell(call, error)
+    def kill_all(self) -> None:
+        """The calls were dropped one by one; the cluster stays as it is."""
 
-    def _set_deadline(self, timeout: float) -> None:
-        with self._lock:
-            self._act()
-            if self._closed is not None and not self._closed.done():
-                self._lane_loop.later(timeout, self._drop_rest, timeout)
-        self._deferred.run()
-
-    def _drop_rest(self, timeout: float) -> None:
-        with self._lock:
-            for call in list(self._calls.values()):
-                killed = self._stop(call, "cancelled", "cancelled")
-                if killed is not None:
-                    note = f", {timeout:g} s after the lane was closed"
-                    self._tell(call, death(call.name, cause="cancelled", status=None, rss=0, limit=None, note=note))
-                else:
-                    self._tell(call, LaneClosed(f"{call.name} was not run: lane {self.name!r} was closed, and its {timeout:g} s are over"))
-            self._act()
-        self._deferred.run()
-
-    def _wind_up(self) -> None:
+    def close(self, done: Callable[[], None]) -> None:
+        """Let go of the cluster."""
         cluster, self._cluster = self._cluster, None
-        if cluster is not None:
-            self._deferred.add(lambda: asyncio.ensure_future(self._finish_closing(cluster)))
+        self._deferred.add(self._begin_closing, cluster, done)
 
-    async def _finish_closing(self, cluster: Cluster) -> None:
+    def _begin_closing(self, cluster: Cluster | None, done: Callable[[], None]) -> None:
+        self._closing = asyncio.ensure_future(self._close(cluster, done))
+
+    async def _close(self, cluster: Cluster | None, done: Callable[[], None]) -> None:
         try:
-            await cluster.close()
+            if cluster is not None:
+                await cluster.close()
         finally:
-            self._helpers.do(self._finish_leaving)
+            self._helpers.do(done)
 
-    def _finish_leaving(self) -> None:
-        self._lane_loop.leave()
-        if self._closed is not None:
-            self._closed.set_result(None)
+    def terminate(self) -> None:
+        """The cluster notices that nobody is there any more, and drops the calls."""
+
+    def after_fork_in_child(self) -> None:
+        """Client and loop belong to the parent."""
+
+
+def _frame(kind: int, body: bytes | MemfdPayload, *, number: int = 0, meta: bytes = b"") -> Frame:
+    if isinstance(body, MemfdPayload):
+        return Frame(kind, number, b"", meta, b"", body)
+    return Frame(kind, number, b"", meta, body, None)
 
 
 def _try_to(completion: LoopCompletion, func: Callable[[], object]) -> None:

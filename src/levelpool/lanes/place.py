@@ -1,0 +1,66 @@
+"""Where the calls of a lane run, and what can be told of that beside the lane's numbers."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStack:
+    """What one worker does right now."""
+
+    pid: int
+    task: str
+    seconds: float
+    """For how long."""
+    stack: tuple[str, ...] | None
+    """The innermost line last; None when the worker has not answered: it gets no processor, or the task has taken the signal for itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StuckThread:
+    """A call that has run for long, and where it is now."""
+
+    thread: str
+    task: str
+    seconds: float
+    is_wanted: bool
+    """False when its caller has gone (cancelled, timed out), and only the thread has not noticed."""
+    stack: str
+
+
+def _nothing() -> None:
+    """There is nothing to do."""
+
+
+def _no_trouble() -> None:
+    """There is none."""
+
+
+async def _is_there() -> None:
+    """It always is."""
+
+
+def _no_threads(longer_than: float) -> tuple[StuckThread, ...]:  # noqa: ARG001 - as those who have some
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a kind of lane can tell of the place where its calls run. What it has nothing to say about stays as it is here."""
+
+    is_elsewhere: bool = False
+    """Whether that is on other machines, where a path of this one means nothing."""
+    trouble: Callable[[], str | None] = _no_trouble
+    """Why calls cannot run there now, in a sentence; None when they can."""
+    connect: Callable[[], None] = _nothing
+    """Begin to reach it; returns at once."""
+    reach: Callable[[], Awaitable[None]] = _is_there
+    """Wait until it is there; raises `ClusterUnreachable` when it is not."""
+    pids: Callable[[], tuple[int, ...]] = tuple
+    """The process ids of the workers of this host that live now."""
+    ask_for_stacks: Callable[[], None] = _nothing
+    """Have each of them that runs a call write down what it does."""
+    stacks: Callable[[], tuple[WorkerStack, ...]] = tuple
+    """What they have written."""
+    stuck_threads: Callable[[float], tuple[StuckThread, ...]] = _no_threads
+    """The calls that have run in threads for more than so many seconds."""

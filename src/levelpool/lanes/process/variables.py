@@ -75,7 +75,8 @@ class _Setting(importlib.abc.Loader):
         # The module keeps its real loader, which its resources may be asked for.
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
+        # Through the dictionary: for 3.15 the type of the attribute is one of typeshed's own, which a loader is not.
+        module.__dict__["__loader__"] = self._loader
         self._loader.exec_module(module)
         self._loaded()
 

@@ -254,8 +254,10 @@ async def test_sqlite_is_reached_whatever_its_url_names(driver, tmp_path):
     """By each way to connect."""
     url = f"sqlite+{driver}:///{tmp_path}/data.db"
     check_connection(url)
-    with create_engine(url).connect() as connection:
+    plain = create_engine(url)
+    with plain.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    plain.dispose()
     engine = create_async_engine(url)
     async with engine.connect() as awaited:
         assert (await awaited.exec_driver_sql("PRAGMA journal_mode")).scalar() == "wal"

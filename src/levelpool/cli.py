@@ -182,7 +182,8 @@ def inspect(file: Path, as_json: bool, **said: Any) -> None:
     from levelpool.service.cli_options import read_corrections
     from levelpool.service.inspect_command import inspect_path
 
-    sys.exit(_run(inspect_path(file, options=read_corrections(said, os.environ), as_json=as_json)))
+    options = read_corrections(said, os.environ)
+    sys.exit(_run(inspect_path(file, settings=Settings.read(), options=options, as_json=as_json)))
 
 
 @cli.command(cls=CorrectedCommand)

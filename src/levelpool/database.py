@@ -14,7 +14,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
@@ -74,6 +74,7 @@ def create_engine(
     url: str | sa.URL,
     *,
     name: str = "main",
+    sizes: Sizes | None = None,
     pool_size: int | None = None,
     max_overflow: int | None = None,
     web_concurrency: int | None = None,
@@ -85,15 +86,17 @@ def create_engine(
     """
     A SQLAlchemy engine whose pool fits the container; it connects on first use.
 
-    None for *pool_size* and *max_overflow* takes `DB_POOL_SIZE` and `DB_MAX_OVERFLOW`, else what the container allows.
-    On PostgreSQL the first connection reads what the server allows, and cuts the pool so that those of all web workers
-    (*web_concurrency*, None: `WEB_CONCURRENCY`), with all their engines, and the loading workers fit into it; the log shows the sum.
+    *sizes* are those of this process, such as `Runtime.sizes`; then the environment is not looked at. None takes `DB_POOL_SIZE`, `DB_MAX_OVERFLOW`,
+    `WEB_CONCURRENCY`, `CPU_EXECUTOR_WORKERS` and `LEVELPOOL_ENV`, else what the container allows; no other variable matters.
+    *pool_size*, *max_overflow* and *web_concurrency* take the place of what either says.
+    On PostgreSQL the first connection reads what the server allows, and cuts the pool so that those of all web workers,
+    with all their engines, and the loading workers fit into it; the log shows the sum.
     *statement_timeout* (seconds) holds on PostgreSQL only. *options* go to `sqlalchemy.create_engine`.
-    Raises `DatabaseError` for a URL that cannot be used; a connection raises it when the database is out of reach,
-    and `PoolExhausted` when none became free within *pool_timeout* seconds. No message shows the password.
+    Raises `DatabaseError` for a URL that cannot be used, and `SettingsError` for one of those variables; a connection raises `DatabaseError` when the
+    database is out of reach, and `PoolExhausted` when none became free within *pool_timeout* seconds. No message shows the password.
     """
     plan = _Plan.of(url, driver="sync", application_name=application_name, statement_timeout=statement_timeout)
-    sizes = _sizes(pool_size, max_overflow, web_concurrency)
+    sizes = _with(sizes or _read_sizes(), pool_size, max_overflow, web_concurrency)
     pool = plan.pool_options(WatchedPool, sizes, pool_timeout)
     with _clear_errors(plan.url):
         engine = sa.create_engine(plan.url, connect_args=plan.connect_args, **pool, **options)
@@ -106,6 +109,7 @@ def create_async_engine(
     url: str | sa.URL,
     *,
     name: str = "main",
+    sizes: Sizes | None = None,
     pool_size: int | None = None,
     max_overflow: int | None = None,
     web_concurrency: int | None = None,
@@ -117,7 +121,7 @@ def create_async_engine(
     """The same as `create_engine`, for `await`: psycopg 3 for PostgreSQL, aiosqlite for SQLite. Raises `ExtraMissing` without greenlet."""
     engine_factory = _async_engine_factory()
     plan = _Plan.of(url, driver="async", application_name=application_name, statement_timeout=statement_timeout)
-    sizes = _sizes(pool_size, max_overflow, web_concurrency)
+    sizes = _with(sizes or _read_sizes(), pool_size, max_overflow, web_concurrency)
     pool = plan.pool_options(WatchedAsyncPool, sizes, pool_timeout)
     with _clear_errors(plan.url):
         engine = engine_factory(plan.url, connect_args=plan.connect_args, **pool, **options)
@@ -290,15 +294,28 @@ def _in_memory(url: sa.URL) -> bool:
     return not url.database or url.database == ":memory:" or url.query.get("mode") == "memory"
 
 
-def _sizes(pool_size: int | None, max_overflow: int | None, web_concurrency: int | None) -> Sizes:
-    settings = Settings.read()
+_SIZES_OF_POOL = frozenset({"environment", "web_concurrency", "cpu_executor_workers", "db_pool_size", "db_max_overflow"})
+"""The fields of `Settings` on which the pool of a program depends that hands in no sizes."""
+
+
+def _read_sizes() -> Sizes:
+    settings = Settings.read(only=_SIZES_OF_POOL)
     return size(
         detect_capacity(),
         environment=settings.environment,
-        web_concurrency=web_concurrency or settings.web_concurrency,
+        web_concurrency=settings.web_concurrency,
         cpu_workers=settings.cpu_executor_workers,
-        db_pool_size=pool_size or settings.db_pool_size,
-        db_max_overflow=settings.db_max_overflow if max_overflow is None else max_overflow,
+        db_pool_size=settings.db_pool_size,
+        db_max_overflow=settings.db_max_overflow,
+    )
+
+
+def _with(sizes: Sizes, pool_size: int | None, max_overflow: int | None, web_concurrency: int | None) -> Sizes:
+    return replace(
+        sizes,
+        db_pool_size=pool_size or sizes.db_pool_size,
+        db_max_overflow=sizes.db_max_overflow if max_overflow is None else max_overflow,
+        web_concurrency=web_concurrency or sizes.web_concurrency,
     )
 
 

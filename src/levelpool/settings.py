@@ -1,13 +1,14 @@
 """
 Every environment variable, with its default and its sentence.
 
-Settings are read once, at a door (the runtime, the service, the command line), and walk on as plain arguments.
+Settings are read at a door (the command line, the service, the runtime, or a call of the library that was handed none), and walk on as plain
+arguments. Who opens a door in a program of its own reads only what it uses.
 A field that is None means "as the container allows": `levelpool.sizing` fills it.
 """
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -271,15 +272,18 @@ class Settings:
     max_read_seconds: float = _variable("LEVELPOOL_MAX_READ_SECONDS", _number(0.1), 900.0, "Most seconds that reading one file may take.")
 
     @classmethod
-    def read(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+    def read(cls, environ: Mapping[str, str] | None = None, *, only: Collection[str] | None = None) -> "Settings":
         """
         The settings of *environ* (default: this process's environment); a variable that is empty counts as not set.
 
+        With *only*, names of fields, the variables of all other fields are not looked at, whatever they hold: those fields keep their defaults.
         Raises `SettingsError` with one line that names the variable, its value and what is allowed.
         """
         source = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         for each in fields(cls):
+            if only is not None and each.name not in only:
+                continue
             text = source.get(each.metadata["variable"], "").strip()
             if text:
                 values[each.name] = _parse(each, text)

@@ -103,6 +103,47 @@ def test_file_opens_by_saying_what_lives_in_it(path):
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
+READS_SETTINGS = {
+    "cli.py",  # the command line
+    "service/app.py",  # an ASGI server's own process
+    "runtime.py",  # a program that hands no settings in
+    "executor/default.py",  # the process-wide manager
+    "database.py",  # an engine without sizes; the variables of its pool only
+    "ingest/session.py",  # a program's service; the variables of what it left open only
+}
+"""The doors: who may call `Settings.read`. All others are handed what they need."""
+
+READS_ENVIRONMENT = {
+    "settings.py",
+    "cli.py",  # LEVELPOOL_DEBUG and LEVELPOOL_FILE_PASSWORD, which are no settings of a process
+    "service/server.py",  # says WEB_CONCURRENCY to the web workers that it starts
+    "lanes/process/fork_server_supervisor.py",  # a worker process gets a copy, without secrets
+    "lanes/distributed.py",  # the same, on a cluster
+}
+"""Who may touch `os.environ`."""
+
+
+def _users_of(*attributes: tuple[str, str]) -> set[str]:
+    """The files with an expression such as `Settings.read`; a docstring does not count."""
+    return {
+        str(path.relative_to(SRC))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and (node.value.id, node.attr) in attributes
+    }
+
+
+def test_settings_are_read_at_the_doors():
+    """A variable that has nothing to do with a room cannot make it fail, and a caller's settings hold all the way down."""
+    assert _users_of(("Settings", "read")) == READS_SETTINGS
+
+
+def test_nobody_looks_at_the_environment_behind_the_doors():
+    """What is set from outside comes in as an argument."""
+    assert _users_of(("os", "environ"), ("os", "environb"), ("os", "getenv"), ("os", "getenvb"), ("os", "putenv")) == READS_ENVIRONMENT
+    assert not [path for path in MODULES if re.search(r"from os import .*\b(environ|getenv)", path.read_text(encoding="utf-8"))]
+
+
 PAGE = SRC.parents[1] / "docs" / "explanation" / "architecture.md"
 
 

@@ -7,14 +7,18 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
+from levelpool.capacity.detect import detect_capacity
 from levelpool.database import check_connection, create_async_engine, create_engine, open_connection, parse_url, read_server_connections
-from levelpool.errors import DatabaseError, PoolExhausted
+from levelpool.errors import DatabaseError, PoolExhausted, SettingsError
 from levelpool.pools import connection_holder, pool_stats
+from levelpool.settings import Settings
+from levelpool.sizing import Sizes, size
 
 
 @pytest.fixture
@@ -192,6 +196,72 @@ def test_default_pool_follows_the_environment(url, monkeypatch):
     stats = pool_stats(create_engine(url))
 
     assert (stats.size, stats.max_overflow) == (3, 0)
+
+
+POOL_VARIABLES = {"DB_POOL_SIZE", "DB_MAX_OVERFLOW", "WEB_CONCURRENCY", "CPU_EXECUTOR_WORKERS", "LEVELPOOL_ENV"}
+SIZES = Sizes(web_concurrency=1, cpu_workers=1, io_workers=1, db_pool_size=2, db_max_overflow=7, worker_memory_limit=1 << 30)
+
+
+def set_odd(monkeypatch, names):
+    """Give these variables a value that none of them can be."""
+    for name in names:
+        monkeypatch.setenv(name, "odd")
+
+
+@pytest.fixture(params=[create_engine, create_async_engine])
+def make_engine(request):
+    """Both kinds."""
+    return request.param
+
+
+def test_engine_looks_at_no_variable_but_those_of_its_pool(make_engine, url, monkeypatch):
+    """A program without any server has no use for a port: whatever LEVELPOOL_PORT and all the others hold, its own variables count."""
+    set_odd(monkeypatch, {each.name for each in Settings.variables()} - POOL_VARIABLES)
+    monkeypatch.setenv("DB_POOL_SIZE", "3")
+
+    assert pool_stats(make_engine(url)).size == 3
+
+
+@pytest.mark.parametrize("name", sorted(POOL_VARIABLES))
+def test_engine_refuses_an_odd_variable_of_its_pool(make_engine, name, url, monkeypatch):
+    """One line names it, its value and what is allowed."""
+    set_odd(monkeypatch, {name})
+
+    with pytest.raises(SettingsError, match=f"^{name} is 'odd': it must be "):
+        make_engine(url)
+
+
+def test_pool_of_a_program_is_that_of_its_environment(make_engine, url, monkeypatch):
+    """LEVELPOOL_ENV counts where nobody hands sizes in."""
+    monkeypatch.setenv("LEVELPOOL_ENV", "production")
+    expected = size(detect_capacity(), environment="production")
+
+    stats = pool_stats(make_engine(url))
+
+    assert (stats.size, stats.max_overflow) == (expected.db_pool_size, expected.db_max_overflow)
+
+
+def test_engine_with_sizes_of_its_own_does_not_look_at_the_environment(make_engine, url, monkeypatch):
+    """Whoever has sizes hands them in, and no variable can be in the way."""
+    set_odd(monkeypatch, {each.name for each in Settings.variables()})
+
+    stats = pool_stats(make_engine(url, sizes=SIZES))
+
+    assert (stats.size, stats.max_overflow) == (2, 7)
+
+
+def test_size_said_by_itself_takes_the_place_of_one_in_the_sizes(make_engine, url):
+    """Two engines of one process can share sizes and differ in one of them; an overflow of 0 counts."""
+    stats = pool_stats(make_engine(url, sizes=SIZES, max_overflow=0))
+
+    assert (stats.size, stats.max_overflow) == (2, 0)
+
+
+def test_server_is_shared_with_the_web_workers_that_were_said(make_engine):
+    """*web_concurrency* takes the place of that of the sizes, too; nothing connects before the first use."""
+    pool = make_engine("postgresql://a@nowhere.example/d", sizes=SIZES, web_concurrency=4).pool
+
+    assert pool.sizes == replace(SIZES, web_concurrency=4)
 
 
 def test_engine_in_memory_is_one_database():

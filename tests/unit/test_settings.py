@@ -86,6 +86,13 @@ def test_database_of_either_kind_is_taken(text):
     assert Settings.read({"LEVELPOOL_DATABASE_URL": text}).database == text
 
 
+def test_variable_that_is_not_asked_for_is_not_looked_at():
+    """Its field keeps its default, whatever the variable holds; the ones asked for count."""
+    odd = {each.name: "odd" for each in Settings.variables()} | {"DB_POOL_SIZE": "3"}
+
+    assert Settings.read(odd, only={"db_pool_size"}) == Settings(db_pool_size=3)
+
+
 def test_dask_without_its_scheduler_is_refused():
     """One line names both variables and says what is missing."""
     with pytest.raises(

@@ -1,7 +1,7 @@
 """How files are taken in: what the services of one database share, told once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +10,7 @@ from levelpool.errors import DatabaseError
 from levelpool.helper_worker import size_to_share
 from levelpool.settings import Settings
 from levelpool.sheets.read.limits import Limits
+from levelpool.sizing import Sizes
 
 OnProgress = Callable[[int, str, float], None]
 """Told of a file's id, its name, and how far it has come, in percent; called in the loop."""
@@ -25,7 +26,15 @@ class IngestConfig:
     file_timeout: float = 1800.0  # seconds that one file may take
     parallel: int | None = None  # files at once; None: as many as there are worker processes
     share_files_from: int | None = None  # bytes from which a file may have a helper worker; 0: none may
+    sizes: Sizes | None = None  # of the pool of connections
     on_progress: OnProgress | None = None
+
+    def left_open(self) -> frozenset[str]:
+        """The fields of `Settings` that `filled` takes."""
+        folder = set() if self.data_dir else {"data_dir"}
+        limits = set() if self.limits else {each.name for each in fields(Limits)}
+        sharing = {"share_files_from", "web_concurrency"} if self.share_files_from is None else set()
+        return frozenset(folder | limits | sharing)
 
     def filled(self, settings: Settings) -> Self:
         """With the settings' values where none was said, and an absolute folder."""

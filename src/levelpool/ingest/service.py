@@ -23,6 +23,7 @@ from levelpool.sheets.errors import SheetError
 from levelpool.sheets.inputs import Input, name_of
 from levelpool.sheets.inspect import Inspection
 from levelpool.sheets.read.limits import Limits
+from levelpool.sizing import Sizes
 
 
 class DataIngestionService:
@@ -32,7 +33,7 @@ class DataIngestionService:
     `async with` opens it; the first call does so, too. `start` begins to work on pending files in the background, `aclose` ends it.
     Every answer has the shape of the HTTP API. *manager* is the process-wide one by default, *data_dir* holds the kept originals;
     with *keep_files_days* the background worker removes those that are older. A file of *share_files_from* bytes or more is taken in by two
-    worker processes while one is idle (0: never; by default as the environment says).
+    worker processes while one is idle (0: never; by default as the environment says). *sizes* are those of its pool of connections, as `create_engine` takes them.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class DataIngestionService:
         file_timeout: float = 1800.0,
         parallel: int | None = None,
         share_files_from: int | None = None,
+        sizes: Sizes | None = None,
         keep_files_days: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -55,6 +57,7 @@ class DataIngestionService:
             file_timeout=file_timeout,
             parallel=parallel,
             share_files_from=share_files_from,
+            sizes=sizes,
             on_progress=on_progress,
         )
         self.intake = Intake.of(config, manager)

@@ -59,7 +59,7 @@ class Session:
             if not self._is_open:
                 self.manager = self._manager or get_executor_manager()
                 check_place(self.url, is_elsewhere=self.manager.is_elsewhere)
-                settings = Settings.read()
+                settings = Settings.read(only=self.config.left_open())
                 self.config = self.config.filled(settings)
                 folder = self.config.folder(settings)
                 self.store = Store(folder / "files")
@@ -70,7 +70,7 @@ class Session:
 
     def _prepare(self) -> None:
         # An engine imports its driver: a hundred modules, for which the loop must not stand still.
-        self.engine = create_engine(self.url, name="ledger")
+        self.engine = create_engine(self.url, name="ledger", sizes=self.config.sizes)
         self._transact(migrate, write=True)
         self.claimer = files.Claimer(self._holder, self.store.identity())
         before = time.time() - HALF_WRITTEN

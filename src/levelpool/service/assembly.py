@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from fastapi import Request
 
 from levelpool.errors import LevelpoolError
+from levelpool.helper_worker import size_to_share
 from levelpool.ingest.inbox import DataSyncService
 from levelpool.ingest.service import DataIngestionService
 from levelpool.pools import connection_holder
@@ -94,6 +95,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             runtime.manager,
             data_dir=settings.data_dir,
             limits=Limits.of(settings),
+            share_files_from=size_to_share(settings),
+            sizes=runtime.sizes,
             keep_files_days=settings.keep_files_days,
             on_progress=lambda file_id, _name, percent: progress.__setitem__(file_id, round(percent)),
         )

@@ -23,12 +23,12 @@ READABLE = 0
 NOT_READABLE = 1
 
 
-async def inspect_path(path: Path, *, options: TableOptions, as_json: bool) -> int:
+async def inspect_path(path: Path, *, settings: Settings, options: TableOptions, as_json: bool) -> int:
     """Show what would be loaded from *path*, read in a memory-limited worker; 1 and one sentence when it cannot be read."""
     try:
         with tempfile.TemporaryDirectory(prefix="levelpool-inspect-") as folder:
-            sharing = set_up_sharing(Path(folder), path, size_to_share(Settings.read()))
-            async with _manager() as manager, helper_worker(manager, sharing):
+            sharing = set_up_sharing(Path(folder), path, size_to_share(settings))
+            async with _manager(settings) as manager, helper_worker(manager, sharing):
                 inspection = await manager.with_options(name="inspect").run_cpu_intensive(_inspect, path, options, sharing)
     except (SheetError, WorkerDied, TaskTimeout) as error:
         click.echo(f"levelpool: {error}", err=True)
@@ -48,9 +48,9 @@ def _inspect(path: Path, options: TableOptions, sharing: WorkSharing | None) -> 
 
 
 @asynccontextmanager
-async def _manager() -> AsyncIterator[ExecutorManager]:
-    """A manager with worker processes on this machine, where the file is, whatever the settings say."""
-    manager = make_manager(replace(Settings.read(), cpu_backend="process"))
+async def _manager(settings: Settings) -> AsyncIterator[ExecutorManager]:
+    """A manager with worker processes on this machine, where the file is, whatever *settings* say of the backend."""
+    manager = make_manager(replace(settings, cpu_backend="process"))
     try:
         yield manager
     finally:

@@ -15,6 +15,16 @@ import signal
 signal.signal(signal.SIGUSR1, lambda *_: sum(range(10**15)))
 """
 
+INTERRUPTS = """
+import os, signal, sys
+# As a terminal does at Ctrl-C; once, in the web worker that is started after the file has been made.
+if "spawn_main" in " ".join(sys.orig_argv) and os.path.exists({now!r}):
+    os.unlink({now!r})
+    # What the supervisor says then would come first, now and again.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGTERM}})
+    os.killpg(os.getpgrp(), signal.SIGINT)
+"""
+
 
 @pytest.fixture
 def var(tmp_path):
@@ -49,10 +59,15 @@ def _command(pid: int) -> str:
 
 def lives(pid: int) -> bool:
     """Whether it is there and no zombie."""
+    return _state(pid) not in ("", "Z")
+
+
+def _state(pid: int) -> str:
+    """`R`, `S`, `T`, ...; empty for one that is not there."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return ""
 
 
 def web_workers(service: RunningService) -> list[int]:
@@ -62,6 +77,19 @@ def web_workers(service: RunningService) -> list[int]:
 def both(service: RunningService) -> list[int]:
     """The two web workers, as soon as both are there."""
     return wait_for(lambda: len(found := web_workers(service)) == 2 and found, 20, "two web workers start", service)
+
+
+def serves(pid: int, port: int) -> bool:
+    """Whether *pid* has begun to accept connections: its event loop watches the listening socket (proc_pid_fdinfo(5), `tfd`)."""
+    listening = {line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines() if f":{port:04X} 00000000:0000 0A" in line}
+    try:
+        ours = {each.name for each in Path(f"/proc/{pid}/fd").iterdir() if str(each.readlink())[8:-1] in listening}
+        watched = [
+            line.split()[1] for each in Path(f"/proc/{pid}/fdinfo").iterdir() for line in each.read_text().splitlines() if "tfd:" in line
+        ]
+    except OSError:  # a descriptor that was closed meanwhile
+        return False
+    return not ours.isdisjoint(watched)
 
 
 def of_lanes(service: RunningService) -> list[int]:
@@ -119,6 +147,22 @@ def test_web_worker_that_is_killed_is_replaced_and_ctrl_c_ends_all(var, start):
     assert log.count("takes its place") == 1
 
 
+def test_ctrl_c_while_a_web_worker_starts_ends_all_without_a_traceback(tmp_path, start):
+    """The terminal interrupts the whole group, and so an interpreter that has only just begun to import."""
+    site, now = tmp_path / "site", tmp_path / "now"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(INTERRUPTS.format(now=str(now)))
+    service = start(tmp_path / "var", "--workers", "2", prefix=("setsid",), PYTHONPATH=str(site))
+    everybody = both(service)
+    now.touch()
+
+    os.kill(everybody[0], signal.SIGKILL)
+
+    assert service.process.wait(30) == 0
+    assert not now.exists()
+    assert "Traceback" not in service.log.read_text()
+
+
 @pytest.mark.parametrize(
     "numbers", [[signal.SIGTERM, signal.SIGTERM], [signal.SIGINT, signal.SIGINT]], ids=["SIGTERM twice", "Ctrl-C twice"]
 )
@@ -126,7 +170,11 @@ def test_web_worker_that_hangs_does_not_hold_the_end_up(var, start, numbers):
     """After its time is up, or at a second Ctrl-C, it is killed; the other one has drained, and the service has ended well."""
     service = start(var, "--workers", "2", LEVELPOOL_SHUTDOWN_TIMEOUT="0")
     hanging, other = both(service)
+    port = int(service.url.rpartition(":")[2])
+    # One that is stopped while it starts may hold what the other waits for, and ends at once by the signal below if that comes first.
+    wait_for(lambda: serves(hanging, port) and serves(other, port), 20, "both serve", service)
     os.kill(hanging, signal.SIGSTOP)
+    wait_for(lambda: _state(hanging) == "T", 10, "it stops", service)
 
     service.process.send_signal(numbers[0])
     wait_for(lambda: not lives(other), 10, "the other one ends", service)
@@ -140,7 +188,8 @@ def test_web_worker_that_hangs_does_not_hold_the_end_up(var, start, numbers):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_closed_terminal_ends_the_service(var, start, workers):
     """SIGHUP to the whole group is like SIGTERM: status 0, nobody is replaced, nobody is left."""
-    service = start(var, "--workers", workers, prefix=("setsid",))
+    # Where the tests themselves run under nohup, the service would pass it over.
+    service = start(var, "--workers", workers, prefix=("setsid", "env", "--default-signal=HUP"))
     everybody = family(service.process.pid)
 
     os.killpg(service.process.pid, signal.SIGHUP)

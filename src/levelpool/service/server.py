@@ -31,7 +31,7 @@ from levelpool.service.app import create_app
 from levelpool.service.assets import FILES
 from levelpool.service.static import StaticFiles
 from levelpool.service.tokens import ensure_admin_token
-from levelpool.service.web_workers import AppOfEach, LifeLines
+from levelpool.service.web_workers import AppOfEach, LifeLines, interrupts_held
 from levelpool.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -187,6 +187,10 @@ class _Supervisor(Multiprocess):
             if worker.exitcode is None and worker.pid is not None:
                 os.kill(worker.pid, number)
 
+    def init_processes(self) -> None:
+        with interrupts_held():
+            super().init_processes()
+
     def handle_hup(self) -> None:
         self.should_exit.set()
 
@@ -203,7 +207,8 @@ class _Supervisor(Multiprocess):
                 self.should_exit.set()
                 return
             new = self.processes[index] = Process(self.config, self.sockets)
-            new.start()
+            with interrupts_held():
+                new.start()
             why = f"did not answer for {ANSWER_TIME} s and was killed" if hangs else f"died (exit code {worker.exitcode})"
             logger.warning("web worker %d %s: web worker %d takes its place", worker.pid, why, new.pid)
 

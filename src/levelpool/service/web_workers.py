@@ -16,7 +16,9 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Self
 
 from levelpool.life_line import arm_life_line
@@ -99,9 +101,28 @@ class AppOfEach:
         return AppOfOne, (self._lines.new(), self._factory)
 
 
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """
+    Hold Ctrl-C back in this process, and in a web worker that is started meanwhile until it can drain (`end_with_supervisor`).
+
+    The terminal interrupts the whole group: a new interpreter that still imports would end in a traceback. The supervisor hears of it
+    as soon as this is left, and tells the web workers.
+    """
+    # It takes every interrupt off the mask when it starts, which it would do within.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def end_with_supervisor(life_line: socket.socket) -> None:
     """Have this web worker drain when its supervisor has gone, and the kernel kill it when *life_line* is cut."""
     arm_life_line(life_line)
+    # uvicorn hears it by now, and what this process starts shall hear it as well.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # A terminal that is closed tells the whole group; the supervisor hears it too, and says what to do.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     supervisor = multiprocessing.parent_process()

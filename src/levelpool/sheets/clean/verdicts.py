@@ -96,7 +96,8 @@ def in_days(elapsed: Seen) -> str:
     """What a span of time is in a workbook."""
     said = "they are spans of time in days, as the workbook keeps them"
     days = float(elapsed.text)
-    if abs(days) > _MOST_DAYS:
+    # NaN, which a damaged file may hold for a number, is neither more nor less.
+    if not abs(days) <= _MOST_DAYS:
         return said
     hours, seconds = divmod(round(days * 86_400), 3600)
     return f"{said}: {elapsed} shows as {hours}:{seconds // 60:02d}:{seconds % 60:02d}"

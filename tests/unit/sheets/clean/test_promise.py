@@ -216,6 +216,7 @@ def test_any_column_keeps_the_promise(data, count, cells):
 @example([(0, [("1", TEXT)]), (1, [("", TEXT)]), (1, [None, ("1", TEXT)])], 1)
 @example([(0, [None, ("0", NUMBER)]), (2, [("小计", TEXT), ("1", TEXT)]), (1, [("1", TEXT)])], 1)
 @example([(0, [None, ("1", TEXT)]), (1, [("小计", TEXT), ("1", TEXT)]), (1, [("1", TEXT)])], 1)
+@example([(0, [None, ("1", TEXT)]), (0, [None, ("NaN", "n[h]:mm")])], 1)
 @given(st.lists(st.tuples(st.integers(0, 9), st.lists(CELLS, min_size=1, max_size=4)), max_size=12), st.integers(1, 5))
 def test_rows_out_of_order_keep_the_account(rows, size):
     """In a damaged sheet rows stand twice and out of order; still every cell is counted once."""

@@ -76,6 +76,7 @@ def of_groups(text: str) -> frozenset[str]:
 def hide_the_rest(state: str) -> None:
     """ProtectSystem=strict, PrivateTmp, PrivateDevices and the state directory, in a mount namespace of our own."""
 
+    # Descriptors are bound as they are: by the path behind them, mount would find what has just been laid over it.
     def mount(*arguments: str) -> None:
         subprocess.run(["mount", *arguments], check=True)
 
@@ -87,12 +88,12 @@ def hide_the_rest(state: str) -> None:
         mount("-t", "tmpfs", "tmpfs", folder)
     for path, descriptor in kept:
         path.mkdir(parents=True, exist_ok=True)
-        mount("--bind", f"/proc/{os.getpid()}/fd/{descriptor}", str(path))
+        mount("--no-canonicalize", "--bind", f"/proc/{os.getpid()}/fd/{descriptor}", str(path))
     devices = {name: os.open(f"/dev/{name}", os.O_PATH) for name in ("null", "zero", "full", "random", "urandom", "tty")}
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/dev")
     for name, descriptor in devices.items():
         Path("/dev", name).touch()
-        mount("--bind", f"/proc/{os.getpid()}/fd/{descriptor}", f"/dev/{name}")
+        mount("--no-canonicalize", "--bind", f"/proc/{os.getpid()}/fd/{descriptor}", f"/dev/{name}")
     Path("/dev/shm").mkdir(mode=0o1777)
     mount("-t", "tmpfs", "tmpfs", "/dev/shm")
     places = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]

@@ -64,12 +64,18 @@ async def test_everybody_answers(folder, start):
         assert us.ask("unknown") == {}
 
 
+def stop(process):
+    """Stop *process*, and return when it stands still."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+
+
 async def test_stuck_neighbours_keep_nobody_from_being_heard(folder, start):
     """Two processes that are stopped cost the time of one question together, and the others' answers come all the same."""
     stuck = [start()[0], start()[0]]
     quick, _ = start()
     for process in stuck:
-        process.send_signal(signal.SIGSTOP)
+        stop(process)
     async with Neighbours(folder, {"who": os.getpid}) as us:
         began = time.monotonic()
         answers = us.ask("who")

@@ -1,7 +1,7 @@
 """
 The manager of this process, and what becomes of all managers when it ends or forks.
 
-`get_executor_manager` is the one door that reads settings by itself.
+`get_executor_manager` reads all settings from the environment, so an odd value of any variable stops it: hand in a manager to be free of that.
 """
 
 import atexit

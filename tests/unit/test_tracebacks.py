@@ -1,6 +1,7 @@
 """Tracebacks where something stands in the way of Python's own."""
 
 import sys
+from importlib.machinery import ModuleSpec
 
 import pytest
 
@@ -19,7 +20,8 @@ def function_of_a_broken_module(tmp_path, source):
     """The function `work` of a module whose loader fails when it is asked for the source."""
     path = tmp_path / "broken.py"
     path.write_text(source)
-    namespace = {"__name__": "broken", "__loader__": BrokenLoader()}
+    loader = BrokenLoader()
+    namespace = {"__name__": "broken", "__loader__": loader, "__spec__": ModuleSpec("broken", loader)}
     exec(compile(source, str(path), "exec"), namespace)
     return namespace["work"]
 

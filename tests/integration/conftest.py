@@ -75,3 +75,10 @@ def ended():
         return record
 
     return wait
+
+
+@pytest.fixture
+async def postgres_service(postgres_url, tmp_path, manager):
+    """The same on PostgreSQL alone."""
+    async with DataIngestionService(postgres_url, manager, data_dir=tmp_path / "data") as service:
+        yield service

@@ -15,7 +15,16 @@ from levelpool.ingest.importer import RawDataImporter
 from levelpool.ingest.ledger.datasets import add_dataset
 from levelpool.ingest.service import DataIngestionService
 from levelpool.sheets import TableOptions
-from levelpool.sheets.errors import FileInUse, LimitExceeded, NameRefused, NotFound, OptionsRefused, SheetError
+from levelpool.sheets.errors import (
+    FileInUse,
+    LimitExceeded,
+    NameRefused,
+    NotFound,
+    OptionsRefused,
+    OriginalChanged,
+    OriginalMissing,
+    SheetError,
+)
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.testing import inline_manager
@@ -488,3 +497,45 @@ async def test_column_is_widened_to_text_and_the_file_replayed(service, tmp_path
     assert {column["type"] for column in (await service.datasets())["datasets"][0]["columns"]} == {"BIGINT", "TEXT"}
     with pytest.raises(NotFound, match="no column colour: it has id, flag"):
         await service.widen_column("kinds", "colour")
+
+
+async def test_kept_original_is_proved_before_it_is_read_again(service):
+    """A hand or a disk has changed it: the good rows stay, the reason is told, and the same file sent again puts it right."""
+    record = await service.ingest_file(ORDERS.encode(), name="orders.csv")
+    original = service.intake.session.store.path(record["sha256"])
+    original.chmod(0o640)
+    original.write_text(ORDERS.replace("1.50", "9.50"), encoding="utf-8")
+
+    replayed = await service.replay(record["id"])
+    assert (replayed["status"], replayed["rows_loaded"], replayed["error_code"]) == ("loaded", 2, "original_changed")
+    assert "is not what was kept" in replayed["error"] and "send the file again" in replayed["error"]
+    with pytest.raises(OriginalChanged, match="is not what was kept"):
+        await service.look_again(record["id"])
+
+    await service.ingest_file(ORDERS.encode(), name="orders.csv")
+    assert (await service.replay(record["id"]))["error"] is None
+
+
+async def test_kept_original_that_is_gone_is_told_apart(service):
+    """It is not said to have changed; sending it again brings it back."""
+    record = await service.ingest_file(ORDERS.encode(), name="orders.csv")
+    service.intake.session.store.path(record["sha256"]).unlink()
+
+    replayed = await service.replay(record["id"])
+    assert (replayed["status"], replayed["rows_loaded"], replayed["error_code"]) == ("loaded", 2, "original_missing")
+    with pytest.raises(OriginalMissing, match="is gone"):
+        await service.look_again(record["id"])
+
+    await service.ingest_file(ORDERS.encode(), name="orders.csv")
+    assert (await service.replay(record["id"]))["error"] is None
+
+
+@pytest.mark.postgres
+async def test_nul_in_a_question_is_not_taken_for_a_database_that_is_away(postgres_service):
+    """PostgreSQL takes no text with this character; nothing has such a name."""
+    with pytest.raises(NotFound):
+        await postgres_service.rows("a\0b")
+    with pytest.raises(NotFound):
+        await postgres_service.set_policy("a\0b", "cell")
+    with pytest.raises(SheetError, match="NUL"):
+        await postgres_service.files(name="a\0b")

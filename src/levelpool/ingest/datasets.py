@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from levelpool.ingest.job import view_aside
 from levelpool.ingest.ledger import datasets as registry
-from levelpool.ingest.ledger import files
+from levelpool.ingest.ledger import files, queries
+from levelpool.ingest.load.found_table import check_readable
 from levelpool.ingest.load.kinds import target_of
 from levelpool.ingest.load.schema import SchemaPlan
 from levelpool.sheets.clean.options import POLICIES
@@ -48,6 +49,12 @@ def widen_column(connection: sa.Connection, name: str, column: str, *, actor: st
         target.alter_table(name, SchemaPlan(columns, (), ((before, after),)))
     registry.save_columns(connection, dataset.id, 0, columns, ())
     files.note(connection, actor, "dataset.widened", dataset=name, column=column, before=before.type.value)
+
+
+def rows_of(connection: sa.Connection, name: str, limit: int, offset: int) -> queries.Json:
+    """Rows of a dataset in order of arrival. Raises `NotFound` for an unknown dataset, `TableChanged` when its table cannot show them."""
+    check_readable(target_of(connection), name, _find(connection, name).columns)
+    return queries.list_rows(connection, name, limit, offset)
 
 
 def _find(connection: sa.Connection, name: str) -> registry.Dataset:

@@ -11,6 +11,7 @@ is not.
 """
 
 import errno
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,16 +25,18 @@ from levelpool.errors import DatabaseError, LevelpoolError
 from levelpool.ingest.conversion import Conversion, Part, StagedParts, convert, goal_of, stage
 from levelpool.ingest.ledger import contents, files
 from levelpool.ingest.ledger import datasets as registry
+from levelpool.ingest.load.found_table import check_table
 from levelpool.ingest.load.kinds import target_of
 from levelpool.ingest.load.schema import plan_schema
 from levelpool.ingest.load.target import META_COLUMNS, Target
 from levelpool.ingest.reshape import NewShape, drop_unmeant, plan_shape, reshape
 from levelpool.ingest.rows_file import read_rows
+from levelpool.ingest.store import prove
 from levelpool.lanes.progress import report_progress
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.pipelined_scan import scan_while_reading
 from levelpool.sheets.clean.plans import Planned, plan_tables
-from levelpool.sheets.errors import EmptyFile, NameRefused, SheetError, StoreError, TryAgain
+from levelpool.sheets.errors import EmptyFile, NameRefused, SheetError, StoreError, TableChanged, TryAgain
 from levelpool.sheets.read.limits import Limits, Meter
 from levelpool.sheets.reading import read_as_asked
 from levelpool.sheets.table import CellCounts, Column, StoredColumn, Workbook
@@ -47,6 +50,14 @@ MOST_REMARKS = 100
 """So many are kept of each file."""
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+
+_CHANGED_STATES = ("23", "42P01", "42703", "42701", "42804", "42809", "428C9", "P0001", "55000")
+"""PostgreSQL's codes: a constraint, no such table or column, one too many, another type or kind of relation, a computed column, a trigger's refusal."""
+
+_CHANGED_IN_SQLITE = re.compile(
+    r"no such (table|column)|table .+ has no column|duplicate column name|cannot (modify|INSERT into)|.+ may not be modified"
+)
+"""How SQLite says the same; it has one code for all errors of SQL."""
 
 WRITER_TIMEOUT = 900.0
 """Seconds that an import waits for another one that writes, before it is tried again from its start."""
@@ -62,6 +73,7 @@ class Job:
     dataset: str  # where its first table goes
     source: str  # how it came: "import" is a file of rows that a program handed over
     original: Path  # the kept copy
+    sha256: str  # of what was kept
     folder: Path  # private, for the spool; removed by the caller
     database_url: str
     sharing: WorkSharing | None = None  # where a helper worker takes part; None: nobody will
@@ -78,6 +90,7 @@ def ingest_file(job: Job) -> files.Outcome:
     over; the database is then as it was before, but for columns that were added.
     """
     try:
+        prove(job.original, job.sha256, job.name)
         return _ingest(job)
     except DBAPIError as error:
         raise explain(error) from error
@@ -140,8 +153,23 @@ def explain(error: DBAPIError) -> LevelpoolError:
     # PostgreSQL's codes: connection lost, transaction rolled back, shut down, too many connections, lock not available.
     if busy or error.connection_invalidated or state.startswith(("08", "40", "57P")) or state in {"53300", "55P03"}:
         return TryAgain(f"the database was busy or went away ({sentence}): nothing was changed")
+    if "NUL (0x00)" in sentence:
+        # psycopg's own check of what it is asked: no text of a PostgreSQL database has this character, and no name either.
+        return SheetError("a text with a NUL character names nothing here: leave it out")
+    if _is_other_than_left(error, state, sentence):
+        return TableChanged(
+            f"the database refused this ({sentence}): somebody has changed a table by hand, and nothing was changed here; "
+            "`levelpool verify` names what differs; put it right in the database, then try again"
+        )
     full = getattr(error.orig, "sqlite_errorname", "") == "SQLITE_FULL" or state == "53100"
     return DatabaseError(f"the database refused this ({sentence}): nothing was changed{'; make room on its disk' if full else ''}")
+
+
+def _is_other_than_left(error: DBAPIError, state: str, sentence: str) -> bool:
+    """Whether a table has not what it had, or has a rule that levelpool does not make."""
+    if isinstance(error.orig, Exception) and getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_CONSTRAINT"):
+        return True
+    return state.startswith(_CHANGED_STATES) or bool(_CHANGED_IN_SQLITE.match(sentence))
 
 
 def _report_reading(fraction: float) -> None:
@@ -170,6 +198,8 @@ def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: st
         known = registry.find_dataset(connection, dataset)
         if known is None:
             check_not_taken(target, dataset)
+        if known is not None:
+            check_table(target, dataset, known.columns)
         existing = () if known is None else tuple(_with_truth(target, dataset, column) for column in known.columns)
         plan = plan_schema(existing, wanted, target.storage)
         _check_width(target, dataset, len(META_COLUMNS) + len(plan.columns))
@@ -179,6 +209,7 @@ def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: st
         else:
             dataset_id = known.id
             if plan.changes_table:
+                check_table(target, dataset, (), plan.added)
                 with view_aside(target, known, plan.columns):
                     target.alter_table(dataset, plan)
         registry.save_columns(connection, dataset_id, job.file_id, plan.columns, wanted)
@@ -263,6 +294,7 @@ def _load(
         before = registry.datasets_of(connection, job.file_id)
         for dataset in _names(tables):
             (target.lock_schema if dataset in shapes else target.hold_schema)(dataset)
+        _check_tables(connection, target, sorted({*_names(tables), *before}))
         remove_rows(connection, target, job.file_id)
         for shape in shapes.values():
             reshape(connection, target, shape, job.file_id)
@@ -276,6 +308,15 @@ def _load(
         outcome = _sum_up(job, workbook, loaded)
         files.finish(connection, job.file_id, job.claim, outcome)
     return outcome
+
+
+def _check_tables(connection: sa.Connection, target: Target, names: list[str]) -> None:
+    """Raise `TableChanged` unless each table is as the ledger says; nobody can change it from now to the end of the transaction."""
+    for name in names:
+        dataset = registry.find_dataset(connection, name)
+        if dataset is not None:
+            target.hold_table(name)
+            check_table(target, name, dataset.columns)
 
 
 def remove_rows(connection: sa.Connection, target: Target, file_id: int) -> int:

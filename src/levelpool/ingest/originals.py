@@ -7,7 +7,7 @@ from typing import IO
 
 from levelpool.ingest.ledger import files
 from levelpool.ingest.session import Session
-from levelpool.ingest.store import Kept
+from levelpool.ingest.store import Kept, prove
 from levelpool.sheets.errors import LimitExceeded, SheetError
 from levelpool.sheets.inputs import Input, as_file, path_of
 from levelpool.sheets.read.limits import Limits
@@ -59,10 +59,16 @@ class Originals:
         return self._session.store.keep(file)
 
     async def find(self, file_id: int) -> tuple[Path, files.Original]:
-        """Where the kept original of a file lies, and what is known of it; raises `NotFound`, and `FileInUse` when there is none here."""
+        """
+        Where the kept original of a file lies, and what is known of it; proved by its hash.
+
+        Raises `NotFound`, `FileInUse` when there is none here, and as `store.prove` does.
+        """
         await self._session.open()
         original = await self._session.read(files.original_of, file_id, self._session.claimer.store)
-        return self._session.store.path(original.sha256), original
+        path = self._session.store.path(original.sha256)
+        await self._session.do("keep", prove, path, original.sha256, original.name)
+        return path, original
 
     async def retire(self, days: float) -> int:
         """Remove the originals whose last file came more than *days* days ago; return how many."""

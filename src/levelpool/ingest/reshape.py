@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from levelpool.ingest.ledger import datasets as registry
+from levelpool.ingest.load.found_table import check_table
 from levelpool.ingest.load.schema import plan_schema
 from levelpool.ingest.load.target import Target
 from levelpool.sheets.errors import TryAgain
@@ -33,6 +34,8 @@ def plan_shape(connection: sa.Connection, target: Target, name: str, file_id: in
     So it is when it is new, has rows of other files, or would lose a column of its key. A column that a person made TEXT stays TEXT.
     """
     known = registry.find_dataset(connection, name)
+    if known is not None:
+        check_table(target, name, known.columns)
     if known is None or not target.is_only_of(name, file_id):
         return None
     for_good = registry.widened(connection, name)

@@ -178,7 +178,7 @@ class Runner:
             job = await self._job(claim)
             async with helper_worker(session.manager, job.sharing):
                 if session.manager.is_elsewhere:
-                    await lane.run_cpu_intensive(ingest_remotely, job, await session.load_content(job.original, claim.sha256))
+                    await lane.run_cpu_intensive(ingest_remotely, job, await session.load_content(job.original, claim.sha256, claim.name))
                 else:
                     await lane.run_cpu_intensive(ingest_file, job)
         except Exception as error:  # noqa: BLE001 (whatever it was: the file must not stay "running")
@@ -199,6 +199,7 @@ class Runner:
             dataset=claim.dataset,
             source=claim.source,
             original=original,
+            sha256=claim.sha256,
             folder=folder,
             sharing=sharing,
             database_url=session.url,

@@ -11,7 +11,7 @@ from levelpool.executor import ExecutorManager
 from levelpool.ingest.arrivals import Submission
 from levelpool.ingest.background import BackgroundWorker
 from levelpool.ingest.config import IngestConfig, OnProgress
-from levelpool.ingest.datasets import set_policy, widen_column
+from levelpool.ingest.datasets import rows_of, set_policy, widen_column
 from levelpool.ingest.intake import Intake
 from levelpool.ingest.keys import set_key
 from levelpool.ingest.ledger import queries
@@ -216,8 +216,8 @@ class DataIngestionService:
         return await self.intake.session.read(queries.list_datasets, limit, offset)
 
     async def rows(self, dataset: str, limit: int = 100, offset: int = 0) -> queries.Json:
-        """Rows of a dataset in order of arrival; raises `NotFound`."""
-        return await self.intake.session.read(queries.list_rows, dataset, limit, offset)
+        """Rows of a dataset in order of arrival; raises `NotFound`, and `TableChanged` when its table cannot show them."""
+        return await self.intake.session.read(rows_of, dataset, limit, offset)
 
     # ------------------------------------------------------------ the background worker
 

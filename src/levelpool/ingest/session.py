@@ -25,7 +25,7 @@ from levelpool.ingest.ledger import files
 from levelpool.ingest.ledger.holder import new_holder
 from levelpool.ingest.migrations import migrate
 from levelpool.ingest.remote_job import RemoteContent
-from levelpool.ingest.store import Store
+from levelpool.ingest.store import Store, prove
 from levelpool.settings import Settings
 from levelpool.sheets.read.limits import Limits
 
@@ -126,8 +126,10 @@ class Session:
         await self.open()
         return await self.manager.with_options(name=name).run_io_intensive(work, *args, **kwargs)
 
-    async def load_content(self, path: Path, sha256: str | None = None) -> RemoteContent:
-        """A file of this machine, to travel with a call."""
+    async def load_content(self, path: Path, sha256: str | None = None, name: str = "") -> RemoteContent:
+        """A file of this machine, to travel with a call; a kept original, by its *sha256*, is proved first (raises as `store.prove` does)."""
+        if sha256 is not None:
+            await self.do("send", prove, path, sha256, name)
         return await self.do("send", RemoteContent.of, path, sha256)
 
     @contextlib.asynccontextmanager

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from levelpool.sheets.errors import StoreError
+from levelpool.sheets.errors import OriginalChanged, OriginalMissing, StoreError
 
 CHUNK = 1 << 20
 _FICLONE = 0x40049409  # linux/fs.h
@@ -138,6 +138,30 @@ class Store:
         for path in leftovers:
             path.unlink(missing_ok=True)
         return len(leftovers)
+
+
+def prove(path: Path, sha256: str, name: str) -> None:
+    """
+    Read a kept original of the file *name* once and compare it with its hash; blocks.
+
+    Raises `OriginalMissing` when it is gone, `OriginalChanged` when its content is another, and `StoreError` when it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        raise OriginalMissing(
+            f"the kept original of {name} is gone ({path}): nothing was changed; send the file again, which puts it back"
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"the kept original of {name} cannot be read ({path}: {error.strerror}): nothing was changed; see to the disk"
+        ) from error
+    if found != sha256:
+        raise OriginalChanged(
+            f"the kept original of {name} is not what was kept ({path} has the hash {found[:12]}…): nothing was changed; "
+            "send the file again, which puts it right, and see to the disk"
+        )
 
 
 def _copy(source: IO[bytes], copy: IO[bytes]) -> None:

@@ -16,6 +16,9 @@ Everything that `sheets` and `ingest` raise on purpose; each message is one sent
         ├── NotFound              no file or dataset of that name or number (also a LookupError)
         ├── TryAgain              the database was busy or went away in the middle; nothing was changed
         ├── FileInUse             the file's state does not allow this (undo while running, ...)
+        ├── TableChanged          somebody has changed a dataset's table by hand: it is not as levelpool left it
+        ├── OriginalMissing       the kept original of a file is gone from the store
+        ├── OriginalChanged       the kept original of a file is not what was kept: its hash is another
         ├── StoreError            the folder of the kept originals cannot be used, or is full
         └── InboxError            the inbox does not exist, cannot be read, or a link leads out of it
 """
@@ -97,6 +100,18 @@ class TryAgain(SheetError):
 
 class FileInUse(SheetError):
     """The file's state does not allow what was asked."""
+
+
+class TableChanged(SheetError):
+    """The table of a dataset is not as levelpool left it: somebody has changed it by hand."""
+
+
+class OriginalMissing(SheetError):
+    """The kept original of a file is gone from the store."""
+
+
+class OriginalChanged(SheetError):
+    """The kept original of a file has another content than what was kept."""
 
 
 class StoreError(SheetError):

@@ -1,16 +1,14 @@
 """Datasets in PostgreSQL: rows go in by binary COPY, and schema locks are advisory, so that they end with their transaction."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
 from levelpool.errors import DatabaseError
 from levelpool.ingest.load.schema import SchemaPlan
-from levelpool.ingest.load.target import META_COLUMNS, EncodedRows, Target, quote
+from levelpool.ingest.load.target import META_COLUMNS, EncodedRows, FoundTable, Target, quote
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.table import ColumnType, StoredColumn
 
@@ -41,6 +39,15 @@ _IS_TAKEN = sa.text("""
         OR EXISTS (SELECT FROM pg_type WHERE typname = :name AND typnamespace = current_schema()::regnamespace)
 """)
 
+_KIND = sa.text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(quote_ident(:name))")
+_COLUMNS = sa.text("""
+    SELECT attname, format_type(atttypid, atttypmod), attgenerated <> ''
+    FROM pg_attribute WHERE attrelid = to_regclass(quote_ident(:name)) AND attnum > 0 AND NOT attisdropped
+""")
+_KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence", "i": "index"}
+_FULL_NAMES = {"TIMESTAMP": "timestamp without time zone", "TIME": "time without time zone"}
+"""The types whose full name, as the catalogue says it, differs from ours by more than capitals."""
+
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('levelpool dataset ' || :name, 0))")
 _HOLD = sa.text("SELECT pg_advisory_xact_lock_shared(hashtextextended('levelpool dataset ' || :name, 0))")
 
@@ -57,6 +64,23 @@ class PostgresqlTarget(Target):
     def hold_schema(self, name: str) -> None:
         """Wait until nobody changes the table's columns, and keep them as they are until the transaction ends."""
         self.connection.execute(_HOLD, {"name": name})
+
+    def hold_table(self, name: str) -> None:
+        """Take the lock that writing takes: changing the table by hand waits for the end of the transaction."""
+        if self.connection.execute(_KIND, {"name": name}).scalar() in {"r", "p"}:
+            self.run(f"LOCK TABLE {quote(name)} IN ROW EXCLUSIVE MODE")
+
+    def found_table(self, name: str) -> FoundTable:
+        """As the catalogue says, of whatever an unqualified name finds."""
+        kind = self.connection.execute(_KIND, {"name": name}).scalar()
+        found = self.connection.execute(_COLUMNS, {"name": name}).all()
+        return FoundTable(
+            _KINDS.get(kind, "relation") if kind else "", {row[0]: row[1] for row in found}, frozenset(row[0] for row in found if row[2])
+        )
+
+    def is_stored_as(self, declared: str, found: str) -> bool:
+        """Whether it is the very type: binary COPY writes the bytes of one type only."""
+        return _FULL_NAMES.get(declared, declared.lower()) == found
 
     def is_taken(self, name: str) -> bool:
         """Whether a relation or a type of that name is there."""
@@ -93,23 +117,11 @@ class PostgresqlTarget(Target):
         """Write rows by binary COPY. NUMERIC keeps the digits of each number by itself, so none is uneven."""
         names = ", ".join([*META_COLUMNS, *(quote(column.name) for column in columns)])
         statement = f"COPY {quote(name)} ({names}) FROM STDIN (FORMAT binary)"
-        with self._errors_of(statement), self._psycopg().cursor() as cursor, cursor.copy(statement) as copy:
+        with self.driver_errors(statement), self._psycopg().cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types(list(chain(_META_TYPES, (_COPY_TYPES[column.type] for column in columns))))
             write = copy.write_row
             for row in rows.records():
                 write(row)
-
-    @contextmanager
-    def _errors_of(self, statement: str) -> Iterator[None]:
-        """Errors of the driver as SQLAlchemy raises them: whoever explains them knows no other."""
-        raw = self._psycopg()
-        error_class = self.connection.dialect.loaded_dbapi.Error
-        try:
-            yield
-        except error_class as error:
-            raise DBAPIError.instance(
-                statement, None, error, error_class, connection_invalidated=raw.closed, dialect=self.connection.dialect
-            ) from error
 
     def _psycopg(self) -> "psycopg.Connection[object]":
         # Only here, where it is in use already: whoever works with SQLite stays without its megabytes.

@@ -15,13 +15,16 @@ import sqlalchemy as sa
 
 from levelpool.errors import DatabaseError
 from levelpool.ingest.load.schema import SchemaPlan
-from levelpool.ingest.load.target import META_COLUMNS, EncodedRows, Misfit, SheetRows, Target, quote
+from levelpool.ingest.load.target import META_COLUMNS, EncodedRows, FoundTable, Misfit, SheetRows, Target, quote
 from levelpool.sheets.table import ColumnType, StoredColumn, Value
 
 EXACT_DIGITS = 15
 """A double holds every decimal number of so many significant digits."""
 
 NUMERIC_TEXT = "NUMERIC_TEXT"
+
+_COMPUTED = frozenset({2, 3})
+"""What `table_xinfo` says of generated columns, virtual and stored, in its field `hidden`."""
 
 _STORAGE = {
     ColumnType.BOOLEAN: "INTEGER",
@@ -45,7 +48,24 @@ class SqliteTarget(Target):
     def lock_schema(self, name: str) -> None:
         """Nothing to do: a transaction that writes has the whole file."""
 
-    hold_schema = lock_schema
+    hold_schema = hold_table = lock_schema
+
+    def found_table(self, name: str) -> FoundTable:
+        """As `sqlite_master` and `table_xinfo` say; names are found in any case."""
+        query = sa.text("SELECT type FROM sqlite_master WHERE lower(name) = lower(:name)")
+        kind = self.connection.execute(query, {"name": name}).scalar()
+        found = self.connection.exec_driver_sql(f"PRAGMA table_xinfo({quote(name)})").all()
+        types = {row[1]: row[2] for row in found}
+        return FoundTable(kind or "", types, frozenset(row[1] for row in found if row[6] in _COMPUTED))
+
+    @staticmethod
+    def name_key(name: str) -> str:
+        """SQLite does not tell capitals of ASCII from small letters."""
+        return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+    def is_stored_as(self, declared: str, found: str) -> bool:
+        """Whether both lean towards the same way to store a value."""
+        return _affinity(declared) == _affinity(found)
 
     def is_taken(self, name: str) -> bool:
         """Whether anything of that name is there; SQLite does not tell upper from lower case."""
@@ -122,13 +142,22 @@ class SqliteTarget(Target):
         """Write rows, with one prepared statement for all of them."""
         names = ", ".join([*META_COLUMNS, *(quote(column.name) for column in columns)])
         marks = ", ".join(repeat("?", len(META_COLUMNS) + len(columns)))
-        self._driver().executemany(f"INSERT INTO {quote(name)} ({names}) VALUES ({marks})", rows.records())
+        statement = f"INSERT INTO {quote(name)} ({names}) VALUES ({marks})"
+        with self.driver_errors(statement):
+            self._driver().executemany(statement, rows.records())
 
     def _driver(self) -> Any:
         raw = self.connection.connection.driver_connection
         if raw is None:
             raise DatabaseError("the connection to the database is closed")
         return raw
+
+
+def _affinity(declared: str) -> str:
+    """The way to store a value that a declared type leans towards, by the rules of SQLite (https://sqlite.org/datatype3.html, 3.1)."""
+    said = declared.upper()
+    rules = (("INTEGER", ("INT",)), ("TEXT", ("CHAR", "CLOB", "TEXT")), ("BLOB", ("BLOB",)), ("REAL", ("REAL", "FLOA", "DOUB")))
+    return next((affinity for affinity, parts in rules if any(part in said for part in parts)), "NUMERIC" if said else "BLOB")
 
 
 def _declared(column: StoredColumn) -> str:

@@ -1,11 +1,13 @@
 """What a database must be able to do to hold datasets: one `Target` per kind of database, in a file of its own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from levelpool.ingest.load.schema import SchemaPlan
 from levelpool.sheets.table import ColumnType, StoredColumn, Value
@@ -42,6 +44,15 @@ class EncodedRows:
         return zip(repeat(self.file_id), repeat(self.sheet), self.numbers, *self.columns, strict=False)
 
 
+@dataclass(frozen=True, slots=True)
+class FoundTable:
+    """A table as the database describes it."""
+
+    kind: str  # "table", "view", ...; "" when there is nothing of that name
+    types: Mapping[str, str]  # the declared type of each column, by the name that the database finds it by
+    computed: frozenset[str] = frozenset()  # columns that take no value
+
+
 class Target(ABC):
     """One database, through a connection whose transactions belong to the caller."""
 
@@ -69,6 +80,18 @@ class Target(ABC):
         """Whether anything (table, view, index, ...) of that name is there."""
 
     @abstractmethod
+    def hold_table(self, name: str) -> None:
+        """Let nobody, by hand either, change the table until the transaction ends; others may fill it meanwhile."""
+
+    @abstractmethod
+    def found_table(self, name: str) -> FoundTable:
+        """What the database itself says that *name* is and which columns it has."""
+
+    @abstractmethod
+    def is_stored_as(self, declared: str, found: str) -> bool:
+        """Whether a column of the type *found* stores values as one that was *declared* does."""
+
+    @abstractmethod
     def storage(self, kind: ColumnType, digits: int) -> str:
         """The declared type of a column whose values have at most *digits* significant digits."""
 
@@ -89,6 +112,11 @@ class Target(ABC):
         """Write rows that were encoded for these columns."""
 
     # ------------------------------------------------------------ what is the same everywhere
+
+    @staticmethod
+    def name_key(name: str) -> str:
+        """What two names have in common that the database takes for one."""
+        return name
 
     def be_patient(self, seconds: float) -> None:  # noqa: B027 (most kinds let many write at once)
         """Wait so long for others that write, where a database lets only one write at a time."""
@@ -147,6 +175,19 @@ class Target(ABC):
     def delete(self, name: str, file_id: int) -> int:
         """Remove the rows of one file; return how many there were."""
         return self.connection.execute(sa.text(f"DELETE FROM {quote(name)} WHERE _file_id = :id"), {"id": file_id}).rowcount
+
+    @contextmanager
+    def driver_errors(self, statement: str) -> Iterator[None]:
+        """Errors of the driver as SQLAlchemy raises them: whoever explains them knows no other."""
+        raw = self.connection.connection.driver_connection
+        error_class = self.connection.dialect.loaded_dbapi.Error
+        try:
+            yield
+        except error_class as error:
+            lost = bool(getattr(raw, "closed", False))
+            raise DBAPIError.instance(
+                statement, None, error, error_class, connection_invalidated=lost, dialect=self.connection.dialect
+            ) from error
 
     def run(self, statement: str) -> None:
         """Run one statement that changes the schema."""

@@ -1,0 +1,81 @@
+"""Whether a dataset's table is still as levelpool left it: hands on a table are told of before a row goes into it."""
+
+from collections.abc import Sequence
+
+from levelpool.ingest.load.target import META_COLUMNS, FoundTable, Target
+from levelpool.sheets.errors import TableChanged
+from levelpool.sheets.table import StoredColumn
+
+WAY_ON = "or rename this table in the database and name another dataset for the file; then replay the file"
+
+
+def check_table(target: Target, name: str, columns: Sequence[StoredColumn], added: Sequence[StoredColumn] = ()) -> None:
+    """
+    Raise `TableChanged` unless the table *name* takes rows with the *columns* that the ledger knows, and the columns *added* now.
+
+    It may have other columns besides. Asks the database itself, in the transaction of *target*'s connection.
+    """
+    found = target.found_table(name)
+    _check_kind(name, found)
+    types = _by_name(target, found)
+    for column in columns:
+        there = types.get(_key(target, column.name))
+        if there is None:
+            raise TableChanged(
+                f"the table {name} has no column {column.name} any more, which was {column.storage}: nothing was changed; "
+                f"add it again (ALTER TABLE), {WAY_ON}"
+            )
+        if not target.is_stored_as(column.storage, there):
+            raise TableChanged(
+                f"the column {column.name} of the table {name} was {column.storage}, and somebody has made it {there or 'a column without a type'}: "
+                f"nothing was changed; make it {column.storage} again (ALTER TABLE), {WAY_ON}"
+            )
+    for lost in (each for each in META_COLUMNS if _key(target, each) not in types):
+        raise TableChanged(
+            f"the table {name} has no column {lost} any more, by which levelpool finds the rows of a file: nothing was changed; restore it, {WAY_ON}"
+        )
+    for column in columns:
+        if _key(target, column.name) in {_key(target, each) for each in found.computed}:
+            raise TableChanged(
+                f"the column {column.name} of the table {name} is computed by the database now and takes no value: nothing was changed; "
+                f"make it {column.storage} again, {WAY_ON}"
+            )
+    for column in added:
+        if _key(target, column.name) in types:
+            raise TableChanged(
+                f"the table {name} has a column {column.name} that levelpool did not make, and this file brings a column of that name: "
+                f"nothing was changed; rename the column in the table, {WAY_ON}"
+            )
+
+
+def check_readable(target: Target, name: str, columns: Sequence[StoredColumn]) -> None:
+    """Raise `TableChanged` when the rows of *name* cannot be shown, because the table or a column of it is gone."""
+    found = target.found_table(name)
+    if not found.kind:
+        _check_kind(name, found)
+    types = _by_name(target, found)
+    lost = [each for each in (*META_COLUMNS, *(column.name for column in columns)) if _key(target, each) not in types]
+    if lost:
+        raise TableChanged(
+            f"the table {name} has no column {', '.join(lost)} any more: somebody has changed it; add it again (ALTER TABLE) to see its rows"
+        )
+
+
+def _check_kind(name: str, found: FoundTable) -> None:
+    if not found.kind:
+        raise TableChanged(
+            f"the table {name} is gone from the database, and the ledger has a dataset of that name: nothing was changed; "
+            "restore it from a backup, or name another dataset for the file, then replay the file"
+        )
+    if found.kind != "table":
+        raise TableChanged(
+            f"{name} was a table and is a {found.kind} now: nothing was changed; make it a table again, or name another dataset for the file; then replay the file"
+        )
+
+
+def _by_name(target: Target, found: FoundTable) -> dict[str, str]:
+    return {_key(target, name): kind for name, kind in found.types.items()}
+
+
+def _key(target: Target, name: str) -> str:
+    return target.name_key(name)

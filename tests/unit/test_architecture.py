@@ -227,3 +227,19 @@ def _is_exception(origin: tuple[Path, str], classes: dict[tuple[Path, str], ast.
         or (imported.get(base) in classes and _is_exception(imported[base], classes))
         for base in bases
     )
+
+
+OF_ONE_CALL = {"background.py", "helper_worker.py", "live.py", "runner.py", "session.py"}
+"""Files whose tasks end with a call, a file or a request."""
+
+
+def test_background_tasks_are_kept_by_the_supervisor():
+    """A task that nobody awaits would end without a word; who starts one does so through `levelpool.supervision`."""
+    starters = {
+        path.name
+        for folder in ("ingest", "service")
+        for path in (SRC / folder).rglob("*.py")
+        if re.search(r"\b(create_task|ensure_future)\(", path.read_text(encoding="utf-8"))
+    }
+
+    assert starters <= OF_ONE_CALL

@@ -37,7 +37,7 @@ class BackgroundWorker:
         await self._intake.open()
         await self._intake.session.manager.reach()
         if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), name="levelpool ingestion")
+            self._worker = self._intake.session.supervisor.start("ingestion", self._work)
 
     async def aclose(self, timeout: float) -> None:  # noqa: ASYNC109 (a limit for the files that run, not for this call)
         """Take no more files, let those that run end within *timeout* seconds, and give the others back."""

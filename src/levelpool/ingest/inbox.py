@@ -9,15 +9,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from levelpool.errors import LaneClosed, LevelpoolError
+from levelpool.errors import DatabaseError, LaneClosed, LaneFull, LevelpoolError
 from levelpool.executor import ExecutorManager
 from levelpool.ingest.arrivals import Submission
 from levelpool.ingest.config import IngestConfig, OnProgress
-from levelpool.ingest.inbox_scan import REST, Found, Look, is_being_written, open_file, scan
+from levelpool.ingest.inbox_scan import REST, Found, Look, is_being_written, open_file, scan, shown
 from levelpool.ingest.intake import Intake
 from levelpool.ingest.ledger import files
 from levelpool.ingest.store import Kept
-from levelpool.sheets.errors import InboxError, LimitExceeded, StoreError
+from levelpool.sheets.errors import InboxError, LimitExceeded, StoreError, TryAgain
 from levelpool.sheets.read.limits import Limits
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class DataSyncService:
             known = await self.intake.session.read(files.known_origins, [self._origin(each) for each in found])
             fresh = [each for each in found if not _is_known(each, known.get(self._origin(each)))]
             self._looks = {each.path: self._looks.get(each.path, (each.look, time.monotonic())) for each in fresh}
-            recorded = [await self._take(each) for each in fresh]
+            recorded = [await self._take_or_tell(each) for each in fresh]
         left = [known[origin].file_id for each in found if (origin := self._origin(each)) in known and known[origin].status == "pending"]
         new = [each for each in recorded if each is not None]
         queued = [each.id for each in new if each.status == "pending"]
@@ -173,7 +173,22 @@ class DataSyncService:
             await asyncio.sleep(SCAN_EVERY)
 
     def _origin(self, found: Found) -> str:
-        return str(self._inbox / found.path)
+        return f"{shown(str(self._inbox))}/{found.origin}"
+
+    async def _take_or_tell(self, found: Found) -> files.Recorded | None:
+        """Record one new file; what goes wrong with one alone is recorded of it, and keeps no other waiting."""
+        try:
+            return await self._take(found)
+        except (LaneClosed, LaneFull, DatabaseError, TryAgain, StoreError):
+            raise  # not this file's fault: all of them have to wait
+        except Exception as error:  # whatever it was: the others must be taken
+            logger.exception("%s cannot be taken in", shown(found.path))
+            name = shown(found.name)
+            submission = Submission(name=name, source="inbox", actor="inbox", origin=self._origin(found), stamp=found.look.stamp)
+            refusal = InboxError(
+                f"{name} cannot be taken in ({type(error).__name__}): rename the file, and report it if that does not help"
+            )
+            return await self.intake.arrivals.refuse(submission, refusal)
 
     async def _take(self, found: Found) -> files.Recorded | None:
         """Record one new file; None when it has not come to rest, or vanished."""
@@ -208,7 +223,7 @@ class DataSyncService:
             return None
         except (OSError, StoreError) as error:
             # One file must not keep the others waiting; it is looked at again the next time.
-            logger.warning("%s cannot be copied: %s", found.path, error)
+            logger.warning("%s cannot be copied: %s", shown(found.path), error)
             return None
 
 

@@ -7,6 +7,7 @@ refused with a sentence; one that stays inside is passed over, because the file 
 
 import errno
 import fcntl
+import hashlib
 import os
 import signal
 import stat
@@ -19,6 +20,12 @@ from levelpool.sheets.errors import InboxError
 
 REST = 1.0
 """Seconds without a change after which a file has come to rest."""
+
+MOST_DEPTH = 100
+"""Folders below each other in an inbox."""
+
+_LONGEST_ORIGIN = 1000
+_LONGEST_SHOWN = 300
 
 _PASSED_OVER = (".part", ".partial", ".crdownload", ".download", ".tmp", ".swp", ".filepart", ".lock")
 
@@ -56,6 +63,10 @@ class Look:
         return now - max(self.modified, self.changed) / 1e9 >= rest
 
 
+_UNSEEN = Look(0, 0, 0, 0)
+"""Of an entry that the system does not let us look at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One file in the inbox."""
@@ -68,6 +79,21 @@ class Found:
     def name(self) -> str:
         """Without folders."""
         return self.path.rsplit("/", maxsplit=1)[-1]
+
+    @property
+    def origin(self) -> str:
+        """The path as the ledger remembers it: valid text, of a length that an index takes, and another for each other path."""
+        text = shown(self.path)
+        if text != self.path or len(text.encode()) > _LONGEST_ORIGIN:
+            digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()
+            return f"{text[:200]}… sha256:{digest}"
+        return text
+
+
+def shown(path: str) -> str:
+    """A path as a sentence can name it: what is no valid text stands there as an escape, and the middle of a long one is left out."""
+    text = path.encode(errors="backslashreplace").decode()
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:150]}…{text[-140:]}"
 
 
 def scan(inbox: Path) -> list[Found]:
@@ -99,6 +125,13 @@ def _walk(folder: Path, root: Path, prefix: str) -> Iterator[Found]:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue  # it vanished while we looked
+            except OSError as error:
+                yield Found(
+                    path,
+                    _UNSEEN,
+                    f"{shown(path)} cannot be looked at ({error.strerror or error}): see to its folder, or take it out of the inbox",
+                )
+                continue
             if stat.S_ISLNK(status.st_mode):
                 yield from _judge_link(Path(entry.path), root, Found(path, Look.of(status)))
             elif stat.S_ISDIR(status.st_mode):
@@ -108,22 +141,29 @@ def _walk(folder: Path, root: Path, prefix: str) -> Iterator[Found]:
 
 
 def _walk_subfolder(folder: Path, root: Path, path: str, look: Look) -> Iterator[Found]:
+    if path.count("/") >= MOST_DEPTH:
+        yield Found(path, look, f"the folder {shown(path)} lies below {MOST_DEPTH} others: put its files higher up")
+        return
     try:
         yield from _walk(folder, root, f"{path}/")
     except FileNotFoundError:
         return  # it vanished while we looked
     except PermissionError:
-        yield Found(path, look, f"the folder {path} cannot be read: give this user the right to read and enter it")
+        yield Found(path, look, f"the folder {shown(path)} cannot be read: give this user the right to read and enter it")
+    except OSError as error:
+        yield Found(
+            path, look, f"the folder {shown(path)} cannot be read ({error.strerror or error}): put its files elsewhere in the inbox"
+        )
 
 
 def _judge_link(link: Path, root: Path, found: Found) -> Iterator[Found]:
     try:
         target = link.resolve(strict=True)
     except (OSError, RuntimeError):
-        yield Found(found.path, found.look, f"{found.name} is a link that leads nowhere: put the file itself into the inbox")
+        yield Found(found.path, found.look, f"{shown(found.name)} is a link that leads nowhere: put the file itself into the inbox")
         return
     if not target.is_relative_to(root):
-        yield Found(found.path, found.look, f"{found.name} is a link that leads out of the inbox: put the file itself there")
+        yield Found(found.path, found.look, f"{shown(found.name)} is a link that leads out of the inbox: put the file itself there")
 
 
 def _is_passed_over(name: str) -> bool:
@@ -155,16 +195,16 @@ def open_file(inbox: Path, path: str) -> BinaryIO:
         # Without O_NONBLOCK a pipe that took the file's place would keep us waiting for a writer.
         descriptor = os.open(name, flags | os.O_NONBLOCK, dir_fd=here)
     except PermissionError:
-        raise InboxError(f"{path} cannot be read: give this user the right to read it") from None
+        raise InboxError(f"{shown(path)} cannot be read: give this user the right to read it") from None
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.ENXIO}:
-            raise InboxError(f"{path} is no plain file: put the file itself into the inbox") from None
+            raise InboxError(f"{shown(path)} is no plain file: put the file itself into the inbox") from None
         raise
     finally:
         os.close(here)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise InboxError(f"{path} is no plain file: put the file itself into the inbox")
+        raise InboxError(f"{shown(path)} is no plain file: put the file itself into the inbox")
     return os.fdopen(descriptor, "rb")
 
 

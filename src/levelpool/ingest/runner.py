@@ -152,7 +152,7 @@ class Runner:
         """
         running = self._running[claim.token] = _Running(claim)
         if self._renewing is None or self._renewing.done():
-            self._renewing = asyncio.create_task(self._renew(), name="levelpool claims")
+            self._renewing = self._session.supervisor.start("claims", self._renew)
         try:
             await self._settle(running, await self._call(running))
         except asyncio.CancelledError:

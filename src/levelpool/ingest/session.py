@@ -28,6 +28,7 @@ from levelpool.ingest.remote_job import RemoteContent
 from levelpool.ingest.store import Store, prove
 from levelpool.settings import Settings
 from levelpool.sheets.read.limits import Limits
+from levelpool.supervision import Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class Session:
         self.url = absolute_url(config.database_url)
         self._manager = manager
         self._holder = new_holder()
+        self.supervisor = Supervisor()
+        """Keeps the background tasks running that work on this database."""
         self._opening = asyncio.Lock()
         self._is_open = False
 
@@ -150,9 +153,16 @@ class Session:
 
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await *work* to its end even if we are cancelled once more meanwhile."""
+    """Await *work* to its end even if we are cancelled meanwhile; the cancellation goes on when it is done."""
     task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
     while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled() and task.exception() is not None:
+            logger.warning("the clean-up of what was cancelled has failed", exc_info=task.exception())
+        raise cancelled
     task.result()

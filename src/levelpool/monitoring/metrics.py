@@ -52,6 +52,12 @@ METRICS = {
         Metric("levelpool_process_children", "gauge", "Processes below the serving process."),
         Metric("levelpool_loop_lag_seconds", "gauge", "Lateness of the event loop over the last minute.", ("quantile",)),
         Metric("levelpool_loop_blocks", "counter", "Blocks of the event loop longer than the threshold."),
+        Metric(
+            "levelpool_background_task_restarts",
+            "counter",
+            "Background tasks of the service that ended by an error and were started again.",
+            ("task",),
+        ),
         Metric("levelpool_lane_workers", "gauge", "Workers that are there.", _LANE),
         Metric("levelpool_lane_max_workers", "gauge", "Most workers.", _LANE),
         Metric("levelpool_lane_busy", "gauge", "Workers that run a call.", _LANE),
@@ -107,7 +113,13 @@ def render_metrics(workers: Mapping[int, Samples]) -> tuple[bytes, str]:
 def metric_samples(snapshot: Snapshot) -> Samples:
     """The samples of *snapshot*; a metric that has none right now is left out."""
     samples: Samples = {}
-    for name, labels, value in (*_of_resources(snapshot), *_of_lanes(snapshot), *_of_tasks(snapshot), *_of_pools(snapshot)):
+    for name, labels, value in (
+        *_of_resources(snapshot),
+        *_of_background(snapshot),
+        *_of_lanes(snapshot),
+        *_of_tasks(snapshot),
+        *_of_pools(snapshot),
+    ):
         samples.setdefault(f"levelpool_{name}", []).append((labels, float(value)))
     return samples
 
@@ -151,6 +163,13 @@ def _of_resources(snapshot: Snapshot) -> _Rows:
     yield "loop_lag_seconds", ("0.99",), loop.p99
     yield "loop_lag_seconds", ("1",), loop.max
     yield "loop_blocks", (), loop.blocks
+
+
+def _of_background(snapshot: Snapshot) -> _Rows:
+    restarts = snapshot.collected.get("background_tasks")
+    for name, count in restarts.items() if isinstance(restarts, Mapping) else ():
+        if isinstance(count, int):  # a collector that failed says so in words
+            yield "background_task_restarts", (name,), count
 
 
 def _of_lanes(snapshot: Snapshot) -> _Rows:

@@ -109,10 +109,12 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         await ingestion.start()
         runtime.add_pool("ledger", ingestion.intake.session.engine)
         inbox = DataSyncService(settings.database, settings.inbox_folder, intake=ingestion.intake)
-        watching = asyncio.create_task(_watch_as_leader(inbox, runtime), name="levelpool inbox")
+        supervisor = ingestion.intake.session.supervisor
+        watching = supervisor.start("inbox", lambda: _watch_as_leader(inbox, runtime))
         stack.push_async_callback(_end, watching)
 
         runtime.add_answer("progress", lambda: dict(progress))
+        runtime.add_collector("background_tasks", supervisor.restarts)
 
         async def now() -> Now:
             found = await ingestion.intake.session.read(read_now)
@@ -124,7 +126,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             ingestion=ingestion,
             inbox=inbox,
             credentials=Credentials(ingestion.intake.session.engine, runtime.manager.with_options(name="credentials").run_io_intensive),
-            feed=FileFeed(now),
+            feed=FileFeed(now, supervisor=supervisor),
         )
         yield service
 
@@ -194,7 +196,7 @@ class Readiness:
         except LevelpoolError as error:
             return [str(error)]
         trouble = self._service.runtime.manager.trouble
-        return [trouble] if trouble is not None else []
+        return [*([trouble] if trouble is not None else []), *self._service.ingestion.intake.session.supervisor.reasons()]
 
 
 def _is_there(connection: sa.Connection) -> None:

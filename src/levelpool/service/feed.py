@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from levelpool.errors import LevelpoolError
 from levelpool.ingest.ledger import schema
+from levelpool.supervision import Supervisor
 
 INTERVAL = 1.0
 NEWEST = 100
@@ -77,7 +78,8 @@ def changes(before: Now, after: Now) -> list[dict[str, object]]:
 class FileFeed:
     """One question a second for any number of listeners; a listener that is slow gets all changes it missed in one list."""
 
-    def __init__(self, ask: Callable[[], Awaitable[Now]], *, interval: float = INTERVAL) -> None:
+    def __init__(self, ask: Callable[[], Awaitable[Now]], *, supervisor: Supervisor | None = None, interval: float = INTERVAL) -> None:
+        self._supervisor = supervisor or Supervisor()
         self._ask = ask
         self._interval = interval
         self._listeners: set[_Listener] = set()
@@ -89,7 +91,7 @@ class FileFeed:
         listener = _Listener()
         self._listeners.add(listener)
         if self._task is None:
-            self._task = asyncio.create_task(self._watch(), name="levelpool file feed")
+            self._task = self._supervisor.start("file feed", self._watch)
         try:
             yield listener.take
         finally:

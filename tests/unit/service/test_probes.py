@@ -7,6 +7,7 @@ import pytest
 
 from levelpool.errors import DatabaseError
 from levelpool.service.assembly import Readiness
+from levelpool.supervision import Supervisor
 from levelpool.testing import inline_manager
 
 
@@ -14,6 +15,8 @@ from levelpool.testing import inline_manager
 def service():
     """What readiness looks at: a database that answers what `error` says, and counts the questions."""
     service = SimpleNamespace(runtime=SimpleNamespace(stopping=asyncio.Event(), manager=inline_manager()), error=None, asked=0)
+    service.supervisor = Supervisor()
+    service.ingestion = SimpleNamespace(intake=SimpleNamespace(session=SimpleNamespace(supervisor=service.supervisor)))
 
     async def ask(_question):
         service.asked += 1

@@ -66,16 +66,11 @@ async def test_full_lane_refuses(manager, gate):
     await asyncio.gather(*calls)
 
 
-async def test_timeout_frees_the_caller_and_the_report_shows_the_thread(gate):
-    """A thread cannot be killed: its caller goes on, and the report says where it is stuck and that nobody wants it."""
+async def test_timeout_frees_the_caller(gate):
+    """A thread cannot be killed: its caller goes on, and is told so."""
     lane = thread_lane("io", 1)
     with pytest.raises(TaskTimeout, match="cannot be killed"):
         await lane.run(gate.wait, (), {}, CallOptions(timeout=0.05, name="waiter"))
-
-    (stuck,) = lane.place.stuck_threads(0.01)
-    assert stuck.task == "waiter"
-    assert not stuck.is_wanted
-    assert "wait" in stuck.stack
 
 
 async def test_cancelled_waiting_call_never_begins(gate):

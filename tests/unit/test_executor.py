@@ -12,9 +12,12 @@ import pytest
 import levelpool
 from levelpool import ExecutorManager, LaneClosed, LaneFull, report_progress
 from levelpool.errors import SettingsError
-from levelpool.executor import dask_executor, process_executor
+from levelpool.executor import dask_executor, get_executor_manager, make_manager, process_executor
+from levelpool.executor import default as default_module
 from levelpool.executor import manager as manager_module
+from levelpool.executor.options import ManagerOptions
 from levelpool.lanes.task_stats import LaneStats, TaskStats
+from levelpool.settings import Settings
 from levelpool.testing import inline_manager
 
 
@@ -78,6 +81,63 @@ def test_each_factory_takes_what_counts_and_the_manager_takes_all():
 
     assert set(inspect.signature(process_executor).parameters) == options
     assert set(inspect.signature(dask_executor).parameters) - {"scheduler"} < options
+
+
+def test_type_checkers_are_shown_the_options_of_the_records():
+    """A misspelled option, and one that has no default in common, would be seen: the signatures are those of the records, keywords only."""
+    shown = inspect.signature(ExecutorManager).parameters.values()
+    told = {each.name: each.default for each in dataclasses.fields(ManagerOptions)}
+
+    assert {each.name: each.default for each in shown} == told
+    assert {each.kind for each in shown} == {inspect.Parameter.KEYWORD_ONLY}
+    with pytest.raises(TypeError, match="cpu_wrokers"):
+        process_executor(cpu_wrokers=1)
+    with pytest.raises(TypeError, match="gate"):
+        dask_executor("tcp://x:1", gate=None)
+
+
+class _Recorded:
+    """Settings, and which of their fields were looked at."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.seen = set()
+
+    def __getattr__(self, name):
+        self.seen.add(name)
+        return getattr(self.settings, name)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [Settings(), Settings(cpu_backend="dask", dask_scheduler="tcp://127.0.0.1:1"), Settings(web_concurrency=2)],
+    ids=["alone", "cluster", "neighbours"],
+)
+def test_manager_of_the_process_reads_the_settings_it_needs_and_no_other(settings, tmp_path, monkeypatch):
+    """A variable that the manager looks at counts, whichever way it is made."""
+    monkeypatch.chdir(tmp_path)
+    recorded = _Recorded(settings)
+    make_manager(recorded).shutdown()
+
+    assert recorded.seen <= set(default_module.READ)
+
+
+def test_odd_variable_that_no_manager_needs_stops_none(monkeypatch):
+    """A port that is no number is the service's trouble; the number of workers is the manager's."""
+    needed = {
+        each.name
+        for each, field in zip(Settings.variables(), dataclasses.fields(Settings), strict=True)
+        if field.name in default_module.READ
+    }
+    for each in Settings.variables():
+        monkeypatch.delenv(each.name, raising=False) if each.name in needed else monkeypatch.setenv(each.name, "odd")
+    monkeypatch.setattr(default_module, "_manager", None)
+
+    get_executor_manager().shutdown()
+
+    monkeypatch.setenv("CPU_EXECUTOR_WORKERS", "odd")
+    with pytest.raises(SettingsError, match="CPU_EXECUTOR_WORKERS is 'odd'"):
+        get_executor_manager()
 
 
 def test_reference_names_every_public_member():

@@ -1,7 +1,7 @@
 """
 The manager of this process, and what becomes of all managers when it ends or forks.
 
-`get_executor_manager` reads all settings from the environment, so an odd value of any variable stops it: hand in a manager to be free of that.
+`get_executor_manager` reads the settings that a manager needs: an odd value of another variable does not stop it.
 """
 
 import atexit
@@ -42,6 +42,21 @@ atexit.register(_at_exit)
 
 # ---------------------------------------------------------------- the one of this process
 
+READ = (
+    "environment",
+    "web_concurrency",
+    "cpu_backend",
+    "dask_scheduler",
+    "cpu_executor_workers",
+    "io_executor_workers",
+    "cpu_queue_limit",
+    "worker_memory_limit",
+    "worker_idle_timeout",
+    "worker_max_tasks",
+    "runtime_dir",
+    "data_dir",
+)
+"""The fields of `Settings` that `make_manager` looks at."""
 
 _guard = threading.Lock()
 
@@ -69,7 +84,7 @@ def get_executor_manager() -> ExecutorManager:
         if _manager is None or _manager.is_closed:
             from levelpool.settings import Settings  # noqa: PLC0415 - see the top
 
-            _manager = make_manager(Settings.read())
+            _manager = make_manager(Settings.read(only=READ))
         return _manager
 
 

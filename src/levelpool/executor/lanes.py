@@ -1,16 +1,13 @@
 """The two lanes of a manager, made from its options: which of them count, and what they are when nobody says."""
 
-import contextvars
-from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from levelpool.errors import SettingsError
-from levelpool.lanes.bulkheads import Bulkhead
+from levelpool.executor.options import ClusterOptions, Lanes, ManagerOptions, ProcessOptions
 from levelpool.lanes.lane import Lane, StreamingLane
 from levelpool.lanes.process.lane import process_lane
 from levelpool.lanes.process.limits import ProcessLimits
-from levelpool.lanes.schedule import Gate
 from levelpool.lanes.thread import thread_lane
 
 # A cluster, sizes and what the container allows are loaded when somebody asks for them: `import levelpool` stays light,
@@ -18,66 +15,59 @@ from levelpool.lanes.thread import thread_lane
 if TYPE_CHECKING:
     from levelpool.sizing import Sizes
 
-Lanes = tuple[StreamingLane, Lane]
-"""The one for CPU-bound work, and the one for blocking I/O."""
+
+def lanes_of(options: ManagerOptions) -> Lanes:
+    """Those that the options of a manager ask for; one that would not count is refused with `SettingsError`."""
+    if options.lanes is not None:
+        return options.lanes
+    if options.dask_scheduler is None:
+        return process_lanes(options)
+    idle = options.idle_on_a_cluster()
+    if idle:
+        raise SettingsError(
+            f"{' and '.join(idle)} {'does' if len(idle) == 1 else 'do'} not count for a manager whose CPU lane runs on a Dask cluster "
+            f"({options.dask_scheduler}): leave {'it' if len(idle) == 1 else 'them'} out, the workers of the cluster have limits of their own"
+        )
+    return dask_lanes(options.dask_scheduler, options)
 
 
-def process_lanes(
-    *,
-    cpu_workers: int | None = None,
-    io_workers: int | None = None,
-    cpu_queue_limit: int = 1000,
-    io_queue_limit: int = 10_000,
-    worker_memory_limit: int | None = None,
-    worker_idle_timeout: float = 30.0,
-    worker_max_tasks: int | None = None,
-    max_result_bytes: int | None = None,
-    max_kills: int | None = None,
-    cpu_bulkheads: Mapping[str, Bulkhead] | None = None,
-    io_bulkheads: Mapping[str, Bulkhead] | None = None,
-    carry: Sequence[contextvars.ContextVar[Any]] = (),
-    preload: Sequence[str] = (),
-    worker_environment: Mapping[str, str] | None = None,
-    gate: Gate | None = None,
-) -> Lanes:
-    """Worker processes of this host, and threads; the options of `ExecutorManager`."""
-    check_counts(cpu_workers=cpu_workers, io_workers=io_workers, worker_max_tasks=worker_max_tasks)
-    found = sizes() if cpu_workers is None or io_workers is None else None
+def process_lanes(options: ProcessOptions) -> Lanes:
+    """Worker processes of this host, and threads."""
+    check_counts(cpu_workers=options.cpu_workers, io_workers=options.io_workers, worker_max_tasks=options.worker_max_tasks)
+    found = sizes() if options.cpu_workers is None or options.io_workers is None else None
     limits = ProcessLimits(
-        queue_limit=cpu_queue_limit,
-        memory_limit=worker_memory_limit,
-        idle_timeout=worker_idle_timeout,
-        max_tasks=worker_max_tasks,
-        max_result_bytes=max_result_bytes,
-        carry=carry,
-        preload=preload,
-        environment=worker_environment,
-        max_kills=max_kills,
-        bulkheads=cpu_bulkheads or {},
-        gate=gate,
+        queue_limit=options.cpu_queue_limit,
+        memory_limit=options.worker_memory_limit,
+        idle_timeout=options.worker_idle_timeout,
+        max_tasks=options.worker_max_tasks,
+        max_result_bytes=options.max_result_bytes,
+        carry=options.carry,
+        preload=options.preload,
+        environment=options.worker_environment,
+        max_kills=options.max_kills,
+        bulkheads=options.cpu_bulkheads or {},
+        gate=options.gate,
     )
-    cpu = process_lane("cpu", cpu_workers or (found.cpu_workers if found else 1), limits)
-    threads = io_workers or (found.io_workers if found else 2)
-    return cpu, thread_lane("io", threads, queue_limit=io_queue_limit, bulkheads=io_bulkheads)
+    cpu = process_lane("cpu", options.cpu_workers or (found.cpu_workers if found else 1), limits)
+    return cpu, _threads(options, options.io_workers or (found.io_workers if found else 2))
 
 
-def dask_lanes(
-    scheduler: str,
-    *,
-    cpu_workers: int | None = None,
-    io_workers: int | None = None,
-    cpu_queue_limit: int = 1000,
-    io_queue_limit: int = 10_000,
-    cpu_bulkheads: Mapping[str, Bulkhead] | None = None,
-    io_bulkheads: Mapping[str, Bulkhead] | None = None,
-    carry: Sequence[contextvars.ContextVar[Any]] = (),
-) -> Lanes:
-    """The Dask cluster of the *scheduler* at this address, and threads of this process; the options of `ExecutorManager` that count there."""
-    check_counts(cpu_workers=cpu_workers, io_workers=io_workers)
+def dask_lanes(scheduler: str, options: ClusterOptions) -> Lanes:
+    """The Dask cluster of the *scheduler* at this address, and threads of this process."""
+    check_counts(cpu_workers=options.cpu_workers, io_workers=options.io_workers)
     cpu: StreamingLane = distributed().dask_lane(
-        "cpu", scheduler, queue_limit=cpu_queue_limit, most=cpu_workers, carry=carry, bulkheads=cpu_bulkheads or {}
+        "cpu",
+        scheduler,
+        queue_limit=options.cpu_queue_limit,
+        most=options.cpu_workers,
+        carry=options.carry,
+        bulkheads=options.cpu_bulkheads or {},
     )
-    return cpu, thread_lane("io", io_workers or sizes().io_workers, queue_limit=io_queue_limit, bulkheads=io_bulkheads)
+    return cpu, _threads(options, options.io_workers or sizes().io_workers)
+
+
+def _threads(options: ClusterOptions, most: int) -> Lane:
+    return thread_lane("io", most, queue_limit=options.io_queue_limit, bulkheads=options.io_bulkheads)
 
 
 def check_counts(**counts: int | None) -> None:

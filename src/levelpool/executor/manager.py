@@ -6,24 +6,21 @@ It owns its lanes, reads no environment, and shares nothing with another one.
 
 import asyncio
 import concurrent.futures
-import contextvars
 import dataclasses
 import functools
 import logging
 import sys
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-from levelpool.errors import SettingsError
 from levelpool.executor.futures import LaneExecutor
-from levelpool.executor.lanes import Lanes, check_counts, dask_lanes, process_lanes
-from levelpool.lanes.bulkheads import Bulkhead
+from levelpool.executor.lanes import check_counts, lanes_of
+from levelpool.executor.options import ManagerOptions, takes_after
 from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, Progress, StreamingLane
 from levelpool.lanes.place import WorkerStack
-from levelpool.lanes.schedule import Gate
 from levelpool.lanes.task_stats import LaneStats, TaskStats
 
 logger = logging.getLogger(__name__)
@@ -113,27 +110,8 @@ class ExecutorManager(_Calls):
     Use it with `async with`, or end it with `aclose` (or `shutdown`, without a loop).
     """
 
-    def __init__(
-        self,
-        *,
-        cpu_workers: int | None = None,
-        io_workers: int | None = None,
-        cpu_queue_limit: int = 1000,
-        io_queue_limit: int = 10_000,
-        worker_memory_limit: int | None = None,
-        worker_idle_timeout: float = 30.0,
-        worker_max_tasks: int | None = None,
-        max_result_bytes: int | None = None,
-        max_kills: int | None = None,
-        cpu_bulkheads: Mapping[str, Bulkhead] | None = None,
-        io_bulkheads: Mapping[str, Bulkhead] | None = None,
-        carry: Sequence[contextvars.ContextVar[Any]] = (),
-        preload: Sequence[str] = (),
-        worker_environment: Mapping[str, str] | None = None,
-        gate: Gate | None = None,
-        dask_scheduler: str | None = None,
-        lanes: tuple[StreamingLane, Lane] | None = None,
-    ) -> None:
+    @takes_after(ManagerOptions)
+    def __init__(self, **options: Any) -> None:
         """
         *cpu_workers* and *io_workers* are the most worker processes and threads; by default as the container allows.
 
@@ -149,28 +127,7 @@ class ExecutorManager(_Calls):
         has threads); *worker_...*, *max_...*, *preload* and *gate* do not count there, and are refused with `SettingsError`. *lanes* replaces both lanes, for tests.
         """
         _warn_of_collector(sys.version_info[:3])
-        if lanes is None:
-            lanes = _lanes(
-                dask_scheduler,
-                {
-                    "cpu_workers": cpu_workers,
-                    "io_workers": io_workers,
-                    "cpu_queue_limit": cpu_queue_limit,
-                    "io_queue_limit": io_queue_limit,
-                    "worker_memory_limit": worker_memory_limit,
-                    "worker_idle_timeout": worker_idle_timeout,
-                    "worker_max_tasks": worker_max_tasks,
-                    "max_result_bytes": max_result_bytes,
-                    "max_kills": max_kills,
-                    "cpu_bulkheads": cpu_bulkheads,
-                    "io_bulkheads": io_bulkheads,
-                    "carry": carry,
-                    "preload": preload,
-                    "worker_environment": worker_environment,
-                    "gate": gate,
-                },
-            )
-        self._cpu, self._io = lanes
+        self._cpu, self._io = lanes_of(ManagerOptions(**options))
         self._options = DEFAULT_OPTIONS
         self._lanes = OpenLanes(self._cpu, self._io)
         self._finalizer = weakref.finalize(self, self._lanes.close, EXIT_TIMEOUT)
@@ -288,24 +245,6 @@ def _warn_of_collector(version: tuple[int, int, int]) -> None:
             "processes may grow until they meet their memory limit; use 3.14.5 or a later one",
             *version,
         )
-
-
-_DEFAULTS: dict[str, Any] = process_lanes.__kwdefaults__ or {}
-_COUNT_ON_A_CLUSTER: dict[str, Any] = dask_lanes.__kwdefaults__ or {}
-
-
-def _lanes(dask_scheduler: str | None, options: dict[str, Any]) -> Lanes:
-    """The lanes for the options of a manager; what is as by default is not said."""
-    said = {name: value for name, value in options.items() if value != _DEFAULTS[name]}
-    if dask_scheduler is None:
-        return process_lanes(**said)
-    idle = [name for name in said if name not in _COUNT_ON_A_CLUSTER]
-    if idle:
-        raise SettingsError(
-            f"{' and '.join(idle)} {'does' if len(idle) == 1 else 'do'} not count for a manager whose CPU lane runs on a Dask cluster "
-            f"({dask_scheduler}): leave {'it' if len(idle) == 1 else 'them'} out, the workers of the cluster have limits of their own"
-        )
-    return dask_lanes(dask_scheduler, **said)
 
 
 class OpenLanes:

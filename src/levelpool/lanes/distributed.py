@@ -40,13 +40,13 @@ PLUGIN = f"levelpool-{__version__}"
 
 CONNECT_TIMEOUT = 10.0
 """Seconds that a scheduler has to answer at first."""
-CHECK_EVERY = 0.5
+CHECK_CLUSTER_EVERY = 0.5
 """Seconds between two checks of the cluster: whether it is there, and how many threads it has."""
-CHECK_TIMEOUT = 5.0
+CHECK_CLUSTER_TIMEOUT = 5.0
 """Seconds that a scheduler has to answer such a check; then it is taken for lost."""
-CANCEL_AGAIN = 1.0
+CANCEL_TASK_AGAIN_AFTER = 1.0
 """Seconds after which a task that was cancelled, and goes on, is cancelled once more."""
-TRY_AGAIN = 1.0
+RECONNECT_AFTER = 1.0
 """Seconds between two tries to reach a scheduler that is away."""
 
 
@@ -105,7 +105,7 @@ class DaskCluster:
             # More than once: a client that is just being closed may swallow a cancellation.
             for task in ending:
                 task.cancel()
-            _, ending = await asyncio.wait(ending, timeout=CANCEL_AGAIN)
+            _, ending = await asyncio.wait(ending, timeout=CANCEL_TASK_AGAIN_AFTER)
 
     def send(self, remote_call: RemoteCall, priority: int) -> None:
         """Have a call run somewhere, at the worker that the scheduler chooses."""
@@ -140,7 +140,7 @@ class DaskCluster:
         if self._sent.get(call) is future:
             # A scheduler that is lost is lost for every call: then this one has ended by the time.
             self._is_suspect.set()
-            await asyncio.sleep(CHECK_TIMEOUT + 1.0)
+            await asyncio.sleep(CHECK_CLUSTER_TIMEOUT + 1.0)
             if self._sent.get(call) is future:
                 self._slots.failed(
                     call, ClusterUnreachable(f"the Dask scheduler at {self._address} has dropped {name}, and not on our word")
@@ -161,7 +161,7 @@ class DaskCluster:
             answers = await client.run(next_item, future.key, workers=[worker])
         except Exception as error:  # noqa: BLE001 - of whatever kind: an item may be lost
             # If the worker has gone, that is said first.
-            await asyncio.sleep(TRY_AGAIN)
+            await asyncio.sleep(RECONNECT_AFTER)
             told = ClusterUnreachable(f"an item of the stream from the Dask worker {worker} is lost ({type(error).__name__}: {error})")
             self._slots.failed(call, told)
             return None
@@ -184,7 +184,7 @@ class DaskCluster:
                 self._lose(f"cannot be used ({type(error).__name__}: {error})")
             finally:
                 self._client, self._sent = None, {}
-            await asyncio.sleep(TRY_AGAIN)
+            await asyncio.sleep(RECONNECT_AFTER)
 
     def _lose(self, what: str) -> None:
         self._say(f"the Dask scheduler at {self._address} (LEVELPOOL_DASK_SCHEDULER) {what}")
@@ -212,7 +212,7 @@ class DaskCluster:
         known = None
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_suspect.wait(), CHECK_EVERY)
+                await asyncio.wait_for(self._is_suspect.wait(), CHECK_CLUSTER_EVERY)
             self._is_suspect.clear()
             try:
                 threads = await _count_threads(client) if client.status == "running" else None
@@ -246,7 +246,7 @@ async def _reached(address: str) -> AsyncIterator[Any]:
         yield client
     finally:
         with contextlib.suppress(OSError, TimeoutError):
-            await client.close(timeout=CHECK_TIMEOUT)
+            await client.close(timeout=CHECK_CLUSTER_TIMEOUT)
 
 
 @contextlib.contextmanager
@@ -283,7 +283,7 @@ def _versions(member: dict[str, Any]) -> str:
 
 async def _count_threads(client: Any) -> int:
     """How many threads the cluster has."""
-    return sum((await asyncio.wait_for(client.scheduler.ncores(), CHECK_TIMEOUT)).values())
+    return sum((await asyncio.wait_for(client.scheduler.ncores(), CHECK_CLUSTER_TIMEOUT)).values())
 
 
 def _topic(client: str) -> str:

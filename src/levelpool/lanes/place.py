@@ -16,18 +16,6 @@ class WorkerStack:
     """The innermost line last; None when the worker has not answered: it gets no processor, or the task has taken the signal for itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StuckThread:
-    """A call that has run for long, and where it is now."""
-
-    thread: str
-    task: str
-    seconds: float
-    is_wanted: bool
-    """False when its caller has gone (cancelled, timed out), and only the thread has not noticed."""
-    stack: str
-
-
 def _nothing() -> None:
     """There is nothing to do."""
 
@@ -38,10 +26,6 @@ def _no_trouble() -> None:
 
 async def _is_there() -> None:
     """It always is."""
-
-
-def _no_threads(longer_than: float) -> tuple[StuckThread, ...]:  # noqa: ARG001 - as those who have some
-    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,5 +46,3 @@ class Place:
     """Have each of them that runs a call write down what it does."""
     stacks: Callable[[], tuple[WorkerStack, ...]] = tuple
     """What they have written."""
-    stuck_threads: Callable[[float], tuple[StuckThread, ...]] = _no_threads
-    """The calls that have run in threads for more than so many seconds."""

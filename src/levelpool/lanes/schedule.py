@@ -188,11 +188,6 @@ class Schedule:
         """Workers that run a call or are being started: they use a processor."""
         return sum(1 for slot in self._slots.values() if slot.calls or not slot.ready)
 
-    @property
-    def unstarted(self) -> int:
-        """Calls that run nowhere yet: those that wait, and those that were sent ahead."""
-        return len(self._waiting) + len(self._held) + sum(max(0, len(slot.calls) - 1) for slot in self._slots.values())
-
     def runs(self, worker: int) -> int | None:
         """The call at the head of a worker's list."""
         slot = self._slots.get(worker)

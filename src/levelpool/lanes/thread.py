@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,8 +14,7 @@ from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.call import Call, LargePayload
 from levelpool.lanes.dispatcher import Dispatcher
 from levelpool.lanes.lane import now
-from levelpool.lanes.place import Place, StuckThread
-from levelpool.tracebacks import extract_stack
+from levelpool.lanes.place import Place
 
 IDLE_TIMEOUT = 30.0
 """Seconds after which a thread without work ends."""
@@ -87,7 +85,7 @@ class Threads:
         self._threads: dict[int, _Thread] = {}
         self.idle = 0
         """Threads that wait for a call."""
-        self.place = Place(stuck_threads=self._stuck)
+        self.place = Place()
 
     # ------------------------------------------------------------ what the dispatcher says
 
@@ -235,25 +233,6 @@ class Threads:
         elif wanted:
             call.completion.succeed(value)
         del error
-
-    # ------------------------------------------------------------ what can be told
-
-    def _stuck(self, longer_than: float) -> tuple[StuckThread, ...]:
-        moment = now()
-        frames = sys._current_frames()  # noqa: SLF001 - documented, in spite of its name
-        with self._lock:
-            running = [(each, each.running) for each in self._threads.values() if each.running is not None]
-        return tuple(
-            StuckThread(
-                thread=thread.name,
-                task=call.name,
-                seconds=moment - call.started,
-                is_wanted=not call.is_over,
-                stack="".join(extract_stack(frames[thread.thread.ident]).format()),
-            )
-            for thread, call in running
-            if moment - call.started > longer_than and thread.thread is not None and thread.thread.ident in frames
-        )
 
 
 def _report_and_run(call: Call, work: Callable[[], Any]) -> Any:

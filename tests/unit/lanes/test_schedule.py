@@ -253,7 +253,7 @@ class World:
             for worker in sorted(self.doomed | self.retiring):
                 self.die(sorted(self.inbox).index(worker))
                 self.act()
-            if not self.schedule.workers and not self.schedule.unstarted:
+            if not self.schedule.workers and not self.schedule.waiting + self.schedule.held:
                 return
             self.birth(0)
             self.act()

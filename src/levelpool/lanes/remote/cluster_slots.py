@@ -106,13 +106,7 @@ class ClusterSlots:
     def __init__(
         self, parts: LaneParts, events: Events, codec: PickleCodec, make_cluster: Callable[[], Cluster], *, most: int | None, version: str
     ) -> None:
-        self._name = parts.name
-        self._lock = parts.lock
-        self._loop = parts.loop
-        self._deferred = parts.deferred
-        self._helpers = parts.helpers
-        self._schedule = parts.schedule
-        self._counters = parts.counters
+        self._lane = parts
         self._events = events
         self._codec = codec
         self._make_cluster = make_cluster
@@ -129,7 +123,7 @@ class ClusterSlots:
     # ------------------------------------------------------------ reached
 
     def _connect(self) -> None:
-        with self._lock:
+        with self._lane.lock:
             self.bind(None)
 
     async def _reach(self) -> None:
@@ -140,15 +134,15 @@ class ClusterSlots:
 
     def _all_trouble(self) -> str | None:
         if self.trouble is None and self._cluster is not None and not self._threads:
-            return f"Lane {self._name!r} has no worker: its cluster is not reached yet, or no Dask worker has joined it."
+            return f"Lane {self._lane.name!r} has no worker: its cluster is not reached yet, or no Dask worker has joined it."
         return self.trouble
 
     def bind(self, user: asyncio.AbstractEventLoop | None) -> None:  # noqa: ARG002 - whoever it is, the lane has a loop of its own
         """Reach the cluster, from a private loop."""
-        if self._loop.loop is None:
-            self._loop.bind(None)
+        if self._lane.loop.loop is None:
+            self._lane.loop.bind(None)
             self._cluster = self._make_cluster()
-            self._loop.call_soon(self._cluster.open, self)
+            self._lane.loop.call_soon(self._cluster.open, self)
 
     # ------------------------------------------------------------ what the dispatcher says
 
@@ -171,7 +165,7 @@ class ClusterSlots:
             payload=RemotePayload.of(payload),
             is_stream=isinstance(call.completion, StreamCompletion),
         )
-        self._deferred.add(self._send, call, remote_call)
+        self._lane.deferred.add(self._send, call, remote_call)
 
     def _send(self, call: Call, remote_call: RemoteCall) -> None:
         if self._cluster is not None and not call.is_over:
@@ -185,13 +179,13 @@ class ClusterSlots:
 
     def kill(self, slot: int, call: Call, cause: str, note: str = "") -> WorkerDied | None:
         """Have the cluster drop the call; the death of its child process, if it had begun."""
-        self._schedule.died(slot, running=call.number)
+        self._lane.schedule.died(slot, running=call.number)
         flight = self._in_flight.pop(call.number, None)
         if flight is None:
             return None
         if flight.pulling is not None:
-            self._loop.call_soon(flight.pulling.cancel)
-        self._deferred.add(self._drop, call.number)
+            self._lane.loop.call_soon(flight.pulling.cancel)
+        self._lane.deferred.add(self._drop, call.number)
         return death(call.name, cause=cause, status=None, rss=0, limit=None, note=note) if flight.worker else None
 
     def _drop(self, number: int) -> None:
@@ -200,13 +194,13 @@ class ClusterSlots:
 
     def retire(self, slot: int) -> None:
         """A slot is gone as soon as it is not wanted."""
-        self._schedule.died(slot, running=None)
+        self._lane.schedule.died(slot, running=None)
 
     def grant(self, slot: int, call: int) -> None:  # noqa: ARG002 - the call is enough
         """The reader of a stream has taken an item: there is room for one more."""
         flight = self._in_flight.get(call)
         if flight is not None:
-            self._loop.call_soon(flight.room.release)
+            self._lane.loop.call_soon(flight.room.release)
 
     def has_begun(self, slot: int, call: Call) -> bool:  # noqa: ARG002 - the call knows
         """Whether a machine has said so."""
@@ -244,18 +238,18 @@ class ClusterSlots:
 
     def changed(self, threads: int, trouble: str | None) -> None:
         """The cluster has so many threads now; *trouble* is why it cannot be used at all."""
-        with self._lock:
+        with self._lane.lock:
             self._threads, self.trouble = threads, trouble
             if trouble is not None:
                 self._events.fail_all(lambda call: ClusterUnreachable(f"{call.name} is lost: {trouble}"))
             self._events.allow(self._slots_allowed())
-        self._deferred.run()
+        self._lane.deferred.run()
         if not self._tried.done():
             self._tried.set_result(None)
 
     def began(self, number: int, worker: str) -> None:
         """A call begins at *worker*."""
-        with self._lock:
+        with self._lane.lock:
             flight = self._in_flight.get(number)
             if flight is not None and not flight.call.is_over:
                 flight.worker, flight.call.started = worker, now()
@@ -265,16 +259,16 @@ class ClusterSlots:
 
     def heard(self, number: int, kind: int, words: bytes) -> None:
         """A call has something to say: `wire.PROGRESS` or `wire.LOG`."""
-        with self._lock:
+        with self._lane.lock:
             flight = self._in_flight.get(number)
             if flight is not None and not flight.call.is_over:
-                self._deferred.add(self._codec.said, flight.call, Frame(kind, number, b"", b"", words, None))
-        self._deferred.run()
+                self._lane.deferred.add(self._codec.said, flight.call, Frame(kind, number, b"", b"", words, None))
+        self._lane.deferred.run()
 
     def lost(self, number: int, worker: str) -> None:
         """The worker that a call had begun at has gone."""
         what = f"the Dask worker {worker} went away while it ran"
-        with self._lock:
+        with self._lane.lock:
             flight = self._in_flight.get(number)
             name = flight.call.name if flight is not None else ""
         error = WorkerDied(f"{what} {name}: what became of the call, nobody is left to tell", cause="exit", task=name)
@@ -285,7 +279,7 @@ class ClusterSlots:
         if outcome.error is not None:
             self._lose(number, outcome.error)
         elif outcome.payload.is_large:
-            self._helpers.do(lambda: self._end(number, outcome))
+            self._lane.helpers.do(lambda: self._end(number, outcome))
         else:
             self._end(number, outcome)
 
@@ -297,7 +291,7 @@ class ClusterSlots:
 
     def _end(self, number: int, outcome: Outcome) -> None:
         frame = _frame(outcome.kind, outcome.payload.unpack(), number=number, meta=outcome.meta)
-        with self._lock:
+        with self._lane.lock:
             flight = self._leave_slot(number)
             if flight is None or flight.call.is_over:
                 self._codec.release(frame.memfd)
@@ -306,9 +300,9 @@ class ClusterSlots:
                 _began, run, cpu, peak, size = REPORT.unpack(frame.meta)
                 took = (flight.waited, run, cpu, peak, size)
                 self._events.ended(flight.call, took, succeeded=frame.kind == DONE, worker=0)
-                self._deferred.add(self._hand_over, flight, frame)
+                self._lane.deferred.add(self._hand_over, flight, frame)
             self._events.act()
-        self._deferred.run()
+        self._lane.deferred.run()
 
     def _hand_over(self, flight: _InFlight, frame: Frame) -> None:
         if flight.pulling is None:
@@ -319,20 +313,20 @@ class ClusterSlots:
 
     def _lose(self, number: int, error: LevelpoolError) -> None:
         """A call has ended without an outcome of its own."""
-        with self._lock:
+        with self._lane.lock:
             flight = self._leave_slot(number)
             if flight is not None and not flight.call.is_over:
                 self._events.died(flight.call, error)
             self._events.act()
-        self._deferred.run()
+        self._lane.deferred.run()
         if flight is not None and self._cluster is not None:
             self._cluster.drop(number)
 
     def _leave_slot(self, number: int) -> _InFlight | None:
         flight = self._in_flight.pop(number, None)
-        slot = self._schedule.holder(number)
+        slot = self._lane.schedule.holder(number)
         if slot is not None:
-            self._schedule.ended(slot, number, now())
+            self._lane.schedule.ended(slot, number, now())
         return flight
 
     # ------------------------------------------------------------ streams
@@ -355,7 +349,7 @@ class ClusterSlots:
         if not payload.is_large:
             return _frame(wire.ITEM, payload.unpack())
         completion = LoopCompletion(asyncio.get_running_loop())
-        self._helpers.do(lambda: _try_to(completion, payload.unpack))
+        self._lane.helpers.do(lambda: _try_to(completion, payload.unpack))
         return _frame(wire.ITEM, await completion.future)
 
     # ------------------------------------------------------------ the end of the lane
@@ -366,7 +360,7 @@ class ClusterSlots:
     def close(self, done: Callable[[], None]) -> None:
         """Let go of the cluster."""
         cluster, self._cluster = self._cluster, None
-        self._deferred.add(self._begin_closing, cluster, done)
+        self._lane.deferred.add(self._begin_closing, cluster, done)
 
     def _begin_closing(self, cluster: Cluster | None, done: Callable[[], None]) -> None:
         self._closing = asyncio.ensure_future(self._close(cluster, done))
@@ -376,7 +370,7 @@ class ClusterSlots:
             if cluster is not None:
                 await cluster.close()
         finally:
-            self._helpers.do(done)
+            self._lane.helpers.do(done)
 
     def terminate(self) -> None:
         """The cluster notices that nobody is there any more, and drops the calls."""

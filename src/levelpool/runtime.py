@@ -22,7 +22,7 @@ from levelpool.monitoring.monitor import ResourceMonitor
 from levelpool.monitoring.resources import ResourceReader
 from levelpool.monitoring.snapshot import Snapshot
 from levelpool.monitoring.stacks import look_at_everything_from_a_thread
-from levelpool.neighbours.seats import Neighbours
+from levelpool.neighbours.membership import Neighbours
 from levelpool.neighbours.sockets import ANSWER_TIMEOUT
 from levelpool.pools import HasPool, PoolStats, pool_stats
 from levelpool.settings import Settings
@@ -149,14 +149,14 @@ class Runtime:
             await self.neighbours.lead()
 
     async def ask_neighbours(self, question: str) -> dict[int, Any]:
-        """What each web worker of the host answers, by its seat, ourselves included: to `snapshot`, `metrics`, `stacks`, or what was added."""
+        """What each web worker of the host answers, by its number, ourselves included: to `snapshot`, `metrics`, `stacks`, or what was added."""
         if self.neighbours is None:
             return {0: await self.manager.run_io_intensive(self._answers[question])}
         return await self.manager.run_io_intensive(self.neighbours.ask, question)
 
     async def metrics(self) -> dict[int, Samples]:
         """
-        The samples of each web worker of the host, by its seat.
+        The samples of each web worker of the host, by its number.
 
         Our own alone when the neighbours cannot be asked in time: a full thread lane is when the numbers are needed most.
         """
@@ -164,9 +164,9 @@ class Runtime:
         if self.neighbours is None:
             return {0: own}
         try:
-            return {self.neighbours.seat: own} | await asyncio.wait_for(self.ask_neighbours("metrics"), METRICS_TIMEOUT)
+            return {self.neighbours.number: own} | await asyncio.wait_for(self.ask_neighbours("metrics"), METRICS_TIMEOUT)
         except (TimeoutError, LaneFull):
-            return {self.neighbours.seat: own}
+            return {self.neighbours.number: own}
 
     def add_answer(self, question: str, answer: Callable[[], object]) -> None:
         """Let web workers of this host ask *question* with `ask_neighbours`; *answer* is called in a thread, must be quick, and becomes JSON."""

@@ -129,7 +129,7 @@ def test_several_web_workers_of_ones_own_service(tmp_path):
                 lanes = client.get("/api/system/executor-stats").raise_for_status().json()["lanes"]
                 (pool,) = client.get("/api/system/db-pool-stats").raise_for_status().json()["pools"]
                 refused = httpx.get(f"{address}/api/system/executor-stats", timeout=20)
-                seats = wait_for_seats(client, 2)
+                numbers = wait_for_web_workers(client, 2)
         finally:
             server.terminate()
             server.wait(30)
@@ -138,7 +138,7 @@ def test_several_web_workers_of_ones_own_service(tmp_path):
     assert (lanes["cpu"]["max_workers"], lanes["io"]["max_workers"]) == (2, 4)
     assert (pool["name"], pool["size"], pool["max_overflow"]) == ("shop", 4, 2)
     assert refused.status_code == 401
-    assert seats == {"0", "1"}
+    assert numbers == {"0", "1"}
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
@@ -153,15 +153,15 @@ def wait_for_address(log):
     raise AssertionError(log.read_text())
 
 
-def wait_for_seats(client, count):
+def wait_for_web_workers(client, count):
     """The web workers that a scrape tells of."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        seats = set(re.findall(r'^levelpool_cpus\{web_worker="(\d+)"', client.get("/metrics").raise_for_status().text, re.MULTILINE))
-        if len(seats) == count:
-            return seats
+        numbers = set(re.findall(r'^levelpool_cpus\{web_worker="(\d+)"', client.get("/metrics").raise_for_status().text, re.MULTILINE))
+        if len(numbers) == count:
+            return numbers
         time.sleep(0.2)
-    raise AssertionError(json.dumps(sorted(seats)))
+    raise AssertionError(json.dumps(sorted(numbers)))
 
 
 def test_manager_without_any_environment_runs_as_shown(tmp_path):

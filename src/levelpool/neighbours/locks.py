@@ -12,7 +12,7 @@ from levelpool.errors import SettingsError
 
 # Which bytes are whose. Each purpose has as many as it may ever need.
 LEADER = 0
-SEATS = 1_000
+WORKERS = 1_000
 SLOTS = 10_000
 LINE = 1 << 32
 

@@ -24,10 +24,10 @@ Answers = Mapping[str, Callable[[], object]]
 
 
 @contextmanager
-def serving(folder: Path, seat: int, answers: Answers) -> Iterator[None]:
-    """Answer questions on the socket of *seat* while the context lasts."""
-    name = _socket_name(seat)
-    # The seat's lock is ours: a socket that lies there belongs to somebody who has died.
+def serving(folder: Path, number: int, answers: Answers) -> Iterator[None]:
+    """Answer questions on the socket of web worker *number* while the context lasts."""
+    name = _socket_name(number)
+    # The number's lock is ours: a socket that lies there belongs to somebody who has died.
     (folder / name).unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as server:
         with _short_path(folder) as short:
@@ -79,39 +79,39 @@ def _answer(question: str, answers: Answers) -> bytes:
         return json.dumps({"error": str(error)}).encode()
 
 
-def ask_all(folder: Path, seats: Iterable[int], question: str) -> dict[int, object]:
-    """What those on *seats* answer to *question*, by seat; blocks up to `ANSWER_TIMEOUT` for all together."""
+def ask_all(folder: Path, numbers: Iterable[int], question: str) -> dict[int, object]:
+    """What the web workers with these *numbers* answer to *question*, by number; blocks up to `ANSWER_TIMEOUT` for all together."""
     deadline = time.monotonic() + ANSWER_TIMEOUT
     asked: dict[int, socket.socket] = {}
     answers: dict[int, object] = {}
     with contextlib.ExitStack() as stack:
         # Everybody is asked before anybody's answer is waited for: one that is stuck keeps nobody else from being heard.
-        for seat in seats:
+        for number in numbers:
             with contextlib.suppress(OSError):
-                asked[seat] = stack.enter_context(_ask(folder, seat, question))
+                asked[number] = stack.enter_context(_ask(folder, number, question))
         # The quick ones come first: a stuck one would use up the time of those behind it.
-        for seat in _in_order_of_arrival(asked, deadline):
+        for number in _in_order_of_arrival(asked, deadline):
             with contextlib.suppress(OSError, ValueError):
-                answers[seat] = _read_answer(asked[seat], deadline)
+                answers[number] = _read_answer(asked[number], deadline)
     return dict(sorted(answers.items()))
 
 
 @contextmanager
-def _ask(folder: Path, seat: int, question: str) -> Iterator[socket.socket]:
+def _ask(folder: Path, number: int, question: str) -> Iterator[socket.socket]:
     """A connection on which *question* was asked. Raises `OSError` when nobody is there."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(ANSWER_TIMEOUT)
         with _short_path(folder) as short:
-            connection.connect(f"{short}/{_socket_name(seat)}")
+            connection.connect(f"{short}/{_socket_name(number)}")
         connection.sendall(f"{question}\n".encode())
         yield connection
 
 
 def _in_order_of_arrival(asked: Mapping[int, socket.socket], deadline: float) -> Iterator[int]:
-    """Each seat as soon as something of its answer is there, until *deadline*."""
+    """Each number as soon as something of its web worker's answer is there, until *deadline*."""
     with selectors.DefaultSelector() as waiting:
-        for seat, connection in asked.items():
-            waiting.register(connection, selectors.EVENT_READ, seat)
+        for number, connection in asked.items():
+            waiting.register(connection, selectors.EVENT_READ, number)
         while waiting.get_map() and (left := deadline - time.monotonic()) > 0:
             for key, _events in waiting.select(left):
                 waiting.unregister(key.fileobj)
@@ -133,8 +133,8 @@ def _read_answer(connection: socket.socket, deadline: float) -> object:
     return said["answer"]
 
 
-def _socket_name(seat: int) -> str:
-    return f"worker-{seat}.sock"
+def _socket_name(number: int) -> str:
+    return f"worker-{number}.sock"
 
 
 @contextmanager

@@ -9,14 +9,14 @@ import pytest
 NEIGHBOUR = """
 import asyncio, os, sys
 from pathlib import Path
-from levelpool.neighbours.seats import Neighbours
+from levelpool.neighbours.membership import Neighbours
 from levelpool.neighbours.share import CpuShare
 
 async def main():
     folder = Path(sys.argv[1])
     async with Neighbours(folder, {"who": lambda: os.getpid()}) as us:
         share = CpuShare(folder, int(sys.argv[2]))
-        print(us.seat, us.leads, share.allow(1), flush=True)
+        print(us.number, us.leads, share.allow(1), flush=True)
         await us.lead()
         print("leads", flush=True)
         await asyncio.sleep(60)

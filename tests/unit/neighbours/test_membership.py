@@ -6,21 +6,21 @@ import signal
 import time
 
 from levelpool.neighbours.locks import open_folder
-from levelpool.neighbours.seats import Neighbours
+from levelpool.neighbours.membership import Neighbours
 from levelpool.neighbours.sockets import ANSWER_TIMEOUT
 
 
 async def test_one_alone_leads_and_sits_first(folder):
     """With nobody else there, it is worker 0 and leads from the start."""
     async with Neighbours(folder) as us:
-        assert (us.seat, us.leads, us.seats()) == (0, True, (0,))
+        assert (us.number, us.leads, us.numbers()) == (0, True, (0,))
 
 
 async def test_second_process_follows_until_the_leader_is_killed(folder, start):
     """There is one leader; five seconds after its death there is another, without anybody cleaning up."""
     first, said = start()
     async with Neighbours(folder) as us:
-        assert (said[:2], us.seat, us.leads) == (["0", "True"], 1, False)
+        assert (said[:2], us.number, us.leads) == (["0", "True"], 1, False)
 
         first.send_signal(signal.SIGKILL)
         killed = time.monotonic()
@@ -31,7 +31,7 @@ async def test_second_process_follows_until_the_leader_is_killed(folder, start):
 
 
 async def test_leader_that_closes_hands_over(folder, start):
-    """An orderly end gives the lead away too, and the seat becomes free."""
+    """An orderly end gives the lead away too, and the number becomes free."""
     async with Neighbours(folder) as us:
         other, said = start()
         assert us.leads
@@ -39,7 +39,7 @@ async def test_leader_that_closes_hands_over(folder, start):
 
     assert other.stdout.readline() == "leads\n"
     async with Neighbours(folder) as us:
-        assert (us.seat, us.leads) == (0, False)
+        assert (us.number, us.leads) == (0, False)
 
 
 async def test_two_parts_of_one_process_lead_together(folder, start):

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Self
 
 from levelpool.errors import SettingsError
-from levelpool.neighbours.locks import LEADER, SEATS, LockFile, open_folder
+from levelpool.neighbours.locks import LEADER, WORKERS, LockFile, open_folder
 from levelpool.neighbours.sockets import Answers, ask_all, serving
 
 logger = logging.getLogger(__name__)
 
 LEADER_POLL = 1.0
 """Seconds between two tries to become the leader."""
-MOST_SEATS = 256
+MOST_WORKERS = 256
 
 
 class Neighbours:
     """
-    One web worker among those that share *folder*: its seat, whether it leads, and what the others say.
+    One web worker among those that share *folder*: its number, whether it leads, and what the others say.
 
     `async with Neighbours(folder, answers) as us:`; *answers* are called in a thread of their own. It is the process that
     leads: of two in one process either both lead or none.
@@ -32,7 +32,7 @@ class Neighbours:
         self._folder = open_folder(folder)
         self._locks = LockFile.at(self._folder / "locks")
         self._answers = dict(answers or {})
-        self._seat: int | None = None
+        self._number: int | None = None
         self._leading = asyncio.Event()
         self._stack = contextlib.AsyncExitStack()
 
@@ -42,17 +42,17 @@ class Neighbours:
         return self._folder
 
     @property
-    def seat(self) -> int:
+    def number(self) -> int:
         """Our number among the web workers of the host: the lowest that was free. Raises `RuntimeError` before the start."""
-        if self._seat is None:
+        if self._number is None:
             raise RuntimeError("not among the neighbours yet: use `async with`")
-        return self._seat
+        return self._number
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
-            self._take_seat()
+            self._take_number()
             stack.callback(self._leave)
-            stack.enter_context(serving(self._folder, self.seat, self._answers))
+            stack.enter_context(serving(self._folder, self.number, self._answers))
             trying = asyncio.create_task(self._try_to_lead(), name="levelpool leadership")
             stack.callback(trying.cancel)
             await asyncio.sleep(0)  # alone, it leads from the start
@@ -80,31 +80,33 @@ class Neighbours:
     async def _try_to_lead(self) -> None:
         while not self._locks.try_lock(LEADER, shared=True):  # noqa: ASYNC110 - the kernel tells nobody that a lock became free
             await asyncio.sleep(LEADER_POLL)
-        logger.info("web worker %d (process %d) leads", self.seat, os.getpid())
+        logger.info("web worker %d (process %d) leads", self.number, os.getpid())
         self._leading.set()
 
     # -- asking the others
 
-    def seats(self) -> tuple[int, ...]:
-        """The seats of everybody who is there, ourselves included."""
-        return tuple(seat for seat in range(MOST_SEATS) if self._locks.is_locked(SEATS + seat))
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of everybody who is there, ourselves included."""
+        return tuple(number for number in range(MOST_WORKERS) if self._locks.is_locked(WORKERS + number))
 
     def ask(self, question: str) -> dict[int, object]:
         """
-        What everybody answers to *question*, by seat, ourselves included. Blocks up to `ANSWER_TIMEOUT` for all together.
+        What everybody answers to *question*, by number, ourselves included. Blocks up to `ANSWER_TIMEOUT` for all together.
 
         Who does not answer in time is left out: it is just starting, ending, stuck, or dead.
         """
-        return ask_all(self._folder, self.seats(), question)
+        return ask_all(self._folder, self.numbers(), question)
 
-    def _take_seat(self) -> None:
-        self._seat = next((seat for seat in range(MOST_SEATS) if self._locks.try_lock(SEATS + seat)), None)
-        if self._seat is None:
-            raise SettingsError(f"all {MOST_SEATS} seats in {self._folder} are taken: give this service a LEVELPOOL_RUNTIME_DIR of its own")
+    def _take_number(self) -> None:
+        self._number = next((number for number in range(MOST_WORKERS) if self._locks.try_lock(WORKERS + number)), None)
+        if self._number is None:
+            raise SettingsError(
+                f"all {MOST_WORKERS} numbers of web workers in {self._folder} are taken: give this service a LEVELPOOL_RUNTIME_DIR of its own"
+            )
 
     def _leave(self) -> None:
         if self.leads:
             self._locks.unlock(LEADER)
             self._leading.clear()
-        self._locks.unlock(SEATS + self.seat)
-        self._seat = None
+        self._locks.unlock(WORKERS + self.number)
+        self._number = None

@@ -22,6 +22,13 @@ def test_import_of_the_library_loads_no_optional_package():
     assert not loaded_by("levelpool, levelpool.executor") & set(OPTIONAL.split())
 
 
+def test_import_of_the_executor_loads_no_lane():
+    """Dispatcher, fork server, threads and cluster are loaded by the manager that needs them: the import stays near that of asyncio."""
+    loaded = {name for name in loaded_by("levelpool.executor") - loaded_by("asyncio") if name.startswith("levelpool.lanes.")}
+
+    assert loaded == {f"levelpool.lanes.{each}" for each in ("bulkheads", "lane", "place", "progress", "task_stats", "waiting_line")}
+
+
 def test_reading_sheets_loads_nothing_from_outside():
     """Readers, cleaning and types are on the standard library; no database, no executor; 493 modules it were when it brought both along."""
     loaded = loaded_by("levelpool.sheets") - loaded_by("sys")

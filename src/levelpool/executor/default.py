@@ -15,10 +15,10 @@ from levelpool.executor.futures import facades
 from levelpool.executor.lanes import distributed, sizes
 from levelpool.executor.manager import EXIT_TIMEOUT, ExecutorManager, open_lanes
 from levelpool.lanes.lane import now
-from levelpool.lanes.schedule import Gate
 
-# Neighbours and settings are loaded when somebody asks for them: `import levelpool` stays light.
+# Gate, neighbours and settings are loaded when somebody asks for them: `import levelpool` stays light.
 if TYPE_CHECKING:
+    from levelpool.lanes.schedule import Gate
     from levelpool.settings import Settings
 
 
@@ -120,7 +120,7 @@ def make_manager(settings: "Settings") -> ExecutorManager:
     )
 
 
-def _share(settings: "Settings", workers: int) -> Gate:
+def _share(settings: "Settings", workers: int) -> "Gate":
     """Our part of the workers that all web workers of the host have together."""
     from levelpool.neighbours.share import CpuShare  # noqa: PLC0415 - see the top
 

@@ -6,12 +6,9 @@ from typing import TYPE_CHECKING, Any
 from levelpool.errors import SettingsError
 from levelpool.executor.options import ClusterOptions, Lanes, ManagerOptions, ProcessOptions
 from levelpool.lanes.lane import Lane, StreamingLane
-from levelpool.lanes.process.lane import process_lane
-from levelpool.lanes.process.limits import ProcessLimits
-from levelpool.lanes.thread import thread_lane
 
-# A cluster, sizes and what the container allows are loaded when somebody asks for them: `import levelpool` stays light,
-# and a manager with numbers of its own never needs them.
+# Lanes, a cluster, sizes and what the container allows are loaded when a manager is made that needs them: the import of the
+# executor stays light, and a manager on a cluster, or with numbers of its own, never needs them all.
 if TYPE_CHECKING:
     from levelpool.sizing import Sizes
 
@@ -33,6 +30,9 @@ def lanes_of(options: ManagerOptions) -> Lanes:
 
 def process_lanes(options: ProcessOptions) -> Lanes:
     """Worker processes of this host, and threads."""
+    from levelpool.lanes.process.lane import process_lane  # noqa: PLC0415 - see the top
+    from levelpool.lanes.process.limits import ProcessLimits  # noqa: PLC0415 - see the top
+
     check_counts(cpu_workers=options.cpu_workers, io_workers=options.io_workers, worker_max_tasks=options.worker_max_tasks)
     found = sizes() if options.cpu_workers is None or options.io_workers is None else None
     limits = ProcessLimits(
@@ -67,6 +67,8 @@ def dask_lanes(scheduler: str, options: ClusterOptions) -> Lanes:
 
 
 def _threads(options: ClusterOptions, most: int) -> Lane:
+    from levelpool.lanes.thread import thread_lane  # noqa: PLC0415 - see the top
+
     return thread_lane("io", most, queue_limit=options.io_queue_limit, bulkheads=options.io_bulkheads)
 
 

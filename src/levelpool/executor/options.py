@@ -8,11 +8,14 @@ import contextvars
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.lane import Lane, StreamingLane
-from levelpool.lanes.schedule import Gate
+
+# For its type alone: the import of the executor stays light.
+if TYPE_CHECKING:
+    from levelpool.lanes.schedule import Gate
 
 P = ParamSpec("P")
 A = TypeVar("A")
@@ -46,7 +49,7 @@ class ProcessOptions(ClusterOptions):
     max_kills: int | None = None
     preload: Sequence[str] = ()
     worker_environment: Mapping[str, str] | None = None
-    gate: Gate | None = None
+    gate: "Gate | None" = None
 
     def idle_on_a_cluster(self) -> list[str]:
         """The options that were said, and do not count on a cluster."""

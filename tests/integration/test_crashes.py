@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 import crash_points
 from levelpool.ingest import ending, runner
-from levelpool.ingest.ledger import files
+from levelpool.ingest.ledger import files, holders
 from levelpool.ingest.service import DataIngestionService
 
 ROWS = 5000  # several batches
@@ -201,3 +202,22 @@ async def test_database_that_goes_away_in_the_middle_is_tried_again(postgres_url
 
         assert (record["status"], await rows_in_tables(service)) == ("loaded", ROWS)
         assert await sql(service, "SELECT outcome FROM levelpool_claims ORDER BY claimed_at") == [("released",), ("loaded",)]
+
+
+async def test_call_that_waits_for_a_store_that_is_gone_ends(database_url, tmp_path, manager, monkeypatch, caplog):
+    """It says for what it waits, and the file ends with a sentence; when its service comes back, it is loaded."""
+    async with DataIngestionService(database_url, manager, data_dir=tmp_path / "gone") as service:
+        (tmp_path / "orders.csv").write_text("number,name\n1,a\n", encoding="utf-8")
+        waits = await service.submit(tmp_path / "orders.csv", name="orders.csv", actor="test")
+    monkeypatch.setattr(runner, "KEEP_HOUSE_EVERY", 0.0)
+    monkeypatch.setattr(runner, "TELL_EVERY", 0.0)
+    monkeypatch.setattr(holders, "LEASE_OF_STORE", timedelta(seconds=1))
+    async with DataIngestionService(database_url, manager, data_dir=tmp_path / "other") as other, asyncio.timeout(30):
+        await other.intake.runner.ingest([waits["id"]])
+        ended = await other.file(waits["id"])
+    assert (ended["status"], ended["error_code"]) == ("failed", "original_unreachable")
+    assert f"file {waits['id']} (orders.csv) lies in the store of another service" in caplog.text
+
+    async with DataIngestionService(database_url, manager, data_dir=tmp_path / "gone") as back:
+        await back.intake.runner.ingest([waits["id"]])
+        assert (await back.file(waits["id"]))["status"] == "loaded"

@@ -7,6 +7,7 @@ import logging
 from levelpool.errors import LaneClosed
 from levelpool.ingest.intake import Intake
 from levelpool.ingest.ledger.files import Claim
+from levelpool.ingest.runner import KEEP_HOUSE_EVERY
 
 logger = logging.getLogger(__name__)
 
@@ -14,8 +15,6 @@ CHECK_PENDING_EVERY = 2.0
 """Seconds between two looks for files that another process recorded."""
 RETIRE_EVERY = 3600.0
 """Seconds between two looks for originals that are kept long enough."""
-RECLAIM_EVERY = 30.0
-"""Seconds between two looks for files whose holder died."""
 
 
 class BackgroundWorker:
@@ -25,6 +24,7 @@ class BackgroundWorker:
         self._intake = intake
         self._keep_files_days = keep_files_days
         self._worker: asyncio.Task[None] | None = None
+        self._house: asyncio.Task[None] | None = None
         self._retire_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -37,14 +37,17 @@ class BackgroundWorker:
         await self._intake.open()
         await self._intake.session.manager.reach()
         if self._worker is None:
-            self._worker = self._intake.session.supervisor.start("ingestion", self._work)
+            supervisor = self._intake.session.supervisor
+            self._worker = supervisor.start("ingestion", self._work)
+            self._house = supervisor.start("housekeeping", self._keep_house)
 
     async def aclose(self, timeout: float) -> None:  # noqa: ASYNC109 (a limit for the files that run, not for this call)
         """Take no more files, let those that run end within *timeout* seconds, and give the others back."""
-        if self._worker is not None:
+        if self._worker is not None and self._house is not None:
             self._worker.cancel()
-            await asyncio.wait([self._worker])
-            self._worker = None
+            self._house.cancel()
+            await asyncio.wait([self._worker, self._house])
+            self._worker = self._house = None
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=timeout)
             for task in late:
@@ -70,18 +73,20 @@ class BackgroundWorker:
                 await asyncio.wait(self._tasks, timeout=CHECK_PENDING_EVERY, return_when=asyncio.FIRST_COMPLETED)
             self.run_apart(await self._next_claim())
 
+    async def _keep_house(self) -> None:
+        """What must not wait for a worker that is free: signs of life, files of dead services, originals that are old enough."""
+        with contextlib.suppress(LaneClosed):
+            while True:
+                await self._intake.runner.keep_house()
+                await self._retire(asyncio.get_running_loop().time())
+                await asyncio.sleep(KEEP_HOUSE_EVERY)
+
     async def _next_claim(self) -> Claim:
         """Wait for the next pending file, whoever recorded it, and claim it."""
         intake = self._intake
-        loop = asyncio.get_running_loop()
-        reclaim_at = 0.0
         while True:
             intake.arrivals.came.clear()
             try:
-                if loop.time() >= reclaim_at:
-                    reclaim_at = loop.time() + RECLAIM_EVERY
-                    await intake.runner.reclaim()
-                    await self._retire(loop.time())
                 # On a cluster that is away a file would only be given back.
                 if intake.session.manager.trouble is None and (claim := await intake.runner.claim_next()) is not None:
                     return claim

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from levelpool.helper_worker import helper_worker, set_up_sharing
 from levelpool.ingest.arrivals import Arrivals
 from levelpool.ingest.ending import Ending, ending_of
 from levelpool.ingest.job import Job, ingest_file
-from levelpool.ingest.ledger import files, queries
+from levelpool.ingest.ledger import files, holders, queries
 from levelpool.ingest.ledger.holder import has_died
 from levelpool.ingest.remote_job import ingest_remotely
 from levelpool.ingest.session import Session, to_the_end
@@ -37,6 +38,10 @@ RECORD_AGAIN_AFTER = 2.0
 """Seconds before the end of a file is recorded again, when the database did not take it."""
 CHECK_UNFINISHED_EVERY = 0.25
 """Seconds after which a file that another service works on, or that waits for an earlier one, is looked at again."""
+KEEP_HOUSE_EVERY = 5.0
+"""Seconds between two signs of life of a service, and two looks for what a dead one left."""
+TELL_EVERY = 15.0
+"""Seconds after which a call that waits for files of others says so, each time."""
 MOST_AT_ONCE = 500
 
 
@@ -57,6 +62,7 @@ class Runner:
         self._arrivals = arrivals
         self._running: dict[str, _Running] = {}
         self._tries: Counter[int] = Counter()
+        self._house_at = 0.0
         self._renewing: asyncio.Task[None] | None = None
 
     @property
@@ -101,6 +107,20 @@ class Runner:
             if (claim := await claiming) is not None:
                 await self._record_end(claim, files.release, tries=1)
 
+    async def keep_house(self) -> None:
+        """Give a sign of life and take up what dead services left, when it is time again; a database that is away is asked the next time."""
+        now = time.monotonic()
+        if now < self._house_at:
+            return
+        self._house_at = now + KEEP_HOUSE_EVERY
+        try:
+            await self._session.write(holders.give_sign, self._session.claimer.holder, self._session.claimer.store)
+            await self.reclaim()
+        except LaneClosed:
+            raise
+        except LevelpoolError as error:
+            logger.warning("what other services left cannot be looked for: %s", error)
+
     async def reclaim(self) -> list[int]:
         """Make the files of dead services pending again."""
         taken = await self._session.write(files.reclaim, has_died)
@@ -119,20 +139,26 @@ class Runner:
         lost: ClusterUnreachable | None = None
         tasks: set[asyncio.Task[None]] = set()
         left = set(ids)
+        tell_at = time.monotonic() + TELL_EVERY
         async with asyncio.TaskGroup() as group:
             while left and (lost := await self._lost()) is None:
+                await self.keep_house()
                 claim = await self.claim_next(sorted(left)[:MOST_AT_ONCE]) if len(tasks) < self.parallel else None
                 if claim is None and not tasks:
                     # One of ours may wait for an earlier file that nobody works on.
                     claim = await self.claim_next()
                 if claim is not None:
                     tasks.add(group.create_task(self.run(claim)))
+                    tell_at = time.monotonic() + TELL_EVERY
                     continue
                 if tasks:
                     _, tasks = await asyncio.wait(tasks, timeout=CHECK_UNFINISHED_EVERY, return_when=asyncio.FIRST_COMPLETED)
                 else:
                     await asyncio.sleep(CHECK_UNFINISHED_EVERY)
                 left = set(await self._session.read(files.unfinished, sorted(left)))
+                if left and not tasks and time.monotonic() >= tell_at:
+                    tell_at = time.monotonic() + TELL_EVERY
+                    logger.warning("%s", await self._session.read(files.what_keeps, sorted(left), self._session.claimer))
         if lost is not None:
             raise lost
 

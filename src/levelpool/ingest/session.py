@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
 
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from levelpool.database import create_engine
@@ -21,7 +22,7 @@ from levelpool.errors import LevelpoolError
 from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.ingest.config import IngestConfig, absolute_url, check_place
 from levelpool.ingest.job import explain
-from levelpool.ingest.ledger import files
+from levelpool.ingest.ledger import files, holders
 from levelpool.ingest.ledger.holder import new_holder
 from levelpool.ingest.migrations import migrate
 from levelpool.ingest.remote_job import RemoteContent
@@ -76,6 +77,7 @@ class Session:
         self.engine = create_engine(self.url, name="ledger", sizes=self.config.sizes)
         self._transact(migrate, write=True)
         self.claimer = files.Claimer(self._holder, self.store.identity())
+        self._transact(_begin, self.claimer, write=True)
         before = time.time() - HALF_WRITTEN
         self.store.sweep(before)
         for folder in self.work.glob("*"):
@@ -150,6 +152,12 @@ class Session:
         """Remove a folder of working files; what cannot be removed is left to `open` of a later day."""
         with contextlib.suppress(LevelpoolError):
             await self.manager.with_options(name="work folder").run_io_intensive(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _begin(connection: sa.Connection, claimer: files.Claimer) -> None:
+    """Tell the other services of us, and take up again what ended while nobody could read our store."""
+    holders.give_sign(connection, claimer.holder, claimer.store)
+    files.take_up(connection, claimer.store)
 
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:

@@ -9,13 +9,16 @@ change a file only while it still carries the caller's claim.
 """
 
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from levelpool.ingest.ledger import holders
+from levelpool.ingest.ledger.holder import has_died
+from levelpool.ingest.ledger.holders import Died
 from levelpool.ingest.ledger.schema import audit, claims, datasets, files, sheets
 from levelpool.sheets.errors import ClaimLost, FileInUse, NotFound
 from levelpool.sheets.table import CellCounts
@@ -26,6 +29,9 @@ LIVE = ("pending", "running", "loaded", "partial")
 REPLAYABLE = ("loaded", "partial", "failed", "undone")
 
 MOST_ATTEMPTS = 3
+
+UNREACHABLE = "original_unreachable"
+"""In one word, why a file ended whose original lies in the store of a service that is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +119,12 @@ def note(
 # ---------------------------------------------------------------- arriving
 
 
-def record(connection: sa.Connection, file: NewFile) -> Recorded:
+def record(connection: sa.Connection, file: NewFile, died: Died = has_died) -> Recorded:
     """
     Record a new file: pending, or a duplicate of a file with the same content, or failed when it was refused.
 
-    The same content is a duplicate unless somebody asks for it in another dataset by name.
+    The same content is a duplicate unless somebody asks for it in another dataset by name. It takes the place of a file that waits for a
+    store that is gone with its service.
     """
     if file.sha256 is not None:
         _lock_content(connection, file.sha256)
@@ -150,7 +157,7 @@ def record(connection: sa.Connection, file: NewFile) -> Recorded:
     if file.error is not None:
         note(connection, file.actor, "file.refused", file_id=file_id, error=file.error)
         return Recorded(file_id, "failed", None)
-    first = _same_content(connection, file_id, file.sha256, file.dataset if file.dataset_asked else None)
+    first = _same_content_at_hand(connection, file_id, file, died)
     if first is None:
         note(connection, file.actor, "file.received", file_id=file_id, name=file.name, source=file.source)
         return Recorded(file_id, "pending", None)
@@ -172,6 +179,80 @@ def _same_content(connection: sa.Connection, file_id: int, sha256: str | None, d
     if dataset is not None:
         query = query.where(files.c.dataset == dataset)
     return connection.execute(query.order_by(files.c.id).limit(1)).scalar()
+
+
+def _same_content_at_hand(connection: sa.Connection, file_id: int, file: NewFile, died: Died) -> int | None:
+    """The oldest live file with the same content that is loaded or can be; those that cannot end here."""
+    dataset = file.dataset if file.dataset_asked else None
+    while (first := _same_content(connection, file_id, file.sha256, dataset)) is not None:
+        row = connection.execute(sa.select(files).where(files.c.id == first)).one()
+        waits = row.status in {"pending", "running"} and row.store != file.store
+        if not waits or holders.is_served(connection, row.store, row.received_at, died, at_once=True):
+            return first
+        _abandon(connection, row, f"file {file_id} has the same content and takes its place")
+    return None
+
+
+def end_abandoned(connection: sa.Connection, died: Died) -> list[int]:
+    """
+    End the files that wait for an original in a store that no service can read any more; return the ids of those that take their place.
+
+    A file that came with the same content elsewhere is pending from then on.
+    """
+    begun: list[int] = []
+    waiting = connection.execute(sa.select(files).where(files.c.status == "pending").order_by(files.c.id)).all()
+    gone = {
+        row.store: not holders.is_served(connection, row.store, row.received_at, died)
+        for row in sorted(waiting, key=lambda row: row.received_at)
+    }
+    for row in waiting:
+        if gone[row.store]:
+            _abandon(connection, row, "send the file again, or start a service with its data folder")
+            begun += _promote(connection, row.id, row.store)
+    return begun
+
+
+def take_up(connection: sa.Connection, store: str) -> list[int]:
+    """Make the files of *store* pending again that ended because no service could read it, now that one can; return their ids."""
+    query = sa.select(files).where(files.c.store == store, files.c.status == "failed", files.c.error_code == UNREACHABLE, files.c.kept)
+    taken = [
+        row for row in connection.execute(query.order_by(files.c.id)).all() if _same_content(connection, row.id, row.sha256, None) is None
+    ]
+    again = {"status": "pending", "error": None, "error_code": None, "finished_at": None}
+    for row in taken:
+        connection.execute(files.update().where(files.c.id == row.id).values(again))
+        note(connection, "levelpool", "file.taken_up", file_id=row.id)
+    return [row.id for row in taken]
+
+
+def _abandon(connection: sa.Connection, row: sa.Row[Any], way_on: str) -> None:
+    """End a file whose original nobody can read; a replay is as it was."""
+    sentence = f"the original of {row.name} lies in the data folder of a service that is gone, and nobody else can read it: {way_on}"
+    before = row.status_before or "failed"
+    if row.status == "running":
+        _leave_running(connection, row.id, row.claim, before, sentence, error_code=UNREACHABLE)
+        return
+    options = row.options if row.options_before is None else row.options_before
+    values = {
+        "status": before, "error": sentence, "error_code": UNREACHABLE, "finished_at": now(), "progress": None,
+        "status_before": None, "options": options, "options_before": None, "held_by": None,
+    }  # fmt: skip
+    if connection.execute(files.update().where(files.c.id == row.id, files.c.status == "pending").values(values)).rowcount:
+        note(connection, "levelpool", "file.failed", file_id=row.id, error=sentence)
+
+
+def _promote(connection: sa.Connection, file_id: int, store: str) -> list[int]:
+    """Let the oldest duplicate of a file that ended, whose original lies elsewhere, take its place."""
+    query = sa.select(files.c.id).where(
+        files.c.duplicate_of == file_id, files.c.status == "duplicate", files.c.kept, files.c.store != store
+    )
+    heir = connection.execute(query.order_by(files.c.id).limit(1)).scalar()
+    if heir is None:
+        return []
+    connection.execute(files.update().where(files.c.id == heir).values(status="pending", duplicate_of=None, finished_at=None))
+    connection.execute(files.update().where(files.c.duplicate_of == file_id, files.c.status == "duplicate").values(duplicate_of=heir))
+    note(connection, "levelpool", "file.took_place", file_id=heir, of=file_id)
+    return [heir]
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +396,7 @@ def renew(connection: sa.Connection, progress: dict[str, float | None]) -> None:
         connection.execute(files.update().where(files.c.claim == token, files.c.status == "running").values(progress=percent))
 
 
-def reclaim(connection: sa.Connection, died: Callable[[str, datetime, datetime], bool]) -> list[int]:
+def reclaim(connection: sa.Connection, died: Died) -> list[int]:
     """
     Take the files of dead holders back, so that they can be claimed again; return their ids.
 
@@ -334,14 +415,17 @@ def reclaim(connection: sa.Connection, died: Callable[[str, datetime, datetime],
         elif _leave_running(connection, row.id, row.token, "pending", None, attempts=row.attempts + 1):
             note(connection, "levelpool", "file.reclaimed", file_id=row.id, holder=row.holder)
             taken.append(row.id)
-    return taken + _let_go(connection, died)
+    return taken + _let_go(connection, died) + end_abandoned(connection, died)
 
 
-def _let_go(connection: sa.Connection, died: Callable[[str, datetime, datetime], bool]) -> list[int]:
+def _let_go(connection: sa.Connection, died: Died) -> list[int]:
     """Let anybody claim the files whose passwords were lost with their holders: the reader says then what is needed."""
-    query = sa.select(files.c.id, files.c.held_by).where(files.c.status == "pending", files.c.held_by.is_not(None))
-    # Nothing renews a file that waits: a holder elsewhere is left to its own host.
-    lost = [row.id for row in connection.execute(query).all() if died(row.held_by, now(), now())]
+    query = sa.select(files.c.id, files.c.held_by, files.c.received_at).where(files.c.status == "pending", files.c.held_by.is_not(None))
+    lost = [
+        row.id
+        for row in connection.execute(query).all()
+        if died(row.held_by, holders.last_seen(connection, row.held_by) or row.received_at, now())
+    ]
     if lost:
         connection.execute(files.update().where(files.c.id.in_(lost), files.c.status == "pending").values(held_by=None))
     return lost
@@ -426,10 +510,13 @@ def fail(connection: sa.Connection, file_id: int, token: str, sentence: str, cod
 
 
 def release_all(connection: sa.Connection, holder: str) -> None:
-    """Give back every file that *holder* still has."""
+    """Give back every file that *holder*, which leaves, still has or holds the password of."""
     query = sa.select(claims.c.token, claims.c.file_id).where(claims.c.holder == holder, claims.c.ended_at.is_(None))
     for row in connection.execute(query).all():
         release(connection, row.file_id, row.token)
+    # The password goes with its holder: the reader says then what is needed.
+    connection.execute(files.update().where(files.c.held_by == holder, files.c.status == "pending").values(held_by=None))
+    holders.leave(connection, holder)
 
 
 def release(connection: sa.Connection, file_id: int, token: str) -> bool:
@@ -473,6 +560,26 @@ def unfinished(connection: sa.Connection, ids: Collection[int]) -> list[int]:
         query = sa.select(files.c.id).where(files.c.id.in_(wanted[start : start + 500]), files.c.status.in_(("pending", "running")))
         left += connection.execute(query).scalars()
     return left
+
+
+def what_keeps(connection: sa.Connection, ids: Collection[int], claimer: Claimer) -> str:
+    """What a call that waits for these files waits for, in one sentence."""
+    rows = connection.execute(sa.select(files).where(files.c.id.in_(sorted(ids)[:500])).order_by(files.c.id)).all()
+    whys = [
+        f"file {row.id} ({row.name}) "
+        + (
+            "runs in another service"
+            if row.status == "running"
+            else "lies in the store of another service"
+            if row.store != claimer.store
+            else "needs a password that another service has"
+            if row.held_by not in {None, claimer.holder}
+            else "waits for an earlier file"
+        )
+        for row in rows[:3]
+    ]
+    more = f", and {len(ids) - len(whys)} more" if len(ids) > len(whys) else ""
+    return f"still waiting: {'; '.join(whys)}{more}"
 
 
 def retire(connection: sa.Connection, store: str, before: datetime) -> list[str]:

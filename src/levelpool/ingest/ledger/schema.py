@@ -96,6 +96,14 @@ claims = sa.Table(
     sa.Index("levelpool_claims_file", "file_id"),
 )
 
+holders = sa.Table(
+    "levelpool_holders",
+    metadata,
+    sa.Column("holder", sa.Text, primary_key=True),  # which process of which host
+    sa.Column("store", sa.Text, nullable=False),  # the store whose originals it can read
+    sa.Column("seen_at", Instant, nullable=False),  # its last sign of life
+)
+
 datasets = sa.Table(
     "levelpool_datasets",
     metadata,

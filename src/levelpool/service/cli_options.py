@@ -8,13 +8,11 @@ from typing import Any
 
 import click
 
-from levelpool.sheets.clean.option_fields import OptionField, flags
+from levelpool.sheets.clean.option_fields import COLUMN_FIELDS, FIELDS, OptionField, flags
 from levelpool.sheets.clean.options import ColumnOptions, TableOptions
 from levelpool.sheets.errors import OptionsRefused
 
 PASSWORD_VARIABLE = "LEVELPOOL_FILE_PASSWORD"  # noqa: S105  # the name of the variable, not its value
-
-_TAB = {"tab", "\\t"}
 
 
 @functools.cache
@@ -38,35 +36,34 @@ def read_corrections(said: Mapping[str, Any], environ: Mapping[str, str]) -> Tab
     The password comes from the environment, or, when it is asked for, from the terminal: a command line is seen by every user of a machine.
     """
     options = _of_file(said["options"]) if said["options"] else TableOptions()
-    sheet = said["sheet"]
-    given: dict[str, Any] = {
-        "sheet": sheet,
-        "box": said["box"],
-        "header": None if said["header_row"] is None else said["header_row"] - 1,
-        "header_from": None if said["first_header_row"] is None else said["first_header_row"] - 1,
-        "no_header": said["no_header"] or None,
-        "one_table": said["one_table"] or None,
-        "keep_totals": said["keep_totals"] or None,
-        "side_by_side": False if said["one_table"] else None,
-        "hidden_rows": False if said["visible_only"] else None,
-        "hidden_sheets": False if said["visible_only"] else None,
-        "blanks": frozenset(said["blank"]) or None,
-        "policy": said["policy"],
-        "decimal": said["decimal"],
-        "day_first": said["day_first"],
-        "encoding": said["encoding"],
-        "delimiter": "\t" if said["delimiter"] in _TAB else said["delimiter"],
-        "quote": "" if said["quote"] == "none" else said["quote"],
-        "columns": _columns(options, said) or None,
-        "password": _password(environ, ask=said["password"]),
-    }
+    given = {field.name: _value(field, said) for field in FIELDS if field.flag is not None}
+    given |= {"columns": _columns(options, said) or None, "password": _password(environ, ask=said["password"])}
     return replace(options, **{name: value for name, value in given.items() if value is not None})
+
+
+def _value(field: OptionField, said: Mapping[str, Any]) -> Any:
+    """What the command line says of a field; None for nothing."""
+    value = said[_parameter(field)]
+    match field.widget:
+        case "row":
+            return None if value is None else value - 1
+        case "tick":
+            return field.ticked if value else None
+        case "mark":
+            return None if value is None else field.heard(value)
+    return (frozenset(value) or None) if field.name == "blanks" else value
+
+
+def _parameter(field: OptionField) -> str:
+    """The name under which click gives the value of the field's flag."""
+    spelled = field.flag.spelled[0] if field.flag is not None else field.name
+    return spelled.partition("/")[0].removeprefix("--").replace("-", "_")
 
 
 def _columns(options: TableOptions, said: Mapping[str, Any]) -> tuple[ColumnOptions, ...]:
     """What is said about columns, one record each."""
     columns = {column.header: column.to_dict() for column in options.columns}
-    for name in ("name", "type", "date_form"):
+    for name in (field.name for field in COLUMN_FIELDS if field.flag is not None):
         for text in said[name]:
             header, mark, value = text.rpartition("=")
             if not mark or not header:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from levelpool.sheets.clean.option_fields import COLUMN_FIELDS, FIELDS
+from levelpool.sheets.clean.option_fields import COLUMN_FIELDS, FIELDS, OptionField
 from levelpool.sheets.clean.options import ColumnOptions, TableOptions, letters_of
 from levelpool.sheets.errors import OptionsRefused
 
@@ -16,6 +16,7 @@ MOST_COLUMNS = 200
 
 _ROWS = tuple(each.name for each in FIELDS if each.widget == "row")
 _TEXTS = tuple(each.name for each in FIELDS if each.widget == "text")
+_MARKS = {each.name: each for each in FIELDS if each.widget == "mark"}
 _SWITCHES = {each.name: each.ticked for each in FIELDS if each.widget == "tick"}
 """What a ticked box says."""
 _OF_COLUMN = tuple(each.name for each in COLUMN_FIELDS)
@@ -64,10 +65,7 @@ def form_of(options: TableOptions) -> Form:
     fields |= {name: str(said[name] + 1) for name in _ROWS if name in said}
     if options.day_first is not None:
         fields["first"] = "day" if options.day_first else "month"
-    if options.delimiter is not None:
-        fields["delimiter"] = "tab" if options.delimiter == "\t" else options.delimiter
-    if options.quote is not None:
-        fields["quote"] = options.quote or "none"
+    fields |= {name: each.told(said[name]) for name, each in _MARKS.items() if name in said}
     fields["blanks"] = "\n".join(sorted(options.blanks))
     return Form(fields, tuple(_column_texts(each) for each in options.columns))
 
@@ -93,10 +91,7 @@ def options_of(form: Form) -> TableOptions:
     said |= _sheet(form.text("sheet"))
     if form.text("first"):
         said["day_first"] = form.text("first") == "day"
-    if delimiter := form.text("delimiter"):
-        said["delimiter"] = "\t" if delimiter.strip().lower() in {"tab", "\\t"} else delimiter.strip() or delimiter
-    if quote := form.text("quote"):
-        said["quote"] = "" if quote == "none" else quote
+    said |= {name: _mark(each, form.text(name)) for name, each in _MARKS.items() if form.text(name)}
     said["blanks"] = [line for line in form.text("blanks").splitlines() if line]
     said["columns"] = [{name: text if name == "header" else text.strip() for name, text in column.items()} for column in form.columns]
     return TableOptions.from_dict(said)
@@ -118,6 +113,12 @@ def _row(name: str, text: str) -> int:
             allowed="a row, counted from 1",
         )
     return int(text) - 1
+
+
+def _mark(field: OptionField, text: str) -> str:
+    word = text.strip().lower()
+    said = field.heard(word)
+    return said if said != word else text.strip() or text
 
 
 def _is_number(text: str) -> bool:

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse
 from levelpool.service.static import StaticFiles
 from levelpool.service.texts import Texts
 from levelpool.service.words import bytes_in_words, number_in_words, percent_in_words, seconds_in_words
+from levelpool.sheets.clean.option_fields import FIELDS, form_fields
 
 TEMPLATES = Path(__file__).with_name("templates")
 CELL_LENGTH = 200
@@ -25,7 +26,9 @@ class Renderer:
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        self._environment.globals.update(t=texts, static=static.url)
+        self._environment.globals.update(
+            t=texts, static=static.url, correction={each.name: each for each in FIELDS}, correction_fields=form_fields
+        )
         self._environment.filters.update(
             number=number_in_words, bytes=bytes_in_words, seconds=seconds_in_words, percent=percent_in_words, cell=cell, mark=mark
         )

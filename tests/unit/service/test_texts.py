@@ -8,6 +8,7 @@ import pytest
 from levelpool.service import english, render
 from levelpool.service.texts import Texts
 from levelpool.service.texts import english as english_texts
+from levelpool.sheets.clean.option_fields import FIELDS
 
 SERVICE = Path(english.__file__).parent
 _FAMILIES = ("nav.", "status.", "lane.", "pool.", "problem.", "script.")
@@ -21,7 +22,16 @@ def used_keys() -> set[str]:
         if path.exists():
             found |= set(re.findall(r"""\b(?:t|texts)\(["']([a-z0-9_.]*[a-z0-9_])["'](?! ~)""", path.read_text(encoding="utf-8")))
     script = (SERVICE / "static" / "page.js").read_text(encoding="utf-8")
+    found |= keys_of_corrections()
     return found | {f"script.{key}" for key in re.findall(r"""\btext\(["']([a-z0-9_.]+)["']""", script)}
+
+
+def keys_of_corrections() -> set[str]:
+    """Those that the form puts together from the table of the correction record."""
+    placed = [each for each in FIELDS if each.place is not None]
+    hinted = [each for each in placed if each.widget != "own" and not each.choices and each.name != "quote"]
+    choices = {f"correct.{each.name}_{choice}" for each in placed if each.choices for choice in (*each.choices, "unsaid")}
+    return {f"correct.{each.name}" for each in placed} | {f"correct.{each.name}_hint" for each in hinted} | choices
 
 
 def test_every_text_that_a_page_asks_for_is_there():

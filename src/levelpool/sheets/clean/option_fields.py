@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Widget = Literal["text", "row", "tick", "own"]
-"""In the form: a text as it is, a row counted from 1, a box that says `ticked`, or fields of its own."""
+Widget = Literal["text", "row", "tick", "mark", "own"]
+"""In the form: a text as it is, a row counted from 1, a box that says `ticked`, a character or a word for it, or fields of its own."""
+
+Group = Literal["where", "ticks", "text", "values"]
+"""The groups of the form, in their order: where the table is, with its boxes to tick; how a text is read; what values mean."""
 
 NULL = type(None)
 Policy = Literal["row", "cell", "error"]
@@ -40,6 +43,16 @@ class OptionField:
     ticked: bool = True  # what a ticked box says
     is_for_reader: bool = False  # how a file is read, before anybody looks for tables
     choices: tuple[str, ...] = ()
+    place: tuple[Group, int] | None = None  # in the form: the group, and how far down
+    spoken: tuple[tuple[str, str], ...] = ()  # words for what is hard to type, and what they say
+
+    def heard(self, text: str) -> str:
+        """What a person means by *text*."""
+        return dict(self.spoken).get(text, text)
+
+    def told(self, value: str) -> str:
+        """What *value* is called; the first of its words."""
+        return next((word for word, said in self.spoken if said == value), value)
 
 
 def _flag(*spelled: str, help: str, **shown: Any) -> Flag:  # noqa: A002  # as click calls it
@@ -55,17 +68,33 @@ FIELDS = (
         means="Only this sheet, by its name or its 0-based position.",
         flag=_flag("--sheet", metavar="NAME", help="Only this sheet."),
         is_for_reader=True,
+        place=("where", 0),
     ),
     OptionField(
-        name="hidden_sheets", types=(bool,), means="False: hidden sheets are left out.", flag=_VISIBLE, widget="tick", ticked=False
+        name="hidden_sheets",
+        types=(bool,),
+        means="False: hidden sheets are left out.",
+        flag=_VISIBLE,
+        widget="tick",
+        ticked=False,
+        place=("ticks", 4),
     ),
-    OptionField(name="hidden_rows", types=(bool,), means="False: hidden rows are left out.", flag=_VISIBLE, widget="tick", ticked=False),
+    OptionField(
+        name="hidden_rows",
+        types=(bool,),
+        means="False: hidden rows are left out.",
+        flag=_VISIBLE,
+        widget="tick",
+        ticked=False,
+        place=("ticks", 5),
+    ),
     OptionField(
         name="box",
         types=(str, NULL),
         means="Where the table is, its header included, such as B4:F900.",
         flag=_flag("--box", metavar="B4:F900", help="Where the table is, its header included; B:F and 4: are open ones."),
         widget="text",
+        place=("where", 3),
     ),
     OptionField(
         name="header",
@@ -73,6 +102,7 @@ FIELDS = (
         means="The 0-based row of the (last) header row.",
         flag=_flag("--header-row", help="The (last) row of the header, as the report shows it."),
         widget="row",
+        place=("where", 1),
     ),
     OptionField(
         name="header_from",
@@ -80,6 +110,7 @@ FIELDS = (
         means="The 0-based row of the first header row, where several name the columns.",
         flag=_flag("--first-header-row", help="The first one, where several rows name the columns."),
         widget="row",
+        place=("where", 2),
     ),
     OptionField(
         name="no_header",
@@ -87,6 +118,7 @@ FIELDS = (
         means="The first row is data.",
         flag=_flag("--no-header", is_flag=True, help="The first row is data."),
         widget="tick",
+        place=("ticks", 0),
     ),
     OptionField(
         name="one_table",
@@ -94,6 +126,7 @@ FIELDS = (
         means="Blank rows part nothing.",
         flag=_flag("--one-table", is_flag=True, help="Blank rows and columns part nothing."),
         widget="tick",
+        place=("ticks", 1),
     ),
     OptionField(
         name="side_by_side",
@@ -102,6 +135,7 @@ FIELDS = (
         flag=_flag("--one-table", is_flag=True, help="Blank rows and columns part nothing."),
         widget="tick",
         ticked=False,
+        place=("ticks", 2),
     ),
     OptionField(
         name="keep_totals",
@@ -109,12 +143,14 @@ FIELDS = (
         means="Rows of totals are data.",
         flag=_flag("--keep-totals", is_flag=True, help="Rows of totals are data."),
         widget="tick",
+        place=("ticks", 3),
     ),
     OptionField(
         name="blanks",
         types=(list, tuple, set, frozenset),
         means='Texts that mean "no value".',
         flag=_flag("--blank", multiple=True, metavar="TEXT", help='A text that means "no value", such as NA; may be given again.'),
+        place=("values", 3),
     ),
     OptionField(
         name="policy",
@@ -123,6 +159,7 @@ FIELDS = (
         flag=_flag("--policy", help="What a cell that cannot be loaded keeps out."),
         widget="text",
         choices=POLICIES,
+        place=("values", 2),
     ),
     OptionField(
         name="decimal",
@@ -131,12 +168,14 @@ FIELDS = (
         flag=_flag("--decimal", help="Which mark parts decimals, where no row decides."),
         widget="text",
         choices=MARKS,
+        place=("values", 1),
     ),
     OptionField(
         name="day_first",
         types=(bool, NULL),
         means="Whether the day or the month comes first, where no row decides.",
         flag=_flag("--day-first/--month-first", default=None, help="Which of the two comes first, where no row decides."),
+        place=("values", 0),
     ),
     OptionField(name="columns", types=(list, tuple), means="What is said about single columns."),
     OptionField(
@@ -146,6 +185,7 @@ FIELDS = (
         flag=_flag("--encoding", metavar="NAME", help="Of a text file, such as gb18030."),
         widget="text",
         is_for_reader=True,
+        place=("text", 0),
     ),
     OptionField(
         name="delimiter",
@@ -153,6 +193,9 @@ FIELDS = (
         means="The delimiter of a text file.",
         flag=_flag("--delimiter", metavar="CHARACTER", help='Of a text file; "tab" is one, too.'),
         is_for_reader=True,
+        place=("text", 1),
+        widget="mark",
+        spoken=(("tab", "\t"), ("\\t", "\t")),
     ),
     OptionField(
         name="quote",
@@ -160,6 +203,9 @@ FIELDS = (
         means='The quotation mark of a text file; "": all are ordinary characters.',
         flag=_flag("--quote", metavar="CHARACTER", help='Quotation mark of a text file; "none": all are ordinary characters.'),
         is_for_reader=True,
+        place=("text", 2),
+        widget="mark",
+        spoken=(("none", ""),),
     ),
     OptionField(
         name="password",
@@ -194,6 +240,12 @@ COLUMN_FIELDS = (
     OptionField(name="decimal", types=(str, NULL), means="Which mark parts its decimals.", choices=MARKS),
 )
 """The fields of `ColumnOptions`, in their order."""
+
+
+def form_fields(group: Group) -> tuple[OptionField, ...]:
+    """Those of a group of the form, from its top to its bottom."""
+    placed = [(each.place[1], each) for each in FIELDS if each.place is not None and each.place[0] == group]
+    return tuple(each for _, each in sorted(placed, key=lambda pair: pair[0]))
 
 
 def flags() -> list[tuple[Flag, OptionField]]:

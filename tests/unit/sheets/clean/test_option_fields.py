@@ -1,15 +1,19 @@
 """The table of what a person can say, held against the records, the readers, the command line, the page, the API and the reference."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from levelpool.cli import cli
-from levelpool.service.cli_options import correction_options
+from levelpool.service.cli_options import correction_options, read_corrections
+from levelpool.service.correct_form import Form, options_of
 from levelpool.service.english import ENGLISH
-from levelpool.sheets.clean.option_fields import COLUMN_FIELDS, FIELDS, flags, schema
+from levelpool.sheets.clean.option_fields import COLUMN_FIELDS, FIELDS, Group, flags, form_fields, schema
 from levelpool.sheets.clean.options import ColumnOptions, TableOptions
 from levelpool.sheets.read.source import ReadOptions
 
@@ -60,6 +64,35 @@ def test_schema_takes_what_the_record_writes():
     assert found["header"]["type"] == ["integer", "null"]
     assert found["policy"]["enum"] == ["row", "cell", "error", None]
     assert found["columns"]["items"]["required"] == ["header"]
+
+
+def test_every_field_has_one_place_in_the_form():
+    """But for the columns, which have a table of their own, and the password, which stands above; no two have the same place."""
+    placed = [each for group in get_args(Group) for each in form_fields(group)]
+
+    assert {each.name for each in FIELDS} - {each.name for each in placed} == {"columns", "password"}
+    assert len({each.place for each in placed}) == len(placed)
+
+
+@pytest.mark.parametrize(
+    ("said", "flag", "value"), [("tab", "delimiter", "\t"), ("\\t", "delimiter", "\t"), (";", "delimiter", ";"), ("none", "quote", "")]
+)
+def test_word_for_a_character_is_one_on_the_command_line_and_in_the_form(said, flag, value):
+    """What is hard to type has a word, and one table of words."""
+    options = click.Command("read", params=list(correction_options())).make_context("read", [f"--{flag}", said]).params
+
+    assert getattr(read_corrections(options, {}), flag) == value
+    assert getattr(options_of(Form({flag: said})), flag) == value
+
+
+def test_reference_has_every_field_with_its_default():
+    """The table of the record, row by row: no field is missing, none is gone, and none has another default."""
+    page = (DOCS / "reference" / "sheets.md").read_text(encoding="utf-8")
+    table = page.partition("| `TableOptions` | default | |")[2].partition("\n\n")[0]
+    rows = [row.split(" | ") for row in table.splitlines()[2:]]
+    told = {name: default for names, default, *_ in rows for name in re.findall("`([a-z_]+)`", names)}
+
+    assert told == {each.name: str(each.default) if isinstance(each.default, bool | None) else "none" for each in fields(TableOptions)}
 
 
 def test_reference_has_every_flag():

@@ -12,9 +12,6 @@ MOST = 15
 """Of any function that is not in the list; one above it is cut into parts that have names."""
 
 KNOWN = {
-    "service/cli_options.py: read_corrections": 16,
-    "service/correct_form.py: form_of": 16,
-    "service/correct_form.py: options_of": 18,
     "sheets/clean/dates.py: first_not_in": 16,
     "sheets/clean/draft.py: Draft._special": 18,
     "sheets/clean/numbers.py: _readings": 30,

@@ -223,4 +223,5 @@ async def test_every_call_is_accounted_for(seed):
     assert all(is_gone(pid) for pid in pids)
     await until(lambda: set(children(os.getpid())) <= family)
     assert left_open(before) == []
-    assert mapped() == []
+    # The last thread of a call may only just be letting go of it.
+    await until(lambda: gc.collect() >= 0 and mapped() == [])

@@ -229,7 +229,7 @@ def _is_exception(origin: tuple[Path, str], classes: dict[tuple[Path, str], ast.
     )
 
 
-OF_ONE_CALL = {"background.py", "helper_worker.py", "live.py", "runner.py", "session.py"}
+OF_ONE_CALL = {"background.py", "guard.py", "helper_worker.py", "live.py", "runner.py", "session.py"}
 """Files whose tasks end with a call, a file or a request."""
 
 

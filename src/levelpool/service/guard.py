@@ -1,12 +1,14 @@
 """The gate in front of every address: who is asking, may they at all, and does a change come from our own page."""
 
+import asyncio
 import hmac
+from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from levelpool.errors import LevelpoolError
 from levelpool.service.errors import error_response
@@ -16,6 +18,9 @@ from levelpool.web.auth import AccessDenied, Role, bearer_token, unauthenticated
 SESSION_COOKIE = "levelpool_session"
 CSRF_HEADER = "x-csrf-token"
 SIGN_IN = "/sign-in"
+
+LOOK_AGAIN = 2.0
+"""Seconds between two looks at the credentials of a stream, and for which an answer is believed there: together less than the 5 that are promised."""
 
 _OPEN = frozenset({"/livez", "/readyz", SIGN_IN})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -41,11 +46,65 @@ class Guard:
         answer: ASGIApp = self.app
         try:
             await _admit(request, credentials)
+            answer = _EndedInTime(self.app, lambda: _is_still_in(request, credentials))
         except AccessDenied as error:
             answer = _refuse(request, error)
         except LevelpoolError as error:  # the lane is full, the database is away: nobody is let in unchecked
             answer = error_response(error)
         await answer(scope, receive, send)
+
+
+class _EndedInTime:
+    """Ends an endless answer, a stream of events, when whoever reads it may not do so any more."""
+
+    def __init__(self, app: ASGIApp, may_read: Callable[[], Awaitable[bool]]) -> None:
+        self.app = app
+        self.may_read = may_read
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; its answer is watched from its first byte on if it is a stream of events."""
+        answering = asyncio.current_task()
+        watcher: asyncio.Task[None] | None = None
+        is_out = False
+
+        async def watch() -> None:
+            nonlocal is_out
+            while await self.may_read():  # noqa: ASYNC110 (another process may revoke it: nobody tells)
+                await asyncio.sleep(LOOK_AGAIN)
+            if answering is not None:
+                is_out = True
+                answering.cancel()
+
+        async def watched(message: Message) -> None:
+            nonlocal watcher
+            await send(message)
+            if message["type"] == "http.response.start" and _is_stream(message):
+                watcher = asyncio.create_task(watch(), name="levelpool stream guard")
+
+        try:
+            await self.app(scope, receive, watched)
+        except asyncio.CancelledError:
+            if not is_out or answering is None or answering.uncancel():
+                raise  # somebody else has cancelled it, too
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            if watcher is not None:
+                watcher.cancel()
+
+
+def _is_stream(message: Message) -> bool:
+    return any(name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in message["headers"])
+
+
+async def _is_still_in(request: Request, credentials: Credentials) -> bool:
+    """Whether the credentials of a request that was let in are still valid."""
+    token = bearer_token(request)
+    try:
+        if token is not None:
+            return await credentials.of_token(token, believed=LOOK_AGAIN) is not None
+        return await credentials.of_session(request.cookies[SESSION_COOKIE], believed=LOOK_AGAIN) is not None
+    except LevelpoolError:
+        return True  # the database is away: nobody was found to be out, and it is asked again
 
 
 def is_open(path: str) -> bool:

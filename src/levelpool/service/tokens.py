@@ -135,19 +135,19 @@ class Credentials:
         self._clock = clock
         self._memory: dict[str, tuple[float, Session]] = {}
 
-    async def of_token(self, token: str) -> Identity | None:
-        """The identity of a bearer token that is valid now."""
+    async def of_token(self, token: str, *, believed: float = MEMORY_SECONDS) -> Identity | None:
+        """The identity of a bearer token that is valid now; an answer is believed for so many seconds."""
 
         def look_up(connection: sa.Connection) -> Session | None:
             found = find_token(connection, token)
             return Session(found[1], "") if found else None
 
-        session = await self._remembered("token:" + _hash(token), look_up)
+        session = await self._remembered("token:" + _hash(token), look_up, believed)
         return session.identity if session else None
 
-    async def of_session(self, secret: str) -> Session | None:
-        """The session of a cookie's secret that is valid now."""
-        return await self._remembered("session:" + _hash(secret), lambda connection: find_session(connection, secret))
+    async def of_session(self, secret: str, *, believed: float = MEMORY_SECONDS) -> Session | None:
+        """The session of a cookie's secret that is valid now; an answer is believed for so many seconds."""
+        return await self._remembered("session:" + _hash(secret), lambda connection: find_session(connection, secret), believed)
 
     async def sign_in(self, token: str) -> str | None:
         """The secret of a new session for the holder of *token*; None when the token is not valid or may not see pages."""
@@ -173,21 +173,22 @@ class Credentials:
         self._memory.pop("session:" + _hash(secret), None)
         await self._run(work)
 
-    async def _remembered(self, key: str, look_up: Callable[[sa.Connection], Session | None]) -> Session | None:
-        until, known = self._memory.get(key, (0.0, None))
-        if known is not None and self._clock() < until:
+    async def _remembered(self, key: str, look_up: Callable[[sa.Connection], Session | None], believed: float) -> Session | None:
+        learned, known = self._memory.get(key, (0.0, None))
+        if known is not None and self._clock() < learned + believed:
             return known
 
         def work() -> Session | None:
             with self._engine.connect() as connection:
                 return look_up(connection)
 
+        asked = self._clock()
         found = await self._run(work)
         self._memory.pop(key, None)
         if found is not None:
             while len(self._memory) >= MEMORY_SIZE:
                 self._memory.pop(next(iter(self._memory)))
-            self._memory[key] = (self._clock() + MEMORY_SECONDS, found)
+            self._memory[key] = (asked, found)
         return found
 
 

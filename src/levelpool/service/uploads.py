@@ -20,6 +20,8 @@ from levelpool.service.limits import OPTIONS_ROOM
 
 WRITE_SIZE = 1 << 20
 MAX_FIELD = 4096
+MOST_FIELDS = 16
+"""Parts beside the file in one request; they are counted before their content is kept."""
 _MAX_FIELDS = {"options": OPTIONS_ROOM}
 MAX_NAME_BYTES = 200
 
@@ -95,6 +97,7 @@ class _Parser:
         self.pending = bytearray()  # bytes of the file that are not yet written
         self.complete = False
         self._part = _Part()
+        self._others = 0  # parts beside the file, whatever they are called
         self._header_name = bytearray()
         self._header_value = bytearray()
         self._parser = MultipartParser(
@@ -131,6 +134,14 @@ class _Parser:
 
     def _end_headers(self) -> None:
         if self._part.name != "file":
+            self._others += 1
+            if self._others > MOST_FIELDS:
+                raise Refusal(
+                    422,
+                    "too_many_fields",
+                    f"The request carries more than {MOST_FIELDS} fields beside the file: send only those that the reference names.",
+                    headers={"Connection": "close"},
+                )
             return
         if self.file is not None:
             raise Refusal(422, "one_file", "The request carries more than one file: send each file in a request of its own.")
@@ -143,7 +154,12 @@ class _Parser:
         self._part.value += data[start:end]
         allowed = _MAX_FIELDS.get(self._part.name, MAX_FIELD)
         if len(self._part.value) > allowed:
-            raise Refusal(422, "field_too_long", f"The field {self._part.name!r} is longer than {allowed} bytes.")
+            raise Refusal(
+                422,
+                "field_too_long",
+                f"The field {self._part.name[:100]!r} is longer than {allowed} bytes.",
+                headers={"Connection": "close"},
+            )
 
     def _end_part(self) -> None:
         if self._part is not self.file and self._part.name:

@@ -50,6 +50,9 @@ async def test_file_arrives_whole(client, size):
         ({"files": {"other": ("a.xlsx", b"x")}}, 422, "no_file"),
         ({"files": [("file", ("a.xlsx", b"x")), ("file", ("b.xlsx", b"x"))]}, 422, "one_file"),
         ({"files": {"file": ("a.xlsx", b"x")}, "data": {"dataset": "d" * 5000}}, 422, "field_too_long"),
+        ({"files": {"file": ("a.xlsx", b"x")}, "data": {f"f{number}": "" for number in range(17)}}, 422, "too_many_fields"),
+        ({"files": [("", (None, "")) for _ in range(17)]}, 422, "too_many_fields"),
+        ({"files": [("file", ("a.xlsx", b"x", "text/plain", {"x-long": "l" * 9000}))]}, 400, "broken_body"),
         ({"json": {"file": "a"}}, 415, "not_multipart"),
         ({"content": b"nonsense", "headers": {"content-type": "multipart/form-data; boundary=b"}}, 400, "broken_body"),
         (

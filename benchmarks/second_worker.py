@@ -121,14 +121,14 @@ def _steps(path: Path) -> dict[str, float]:
         (planned,) = plan_tables(sheets, "orders", TableOptions())
         with open_connection(f"sqlite:///{folder}/steps.sqlite") as connection:
             target = target_of(connection)
-            work = Conversion(SqliteTarget, planned.sheet, planned.plan, _goal(target, planned), 1)
-            staged = stage(convert(work), work.goal, folder / "staged", _nobody_counts)
+            work = Conversion(SqliteTarget, planned.sheet, planned.plan, goal_for(target, planned), 1)
+            staged = stage(convert(work), work.goal, folder / "staged", nobody_counts)
             series = interleave(
                 {
                     "read": lambda: _cpu(lambda: read_workbook(path, folder)),
                     "find tables, prove types": lambda: _cpu(lambda: plan_tables(sheets, "orders", TableOptions())),
-                    "convert and stage the rows": lambda: _cpu(lambda: stage(convert(work), work.goal, folder / "again", _nobody_counts)),
-                    "write the rows": lambda: _cpu(lambda: _write(target, work, staged)),
+                    "convert and stage the rows": lambda: _cpu(lambda: stage(convert(work), work.goal, folder / "again", nobody_counts)),
+                    "write the rows": lambda: _cpu(lambda: write_rows(target, work, staged)),
                 },
                 rounds=ROUNDS,
                 warmup=0,
@@ -136,11 +136,11 @@ def _steps(path: Path) -> dict[str, float]:
     return {each.name: each.median for each in series}
 
 
-def _nobody_counts(_: int) -> None:
+def nobody_counts(_: int) -> None:
     """The bytes on disk, which are limited in an import."""
 
 
-def _goal(target: Target, planned: Planned) -> Goal:
+def goal_for(target: Target, planned: Planned) -> Goal:
     stored = [
         StoredColumn(each.name, each.header, place, each.type, target.storage(each.type, each.digits), scale=each.scale, filled=True)
         for place, each in enumerate(planned.plan.columns)
@@ -148,7 +148,7 @@ def _goal(target: Target, planned: Planned) -> Goal:
     return Goal(planned.plan.columns, tuple(stored), "row", frozenset())
 
 
-def _write(target: Target, work: Conversion, staged: object) -> None:
+def write_rows(target: Target, work: Conversion, staged: object) -> None:
     with target.connection.begin():
         target.run("DROP TABLE IF EXISTS orders")
         target.create_table("orders", work.goal.stored)

@@ -14,7 +14,7 @@ from levelpool.ingest.ledger.queries import Json
 from levelpool.ingest.rows_file import write_rows
 from levelpool.ingest.store import Kept
 from levelpool.sheets.errors import SheetError
-from levelpool.sheets.frames import arrow_rows
+from levelpool.sheets.frames import FrameColumn, arrow_rows
 from levelpool.sheets.read.limits import Limits
 
 
@@ -67,16 +67,16 @@ class RawDataImporter:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{uuid.uuid4().hex}.rows"
         try:
-            write_rows(_as_mappings(rows), path)
+            write_rows(as_mappings(rows), path)
             return self.intake.session.store.take(path)
         finally:
             path.unlink(missing_ok=True)
 
 
-def _as_mappings(rows: Any) -> Iterator[Mapping[str, object]]:
+def as_mappings(rows: Any) -> Iterator[Mapping[Any, object]]:
     """One mapping per row, whatever *rows* are."""
     if hasattr(rows, "itertuples"):  # pandas
-        names = [str(name) for name in rows.columns]
+        names = [FrameColumn(name) for name in rows.columns]
         return (dict(zip(names, row, strict=True)) for row in rows.itertuples(index=False, name=None))
     if hasattr(rows, "iter_rows"):  # polars
         mappings: Iterator[Mapping[str, object]] = rows.iter_rows(named=True)

@@ -2,7 +2,7 @@
 Rows that a program hands over, kept as a file like any other original, so that undo and replay stand on the same ground.
 
 The file has one JSON list per row, and a last line with the names of the columns. A cell is null or a text whose first letter is its
-type: "i12", "m1.50" (decimal), "f0.1", "btrue", "d2026-11-02", "t2026-11-02T08:30:00", "h08:30:00", "stext". Nothing has to be guessed:
+type: "i12", "m1.50" (decimal), "f0.1", "btrue", "d2026-11-02", "t2026-11-02T08:30:00", "z2026-11-02T06:30:00" (had a zone, told in UTC), "h08:30:00", "stext". Nothing has to be guessed:
 a column has the type of its values, and text stays text.
 """
 
@@ -38,31 +38,34 @@ FORMAT = "rows"
 BATCH_ROWS = 2000
 SAMPLES = 3
 MOST_DIGITS = 18  # of a BIGINT
+EXACT_DIGITS = 15  # of a decimal number that a double holds
 
-_KINDS: dict[str, Kind] = {"i": NUMBER, "m": NUMBER, "f": NUMBER, "b": BOOLEAN, "d": DATE, "t": DATE, "h": DATE, "s": TEXT}
+_KINDS: dict[str, Kind] = {"i": NUMBER, "m": NUMBER, "f": NUMBER, "b": BOOLEAN, "d": DATE, "t": DATE, "z": DATE, "h": DATE, "s": TEXT}
 
 
 # ---------------------------------------------------------------- writing
 
 
-def write_rows(rows: Iterable[Mapping[str, object]], path: Path) -> int:
+def write_rows(rows: Iterable[Mapping[Any, object]], path: Path) -> int:
     """
     Write *rows* to a file; return how many there were. Columns are in the order of their first appearance.
 
+    Two keys are two columns, even if they are called alike, such as 1 and "1"; `read_rows` tells them apart.
+
     Raises `SheetError` for a value that is no bool, int, Decimal, float, date, datetime, time, str or None.
     """
-    places: dict[str, int] = {}
+    places: dict[Any, int] = {}
     count = 0
     with path.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
         for count, row in enumerate(rows, 1):
             cells: list[str | None] = [None] * len(places)
             for name, value in row.items():
-                place = places.setdefault(str(name), len(places))
+                place = places.setdefault(name, len(places))
                 if place == len(cells):
                     cells.append(None)
                 cells[place] = _packed(value, count, str(name))
             file.write(json.dumps(cells) + "\n")
-        file.write(json.dumps(list(places)) + "\n")
+        file.write(json.dumps([str(name) for name in places]) + "\n")
     return count
 
 
@@ -88,9 +91,15 @@ def _packed_decimal(value: Decimal) -> str | None:
 
 
 def _packed_datetime(value: datetime) -> str:
-    # A column of the database has no zone: moments with one are told in UTC.
-    naive = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo is not None else value
-    return f"t{datetime.isoformat(naive)}"
+    # A column of the database has no zone: moments with one are told in UTC, and a remark says so.
+    if value.tzinfo is None:
+        return f"t{datetime.isoformat(value)}"
+    return f"z{datetime.isoformat(value.astimezone(UTC).replace(tzinfo=None))}"
+
+
+def _packed_time(value: time) -> str:
+    # Without a day nobody can tell it in UTC: it stays what it says.
+    return f"h{value.isoformat()}" if value.tzinfo is None else f"s{value.isoformat()}"
 
 
 # From the special to the general: a bool is an int, a datetime is a date.
@@ -102,7 +111,7 @@ _PACKERS: tuple[tuple[type, Any], ...] = (
     (Decimal, _packed_decimal),
     (datetime, _packed_datetime),
     (date, lambda value: f"d{value.isoformat()}"),
-    (time, lambda value: f"h{value.replace(tzinfo=None).isoformat()}"),
+    (time, _packed_time),
 )
 
 
@@ -117,30 +126,62 @@ class _Seen:
     samples: list[str] = field(default_factory=list)
     digits: int = 0
     scale: int = 0
+    is_endless: bool = False  # one of the numbers is infinite
+    zoned: int = 0  # moments that had a zone
+    naive: int = 0  # moments that had none
 
     def take(self, letter: str, text: str) -> None:
         self.letters.add(letter)
         if len(self.samples) < SAMPLES:
             self.samples.append(text)
         if letter in "imf":
-            whole, _, fraction = text.lstrip("-").partition(".")
-            self.digits = max(self.digits, len((whole + fraction).lstrip("0")) or 1)
-            self.scale = max(self.scale, len(fraction))
+            self._measure(text)
+        self.zoned += letter == "z"
+        self.naive += letter == "t"
+
+    def _measure(self, text: str) -> None:
+        if "n" in text:
+            self.is_endless = True
+            return
+        if "e" in text:
+            text = f"{Decimal(text):f}"
+        whole, _, fraction = text.lstrip("-").partition(".")
+        self.digits = max(self.digits, len((whole + fraction).lstrip("0")) or 1)
+        self.scale = max(self.scale, len(fraction))
 
     @property
     def type(self) -> ColumnType:
         if self.letters and self.letters <= {"i"}:
             return ColumnType.BIGINT if self.digits <= MOST_DIGITS else ColumnType.TEXT
+        if "f" in self.letters and self.letters <= {"i", "m", "f"}:
+            # A double holds so many digits exactly; beyond, and beside decimals, each number keeps the digits that it has.
+            is_exact = "m" not in self.letters and self.digits <= EXACT_DIGITS
+            return ColumnType.DOUBLE if self.letters == {"f"} or is_exact or self.is_endless else ColumnType.NUMERIC
         fits = (kind for letters, kind in _TYPES if self.letters and self.letters <= letters)
         return next(fits, ColumnType.TEXT)
+
+    @property
+    def why(self) -> str:
+        """Why the column has its type, in words."""
+        numbers = {"i": "whole numbers", "m": "decimals", "f": "doubles"}
+        mixed = [numbers[letter] for letter in "imf" if letter in self.letters]
+        if "f" in self.letters and len(mixed) > 1 and self.type is not ColumnType.TEXT:
+            return f"{' and '.join(mixed)} were handed over: {'a double holds each of them' if self.type is ColumnType.DOUBLE else 'each keeps all its digits'}"
+        return "the type of the values that were handed over"
+
+    def remark(self, header: str) -> str | None:
+        """What was changed in the values on their way."""
+        if not self.zoned:
+            return None
+        others = f"; {self.naive} had no zone and are as they were" if self.naive else ""
+        return f"column {header!r}: {self.zoned} moments had a time zone and are told in UTC{others}"
 
 
 _TYPES = (
     ({"b"}, ColumnType.BOOLEAN),
     ({"i", "m"}, ColumnType.NUMERIC),
-    ({"f"}, ColumnType.DOUBLE),
     ({"d"}, ColumnType.DATE),
-    ({"d", "t"}, ColumnType.TIMESTAMP),
+    ({"d", "t", "z"}, ColumnType.TIMESTAMP),
     ({"h"}, ColumnType.TIME),
 )
 
@@ -162,7 +203,7 @@ def read_rows(path: Path, name: str) -> tuple[Workbook, TablePlan]:
             header=header,
             position=place,
             type=of.type,
-            why="the type of the values that were handed over",
+            why=of.why,
             samples=tuple(of.samples),
             digits=of.digits if of.type is ColumnType.NUMERIC else 0,
             scale=of.scale if of.type is ColumnType.NUMERIC else 0,
@@ -171,7 +212,8 @@ def read_rows(path: Path, name: str) -> tuple[Workbook, TablePlan]:
     )
     sheet = Sheet(name=name, position=0, batches=partial(_batches, path), row_count=rows, cell_count=cells)
     plan = TablePlan(name, 0, Box(1, 0, max(rows, 1), max(len(columns) - 1, 0)), (), columns)
-    return Workbook(format=FORMAT, sheets=(sheet,), reader=FORMAT), plan
+    remarks = tuple(remark for header, of in zip(headers, seen, strict=True) if (remark := of.remark(header)))
+    return Workbook(format=FORMAT, sheets=(sheet,), reader=FORMAT, remarks=remarks), plan
 
 
 def _lines(path: Path) -> Iterator[list[str | None]]:

@@ -146,13 +146,26 @@ _PANDAS: dict[ColumnType, Any] = {
 }
 
 
-def arrow_rows(stream: object) -> Iterator[dict[str, Value]]:
+class FrameColumn:
+    """One column of a frame, as the key of its values in a row: another may have the same name."""
+
+    def __init__(self, name: object) -> None:
+        self._name = name
+
+    def __str__(self) -> str:
+        return str(self._name)
+
+
+def arrow_rows(stream: object) -> Iterator[dict[FrameColumn, Value]]:
     """The rows of anything with the Arrow stream interface, one mapping each; needs pyarrow."""
     with needed_for("what has the Arrow stream interface"):
         import pyarrow as pa  # noqa: PLC0415
 
-    for batch in pa.RecordBatchReader.from_stream(stream):
-        yield from batch.to_pylist()
+    reader = pa.RecordBatchReader.from_stream(stream)
+    columns = [FrameColumn(name) for name in reader.schema.names]
+    for batch in reader:
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            yield dict(zip(columns, row, strict=True))
 
 
 def _decimal_places(values: Sequence[Value]) -> tuple[int, int]:

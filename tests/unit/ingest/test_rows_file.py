@@ -27,6 +27,7 @@ def through(tmp_path, *rows):
         (T.BIGINT, (1, -999_999_999_999_999_999, None)),
         (T.NUMERIC, (Decimal("1.10"), 7, Decimal("-0.05"))),
         (T.DOUBLE, (0.1, -1e-300, 1e300)),
+        (T.DOUBLE, (1, 0.5, None)),
         (T.DATE, (date(2026, 11, 2), None)),
         (T.TIMESTAMP, (datetime(2026, 11, 2, 8, 30, 0, 5), datetime(2026, 1, 1))),
         (T.TIME, (time(8, 30), time(23, 59, 59))),
@@ -72,3 +73,42 @@ def test_value_of_another_kind_is_named(tmp_path):
     """With its row and column."""
     with pytest.raises(SheetError, match="row 2, column 'x' holds a list"):
         through(tmp_path, {"x": 1}, {"x": [1]})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [(9_007_199_254_740_993, 0.5), (Decimal("1.10"), 0.25), (Decimal("1.10"), 3, 0.25), (999_999_999_999_999_999, 1e-7)],
+)
+def test_numbers_that_no_double_holds_together_keep_their_digits(tmp_path, values):
+    """Whole and fractional numbers in one column are numbers, not text."""
+    types, back = through(tmp_path, *({"x": value} for value in values))
+
+    assert types == {"x": T.NUMERIC}
+    assert [row[0] for row in back] == [Decimal(str(value)) for value in values]
+
+
+def test_mixed_numbers_say_why(tmp_path):
+    """The reason stands beside the type."""
+    path = tmp_path / "rows"
+    write_rows([{"x": 1}, {"x": 0.5}], path)
+
+    assert read_rows(path, "shop")[1].columns[0].why == "whole numbers and doubles were handed over: a double holds each of them"
+
+
+def test_keys_that_are_called_alike_are_two_columns(tmp_path):
+    """No value of either is lost, and the second gets a number, as in files."""
+    types, back = through(tmp_path, {1: "a", "1": "b"})
+
+    assert list(types) == ["c_1", "c_1_2"]
+    assert back == [("a", "b")]
+
+
+def test_zone_is_not_lost_in_silence(tmp_path):
+    """A moment is told in UTC with a remark; a time of day, which has no UTC, stays a text that says its zone."""
+    east = timezone(timedelta(hours=2))
+    path = tmp_path / "rows"
+    write_rows([{"at": datetime(2026, 11, 2, 12, tzinfo=east), "open": time(8, 30, tzinfo=east)}, {"at": datetime(2026, 11, 2, 12)}], path)
+    workbook, plan = read_rows(path, "shop")
+
+    assert workbook.remarks == ("column 'at': 1 moments had a time zone and are told in UTC; 1 had no zone and are as they were",)
+    assert plan.columns[1].samples == ("08:30:00+02:00",) and plan.columns[1].type is T.TEXT

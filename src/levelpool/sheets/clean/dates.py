@@ -208,7 +208,8 @@ def form_in_letters(form: str) -> str:
 
 # ---------------------------------------------------------------- cells that are dates themselves
 
-_QUOTED = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
+# A bracket that is never closed ends at the next one: else each of many would be looked for to the end.
+_QUOTED = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\[\]]*\]', re.IGNORECASE)
 _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 
 

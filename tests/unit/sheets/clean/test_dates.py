@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from levelpool.sheets.clean.dates import date_parser, iso_values, serial_days, serial_time, serial_value, serial_values
+from levelpool.sheets.clean.dates import date_parser, iso_values, serial_days, serial_family, serial_time, serial_value, serial_values
+from levelpool.sheets.table import NUMBER
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,9 @@ def test_days_of_today_are_taken_the_quick_way(date1904, year):
     days = serial_days(["46328", "46328", "46000"], date1904=date1904)
 
     assert days is not None and days[0].year == year
+
+
+def test_brackets_that_are_never_closed_are_no_date():
+    """Such a format shows a number; a bracket is looked for up to the next one only."""
+    assert serial_family(f"{NUMBER}{'[' * 5000}0") == ""
+    assert serial_family(f"{NUMBER}[$-409]d-mmm-yy;@") == "date"

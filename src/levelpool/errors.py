@@ -15,6 +15,7 @@ Everything that levelpool raises on purpose.
     ├── ResultTooLarge            the result is over `max_result_bytes`
     ├── RemoteError               an exception of the task that could not travel itself
     ├── DatabaseError             the database is out of reach, or its pool is exhausted
+    │   ├── DatabaseUnwritable    it is there and cannot write: its disk is full, or it may only read
     │   └── PoolExhausted         no connection became free in time
     └── SheetError                see `levelpool.sheets.errors`
 
@@ -136,6 +137,10 @@ class RemoteError(LevelpoolError):
 
 class DatabaseError(LevelpoolError):
     """The database is out of reach or does not allow what is needed; the message never shows a password."""
+
+
+class DatabaseUnwritable(DatabaseError):
+    """The database is there and cannot write: its disk is full, or it may only read."""
 
 
 class PoolExhausted(DatabaseError):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 
-from levelpool.errors import LaneClosed
+from levelpool.errors import LaneClosed, LevelpoolError
 from levelpool.ingest.intake import Intake
 from levelpool.ingest.ledger.files import Claim
 from levelpool.ingest.runner import KEEP_HOUSE_EVERY
@@ -84,6 +84,7 @@ class BackgroundWorker:
     async def _next_claim(self) -> Claim:
         """Wait for the next pending file, whoever recorded it, and claim it."""
         intake = self._intake
+        said = ""
         while True:
             intake.arrivals.came.clear()
             try:
@@ -92,9 +93,17 @@ class BackgroundWorker:
                     return claim
             except LaneClosed:
                 raise
-            except Exception:
+            except LevelpoolError as error:
+                if said != str(error):
+                    logger.warning("pending files cannot be looked for; it is tried every %g s: %s", CHECK_PENDING_EVERY, error)
+                said = str(error)
+            except Exception as error:
                 # Whatever it is: files must not wait for ever because one question went wrong.
-                logger.exception("pending files cannot be looked for; it is tried again in %g s", CHECK_PENDING_EVERY)
+                if said != repr(error):
+                    logger.exception("pending files cannot be looked for; it is tried every %g s", CHECK_PENDING_EVERY)
+                said = repr(error)
+            else:
+                said = ""
             try:
                 async with asyncio.timeout(CHECK_PENDING_EVERY):
                     await intake.arrivals.came.wait()

@@ -86,6 +86,7 @@ class DataSyncService:
         self._inbox = Path(inbox).absolute()
         self._rest = rest
         self._looks: dict[str, tuple[Look, float]] = {}
+        self._told: dict[str, str] = {}  # what was said of a file that cannot be copied for now
         self._scanning = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -112,6 +113,7 @@ class DataSyncService:
             known = await self.intake.session.read(files.known_origins, [self._origin(each) for each in found])
             fresh = [each for each in found if not _is_known(each, known.get(self._origin(each)))]
             self._looks = {each.path: self._looks.get(each.path, (each.look, time.monotonic())) for each in fresh}
+            self._told = {each.path: self._told[each.path] for each in fresh if each.path in self._told}
             recorded = [await self._take_or_tell(each) for each in fresh]
         left = [known[origin].file_id for each in found if (origin := self._origin(each)) in known and known[origin].status == "pending"]
         new = [each for each in recorded if each is not None]
@@ -221,9 +223,14 @@ class DataSyncService:
                 return kept if Look.at(file) == found.look else None
         except FileNotFoundError:
             return None
-        except (OSError, StoreError) as error:
-            # One file must not keep the others waiting; it is looked at again the next time.
-            logger.warning("%s cannot be copied: %s", shown(found.path), error)
+        except StoreError as error:
+            # A smaller one may still have room; this one is looked at again the next time.
+            self.intake.session.room.has_failed(str(error), found.look.size)
+            return None
+        except OSError as error:
+            if self._told.get(found.path) != str(error):
+                logger.warning("%s cannot be copied: %s", shown(found.path), error)
+            self._told[found.path] = str(error)
             return None
 
 

@@ -10,7 +10,6 @@ is not.
 `ingest_file` is plain and picklable and knows no lane: it runs in a worker process, a thread, or on a cluster.
 """
 
-import errno
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from levelpool.database import open_connection
-from levelpool.errors import DatabaseError, LevelpoolError
+from levelpool.errors import DatabaseError, DatabaseUnwritable, LevelpoolError
 from levelpool.ingest.conversion import Conversion, Part, StagedParts, convert, goal_of, stage
 from levelpool.ingest.ledger import contents, files
 from levelpool.ingest.ledger import datasets as registry
@@ -30,6 +29,7 @@ from levelpool.ingest.load.kinds import target_of
 from levelpool.ingest.load.schema import plan_schema
 from levelpool.ingest.load.target import META_COLUMNS, Target
 from levelpool.ingest.reshape import NewShape, drop_unmeant, plan_shape, reshape
+from levelpool.ingest.room import NO_ROOM
 from levelpool.ingest.rows_file import read_rows
 from levelpool.ingest.store import prove
 from levelpool.lanes.progress import report_progress
@@ -49,8 +49,6 @@ READ_SHARE = 60.0
 MOST_REMARKS = 100
 """So many are kept of each file."""
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
-
 _CHANGED_STATES = ("23", "42P01", "42703", "42701", "42804", "42809", "428C9", "P0001", "55000")
 """PostgreSQL's codes: a constraint, no such table or column, one too many, another type or kind of relation, a computed column, a trigger's refusal."""
 
@@ -58,6 +56,9 @@ _CHANGED_IN_SQLITE = re.compile(
     r"no such (table|column)|table .+ has no column|duplicate column name|cannot (modify|INSERT into)|.+ may not be modified"
 )
 """How SQLite says the same; it has one code for all errors of SQL."""
+
+_UNWRITABLE_SQLITE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")
+"""What SQLite says on a disk without room, or where it may not write; PostgreSQL says 53100, or 25006 while it only reads."""
 
 WRITER_TIMEOUT = 900.0
 """Seconds that an import waits for another one that writes, before it is tried again from its start."""
@@ -98,7 +99,7 @@ def ingest_file(job: Job) -> files.Outcome:
         # It is out of reach: nobody was asked anything yet.
         raise TryAgain(f"{error}: nothing was changed") from error
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise
         raise StoreError(
             f"{job.name} cannot be taken in, there is no room in {job.folder.parent} ({error.strerror}): make room there, then replay the file"
@@ -161,8 +162,11 @@ def explain(error: DBAPIError) -> LevelpoolError:
             f"the database refused this ({sentence}): somebody has changed a table by hand, and nothing was changed here; "
             "`levelpool verify` names what differs; put it right in the database, then try again"
         )
-    full = getattr(error.orig, "sqlite_errorname", "") == "SQLITE_FULL" or state == "53100"
-    return DatabaseError(f"the database refused this ({sentence}): nothing was changed{'; make room on its disk' if full else ''}")
+    if getattr(error.orig, "sqlite_errorname", "").startswith(_UNWRITABLE_SQLITE) or state in {"53100", "25006"}:
+        return DatabaseUnwritable(
+            f"the database cannot write ({sentence}): nothing was changed; make room on its disk, or give it the right to write"
+        )
+    return DatabaseError(f"the database refused this ({sentence}): nothing was changed")
 
 
 def _is_other_than_left(error: DBAPIError, state: str, sentence: str) -> bool:

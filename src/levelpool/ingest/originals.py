@@ -1,6 +1,7 @@
 """The files as they came: kept under their hash, found again, and removed when they are old enough."""
 
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
@@ -8,7 +9,7 @@ from typing import IO
 from levelpool.ingest.ledger import files
 from levelpool.ingest.session import Session
 from levelpool.ingest.store import Kept, prove
-from levelpool.sheets.errors import LimitExceeded, SheetError
+from levelpool.sheets.errors import LimitExceeded, SheetError, StoreError
 from levelpool.sheets.inputs import Input, as_file, path_of
 from levelpool.sheets.read.limits import Limits
 
@@ -25,13 +26,23 @@ class Originals:
 
         Raises `LimitExceeded` before a byte is copied, and `SheetError` when there is no such file.
         """
-        return await self._session.do("keep", self._keep, source, consume=consume)
+        return await self._kept(self._keep, source, consume=consume)
+
+    async def _kept(self, keep: Callable[..., Kept], *args: object, **options: object) -> Kept:
+        """What *keep* kept; that there is no room is remembered for readiness and said once."""
+        try:
+            kept = await self._session.do("keep", keep, *args, **options)
+        except StoreError as error:
+            self._session.room.has_failed(str(error))
+            raise
+        self._session.room.has_taken()
+        return kept
 
     async def keep_input(self, source: Input, name: str) -> Kept:
         """Keep what a program hands over: a file by its path, bytes, or what stands in an open file. Raises as `keep` does."""
         if path := path_of(source):
             return await self.keep(path, consume=False)
-        return await self._session.do("keep", self._keep_input, source, name)
+        return await self._kept(self._keep_input, source, name)
 
     def _keep_input(self, source: Input, name: str) -> Kept:
         self._session.work.mkdir(parents=True, exist_ok=True)

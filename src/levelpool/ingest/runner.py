@@ -63,6 +63,7 @@ class Runner:
         self._running: dict[str, _Running] = {}
         self._tries: Counter[int] = Counter()
         self._house_at = 0.0
+        self._house_said = ""
         self._renewing: asyncio.Task[None] | None = None
 
     @property
@@ -119,7 +120,11 @@ class Runner:
         except LaneClosed:
             raise
         except LevelpoolError as error:
-            logger.warning("what other services left cannot be looked for: %s", error)
+            if self._house_said != str(error):
+                logger.warning("what other services left cannot be looked for: %s", error)
+            self._house_said = str(error)
+        else:
+            self._house_said = ""
 
     async def reclaim(self) -> list[int]:
         """Make the files of dead services pending again."""
@@ -276,6 +281,7 @@ class Runner:
 
         What is not recorded after all is left to the next service, which finds that the holder of the claim is gone.
         """
+        said = ""
         while True:
             tries -= 1
             try:
@@ -285,7 +291,9 @@ class Runner:
                 if tries <= 0 or isinstance(error, LaneClosed):
                     logger.warning("file %s is left to the next service: %s", claim.file_id, error)
                     return
-                logger.warning("the end of file %s is not recorded yet: %s", claim.file_id, error)
+                if said != str(error):
+                    logger.warning("the end of file %s is not recorded yet: %s", claim.file_id, error)
+                said = str(error)
             else:
                 return
             await asyncio.sleep(RECORD_AGAIN_AFTER)

@@ -26,6 +26,7 @@ from levelpool.ingest.ledger import files, holders
 from levelpool.ingest.ledger.holder import new_holder
 from levelpool.ingest.migrations import migrate
 from levelpool.ingest.remote_job import RemoteContent
+from levelpool.ingest.room import Room
 from levelpool.ingest.store import Store, prove
 from levelpool.settings import Settings
 from levelpool.sheets.read.limits import Limits
@@ -52,6 +53,8 @@ class Session:
         self.url = absolute_url(config.database_url)
         self._manager = manager
         self._holder = new_holder()
+        self.room = Room()
+        """Whether the store's disk has room."""
         self.supervisor = Supervisor()
         """Keeps the background tasks running that work on this database."""
         self._opening = asyncio.Lock()

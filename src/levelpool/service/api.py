@@ -15,6 +15,7 @@ from levelpool.service.request_options import options_of_body, options_of_form
 from levelpool.service.uploads import Upload, receive_upload
 from levelpool.sheets.clean.names import check_dataset_name
 from levelpool.sheets.clean.option_fields import schema
+from levelpool.sheets.errors import StoreError
 from levelpool.sheets.inspect import Inspection
 from levelpool.web.auth import Identity, require_operator, require_viewer
 from levelpool.web.disconnect import cancel_on_disconnect
@@ -254,7 +255,12 @@ def _add_datasets(router: APIRouter) -> None:
 
 
 async def _receive(request: Request, service: Service) -> Upload:
-    return await receive_upload(request, folder=service.upload_folder, limit=service.settings.max_upload_bytes, run=service.run)
+    try:
+        return await receive_upload(request, folder=service.upload_folder, limit=service.settings.max_upload_bytes, run=service.run)
+    except StoreError as error:
+        declared = request.headers.get("content-length", "")
+        service.ingestion.intake.session.room.has_failed(str(error), int(declared) if declared.isdecimal() else 0)
+        raise
 
 
 def _dataset_of(upload: Upload) -> str | None:

@@ -195,8 +195,13 @@ class Readiness:
             return [f"The database did not answer within {CHECK_TIMEOUT:g} s."]
         except LevelpoolError as error:
             return [str(error)]
-        trouble = self._service.runtime.manager.trouble
-        return [*([trouble] if trouble is not None else []), *self._service.ingestion.intake.session.supervisor.reasons()]
+        session = self._service.ingestion.intake.session
+        try:
+            no_room = await session.do("room", session.room.look, session.store.folder)
+        except LevelpoolError as error:
+            no_room = str(error)
+        reasons = (self._service.runtime.manager.trouble or "", no_room, *session.supervisor.reasons())
+        return [reason for reason in reasons if reason]
 
 
 def _is_there(connection: sa.Connection) -> None:

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from levelpool.errors import (
     DatabaseError,
+    DatabaseUnwritable,
     LaneClosed,
     LaneFull,
     LevelpoolError,
@@ -63,6 +64,7 @@ _ANSWERS: tuple[tuple[type[LevelpoolError], int, str], ...] = (
     (TaskTimeout, 504, "timeout"),
     (WorkerDied, 500, "worker_died"),
     (PoolExhausted, 503, "pool_exhausted"),
+    (DatabaseUnwritable, 507, "database_unwritable"),
     (DatabaseError, 503, "database_unavailable"),
     (SettingsError, 422, "invalid_value"),
     (SheetError, 422, "sheet_error"),

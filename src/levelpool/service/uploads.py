@@ -4,7 +4,8 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, Protocol, TypeVar
@@ -17,6 +18,7 @@ from python_multipart.multipart import parse_options_header
 
 from levelpool.service.errors import Refusal
 from levelpool.service.limits import OPTIONS_ROOM
+from levelpool.sheets.errors import StoreError
 
 WRITE_SIZE = 1 << 20
 MAX_FIELD = 4096
@@ -52,12 +54,13 @@ async def receive_upload(request: Request, *, folder: Path, limit: int, run: Run
     Write the part `file` of a multipart request into *folder* and return it; the caller removes or consumes its path.
 
     Raises `Refusal`: 413 as soon as the file is over *limit* bytes, 415 for another content type, 400 for a broken body,
-    422 without a file, with two files, or with an empty one. Whatever is raised, nothing stays in *folder*.
+    422 without a file, with two files, or with an empty one. Raises `StoreError` when it cannot be written. Whatever is raised, nothing stays in *folder*.
     """
     parser = _Parser(_boundary(request))
-    path = await run(_new_file, folder)
+    with _told(folder):
+        path = await run(_new_file, folder)
     try:
-        with path.open("wb") as target:
+        with _told(folder), path.open("wb") as target:
             size = await _copy(request, parser, target, limit, run)
         return _finish(parser, path, size)
     except BaseException:
@@ -189,6 +192,17 @@ def _boundary(request: Request) -> bytes:
 
 
 # ---------------------------------------------------------------- to disk
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Tell in a sentence what the system has against writing there."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"nothing can be taken in under {folder} ({error.strerror or error}): make room there, or give this user the right to write"
+        ) from error
 
 
 def _new_file(folder: Path) -> Path:

@@ -6,17 +6,24 @@ from types import SimpleNamespace
 import pytest
 
 from levelpool.errors import DatabaseError
+from levelpool.ingest.room import Room
 from levelpool.service.assembly import Readiness
 from levelpool.supervision import Supervisor
 from levelpool.testing import inline_manager
 
 
 @pytest.fixture
-def service():
+def service(tmp_path):
     """What readiness looks at: a database that answers what `error` says, and counts the questions."""
     service = SimpleNamespace(runtime=SimpleNamespace(stopping=asyncio.Event(), manager=inline_manager()), error=None, asked=0)
     service.supervisor = Supervisor()
-    service.ingestion = SimpleNamespace(intake=SimpleNamespace(session=SimpleNamespace(supervisor=service.supervisor)))
+    service.room = Room()
+
+    async def do(_name, look, folder):
+        return look(folder)
+
+    session = SimpleNamespace(supervisor=service.supervisor, room=service.room, store=SimpleNamespace(folder=tmp_path), do=do)
+    service.ingestion = SimpleNamespace(intake=SimpleNamespace(session=session))
 
     async def ask(_question):
         service.asked += 1
@@ -52,3 +59,13 @@ async def test_many_questions_cost_one_look(service):
     await asyncio.gather(*(readiness.reasons() for _ in range(50)))
 
     assert service.asked == 1
+
+
+async def test_disk_without_room_is_the_reason_until_there_is_room(service):
+    """It is looked at again: nobody sends a file to a service that is not ready."""
+    service.room.has_failed("nothing can be kept", 1 << 62)
+    assert await Readiness(service).reasons() == ["nothing can be kept"]
+
+    service.room.has_failed("nothing can be kept", 0)
+    service.room.has_taken()
+    assert await Readiness(service).reasons() == []

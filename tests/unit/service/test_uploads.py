@@ -1,5 +1,7 @@
 """One upload: streamed to disk, counted, with a harmless name, and nothing left behind when it is refused."""
 
+import errno
+
 import httpx
 import pytest
 from fastapi import FastAPI, Request
@@ -7,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from levelpool.service.errors import answer_error
 from levelpool.service.uploads import harmless_name, receive_upload
+from levelpool.sheets.errors import StoreError
 
 LIMIT = 3_000_000
 
@@ -92,3 +95,23 @@ async def test_refused_upload_says_why_and_leaves_nothing(client, folder, reques
 def test_name_loses_path_and_control_characters(sent, harmless):
     """What a sender calls its file never leads anywhere, and stays readable."""
     assert harmless_name(sent) == harmless
+
+
+async def test_disk_without_room_is_told_in_a_sentence(folder):
+    """What the system says, and what to do; the half-written file is gone."""
+
+    async def run(func, *args, **kwargs):
+        if getattr(func, "__name__", "") == "write":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return func(*args, **kwargs)
+
+    body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nxx\r\n--b--\r\n'
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    request = Request({"type": "http", "method": "POST", "headers": [(b"content-type", b"multipart/form-data; boundary=b")]}, receive)
+    with pytest.raises(StoreError, match=r"No space left on device\): make room there"):
+        await receive_upload(request, folder=folder, limit=LIMIT, run=run)
+
+    assert list(folder.iterdir()) == []

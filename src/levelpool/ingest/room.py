@@ -1,0 +1,56 @@
+"""Whether the disk of a store has room: said once in the log, told by readiness, and looked at again until it is well."""
+
+import contextlib
+import errno
+import logging
+import os
+import uuid
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+"""What the system says when nothing more can be written: full, over a quota, over a limit of the process, read-only."""
+
+LEAST = 1 << 20
+"""Bytes that have to be free at least until a folder that was full is well again."""
+
+
+class Room:
+    """What is known of the room under one folder."""
+
+    def __init__(self) -> None:
+        self._trouble = ""
+        self._needed = LEAST
+
+    def has_failed(self, sentence: str, needed: int = 0) -> None:
+        """Something of *needed* bytes could not be written; the log gets the sentence when it is another than before."""
+        if sentence != self._trouble:
+            logger.warning("%s", sentence)
+        self._trouble = sentence
+        self._needed = max(LEAST, needed)
+
+    def has_taken(self) -> None:
+        """Something was written: all is well."""
+        if self._trouble:
+            logger.info("files can be kept again")
+        self._trouble = ""
+
+    def look(self, folder: Path) -> str:
+        """Why nothing can be kept in *folder*, "" when all is well; asks the disk only after it has failed. Blocks."""
+        if self._trouble and _has_room(folder, self._needed):
+            self.has_taken()
+        return self._trouble
+
+
+def _has_room(folder: Path, size: int) -> bool:
+    place = folder / f".{uuid.uuid4().hex}.part"  # a name that is swept when this process dies meanwhile
+    try:
+        with place.open("xb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError:
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            place.unlink()
+    return True

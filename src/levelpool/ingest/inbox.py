@@ -112,8 +112,7 @@ class DataSyncService:
             found = await self.intake.session.do("inbox", scan, self._inbox)
             known = await self.intake.session.read(files.known_origins, [self._origin(each) for each in found])
             fresh = [each for each in found if not _is_known(each, known.get(self._origin(each)))]
-            self._looks = {each.path: self._looks.get(each.path, (each.look, time.monotonic())) for each in fresh}
-            self._told = {each.path: self._told[each.path] for each in fresh if each.path in self._told}
+            self._remember(fresh)
             recorded = [await self._take_or_tell(each) for each in fresh]
         left = [known[origin].file_id for each in found if (origin := self._origin(each)) in known and known[origin].status == "pending"]
         new = [each for each in recorded if each is not None]
@@ -125,6 +124,11 @@ class DataSyncService:
             others=tuple(each.id for each in new if each.status != "pending"),
             waiting=len(fresh) - len(new),
         )
+
+    def _remember(self, fresh: list[Found]) -> None:
+        """Keep what was seen and said of files that are still new, and of no others."""
+        self._looks = {each.path: self._looks.get(each.path, (each.look, time.monotonic())) for each in fresh}
+        self._told = {path: said for path, said in self._told.items() if path in self._looks}
 
     async def sync(self) -> SyncReport:
         """

@@ -375,8 +375,8 @@ def be_process_one(service: Service) -> None:
 
 def leave_an_orphan(service: Service) -> None:
     """A process whose parent has ended, and which ends, too."""
-    service.inside("sh", "-c", "sleep 0.1 & exec true")
-    time.sleep(0.5)
+    number = int(service.inside("sh", "-c", "sleep 0.1 > /dev/null 2>&1 & echo $!").stdout)
+    wait_for("the orphan has ended", lambda: all(each[0] != number or each[2] == "Z" for each in service.processes()), 10)
 
 
 def be_frozen(service: Service) -> None:

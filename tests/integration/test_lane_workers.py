@@ -8,7 +8,7 @@ import pytest
 
 import lane_tasks
 from levelpool import ExecutorManager, TaskTimeout, WorkerDied
-from processes import children, is_gone, parent, until
+from processes import children, is_gone, parent, run, until
 
 
 async def test_nobody_is_there_before_the_first_call():
@@ -100,6 +100,26 @@ async def test_preload_that_fails_costs_nothing(capfd):
         assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
 
     assert "cannot preload there_is_no_such_module" in capfd.readouterr().err
+
+
+def test_preload_that_starts_a_thread_is_named_and_calls_run(tmp_path):
+    """So it is where each warning is an exception, too: from 3.12 on Python warns a process that has threads and forks."""
+    (tmp_path / "keeps_a_thread.py").write_text(
+        "import threading\nthreading.Thread(target=threading.Event().wait, name='beside', daemon=True).start()\n"
+    )
+    program = """
+    import operator
+    sys.warnoptions[:] = ["error"]
+    if __name__ == "__main__":
+        manager = ExecutorManager(cpu_workers=1, io_workers=1, preload=["keeps_a_thread"])
+        print(manager.cpu_executor.submit(operator.add, 40, 2).result(30))
+        manager.shutdown()
+    """
+
+    said, complaints, status = run(tmp_path, program)
+
+    assert (said.split(), status) == (["42"], 0), complaints
+    assert "preloading keeps_a_thread has started a thread (beside)" in complaints
 
 
 async def test_preload_that_hangs_does_not_hang_the_end():

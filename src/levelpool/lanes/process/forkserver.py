@@ -14,6 +14,8 @@ import select
 import signal
 import socket
 import sys
+import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,32 @@ def offer_to_the_oom_killer() -> None:
     """Where memory runs out before a limit of ours is noticed, the kernel is to pick this process, which costs one call, and not the service."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE, encoding="ascii")
+
+
+def _say(what: str) -> None:
+    print(f"levelpool: {what}", file=sys.stderr, flush=True)  # noqa: T201 - there is nobody else to tell here
+
+
+def _tell_of_threads(module: str, known: set[threading.Thread]) -> None:
+    """A fork has none of the threads of its parent, and their locks as they happened to be."""
+    started = [thread.name for thread in threading.enumerate() if thread not in known]
+    if started:
+        count = "a thread" if len(started) == 1 else f"{len(started)} threads"
+        _say(
+            f"preloading {module} has started {count} ({', '.join(started)}), which no worker has, and a lock that one of them holds stays locked "
+            f"there for good: take {module} out of preload, or start its threads where it is used"
+        )
+
+
+def _fork() -> int:
+    """
+    Fork, with whatever threads preloaded modules have left, of Python or of a library such as pandas.
+
+    From 3.12 on Python warns of it, and under `-W error` the warning of 3.15 is an exception in place of a fork.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 class ForkServer:
@@ -61,10 +89,12 @@ class ForkServer:
         # While modules are loaded nearly nothing becomes garbage, and looking for it takes a good part of the time.
         gc.disable()
         for name in self._preparation["preload"]:
+            known = set(threading.enumerate())
             try:
                 importlib.import_module(name)
             except Exception as error:  # noqa: BLE001 - a module that cannot be preloaded fails where it is used, with its own traceback
-                print(f"levelpool: cannot preload {name}: {error!r}", file=sys.stderr, flush=True)  # noqa: T201 - there is nobody else to tell here
+                _say(f"cannot preload {name}: {error!r}")
+            _tell_of_threads(name, known)
         # What is there now stays shared with every worker: the collector must not touch it.
         gc.freeze()
         gc.enable()
@@ -110,7 +140,7 @@ class ForkServer:
     def _spawn(self, number: int) -> None:
         fds = [self._fds.pop(0) for _ in range(SPAWN_FDS)]
         try:
-            pid = os.fork()
+            pid = _fork()
         except OSError as error:
             self._answer(SPAWN_FAILED, number, 0, error.errno or 0, 0)
         else:

@@ -33,7 +33,7 @@ DOORS = {
     "python_calamine": {"sheets/read"},
     "python_multipart": {"service/uploads.py"},
     "rich": {"service/terminal.py"},
-    "uvicorn": {"service/server.py"},
+    "uvicorn": {"service/patience.py", "service/server.py"},
     "xlrd": {"sheets/read"},
 }
 """An outside library, and the one file (or the one room) that may import it."""

@@ -1,4 +1,4 @@
-"""`levelpool serve`: everything checked first, then uvicorn; the one door to uvicorn."""
+"""`levelpool serve`: everything checked first, then uvicorn; with `patience` the one door to uvicorn."""
 
 import errno
 import gc
@@ -29,6 +29,7 @@ from levelpool.neighbours.locks import open_folder
 from levelpool.runtime import size_for
 from levelpool.service.app import create_app
 from levelpool.service.assets import FILES
+from levelpool.service.patience import PatientProtocol
 from levelpool.service.static import StaticFiles
 from levelpool.service.tokens import ensure_admin_token
 from levelpool.service.web_workers import AppOfEach, LifeLines, interrupts_held
@@ -124,6 +125,7 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 def _options(settings: Settings) -> dict[str, Any]:
     return {
+        "http": PatientProtocol,
         "log_config": None,
         "log_level": "warning",
         "access_log": False,

@@ -17,6 +17,7 @@ import crash_points
 from levelpool.ingest import ending, runner
 from levelpool.ingest.ledger import files, holders
 from levelpool.ingest.service import DataIngestionService
+from levelpool.testing import inline_manager
 
 ROWS = 5000  # several batches
 
@@ -221,3 +222,37 @@ async def test_call_that_waits_for_a_store_that_is_gone_ends(database_url, tmp_p
     async with DataIngestionService(database_url, manager, data_dir=tmp_path / "gone") as back:
         await back.intake.runner.ingest([waits["id"]])
         assert (await back.file(waits["id"]))["status"] == "loaded"
+
+
+LEFT_BY_A_KILLED_PROCESS = """
+import asyncio, os, signal, sys
+from levelpool.ingest.service import DataIngestionService
+from levelpool.testing import inline_manager
+from levelpool.testing import inline_manager
+
+async def main():
+    async with DataIngestionService(sys.argv[1], inline_manager(), data_dir=sys.argv[2]) as service:
+        session = service.intake.session
+        (session.work / session.own_name("look")).mkdir(parents=True)
+        (session.work / session.own_name("input")).write_bytes(b"half")
+        session.uploads.mkdir()
+        (session.uploads / session.own_name("upload")).write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def test_working_files_of_a_killed_process_go_at_the_next_start(database_url, service, tmp_path):
+    """Those of a living one stay."""
+    session = service.intake.session
+    ours = session.work / session.own_name("look")
+    ours.mkdir(parents=True)
+    killed = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", LEFT_BY_A_KILLED_PROCESS, database_url, str(session.store.folder.parent)]
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len([*session.work.iterdir(), *session.uploads.iterdir()]) == 4
+
+    async with DataIngestionService(database_url, inline_manager(), data_dir=session.store.folder.parent):
+        assert [*session.work.iterdir(), *session.uploads.iterdir()] == [ours]

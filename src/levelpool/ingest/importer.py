@@ -1,6 +1,5 @@
 """`RawDataImporter`: rows that a program already has become rows in a table, with the same ledger, undo and replay as files."""
 
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -65,7 +64,7 @@ class RawDataImporter:
     def _keep(self, rows: object) -> Kept:
         folder = self.intake.session.work
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{uuid.uuid4().hex}.rows"
+        path = folder / self.intake.session.own_name("rows")
         try:
             write_rows(as_mappings(rows), path)
             return self.intake.session.store.take(path)

@@ -1,6 +1,5 @@
 """The files as they came: kept under their hash, found again, and removed when they are old enough."""
 
-import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -46,7 +45,7 @@ class Originals:
 
     def _keep_input(self, source: Input, name: str) -> Kept:
         self._session.work.mkdir(parents=True, exist_ok=True)
-        place = self._session.work / f"{uuid.uuid4().hex}.input"
+        place = self._session.work / self._session.own_name("input")
         try:
             return self._session.store.take(as_file(source, place, name=name, limits=self._session.limits))
         finally:

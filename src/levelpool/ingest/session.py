@@ -7,6 +7,7 @@ All SQL and all file work runs in the thread lane, never on the loop.
 import asyncio
 import contextlib
 import logging
+import re
 import shutil
 import time
 import uuid
@@ -23,7 +24,7 @@ from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.ingest.config import IngestConfig, absolute_url, check_place
 from levelpool.ingest.job import explain
 from levelpool.ingest.ledger import files, holders
-from levelpool.ingest.ledger.holder import new_holder
+from levelpool.ingest.ledger.holder import has_died, mark_of, new_holder
 from levelpool.ingest.migrations import migrate
 from levelpool.ingest.remote_job import RemoteContent
 from levelpool.ingest.room import Room
@@ -71,6 +72,7 @@ class Session:
                 folder = self.config.folder(settings)
                 self.store = Store(folder / "files")
                 self.work = folder / "work"
+                self.uploads = folder / "uploads"
                 await self.manager.with_options(name="ledger").run_io_intensive(self._prepare)
                 self._is_open = True
         return self
@@ -81,13 +83,20 @@ class Session:
         self._transact(migrate, write=True)
         self.claimer = files.Claimer(self._holder, self.store.identity())
         self._transact(_begin, self.claimer, write=True)
+        self.store.sweep(time.time() - HALF_WRITTEN)
+        self._sweep_work()
+
+    def _sweep_work(self) -> None:
+        """Remove the working files of processes that are gone, as the ledger knows them; of those that it does not know, when they are a day old."""
+        owners = {path: _owner(path.name) for folder in (self.work, self.uploads) for path in folder.glob("*")}
+        tokens = {owner for owner in owners.values() if len(owner) == _TOKEN}
+        over = self._transact(holders.ended, set(owners.values()) - tokens, tokens, has_died, write=False)
         before = time.time() - HALF_WRITTEN
-        self.store.sweep(before)
-        for folder in self.work.glob("*"):
-            # Left by a process that was killed; another one that starts may be faster.
+        for path, owner in owners.items():
+            # Another process that starts may be faster.
             with contextlib.suppress(FileNotFoundError):
-                if folder.stat().st_mtime < before:
-                    shutil.rmtree(folder, ignore_errors=True)
+                if owner in over or path.stat().st_mtime < before:
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
     async def aclose(self) -> None:
         """Give back what was claimed and does not run, and close the connections."""
@@ -129,6 +138,10 @@ class Session:
 
     # ------------------------------------------------------------ files
 
+    def own_name(self, kind: str) -> str:
+        """A new name for working files of ours, by which they are found when this process has been killed."""
+        return f"{kind}-{mark_of(self._holder)}-{uuid.uuid4().hex}"
+
     async def do(self, name: str, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of work on files, done in the thread lane under *name*."""
         await self.open()
@@ -144,7 +157,7 @@ class Session:
     async def work_folder(self) -> AsyncIterator[Path]:
         """A folder for the working files of a call; it goes with the call, also when its worker was killed."""
         await self.open()
-        folder = self.work / f"look-{uuid.uuid4().hex}"
+        folder = self.work / self.own_name("look")
         await self.do("work folder", folder.mkdir, parents=True)
         try:
             yield folder
@@ -161,6 +174,17 @@ def _begin(connection: sa.Connection, claimer: files.Claimer) -> None:
     """Tell the other services of us, and take up again what ended while nobody could read our store."""
     holders.give_sign(connection, claimer.holder, claimer.store)
     files.take_up(connection, claimer.store)
+
+
+_OWNED = re.compile(r"[a-z]+-([0-9a-f]{8})-")
+_TOKEN = 32
+
+
+def _owner(name: str) -> str:
+    """The mark of the holder, or the claim, that a working file is of; "" when its name does not say."""
+    if found := _OWNED.match(name):
+        return found[1]
+    return name if re.fullmatch(r"[0-9a-f]{32}", name) else ""
 
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:

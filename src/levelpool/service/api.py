@@ -256,7 +256,9 @@ def _add_datasets(router: APIRouter) -> None:
 
 async def _receive(request: Request, service: Service) -> Upload:
     try:
-        return await receive_upload(request, folder=service.upload_folder, limit=service.settings.max_upload_bytes, run=service.run)
+        name = service.ingestion.intake.session.own_name("upload")
+        limit = service.settings.max_upload_bytes
+        return await receive_upload(request, folder=service.upload_folder, limit=limit, run=service.run, name=name)
     except StoreError as error:
         declared = request.headers.get("content-length", "")
         service.ingestion.intake.session.room.has_failed(str(error), int(declared) if declared.isdecimal() else 0)

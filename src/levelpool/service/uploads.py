@@ -1,9 +1,8 @@
 """One uploaded file, from the request to a private file on disk: streamed, counted, and with a harmless name."""
 
-import os
 import re
-import tempfile
 import unicodedata
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,16 +48,16 @@ class Upload:
     fields: dict[str, str] = field(repr=False)  # one of them may be a password
 
 
-async def receive_upload(request: Request, *, folder: Path, limit: int, run: Run) -> Upload:
+async def receive_upload(request: Request, *, folder: Path, limit: int, run: Run, name: str | None = None) -> Upload:
     """
-    Write the part `file` of a multipart request into *folder* and return it; the caller removes or consumes its path.
+    Write the part `file` of a multipart request into *folder*, as *name*, and return it; the caller removes or consumes its path.
 
     Raises `Refusal`: 413 as soon as the file is over *limit* bytes, 415 for another content type, 400 for a broken body,
     422 without a file, with two files, or with an empty one. Raises `StoreError` when it cannot be written. Whatever is raised, nothing stays in *folder*.
     """
     parser = _Parser(_boundary(request))
     with _told(folder):
-        path = await run(_new_file, folder)
+        path = await run(_new_file, folder, name or f"upload-{uuid.uuid4().hex}")
     try:
         with _told(folder), path.open("wb") as target:
             size = await _copy(request, parser, target, limit, run)
@@ -205,11 +204,11 @@ def _told(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _new_file(folder: Path) -> Path:
+def _new_file(folder: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    number, name = tempfile.mkstemp(dir=folder, prefix="upload-")
-    os.close(number)
-    return Path(name)
+    path = folder / name
+    path.touch(mode=0o600, exist_ok=False)
+    return path
 
 
 async def _copy(request: Request, parser: _Parser, target: BinaryIO, limit: int, run: Run) -> int:

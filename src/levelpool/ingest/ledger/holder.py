@@ -15,6 +15,11 @@ def new_holder(proc: Path = Path("/proc")) -> str:
     return "|".join((_place(proc), str(os.getpid()), _started(os.getpid(), proc), uuid.uuid4().hex[:8]))
 
 
+def mark_of(holder: str) -> str:
+    """What the working files of a holder carry in their names: eight hexadecimal digits."""
+    return holder.rsplit("|", maxsplit=1)[-1]
+
+
 def has_died(holder: str, renewed_at: datetime, now: datetime, proc: Path = Path("/proc")) -> bool:
     """
     Whether the process that holds a claim is gone.

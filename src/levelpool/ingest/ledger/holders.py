@@ -4,12 +4,13 @@ The services of one database, by their signs of life: whether anybody is there w
 Every function takes a connection inside a transaction of the caller.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from levelpool.ingest.ledger.schema import holders
+from levelpool.ingest.ledger.holder import mark_of
+from levelpool.ingest.ledger.schema import claims, holders
 
 Died = Callable[[str, datetime, datetime], bool]
 """Whether a holder, last seen at one moment, is gone at another; see `has_died`."""
@@ -33,6 +34,20 @@ def give_sign(connection: sa.Connection, holder: str, store: str) -> None:
 def leave(connection: sa.Connection, holder: str) -> None:
     """Say that *holder* is there no longer, though its process may live on."""
     connection.execute(holders.update().where(holders.c.holder == holder).values(holder=f"{_LEFT}{holder}"))
+
+
+def ended(connection: sa.Connection, marks: Collection[str], tokens: Collection[str], died: Died) -> set[str]:
+    """Those of these marks and claims whose holder is certainly gone, so that nobody needs their working files."""
+    now = datetime.now(UTC)
+    found = {
+        mark_of(row.holder): row.holder.startswith(_LEFT) or died(row.holder, row.seen_at, now)
+        for row in connection.execute(sa.select(holders.c.holder, holders.c.seen_at))
+    }
+    query = sa.select(claims.c.token, claims.c.holder, claims.c.renewed_at, claims.c.ended_at).where(
+        claims.c.token.in_(sorted(tokens)[:500])
+    )
+    over = {row.token for row in connection.execute(query) if row.ended_at is not None or died(row.holder, row.renewed_at, now)}
+    return over | {mark for mark in marks if found.get(mark, False)}
 
 
 def last_seen(connection: sa.Connection, holder: str) -> datetime | None:

@@ -23,6 +23,10 @@ class Texts:
         text = self._catalogue[key]
         return text.format(**values) if values else text
 
+    def word(self, key: str, otherwise: str) -> str:
+        """The text of *key*, or *otherwise* for one that comes from the ledger and that only a newer release knows."""
+        return self._catalogue.get(key, otherwise)
+
     def under(self, prefix: str) -> dict[str, str]:
         """The texts whose keys start with *prefix*, without it: what the page's scripts need."""
         return {key.removeprefix(prefix): text for key, text in self._catalogue.items() if key.startswith(prefix)}

@@ -19,11 +19,17 @@ def read_sheets(connection: sa.Connection, file_id: int) -> list[Json]:
     shown = ("name", "dataset", "header_row", "hidden", "rows_loaded", "rows_quarantined")
     tables = [
         {name: getattr(row, name) for name in shown}
-        | {"columns": (row.plan or {}).get("columns", []), "reasons": (row.plan or {}).get("reasons", [])}
+        | {"columns": _of_plan(row.plan, "columns", dict), "reasons": _of_plan(row.plan, "reasons", str)}
         for row in found
     ]
     stored = read_types(connection, {table["dataset"] for table in tables})
     return [table | {"stored": stored.get(table["dataset"], {})} for table in tables]
+
+
+def _of_plan(plan: object, name: str, kind: type) -> list[Any]:
+    """What a plan lists under *name*; nothing of one that was written in another form, by a newer release or a hand."""
+    listed = plan.get(name) if isinstance(plan, dict) else None
+    return [each for each in listed if isinstance(each, kind)] if isinstance(listed, list) else []
 
 
 def read_types(connection: sa.Connection, names: Collection[str]) -> dict[str, dict[str, str]]:

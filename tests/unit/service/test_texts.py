@@ -67,3 +67,9 @@ def test_every_language_names_the_same_places():
     for key, text in english.ENGLISH.items():
         if key.endswith(".many"):
             assert names(text) <= names(english.ENGLISH[key.removesuffix(".many")]) | {"count"}
+
+
+def test_word_of_a_newer_release_stands_as_it_is():
+    """A status that only a newer release knows breaks no page."""
+    assert Texts("en", english.ENGLISH).word("status.loaded", "loaded") == "loaded"
+    assert Texts("en", english.ENGLISH).word("status.sleeping", "sleeping") == "sleeping"

@@ -129,7 +129,8 @@ def _scales(connection: sa.Connection, name: str, file_ids: Collection[int]) -> 
     scales: dict[tuple[int, str, str], int | None] = {}
     query = sa.select(sheets.c.file_id, sheets.c.name, sheets.c.plan).where(sheets.c.dataset == name, sheets.c.file_id.in_(file_ids))
     for row in connection.execute(query):
-        for column, scale in (row.plan or {}).get("scales", {}).items():
+        listed = row.plan.get("scales") if isinstance(row.plan, dict) else None
+        for column, scale in listed.items() if isinstance(listed, dict) else ():
             place = (row.file_id, row.name, column)
             scales[place] = scale if scales.get(place, scale) == scale else None
     return scales

@@ -121,6 +121,21 @@ def test_pending_future_is_awaited_at_exit(tmp_path):
     assert (tmp_path / "program.py.mark").read_text() == "begun\n"
 
 
+@pytest.mark.parametrize("lane", ["cpu_executor", "io_executor"])
+def test_pending_futures_without_a_manager_are_awaited_at_exit(tmp_path, lane):
+    """The program kept neither manager nor executor: what was submitted, begun or queued, is done all the same."""
+    program = f"""
+    executor = ExecutorManager(cpu_workers=1, io_workers=1).{lane}
+    executor.submit(lane_tasks.mark, sys.argv[0] + ".first", 0.3)
+    executor.submit(lane_tasks.mark, sys.argv[0] + ".second", 0.1)
+    del executor
+    """
+    out, err, code = run(tmp_path, program)
+
+    assert (out, err, code) == ("", "", 0)
+    assert [path.read_text() for path in sorted(tmp_path.glob("program.py.*"))] == ["begun\n", "begun\n"]
+
+
 def test_function_of_the_main_program(tmp_path):
     """Functions, classes and errors defined in the program itself work in workers, when it guards its start."""
     program = """

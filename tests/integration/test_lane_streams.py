@@ -57,6 +57,17 @@ async def test_other_calls_run_beside_a_paused_stream(manager):
     assert [step async for step in stream] == list(range(1, 30))
 
 
+async def test_second_reader_of_a_stream_is_refused(manager):
+    """As with an asynchronous generator: whoever asks while another one waits gets an error at once, and the first loses nothing."""
+    stream = manager.stream_cpu_intensive(lane_tasks.count, 3)
+    first = asyncio.create_task(anext(stream))
+    await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="one reader at a time"):
+        await anext(stream)
+    assert [await first, *[step async for step in stream]] == [0, 1, 2]
+
+
 async def test_exception_arrives_after_the_items_before_it(manager):
     """What the generator raises in the middle comes in its place."""
     seen = []

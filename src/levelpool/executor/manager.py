@@ -259,8 +259,14 @@ class OpenLanes:
         """Begin to close both."""
         self.is_closing = True
         closed = [lane.close(timeout) for lane in self.both]
-        closed[0].add_done_callback(lambda _: open_lanes.discard(self))
+        # Until both are: a program that ends meanwhile waits for what its threads still do.
+        for each in closed:
+            each.add_done_callback(lambda _: self._forget_closed(closed))
         return closed
+
+    def _forget_closed(self, closed: list["concurrent.futures.Future[None]"]) -> None:
+        if all(each.done() for each in closed):
+            open_lanes.discard(self)
 
 
 open_lanes: set[OpenLanes] = set()

@@ -18,6 +18,7 @@ class Stream(Generic[T]):
     What `stream_cpu_intensive` returns: an asynchronous iterator over what a generator in a worker yields.
 
     Leaving the `async for` early, `aclose`, and dropping it end the worker. `async with` makes the end certain where a reference stays.
+    It has one reader at a time: who asks for an item while another one waits gets a RuntimeError, as from an asynchronous generator.
     """
 
     def __init__(
@@ -33,17 +34,21 @@ class Stream(Generic[T]):
         self._ask_for_more = ask_for_more
         self._cancel = cancel
         self._has_read = False
+        self._is_being_read = False
         self._is_over = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
+        if self._is_being_read:
+            raise RuntimeError("this stream is being read already: somebody waits for its next item, and it has one reader at a time")
         if self._is_over:
             raise StopAsyncIteration
         if self._has_read:
             self._has_read = False
             self._ask_for_more()
+        self._is_being_read = True
         try:
             item = await self._completion.next()
             self._has_read = True
@@ -51,6 +56,8 @@ class Stream(Generic[T]):
         except BaseException:
             self._end()
             raise
+        finally:
+            self._is_being_read = False
 
     async def outcome(self) -> Any:
         """What the call ended with behind its last item."""

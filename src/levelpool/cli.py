@@ -204,6 +204,21 @@ def replay(file_id: int, database: str | None, as_json: bool, **said: Any) -> No
 
 
 @cli.command()
+@click.option("--deep", is_flag=True, help="Read the originals again, too, and compare every cell; takes as long as loading them.")
+@database
+@as_json
+def verify(deep: bool, database: str | None, as_json: bool) -> None:
+    """
+    Look whether originals, ledger and tables agree, and change nothing.
+
+    Exit status: 0 all is well, 1 something is not, 2 could not run.
+    """
+    from levelpool.service.commands import verify_all
+
+    sys.exit(_run(verify_all(database=_database(database), deep=deep, as_json=as_json)))
+
+
+@cli.command()
 @click.argument("file_id", type=NUMBER)
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option("--yes", is_flag=True, help="Do not ask on a terminal.")

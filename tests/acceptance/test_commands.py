@@ -392,3 +392,14 @@ def test_capacity_tells_of_a_real_group(tmp_path):
     assert (answer["cpus"], answer["cpu_source"]) == (0.5, str(group.parent / "cpu.cfs_quota_us"))
     assert (answer["cpu_workers"], answer["io_workers"]) == (1, 2)
     assert answer["cpu_limits"][0] == {"value": 0.5, "source": answer["cpu_source"]}
+
+
+def test_verify_says_what_it_looked_at_and_what_is_wrong(var, exports):
+    """Status 0 while all agree, 1 with a sentence when an original is gone."""
+    run_levelpool("sync", str(exports), data_dir=var)
+    well = run_levelpool("verify", "--deep", data_dir=var)
+    assert well.returncode == 0 and "compared cell by cell: all is well" in well.stdout, well.stdout + well.stderr
+
+    next((var / "files").glob("??/*")).unlink()
+    gone = run_levelpool("verify", data_dir=var)
+    assert gone.returncode == 1 and "is gone" in gone.stdout and ": 1 findings" in gone.stdout

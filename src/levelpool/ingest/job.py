@@ -107,7 +107,7 @@ def ingest_file(job: Job) -> files.Outcome:
 
 
 def _ingest(job: Job) -> files.Outcome:
-    workbook, tables = _read_rows(job) if job.source == "import" else _read_file(job)
+    workbook, tables = read_tables(job)
     if not any(table.dataset for table in tables):
         raise EmptyFile(f"{job.name} holds no table: a table needs at least one row of data")
     with open_connection(job.database_url) as connection:
@@ -131,6 +131,11 @@ def _names(tables: list[Planned]) -> list[str]:
 def _into(dataset: str, tables: list[Planned]) -> list[Column]:
     """The columns that a file brings into a dataset."""
     return [column for table in tables if table.dataset == dataset for column in table.plan.columns]
+
+
+def read_tables(job: Job) -> tuple[Workbook, list[Planned]]:
+    """Pass 1: what a file holds, and the tables that are found in it; asks no database."""
+    return _read_rows(job) if job.source == "import" else _read_file(job)
 
 
 def _read_file(job: Job) -> tuple[Workbook, list[Planned]]:

@@ -15,6 +15,7 @@ from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.ingest.inbox import DataSyncService
 from levelpool.ingest.inbox_scan import scan
 from levelpool.ingest.service import DataIngestionService
+from levelpool.ingest.verify import verify
 from levelpool.service.terminal import FileProgress
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.errors import SheetError
@@ -106,6 +107,23 @@ async def undo_file(file_id: int, *, database: str, dry_run: bool) -> Json:
     """Take one import back, or say what that would do."""
     async with _manager() as manager, DataIngestionService(database, manager) as service:
         return await service.undo(file_id, dry_run=dry_run, actor=ACTOR)
+
+
+async def verify_all(*, database: str, deep: bool, as_json: bool) -> int:
+    """Say whether originals, ledger and tables agree; the exit status is 0 when they do."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        found = await verify(service.intake, deep=deep)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), ensure_ascii=False))
+        return ALL if found.is_well else NOT_ALL
+    for each in found.findings:
+        click.echo(each.sentence)
+    looked = f"{found.originals} originals, {found.datasets} datasets, {found.files} loaded files"
+    wrong = sum(each.code != "not_compared" for each in found.findings)
+    click.echo(
+        f"{looked}{f', {found.compared} compared cell by cell' if deep else ''}: {'all is well' if found.is_well else f'{wrong} findings'}"
+    )
+    return ALL if found.is_well else NOT_ALL
 
 
 async def set_policy(dataset: str, policy: Policy, *, database: str) -> None:

@@ -167,6 +167,18 @@ class Target(ABC):
         query = sa.text(f"SELECT count(*) FROM {quote(name)} WHERE _file_id = :id")
         return int(self.connection.execute(query, {"id": file_id}).scalar_one())
 
+    def count_by_sheet(self, name: str) -> dict[tuple[int, str], int]:
+        """How many rows of each sheet of each file are there."""
+        query = sa.text(f"SELECT _file_id, _sheet, count(*) FROM {quote(name)} GROUP BY _file_id, _sheet")
+        return {(row[0], row[1]): int(row[2]) for row in self.connection.execute(query)}
+
+    def rows_between(self, name: str, columns: Sequence[str], rows: EncodedRows) -> dict[int, tuple[object, ...]]:
+        """The values of *columns* in the rows of the same sheet and file from the first to the last of *rows*, by the row's number."""
+        listed = _listed(["_row", *columns])
+        query = sa.text(f"SELECT {listed} FROM {quote(name)} WHERE _file_id = :id AND _sheet = :sheet AND _row BETWEEN :first AND :last")
+        bounds = {"id": rows.file_id, "sheet": rows.sheet, "first": rows.numbers[0], "last": rows.numbers[-1]}
+        return {row[0]: tuple(row[1:]) for row in self.connection.execute(query, bounds)}
+
     def count_restored(self, name: str, key: Sequence[str], file_id: int) -> int:
         """How many keys would show an older row again if the rows of one file were removed."""
         grouped = f"SELECT 1 FROM {quote(name)} GROUP BY {_listed(key)} HAVING max(_file_id) = :id AND min(_file_id) < :id"

@@ -31,10 +31,10 @@ class RunningService:
     def inbox(self) -> Path:
         return self.folder / "inbox"
 
-    def client(self, token: str | None = ADMIN_TOKEN) -> httpx.Client:
-        """A client with *token*; None sends no credentials."""
+    def client(self, token: str | None = ADMIN_TOKEN, *, address: str = "127.0.0.1") -> httpx.Client:
+        """A client with *token*, which connects from *address*; None sends no credentials."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        client = httpx.Client(base_url=self.url, headers=headers, timeout=20)
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=20, transport=httpx.HTTPTransport(local_address=address))
         self.clients.append(client)
         return client
 

@@ -94,7 +94,8 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 def test_address_opens_to_its_roles_and_to_nobody_else(service, clients, method, path, who):
     """401 without credentials, 403 with too low a role, anything else with a role that may."""
     assert refusal(service.client(None).request(method, path))[0] == 401
-    assert refusal(service.client("wrong" * 10).request(method, path))[0] == 401
+    number = 1 + [each[:2] for each in ADDRESSES].index((method, path))  # too many wrong tokens from one address are another answer
+    assert refusal(service.client("wrong" * 10, address=f"127.0.1.{number}").request(method, path))[0] == 401
     for role, client in clients.items():
         answer = client.request(method, path)
         may = role[0] in who or (not who and role != "scrape")
@@ -114,6 +115,18 @@ def test_browser_without_session_is_sent_to_sign_in(service):
     answer = service.client(None).get("/files", headers={"Accept": "text/html"})
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/files")
+
+
+def test_wrong_tokens_are_slowed_down_and_a_valid_one_never(service):
+    """The sixth wrong token of an address within a minute is 429, whatever it says of who sent it; a valid one from there is let in."""
+    wrong, right = service.client("guess" * 10, address="127.0.2.1"), service.client(address="127.0.2.1")
+    statuses = [wrong.get("/api/files", headers={"X-Forwarded-For": f"198.51.100.{number}"}).status_code for number in range(5)]
+    refused = wrong.get("/api/files")
+
+    assert statuses == [401] * 5
+    assert refusal(refused) == (429, "too_many_attempts")
+    assert 0 < int(refused.headers["retry-after"]) <= 60
+    assert right.get("/api/files").status_code == 200
 
 
 def test_sign_in_is_slowed_down_after_five_failures(service):

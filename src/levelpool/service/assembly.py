@@ -15,10 +15,11 @@ from levelpool.errors import LevelpoolError
 from levelpool.helper_worker import size_to_share
 from levelpool.ingest.inbox import DataSyncService
 from levelpool.ingest.service import DataIngestionService
+from levelpool.neighbours.locks import open_folder
 from levelpool.pools import connection_holder
 from levelpool.runtime import Runtime
+from levelpool.service.attempts import Attempts
 from levelpool.service.feed import FileFeed, FileState, Now, read_now
-from levelpool.service.signin import Attempts
 from levelpool.service.tokens import Credentials
 from levelpool.settings import Settings
 from levelpool.sheets.read.limits import Limits
@@ -120,6 +121,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             found = await ingestion.intake.session.read(read_now)
             return _with_progress(found, progress, await _progress_elsewhere(runtime, found, progress))
 
+        attempts = Attempts(None if settings.runtime_folder is None else open_folder(settings.runtime_folder) / "attempts")
+        stack.callback(attempts.close)
         service = Service(
             settings=settings,
             runtime=runtime,
@@ -127,6 +130,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             inbox=inbox,
             credentials=Credentials(ingestion.intake.session.engine, runtime.manager.with_options(name="credentials").run_io_intensive),
             feed=FileFeed(now, supervisor=supervisor),
+            attempts=attempts,
         )
         yield service
 

@@ -11,7 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from levelpool.errors import LevelpoolError
-from levelpool.service.errors import error_response
+from levelpool.service.attempts import Attempts
+from levelpool.service.errors import Refusal, error_response
 from levelpool.service.tokens import Credentials
 from levelpool.web.auth import AccessDenied, Role, bearer_token, unauthenticated
 
@@ -42,13 +43,16 @@ class Guard:
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive, send)
-        credentials: Credentials = scope["app"].state.service.credentials
+        service = scope["app"].state.service
+        credentials: Credentials = service.credentials
         answer: ASGIApp = self.app
         try:
-            await _admit(request, credentials)
+            await _admit(request, credentials, service.attempts)
             answer = _EndedInTime(self.app, lambda: _is_still_in(request, credentials))
         except AccessDenied as error:
             answer = _refuse(request, error)
+        except Refusal as error:  # too many wrong tokens
+            answer = error_response(error)
         except LevelpoolError as error:  # the lane is full, the database is away: nobody is let in unchecked
             answer = error_response(error)
         await answer(scope, receive, send)
@@ -112,12 +116,14 @@ def is_open(path: str) -> bool:
     return path in _OPEN or path.startswith("/static/")
 
 
-async def _admit(request: Request, credentials: Credentials) -> None:
+async def _admit(request: Request, credentials: Credentials, attempts: Attempts) -> None:
     token = bearer_token(request)
     secret = request.cookies.get(SESSION_COOKIE) if token is None else None
     session = await credentials.of_session(secret) if secret else None
     identity = session.identity if session else await credentials.of_token(token) if token else None
     if identity is None:
+        if token is not None:
+            attempts.wrong_token(request.client.host if request.client else "unknown", token)
         raise unauthenticated()
     if identity.role is Role.SCRAPE and request.url.path != "/metrics":
         raise AccessDenied(403, "role_too_low", "A scrape token opens /metrics only.")

@@ -7,6 +7,7 @@ import pytest
 
 from levelpool.errors import DatabaseError
 from levelpool.service import guard
+from levelpool.service.attempts import Attempts
 from levelpool.service.guard import Guard
 from levelpool.web.auth import Identity, Role
 
@@ -40,7 +41,7 @@ async def answer(credentials, app, sent):
     """Send a request with a token through the guard to *app*; its messages are appended to *sent*."""
     scope = {
         "type": "http", "method": "GET", "path": "/api/system/stream", "query_string": b"", "headers": [(b"authorization", b"Bearer t")],
-        "app": SimpleNamespace(state=SimpleNamespace(service=SimpleNamespace(credentials=credentials))),
+        "app": SimpleNamespace(state=SimpleNamespace(service=SimpleNamespace(credentials=credentials, attempts=Attempts()))),
     }  # fmt: skip
 
     async def send(message):

@@ -12,7 +12,8 @@ TASK = {"name": "parse", "lane": "cpu", "count": 7, "wait_p50": 0.1, "wait_p99":
 
 def full(snapshot, lane):
     pools = (PoolStats('odd "name"\n', 5, 6, 1, 0, 2, 0.5, waits=Waits(9, 4.5, (3, 3, 3, 5, 5, 8, 8, 8))),)
-    return snapshot(cpu=42.0, lanes={"cpu": lane(queued=3, died=1), "io": lane()}, tasks=(TASK,), pools=pools)
+    lanes = {"cpu": lane(queued=3, died=1), "io": lane()}
+    return snapshot(cpu=42.0, lanes=lanes, tasks=(TASK,), pools=pools, collected={"background_tasks": {"inbox": 2}})
 
 
 def test_text_is_what_prometheus_reads(snapshot, lane):
@@ -27,6 +28,7 @@ def test_text_is_what_prometheus_reads(snapshot, lane):
     assert samples["levelpool_cpu_percent", one] == 42.0
     assert samples["levelpool_cpu_percent", ("web_worker", "3")] == 7.0
     assert samples["levelpool_lane_queued", ("lane", "cpu"), one] == 3
+    assert samples["levelpool_background_task_restarts_total", ("task", "inbox"), one] == 2
     assert samples["levelpool_lane_ended_total", ("lane", "cpu"), ("outcome", "died"), one] == 1
     assert samples["levelpool_task_run_seconds", ("lane", "cpu"), ("quantile", "0.99"), ("task", "parse"), one] == 2.0
     assert samples["levelpool_pool_waiting", ("pool", 'odd "name"\n'), one] == 2

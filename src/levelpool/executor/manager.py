@@ -261,10 +261,10 @@ class OpenLanes:
         closed = [lane.close(timeout) for lane in self.both]
         # Until both are: a program that ends meanwhile waits for what its threads still do.
         for each in closed:
-            each.add_done_callback(lambda _: self._forget_closed(closed))
+            each.add_done_callback(lambda _: self._leave_when_closed(closed))
         return closed
 
-    def _forget_closed(self, closed: list["concurrent.futures.Future[None]"]) -> None:
+    def _leave_when_closed(self, closed: list["concurrent.futures.Future[None]"]) -> None:
         if all(each.done() for each in closed):
             open_lanes.discard(self)
 

@@ -23,6 +23,11 @@ class Room:
         self._trouble = ""
         self._needed = LEAST
 
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether something could not be written, and nothing was since."""
+        return bool(self._trouble)
+
     def has_failed(self, sentence: str, needed: int = 0) -> None:
         """Something of *needed* bytes could not be written; the log gets the sentence when it is another than before."""
         if sentence != self._trouble:

@@ -201,7 +201,7 @@ class Readiness:
             return [str(error)]
         session = self._service.ingestion.intake.session
         try:
-            no_room = await session.do("room", session.room.look, session.store.folder)
+            no_room = await session.do("room", session.room.look, session.store.folder) if session.room.is_in_trouble else ""
         except LevelpoolError as error:
             no_room = str(error)
         reasons = (self._service.runtime.manager.trouble or "", no_room, *session.supervisor.reasons())

@@ -481,3 +481,15 @@ def test_openapi_describes_every_address_with_our_errors(admin):
                 schema = answer["content"]["application/json"]["schema"]["$ref"]
                 assert schema.endswith("/ErrorAnswer"), (path, method, status)
     assert "HTTPValidationError" not in described["components"]["schemas"]
+    good = {path: list(methods["get"]["responses"]["200"]["content"]) for path, methods in described["paths"].items() if "get" in methods}
+    assert (good["/metrics"], good["/api/system/stream"]) == (["text/plain"], ["text/event-stream"])
+    assert described["paths"]["/api/system/alerts/{rule}/silence"]["post"]["responses"].keys() >= {"400", "404", "413", "422", "429", "507"}
+
+
+@pytest.mark.parametrize("query", ["customer=Alpha", "limt=1", "limit=1&sort=no", "a="])
+def test_query_parameter_that_an_address_does_not_have_is_refused(admin, orders, query):
+    """It would look as if it had counted; the sentence names it, and those that there are."""
+    answer = admin.get(f"/api/datasets/orders/rows?{query}")
+
+    assert refusal(answer) == (422, "invalid_request")
+    assert "it takes limit, offset." in answer.json()["error"]["message"]

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from levelpool.service import shapes
 from levelpool.service.assembly import Service, service_of
+from levelpool.service.errors import Refusal
 from levelpool.service.quarantine import csv_lines
 from levelpool.service.request_options import options_of_body, options_of_form
 from levelpool.service.uploads import Upload, receive_upload
@@ -67,7 +68,7 @@ _OPTIONS_BODY = {
                     "type": "object",
                     "properties": {
                         "options": schema() | {"description": "The correction record; by default the one that the file has."},
-                        "password": _PASSWORD,
+                        "password": _PASSWORD | {"type": ["string", "null"]},
                     },
                     "additionalProperties": False,
                 }
@@ -85,10 +86,19 @@ def _answers(shape: type[shapes._Shape] | None, *errors: int, status: int = 200)
 
 def ingestion_router() -> APIRouter:
     """All `/api` addresses of files and datasets; the app's state carries the `Service`."""
-    router = APIRouter(prefix="/api", default_response_class=JSONResponse)
+    router = APIRouter(prefix="/api", default_response_class=JSONResponse, dependencies=[Depends(known_parameters)])
     for add in (_add_files, _add_file_changes, _add_preview, _add_datasets):
         add(router)
     return router
+
+
+async def known_parameters(request: Request) -> None:
+    """Raises `Refusal` (422) for a query parameter that this address does not have: passed over, it would look as if it had counted."""
+    known = [each.alias for each in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise Refusal(422, "invalid_request", f"query.{name[:100]}: this address has no such parameter; {takes}.")
 
 
 # ---------------------------------------------------------------- files

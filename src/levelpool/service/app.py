@@ -141,6 +141,33 @@ async def _answer_unexpected(request: Request, error: Exception) -> Response:
 # ---------------------------------------------------------------- description
 
 
+_PROBES = frozenset({"/livez", "/readyz"})
+_EVERYWHERE = {
+    400: "The request is no request: its body is broken.",
+    401: "No valid token.",
+    403: "The token's role is too low.",
+    422: "A value that cannot be used.",
+    429: "Too many wrong tokens came from this address.",
+    500: "Something went wrong inside the service; its log says what.",
+    503: "The service is busy or ends, or the database is away.",
+    504: "It took too long.",
+    507: "The disk of the service or of the database is full, or cannot be written.",
+}
+_ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+_WITH_BODY = {413: "The body is too large.", 415: "The body is of another kind."}
+_MORE = {
+    "/api/system/alerts/{rule}/silence": {404: "There is no such rule."},
+    "/metrics": {501: "The package that writes metrics is not installed."},
+}
+
+
+def _answers_of(path: str, operation: dict[str, Any]) -> dict[int, str]:
+    """What an address may answer instead of its good answer, with its meaning."""
+    if path in _PROBES:
+        return {}
+    return _EVERYWHERE | (_WITH_BODY if "requestBody" in operation else {}) | _MORE.get(path, {})
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
     """The description with our error shape everywhere, and with how to send a token."""
     if app.openapi_schema:
@@ -151,13 +178,10 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     described["security"] = [{"token": []}]
     for path, operations in described["paths"].items():
         for operation in operations.values():
-            if path in {"/livez", "/readyz"}:
+            if path in _PROBES:
                 operation["security"] = []
-            if "422" in operation["responses"]:
-                operation["responses"]["422"] = {
-                    "description": "A value that cannot be used.",
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}},
-                }
+            for status, meaning in _answers_of(path, operation).items():
+                operation["responses"].setdefault(str(status), {"description": meaning})["content"] = _ERROR
     for unused in ("HTTPValidationError", "ValidationError"):
         parts.get("schemas", {}).pop(unused, None)
     app.openapi_schema = described

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from levelpool.errors import ExtraMissing
@@ -37,7 +37,7 @@ def system_router(*, require_admin: Check) -> APIRouter:
     router.add_api_route("/alerts", alerts, methods=["GET"])
     router.add_api_route("/alerts/test", try_channels, methods=["POST"])
     router.add_api_route("/alerts/{rule}/silence", silence_alert, methods=["POST"])
-    router.add_api_route("/stream", stream, methods=["GET"])
+    router.add_api_route("/stream", stream, methods=["GET"], response_class=EventStream)
     router.add_api_route("/stacks", stacks, methods=["GET"])
     return router
 
@@ -45,8 +45,14 @@ def system_router(*, require_admin: Check) -> APIRouter:
 def metrics_router(*, require_scrape: Check) -> APIRouter:
     """`/metrics` for Prometheus; *require_scrape* is a dependency that lets in who may read them."""
     router = APIRouter(tags=["system"], dependencies=[Depends(require_scrape)])
-    router.add_api_route("/metrics", metrics, methods=["GET"])
+    router.add_api_route("/metrics", metrics, methods=["GET"], response_class=PlainTextResponse)
     return router
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events; as a class, so that the OpenAPI description says so."""
+
+    media_type = "text/event-stream"
 
 
 class RuntimeMissing(HTTPException):
@@ -125,7 +131,7 @@ async def stream(request: Request) -> Response:
     """Server-sent events: one snapshot a second, until the client leaves or the service stops."""
     # The second header has nginx pass each snapshot on, whatever its configuration says of buffers.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(runtime_of(request)), media_type="text/event-stream", headers=headers)
+    return EventStream(_events(runtime_of(request)), headers=headers)
 
 
 async def _events(runtime: Runtime) -> AsyncIterator[str]:

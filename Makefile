@@ -7,13 +7,14 @@ STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 RELEASE := $(VENV)/.release
 UV := $(VENV)/.uv
+OPENAPI := $(VENV)/openapi
 DIST ?= dist
 VENDOR := src/levelpool/service/static/vendor
 
 # A program that is started anew would compile its files each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test coverage check bench peers fuzz torture test-container test-pythons check-pythons sbom licences picture docs assets wheel install-newest install-oldest clean system
+.PHONY: run test coverage check bench peers fuzz torture schemathesis test-container test-pythons check-pythons sbom licences picture docs assets wheel install-newest install-oldest clean system
 
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
@@ -52,6 +53,9 @@ fuzz: $(STAMP)  ## spoilt files for ten minutes, elsewhere each time; SECONDS=36
 
 torture: $(STAMP)  ## the process lane under everything at once, for SECONDS (300)
 	LANE_TORTURE_SECONDS=$(or $(SECONDS),300) $(BIN)/python -m pytest -q -s tests/integration/test_lane_torture.py $(ARGS)
+
+schemathesis: $(STAMP) assets $(OPENAPI)/.installed  ## requests made from the OpenAPI description, on both databases, for SECONDS (300)
+	@SCHEMATHESIS=$(CURDIR)/$(OPENAPI)/bin/schemathesis SECONDS_OF_ALL=$(or $(SECONDS),300) $(BIN)/python tests/openapi.py
 
 sbom: $(STAMP) $(RELEASE)  ## what levelpool[all] and the page are made of, as CycloneDX, in dist/levelpool.cdx.json
 	@$(BIN)/python deploy/parts.py sbom
@@ -96,6 +100,12 @@ $(PEERS): requirements-bench.txt $(STAMP)
 
 $(RELEASE): requirements-release.txt $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-release.txt
+	@touch $@
+
+# In an environment of its own: what it needs must not change what the suite runs with.
+$(OPENAPI)/.installed: requirements-openapi.txt $(STAMP)
+	$(PYTHON) -m venv $(OPENAPI)
+	$(OPENAPI)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-openapi.txt
 	@touch $@
 
 $(UV): requirements-uv.txt $(STAMP)

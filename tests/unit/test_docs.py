@@ -50,7 +50,9 @@ def test_no_file_names_a_package_host():
     assert not named
 
 
-@pytest.mark.parametrize("pins", ["requirements.txt", "requirements-bench.txt", "requirements-node.txt", "requirements-release.txt"])
+@pytest.mark.parametrize(
+    "pins", ["requirements.txt", "requirements-bench.txt", "requirements-node.txt", "requirements-openapi.txt", "requirements-release.txt"]
+)
 def test_every_pin_has_a_hash(pins):
     """Each package is pinned to one version and to the content of its files."""
     entries = (ROOT / pins).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()

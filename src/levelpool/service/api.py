@@ -67,7 +67,8 @@ _OPTIONS_BODY = {
                 "schema": {
                     "type": "object",
                     "properties": {
-                        "options": schema() | {"description": "The correction record; by default the one that the file has."},
+                        "options": schema()
+                        | {"type": ["object", "null"], "description": "The correction record; by default the one that the file has."},
                         "password": _PASSWORD | {"type": ["string", "null"]},
                     },
                     "additionalProperties": False,

@@ -99,6 +99,8 @@ async def test_every_way_to_leave_ends_the_worker(manager, way):
     """So does whoever drops the stream, closes it, or is cancelled while waiting for the next item, though the task is stuck in C."""
     stream = manager.stream_cpu_intensive(lane_tasks.count_and_stick, 1)
     await anext(stream)
+    # The fork server names its process by another way than that of the items.
+    await until(manager.worker_pids)
     (pid,) = manager.worker_pids()
     await asyncio.sleep(0.1)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from levelpool.ingest.ledger.queries import PLAN, plan_of
 from levelpool.ingest.ledger.schema import columns, datasets, outside, sheets
 from levelpool.sheets.errors import NotFound
 
@@ -15,20 +16,20 @@ MOST_OUTSIDE = 100
 
 def read_sheets(connection: sa.Connection, file_id: int) -> list[Json]:
     """The tables found in a file, each with its columns, why they have their types, and why the table is where it is; `stored` is its table's types."""
-    found = connection.execute(sa.select(sheets).where(sheets.c.file_id == file_id, sheets.c.dataset.is_not(None)).order_by(sheets.c.id))
     shown = ("name", "dataset", "header_row", "hidden", "rows_loaded", "rows_quarantined")
+    query = sa.select(*(sheets.c[name] for name in shown), PLAN).where(sheets.c.file_id == file_id, sheets.c.dataset.is_not(None))
     tables = [
         {name: getattr(row, name) for name in shown}
         | {"columns": _of_plan(row.plan, "columns", dict), "reasons": _of_plan(row.plan, "reasons", str)}
-        for row in found
+        for row in connection.execute(query.order_by(sheets.c.id))
     ]
     stored = read_types(connection, {table["dataset"] for table in tables})
     return [table | {"stored": stored.get(table["dataset"], {})} for table in tables]
 
 
-def _of_plan(plan: object, name: str, kind: type) -> list[Any]:
-    """What a plan lists under *name*; nothing of one that was written in another form, by a newer release or a hand."""
-    listed = plan.get(name) if isinstance(plan, dict) else None
+def _of_plan(plan: str | None, name: str, kind: type) -> list[Any]:
+    """What a plan lists under *name*."""
+    listed = plan_of(plan).get(name)
     return [each for each in listed if isinstance(each, kind)] if isinstance(listed, list) else []
 
 

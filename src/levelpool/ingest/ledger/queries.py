@@ -4,6 +4,7 @@ What the ledger answers to questions, as plain JSON values: files, quarantine, d
 Every function takes a connection and only reads. `NotFound` means that there is no such file or dataset.
 """
 
+import json
 import math
 from collections.abc import Collection, Sequence
 from datetime import date, datetime, time
@@ -50,9 +51,11 @@ def get_file(connection: sa.Connection, file_id: int) -> Json:
 
 def _as_files(connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> list[Json]:
     of_file: dict[int, list[Json]] = {row.id: [] for row in found}
-    query = sa.select(sheets).where(sheets.c.file_id.in_(of_file), sheets.c.dataset.is_not(None)).order_by(sheets.c.id)
-    for row in connection.execute(query):
-        shown = ("name", "dataset", "header_row", "rows_loaded", "rows_quarantined", "hidden")
+    shown = ("name", "dataset", "header_row", "rows_loaded", "rows_quarantined", "hidden")
+    query = sa.select(sheets.c.file_id, *(sheets.c[name] for name in shown)).where(
+        sheets.c.file_id.in_(of_file), sheets.c.dataset.is_not(None)
+    )
+    for row in connection.execute(query.order_by(sheets.c.id)):
         of_file[row.file_id].append({name: getattr(row, name) for name in shown})
     return [_as_file(row, of_file[row.id]) for row in found]
 
@@ -124,12 +127,25 @@ def list_rows(connection: sa.Connection, name: str, limit: int, offset: int) -> 
     return {"rows": rows, "total": _count_rows(connection, [name]).get(name, 0)}
 
 
+PLAN = sa.cast(sheets.c.plan, sa.Text).label("plan")
+"""A plan as it was written; `plan_of` reads it."""
+
+
+def plan_of(text: str | None) -> Json:
+    """What a plan says; nothing when it was written in another form, by a newer release or a hand."""
+    try:
+        said = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
 def _scales(connection: sa.Connection, name: str, file_ids: Collection[int]) -> dict[tuple[int, str, str], int | None]:
     """How many digits stand behind the point of every number of a file's NUMERIC column; None where they differ."""
     scales: dict[tuple[int, str, str], int | None] = {}
-    query = sa.select(sheets.c.file_id, sheets.c.name, sheets.c.plan).where(sheets.c.dataset == name, sheets.c.file_id.in_(file_ids))
+    query = sa.select(sheets.c.file_id, sheets.c.name, PLAN).where(sheets.c.dataset == name, sheets.c.file_id.in_(file_ids))
     for row in connection.execute(query):
-        listed = row.plan.get("scales") if isinstance(row.plan, dict) else None
+        listed = plan_of(row.plan).get("scales")
         for column, scale in listed.items() if isinstance(listed, dict) else ():
             place = (row.file_id, row.name, column)
             scales[place] = scale if scales.get(place, scale) == scale else None

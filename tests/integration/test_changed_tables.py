@@ -93,6 +93,24 @@ async def test_rule_of_a_person_keeps_rows_out_with_its_words(service):
     assert record["error_code"] == "table_changed" and "somebody has changed a table by hand" in record["error"]
 
 
+SWALLOWS = {
+    "sqlite": ["CREATE TRIGGER small BEFORE INSERT ON parcels WHEN NEW.number = 2001 BEGIN SELECT RAISE(IGNORE); END"],
+    "postgresql": [
+        "CREATE FUNCTION left_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.number = 2001 THEN RETURN NULL; END IF; RETURN NEW; END'",
+        "CREATE TRIGGER small BEFORE INSERT ON parcels FOR EACH ROW EXECUTE FUNCTION left_out()",
+    ],
+}
+
+
+async def test_trigger_that_leaves_rows_out_loads_nothing(service):
+    """The database says nothing of it: the rows are counted before the file is loaded."""
+    record = await file_after(service, *SWALLOWS[service.intake.session.engine.dialect.name])
+
+    assert record["error_code"] == "table_changed" and record["rows_loaded"] == 0
+    assert "the table parcels has 1 rows of this file after 2 were written" in record["error"]
+    assert (await service.rows("parcels"))["total"] == 2
+
+
 TYPES = [
     ("number", "double precision", ""),
     ("number", "numeric", ""),
@@ -102,6 +120,9 @@ TYPES = [
     ("seen", "timestamptz", ""),
     ("seen", "date", ""),
     ("seen", "bigint", "USING 1"),
+    ("_file_id", "double precision", ""),
+    ("_row", "text", ""),
+    ("_sheet", "bytea", "USING _sheet::bytea"),
 ]
 
 
@@ -110,7 +131,7 @@ async def test_type_that_was_changed_is_named_with_both_types(postgres_service):
     """Binary COPY writes the bytes of the type that was; the server would take many of them for another value."""
     records = []
     for place, (column, kind, using) in enumerate(TYPES):
-        name = f"parcels_{'abcdefgh'[place]}"
+        name = f"parcels_{'abcdefghijk'[place]}"
         await postgres_service.ingest_file(FIRST.encode(), name=f"{name}.csv", dataset=name)
         await run(postgres_service, f"ALTER TABLE {name} ALTER COLUMN {column} TYPE {kind} {using}")
         records.append(await postgres_service.ingest_file(NEXT.encode(), name=f"{name}.csv", dataset=name))

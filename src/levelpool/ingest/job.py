@@ -24,7 +24,7 @@ from levelpool.errors import DatabaseError, DatabaseUnwritable, LevelpoolError
 from levelpool.ingest.conversion import Conversion, Part, StagedParts, convert, goal_of, stage
 from levelpool.ingest.ledger import contents, files
 from levelpool.ingest.ledger import datasets as registry
-from levelpool.ingest.load.found_table import check_table
+from levelpool.ingest.load.found_table import check_count, check_table
 from levelpool.ingest.load.kinds import target_of
 from levelpool.ingest.load.schema import plan_schema
 from levelpool.ingest.load.target import META_COLUMNS, Target
@@ -165,7 +165,7 @@ def explain(error: DBAPIError) -> LevelpoolError:
     if _is_other_than_left(error, state, sentence):
         return TableChanged(
             f"the database refused this ({sentence}): somebody has changed a table by hand, and nothing was changed here; "
-            "`levelpool verify` names what differs; put it right in the database, then try again"
+            "put it right in the database, then try again"
         )
     if getattr(error.orig, "sqlite_errorname", "").startswith(_UNWRITABLE_SQLITE) or state in {"53100", "25006"}:
         return DatabaseUnwritable(
@@ -314,6 +314,8 @@ def _load(
         ]
         for table in loaded:
             contents.add_table(connection, job.file_id, table)
+        for name in _names(tables):
+            check_count(target, name, job.file_id, sum(table.rows_loaded for table in loaded if table.dataset == name))
         outcome = _sum_up(job, workbook, loaded)
         files.finish(connection, job.file_id, job.claim, outcome)
     return outcome

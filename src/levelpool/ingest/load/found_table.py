@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from levelpool.ingest.load.target import META_COLUMNS, FoundTable, Target
+from levelpool.ingest.load.target import META_COLUMNS, META_TYPES, FoundTable, Target
 from levelpool.sheets.errors import TableChanged
 from levelpool.sheets.table import StoredColumn
 
@@ -18,22 +18,22 @@ def check_table(target: Target, name: str, columns: Sequence[StoredColumn], adde
     found = target.found_table(name)
     _check_kind(name, found)
     types = _by_name(target, found)
-    for column in columns:
-        there = types.get(_key(target, column.name))
-        if there is None:
-            raise TableChanged(
-                f"the table {name} has no column {column.name} any more, which was {column.storage}: nothing was changed; "
-                f"add it again (ALTER TABLE), {WAY_ON}"
-            )
-        if not target.is_stored_as(column.storage, there):
-            raise TableChanged(
-                f"the column {column.name} of the table {name} was {column.storage}, and somebody has made it {there or 'a column without a type'}: "
-                f"nothing was changed; make it {column.storage} again (ALTER TABLE), {WAY_ON}"
-            )
     for lost in (each for each in META_COLUMNS if _key(target, each) not in types):
         raise TableChanged(
             f"the table {name} has no column {lost} any more, by which levelpool finds the rows of a file: nothing was changed; restore it, {WAY_ON}"
         )
+    declared = {each: target.storage(kind, 0) for each, kind in META_TYPES.items()} | {column.name: column.storage for column in columns}
+    for each, storage in declared.items():
+        there = types.get(_key(target, each))
+        if there is None:
+            raise TableChanged(
+                f"the table {name} has no column {each} any more, which was {storage}: nothing was changed; add it again (ALTER TABLE), {WAY_ON}"
+            )
+        if not target.is_stored_as(storage, there):
+            raise TableChanged(
+                f"the column {each} of the table {name} was {storage}, and somebody has made it {there or 'a column without a type'}: "
+                f"nothing was changed; make it {storage} again (ALTER TABLE), {WAY_ON}"
+            )
     for column in columns:
         if _key(target, column.name) in {_key(target, each) for each in found.computed}:
             raise TableChanged(
@@ -46,6 +46,20 @@ def check_table(target: Target, name: str, columns: Sequence[StoredColumn], adde
                 f"the table {name} has a column {column.name} that levelpool did not make, and this file brings a column of that name: "
                 f"nothing was changed; rename the column in the table, {WAY_ON}"
             )
+
+
+def check_count(target: Target, name: str, file_id: int, written: int) -> None:
+    """
+    Raise `TableChanged` unless the table *name* has as many rows of a file as were *written* in this transaction.
+
+    A trigger that somebody added may leave rows out without a word, and so may SQLite's ON CONFLICT.
+    """
+    there = target.count(name, file_id)
+    if there != written:
+        raise TableChanged(
+            f"the table {name} has {there} rows of this file after {written} were written: a trigger or a constraint that levelpool did not make "
+            f"changes what goes in, and nothing was changed; take it away, {WAY_ON}"
+        )
 
 
 def check_readable(target: Target, name: str, columns: Sequence[StoredColumn]) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from levelpool.ingest.load.schema import SchemaPlan
 from levelpool.sheets.table import ColumnType, StoredColumn, Value
 
-META_COLUMNS = ("_file_id", "_sheet", "_row")
+META_TYPES = {"_file_id": ColumnType.BIGINT, "_sheet": ColumnType.TEXT, "_row": ColumnType.BIGINT}
+META_COLUMNS = tuple(META_TYPES)
 """Every table has these first: the file's id, the sheet's name, and the 1-based row of the sheet."""
 
 Misfit = tuple[int, int, str]

@@ -128,6 +128,8 @@ def record(connection: sa.Connection, file: NewFile, died: Died = has_died) -> R
     """
     if file.sha256 is not None:
         _lock_content(connection, file.sha256)
+        if (known := _recorded_already(connection, file)) is not None:
+            return known
     values: dict[str, Any] = {
         "name": file.name,
         "sha256": file.sha256,
@@ -165,6 +167,17 @@ def record(connection: sa.Connection, file: NewFile, died: Died = has_died) -> R
     connection.execute(files.update().where(files.c.id == file_id).values(duplicate))
     note(connection, file.actor, "file.duplicate", file_id=file_id, name=file.name, duplicate_of=first)
     return Recorded(file_id, "duplicate", first)
+
+
+def _recorded_already(connection: sa.Connection, file: NewFile) -> Recorded | None:
+    """The record of the very file of an inbox, unchanged, that another service which watches the same folder made at the same moment."""
+    if file.origin is None:
+        return None
+    query = sa.select(files.c.id, files.c.status, files.c.duplicate_of, files.c.stamp, files.c.sha256).where(files.c.origin == file.origin)
+    last = connection.execute(query.order_by(files.c.id.desc()).limit(1)).one_or_none()
+    if last is None or (last.stamp, last.sha256) != (file.stamp, file.sha256):
+        return None
+    return Recorded(last.id, last.status, last.duplicate_of)
 
 
 def _lock_content(connection: sa.Connection, sha256: str) -> None:

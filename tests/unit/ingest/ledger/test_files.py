@@ -291,3 +291,13 @@ def test_files_are_found_by_state_and_name(ledger):
     ]
 
     assert found == [["orders June.csv", "Orders May.csv"], ["orders June.csv"], [], ["100 % stock.csv"]]
+
+
+def test_file_of_an_inbox_that_two_services_find_is_recorded_once(ledger):
+    """Both have looked before either recorded it; once it has changed, it counts as new."""
+    first = recorded(ledger, origin="/inbox/orders.csv", stamp="1:2:3:4")
+    second = recorded(ledger, origin="/inbox/orders.csv", stamp="1:2:3:4")
+    changed = recorded(ledger, "b", origin="/inbox/orders.csv", stamp="1:2:9:9")
+
+    assert (second.id, second.status) == (first.id, "pending")
+    assert changed.id != first.id and changed.status == "pending"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 import crash_points
 from levelpool.ingest import ending, runner
 from levelpool.ingest.ledger import files, holders
+from levelpool.ingest.ledger.schema import holders as signs
 from levelpool.ingest.service import DataIngestionService
 from levelpool.testing import inline_manager
 
@@ -256,3 +258,45 @@ async def test_working_files_of_a_killed_process_go_at_the_next_start(database_u
 
     async with DataIngestionService(database_url, inline_manager(), data_dir=session.store.folder.parent):
         assert [*session.work.iterdir(), *session.uploads.iterdir()] == [ours]
+
+
+async def test_working_files_of_a_replaced_container_go_while_the_next_one_runs(database_url, service, monkeypatch):
+    """Its process cannot be looked up here: its last sign of life has to be a minute old."""
+    session, keeper = service.intake.session, service.intake.runner
+    killed = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", LEFT_BY_A_KILLED_PROCESS, database_url, str(session.store.folder.parent)]
+    )
+    assert killed.returncode == -signal.SIGKILL
+    elsewhere = "holder LIKE '%|%' AND holder <> '" + session.claimer.holder + "'"
+    renamed = f"UPDATE levelpool_holders SET holder = 'another-container ' || holder WHERE {elsewhere}"
+    await session.write(lambda connection: connection.exec_driver_sql(renamed.replace("%", "%%")))
+    monkeypatch.setattr(runner, "KEEP_HOUSE_EVERY", 0.0)
+    monkeypatch.setattr(runner, "SWEEP_EVERY", 0.0)
+
+    await keeper.keep_house()
+    assert len([*session.work.iterdir(), *session.uploads.iterdir()]) == 3
+    old = files.now() - timedelta(seconds=61)
+    await session.write(
+        lambda connection: connection.execute(signs.update().where(signs.c.holder != session.claimer.holder).values(seen_at=old))
+    )
+    await keeper.keep_house()
+
+    assert [*session.work.iterdir(), *session.uploads.iterdir()] == []
+
+
+async def test_leftover_that_cannot_be_removed_is_said_once_and_keeps_nobody_from_starting(service, monkeypatch, caplog):
+    """Such as one in a folder of another user."""
+    session = service.intake.session
+    session.work.mkdir(parents=True, exist_ok=True)
+    left = session.work / "input-00000000-left"
+    left.write_bytes(b"half")
+    os.utime(left, (1, 1))
+
+    def refuse(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    for _ in range(2):
+        await asyncio.to_thread(session.sweep_work)
+
+    assert caplog.text.count(f"{left} is left over and cannot be removed (Permission denied)") == 1

@@ -40,6 +40,8 @@ CHECK_UNFINISHED_EVERY = 0.25
 """Seconds after which a file that another service works on, or that waits for an earlier one, is looked at again."""
 KEEP_HOUSE_EVERY = 5.0
 """Seconds between two signs of life of a service, and two looks for what a dead one left."""
+SWEEP_EVERY = 60.0
+"""Seconds between two looks for working files that a dead process left; of one elsewhere the ledger knows it only after a while."""
 TELL_EVERY = 15.0
 """Seconds after which a call that waits for files of others says so, each time."""
 MOST_AT_ONCE = 500
@@ -63,6 +65,7 @@ class Runner:
         self._running: dict[str, _Running] = {}
         self._tries: Counter[int] = Counter()
         self._house_at = 0.0
+        self._sweep_at = 0.0
         self._house_said = ""
         self._renewing: asyncio.Task[None] | None = None
 
@@ -117,6 +120,9 @@ class Runner:
         try:
             await self._session.write(holders.give_sign, self._session.claimer.holder, self._session.claimer.store)
             await self.reclaim()
+            if now >= self._sweep_at:
+                self._sweep_at = now + SWEEP_EVERY
+                await self._session.do("work folder", self._session.sweep_work)
         except LaneClosed:
             raise
         except LevelpoolError as error:

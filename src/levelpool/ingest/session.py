@@ -58,6 +58,7 @@ class Session:
         """Whether the store's disk has room."""
         self.supervisor = Supervisor()
         """Keeps the background tasks running that work on this database."""
+        self._unswept: set[Path] = set()
         self._opening = asyncio.Lock()
         self._is_open = False
 
@@ -84,19 +85,28 @@ class Session:
         self.claimer = files.Claimer(self._holder, self.store.identity())
         self._transact(_begin, self.claimer, write=True)
         self.store.sweep(time.time() - HALF_WRITTEN)
-        self._sweep_work()
+        self.sweep_work()
 
-    def _sweep_work(self) -> None:
-        """Remove the working files of processes that are gone, as the ledger knows them; of those that it does not know, when they are a day old."""
-        owners = {path: _owner(path.name) for folder in (self.work, self.uploads) for path in folder.glob("*")}
+    def sweep_work(self) -> None:
+        """
+        Remove the working files of processes that are gone, as the ledger knows them; of those that it does not know, when they are a day old.
+
+        Blocks. One that cannot be removed is said in the log, once, and stays.
+        """
+        owners = {path: _owner(path.name) for folder in (self.work, self.uploads) for path in _entries(folder)}
         tokens = {owner for owner in owners.values() if len(owner) == _TOKEN}
-        over = self._transact(holders.ended, set(owners.values()) - tokens, tokens, has_died, write=False)
+        over = self._transact(holders.ended, set(owners.values()) - tokens, tokens, has_died, write=False) if owners else set()
         before = time.time() - HALF_WRITTEN
         for path, owner in owners.items():
-            # Another process that starts may be faster.
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 if owner in over or path.stat().st_mtime < before:
-                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            except FileNotFoundError:
+                continue  # another process that sweeps was faster
+            except OSError as error:
+                if path not in self._unswept:
+                    logger.warning("%s is left over and cannot be removed (%s): see to its rights, or remove it", path, error.strerror)
+                self._unswept.add(path)
 
     async def aclose(self) -> None:
         """Give back what was claimed and does not run, and close the connections."""
@@ -174,6 +184,14 @@ def _begin(connection: sa.Connection, claimer: files.Claimer) -> None:
     """Tell the other services of us, and take up again what ended while nobody could read our store."""
     holders.give_sign(connection, claimer.holder, claimer.store)
     files.take_up(connection, claimer.store)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing of one that is not there, or that cannot be read."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 _OWNED = re.compile(r"[a-z]+-([0-9a-f]{8})-")

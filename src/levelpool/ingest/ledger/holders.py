@@ -43,10 +43,12 @@ def ended(connection: sa.Connection, marks: Collection[str], tokens: Collection[
         mark_of(row.holder): row.holder.startswith(_LEFT) or died(row.holder, row.seen_at, now)
         for row in connection.execute(sa.select(holders.c.holder, holders.c.seen_at))
     }
-    query = sa.select(claims.c.token, claims.c.holder, claims.c.renewed_at, claims.c.ended_at).where(
-        claims.c.token.in_(sorted(tokens)[:500])
-    )
-    over = {row.token for row in connection.execute(query) if row.ended_at is not None or died(row.holder, row.renewed_at, now)}
+    over: set[str] = set()
+    wanted = sorted(tokens)
+    for start in range(0, len(wanted), 500):
+        query = sa.select(claims.c.token, claims.c.holder, claims.c.renewed_at, claims.c.ended_at)
+        some = connection.execute(query.where(claims.c.token.in_(wanted[start : start + 500])))
+        over |= {row.token for row in some if row.ended_at is not None or died(row.holder, row.renewed_at, now)}
     return over | {mark for mark in marks if found.get(mark, False)}
 
 

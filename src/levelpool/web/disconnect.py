@@ -32,13 +32,16 @@ async def cancel_on_disconnect(request: Request) -> AsyncIterator[None]:
 
     watcher = asyncio.create_task(watch())
     try:
-        yield
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            # Not awaited itself: then a cancel of ours would look like its own, and be lost.
+            await asyncio.wait([watcher])
     except asyncio.CancelledError:
         # Somebody else (the server that stops, a timeout) may have cancelled as well: that one is not ours to swallow.
         if not gone or task.uncancel() > 0:
             raise
         raise HTTPException(CLIENT_CLOSED_REQUEST, "the client disconnected") from None
-    finally:
-        watcher.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watcher
+    if not watcher.cancelled():
+        watcher.result()  # the server could not be asked: whoever wrote it is told

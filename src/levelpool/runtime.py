@@ -27,6 +27,7 @@ from levelpool.neighbours.sockets import ANSWER_TIMEOUT
 from levelpool.pools import HasPool, PoolStats, pool_stats
 from levelpool.settings import Settings
 from levelpool.sizing import Sizes, size
+from levelpool.supervision import Supervisor
 from levelpool.throttle import Throttle, next_throttle
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,8 @@ class Runtime:
             "metrics": self._own_samples,
             "stacks": self._own_stacks,
         }
+        self.supervisor = Supervisor()
+        """Keeps the background tasks of this process running."""
         self.neighbours = self._find_neighbours()
         """The other web workers of this host; None when there are none."""
         self.stopping = asyncio.Event()
@@ -176,7 +179,7 @@ class Runtime:
 
     def _find_neighbours(self) -> Neighbours | None:
         folder = self.settings.runtime_folder
-        return Neighbours(folder, self._answers) if folder is not None else None
+        return Neighbours(folder, self._answers, self.supervisor) if folder is not None else None
 
     def _own_stacks(self) -> dict[str, object]:
         return {"pid": os.getpid(), **(look_at_everything_from_a_thread(self.manager, self._loop) if self._loop is not None else {})}

@@ -9,6 +9,7 @@ from levelpool.ingest.config import IngestConfig
 from levelpool.ingest.originals import Originals
 from levelpool.ingest.runner import Runner
 from levelpool.ingest.session import Session
+from levelpool.supervision import Supervisor
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,9 @@ class Intake:
     runner: Runner
 
     @classmethod
-    def of(cls, config: IngestConfig, manager: ExecutorManager | None = None) -> Self:
+    def of(cls, config: IngestConfig, manager: ExecutorManager | None = None, supervisor: Supervisor | None = None) -> Self:
         """For one database; it opens itself."""
-        session = Session(config, manager)
+        session = Session(config, manager, supervisor)
         arrivals = Arrivals(session)
         return cls(session, Originals(session), arrivals, Runner(session, arrivals))
 

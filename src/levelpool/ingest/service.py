@@ -24,6 +24,7 @@ from levelpool.sheets.inputs import Input, name_of
 from levelpool.sheets.inspect import Inspection
 from levelpool.sheets.read.limits import Limits
 from levelpool.sizing import Sizes
+from levelpool.supervision import Supervisor
 
 
 class DataIngestionService:
@@ -34,6 +35,7 @@ class DataIngestionService:
     Every answer has the shape of the HTTP API. *manager* is the process-wide one by default, *data_dir* holds the kept originals;
     with *keep_files_days* the background worker removes those that are older. A file of *share_files_from* bytes or more is taken in by two
     worker processes while one is idle (0: never; by default as the environment says). *sizes* are those of its pool of connections, as `create_engine` takes them.
+    *supervisor* keeps its background tasks running, by default one of its own.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class DataIngestionService:
         sizes: Sizes | None = None,
         keep_files_days: float | None = None,
         on_progress: OnProgress | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         config = IngestConfig(
             database_url=database_url,
@@ -60,7 +63,7 @@ class DataIngestionService:
             sizes=sizes,
             on_progress=on_progress,
         )
-        self.intake = Intake.of(config, manager)
+        self.intake = Intake.of(config, manager, supervisor)
         self._background = BackgroundWorker(self.intake, keep_files_days=keep_files_days)
 
     async def __aenter__(self) -> Self:

@@ -49,14 +49,14 @@ class Session:
     Opened, it has *manager*, *engine*, *store* (the kept originals), *work* (a folder for what runs) and *claimer* (who we are in the ledger).
     """
 
-    def __init__(self, config: IngestConfig, manager: ExecutorManager | None = None) -> None:
+    def __init__(self, config: IngestConfig, manager: ExecutorManager | None = None, supervisor: Supervisor | None = None) -> None:
         self.config = config
         self.url = absolute_url(config.database_url)
         self._manager = manager
         self._holder = new_holder()
         self.room = Room()
         """Whether the store's disk has room."""
-        self.supervisor = Supervisor()
+        self.supervisor = supervisor or Supervisor()
         """Keeps the background tasks running that work on this database."""
         self._unswept: set[Path] = set()
         self._opening = asyncio.Lock()

@@ -11,6 +11,7 @@ from typing import Self
 from levelpool.errors import SettingsError
 from levelpool.neighbours.locks import LEADER, WORKERS, LockFile, open_folder
 from levelpool.neighbours.sockets import Answers, ask_all, serving
+from levelpool.supervision import Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +29,11 @@ class Neighbours:
     Raises `SettingsError` for a folder that cannot be used.
     """
 
-    def __init__(self, folder: Path, answers: Answers | None = None) -> None:
+    def __init__(self, folder: Path, answers: Answers | None = None, supervisor: Supervisor | None = None) -> None:
         self._folder = open_folder(folder)
         self._locks = LockFile.at(self._folder / "locks")
         self._answers = dict(answers or {})
+        self._supervisor = supervisor or Supervisor()
         self._number: int | None = None
         self._leading = asyncio.Event()
         self._stack = contextlib.AsyncExitStack()
@@ -53,7 +55,7 @@ class Neighbours:
             self._take_number()
             stack.callback(self._leave)
             stack.enter_context(serving(self._folder, self.number, self._answers))
-            trying = asyncio.create_task(self._try_to_lead(), name="levelpool leadership")
+            trying = self._supervisor.start("leadership", self._try_to_lead)
             stack.callback(trying.cancel)
             await asyncio.sleep(0)  # alone, it leads from the start
             self._stack = stack.pop_all()

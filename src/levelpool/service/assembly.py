@@ -100,6 +100,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             sizes=runtime.sizes,
             keep_files_days=settings.keep_files_days,
             on_progress=lambda file_id, _name, percent: progress.__setitem__(file_id, round(percent)),
+            supervisor=runtime.supervisor,
         )
 
         async def close_ingestion() -> None:
@@ -110,12 +111,11 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         await ingestion.start()
         runtime.add_pool("ledger", ingestion.intake.session.engine)
         inbox = DataSyncService(settings.database, settings.inbox_folder, intake=ingestion.intake)
-        supervisor = ingestion.intake.session.supervisor
-        watching = supervisor.start("inbox", lambda: _watch_as_leader(inbox, runtime))
+        watching = runtime.supervisor.start("inbox", lambda: _watch_as_leader(inbox, runtime))
         stack.push_async_callback(_end, watching)
 
         runtime.add_answer("progress", lambda: dict(progress))
-        runtime.add_collector("background_tasks", supervisor.restarts)
+        runtime.add_collector("background_tasks", runtime.supervisor.restarts)
 
         async def now() -> Now:
             found = await ingestion.intake.session.read(read_now)
@@ -129,7 +129,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             ingestion=ingestion,
             inbox=inbox,
             credentials=Credentials(ingestion.intake.session.engine, runtime.manager.with_options(name="credentials").run_io_intensive),
-            feed=FileFeed(now, supervisor=supervisor),
+            feed=FileFeed(now, supervisor=runtime.supervisor),
             attempts=attempts,
         )
         yield service
@@ -204,7 +204,7 @@ class Readiness:
             no_room = await session.do("room", session.room.look, session.store.folder) if session.room.is_in_trouble else ""
         except LevelpoolError as error:
             no_room = str(error)
-        reasons = (self._service.runtime.manager.trouble or "", no_room, *session.supervisor.reasons())
+        reasons = (self._service.runtime.manager.trouble or "", no_room, *self._service.runtime.supervisor.reasons())
         return [reason for reason in reasons if reason]
 
 

@@ -5,7 +5,8 @@ import os
 import signal
 import time
 
-from levelpool.neighbours.locks import open_folder
+from levelpool import supervision
+from levelpool.neighbours.locks import LEADER, LockFile, open_folder
 from levelpool.neighbours.membership import Neighbours
 from levelpool.neighbours.sockets import ANSWER_TIMEOUT
 
@@ -127,3 +128,20 @@ async def test_dead_workers_socket_is_replaced(folder):
         assert us.ask("who") == {0: "me"}
 
     assert not (folder / "worker-0.sock").exists()
+
+
+async def test_waiting_to_lead_goes_on_after_an_error(folder, monkeypatch, caplog):
+    """A host without a leader would watch no inbox: the error is said, and the wait begins anew."""
+    monkeypatch.setattr(supervision, "FIRST_PAUSE", 0.0)
+    try_lock, errors = LockFile.try_lock, [OSError("the disk has gone for a moment")]
+
+    def fail_once(self, place, **said):
+        if place == LEADER and errors:
+            raise errors.pop()
+        return try_lock(self, place, **said)
+
+    monkeypatch.setattr(LockFile, "try_lock", fail_once)
+    async with Neighbours(folder) as us, asyncio.timeout(10):
+        await us.lead()
+
+    assert "the background task leadership has ended" in caplog.text

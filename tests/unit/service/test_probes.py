@@ -15,14 +15,14 @@ from levelpool.testing import inline_manager
 @pytest.fixture
 def service(tmp_path):
     """What readiness looks at: a database that answers what `error` says, and counts the questions."""
-    service = SimpleNamespace(runtime=SimpleNamespace(stopping=asyncio.Event(), manager=inline_manager()), error=None, asked=0)
-    service.supervisor = Supervisor()
+    runtime = SimpleNamespace(stopping=asyncio.Event(), manager=inline_manager(), supervisor=Supervisor())
+    service = SimpleNamespace(runtime=runtime, error=None, asked=0)
     service.room = Room()
 
     async def do(_name, look, folder):
         return look(folder)
 
-    session = SimpleNamespace(supervisor=service.supervisor, room=service.room, store=SimpleNamespace(folder=tmp_path), do=do)
+    session = SimpleNamespace(room=service.room, store=SimpleNamespace(folder=tmp_path), do=do)
     service.ingestion = SimpleNamespace(intake=SimpleNamespace(session=session))
 
     async def ask(_question):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from levelpool.ingest.service import DataIngestionService
 from levelpool.ingest.verify import verify
 
 ORDERS = """number,code,price,day,at,open,note
@@ -91,3 +92,45 @@ async def test_original_without_a_record_is_an_orphan(service, record):
 
     assert await codes(service) == ["orphan_original"]
     assert record["status"] == "loaded"
+
+
+TWINS = b"id,name,,id,name\n1,a,,11,x\n2,b,,12,y\n3,c,,13,z\n"
+
+
+async def test_tables_side_by_side_are_compared_each_with_its_own_rows(service):
+    """Two of their rows have one number; one that is changed is found, though another beside it is as it was."""
+    await service.ingest_file(TWINS, name="twins.csv")
+    assert await codes(service, deep=True) == []
+
+    await change(service, "UPDATE twins SET name = 'a', id = 1 WHERE id = 11")
+    [found] = (await verify(service.intake, deep=True)).findings
+    assert "row 2 of the sheet 'twins': none of its 2 rows in the table twins has what the original says, (11, 'x')" in found.sentence
+
+
+async def test_differences_beyond_the_first_are_told_to_be_there(service):
+    """A table that was changed everywhere is not told cell by cell."""
+    await service.ingest_file(b"id,name\n" + b"".join(b"%d,n\n" % number for number in range(50)), name="many.csv")
+    await change(service, "UPDATE many SET name = 'other'")
+
+    sentences = [each.sentence for each in (await verify(service.intake, deep=True)).findings]
+    assert len(sentences) == 6 and sentences[-1].endswith("there are more, behind the first 5")
+
+
+async def test_original_that_is_kept_elsewhere_is_said_to_be_not_compared(service, record, tmp_path, manager):
+    """Its rows are counted all the same, and nothing is wrong."""
+    async with DataIngestionService(service.intake.session.url, manager, data_dir=tmp_path / "another") as other:
+        found = await verify(other.intake, deep=True)
+
+    assert [each.code for each in found.findings] == ["not_compared"] and found.is_well
+    assert f"file {record['id']} (orders.csv) is not compared: its original is not kept here" in found.findings[0].sentence
+
+
+async def test_folder_in_place_of_an_original_is_told_and_mended_by_sending_again(service, record):
+    """By a hand; a file does not take the place of a folder by itself."""
+    original = service.intake.session.store.path(record["sha256"])
+    original.unlink()
+    original.mkdir()
+    assert await codes(service) == ["original_changed"]
+
+    await service.ingest_file(ORDERS.encode(), name="orders.csv")
+    assert await codes(service, deep=True) == []

@@ -1,6 +1,8 @@
 """Whether the cells of a kept original are those that its tables hold: read again as it was loaded, and compared row by row."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import sqlalchemy as sa
 
@@ -14,7 +16,6 @@ from levelpool.ingest.load.target import EncodedRows, Target
 from levelpool.ingest.store import prove
 from levelpool.sheets.clean.plans import Planned
 from levelpool.sheets.errors import TableChanged
-from levelpool.sheets.table import StoredColumn
 
 MOST_TOLD = 5
 """So many differences of one file are told."""
@@ -29,38 +30,61 @@ def compare_file(job: Job) -> list[str]:
     """
     prove(job.original, job.sha256, job.name)
     _, tables = read_tables(job)
-    told: list[str] = []
     with open_connection(job.database_url) as connection, connection.begin():
-        target = target_of(connection)
-        for table in tables:
-            if table.dataset is not None and len(told) < MOST_TOLD:
-                told += _compare_table(connection, target, job, table)
-    return told[:MOST_TOLD]
+        comparison = _Comparison(connection, target_of(connection), job)
+        differences = (told for table in tables if table.dataset is not None for told in comparison.differences(table))
+        told = list(islice(differences, MOST_TOLD))
+        return [*told, *(f"there are more, behind the first {MOST_TOLD}" for _ in islice(differences, 1))]
 
 
-def _compare_table(connection: sa.Connection, target: Target, job: Job, table: Planned) -> Iterator[str]:
-    dataset = registry.find_dataset(connection, table.dataset or "")
-    if dataset is None or any(column.name not in {each.name for each in dataset.columns} for column in table.plan.columns):
-        yield f"{job.name}: the dataset {table.dataset} has not the columns that the file would bring now"
-        return
-    try:
-        check_table(target, dataset.name, dataset.columns)
-    except TableChanged:
-        return  # that is told of the table, once for all its files
-    goal = goal_of(table.plan, dataset, job.options)
-    same = [place for place, (column, stored) in enumerate(zip(table.plan.columns, goal.stored, strict=True)) if column.type is stored.type]
-    for part in convert(Conversion(type(target), table.sheet, table.plan, goal, job.file_id)):
-        if part.rows is not None:
-            yield from _compare_rows(target, dataset.name, goal.stored, same, part.rows)
+class _Comparison:
+    """One file beside its tables."""
+
+    def __init__(self, connection: sa.Connection, target: Target, job: Job) -> None:
+        self._connection = connection
+        self._target = target
+        self._job = job
+        self._found: Counter[tuple[object, ...]] = Counter()
+        """Rows that were found already, of those that share their number with another: of tables side by side."""
+
+    def differences(self, table: Planned) -> Iterator[str]:
+        """One sentence for each cell of *table* that is another in the database, and for each row that is not there."""
+        job = self._job
+        dataset = registry.find_dataset(self._connection, table.dataset or "")
+        if dataset is None or any(column.name not in {each.name for each in dataset.columns} for column in table.plan.columns):
+            yield f"the dataset {table.dataset} has not the columns that the file would bring now"
+            return
+        try:
+            check_table(self._target, dataset.name, dataset.columns)
+        except TableChanged:
+            return  # that is told of the table, once for all its files
+        goal = goal_of(table.plan, dataset, job.options)
+        same = [
+            place for place, (column, stored) in enumerate(zip(table.plan.columns, goal.stored, strict=True)) if column.type is stored.type
+        ]
+        for part in convert(Conversion(type(self._target), table.sheet, table.plan, goal, job.file_id)):
+            if part.rows is not None:
+                names = [goal.stored[place].name for place in same]
+                yield from self._of_rows(dataset.name, names, part.rows, [part.rows.columns[place] for place in same])
+
+    def _of_rows(self, table: str, names: list[str], rows: EncodedRows, columns: list[Sequence[object]]) -> Iterator[str]:
+        there = self._target.rows_between(table, names, rows)
+        for number, *values in zip(rows.numbers, *columns, strict=True):
+            row = f"row {number} of the sheet {rows.sheet!r}"
+            match there.get(number, []):
+                case []:
+                    yield f"{row} is not in the table {table}"
+                case [kept]:
+                    for name, value, found in zip(names, values, kept, strict=True):
+                        if not _is_same(value, found):
+                            yield f"{row}: the table {table} has {found!r} in {name}, and the original says {value!r}"
+                case several:
+                    key = (table, rows.sheet, number, *values)
+                    if sum(all(map(_is_same, values, kept)) for kept in several) <= self._found[key]:
+                        yield f"{row}: none of its {len(several)} rows in the table {table} has what the original says, {tuple(values)!r}"
+                    self._found[key] += 1
 
 
-def _compare_rows(target: Target, name: str, stored: tuple[StoredColumn, ...], same: list[int], rows: EncodedRows) -> Iterator[str]:
-    there = target.rows_between(name, [stored[place].name for place in same], rows)
-    for number, *values in zip(rows.numbers, *(rows.columns[place] for place in same), strict=True):
-        found = there.get(number)
-        if found is None:
-            yield f"row {number} of the sheet {rows.sheet!r} is not in the table {name}"
-            continue
-        for place, value, kept in zip(same, values, found, strict=True):
-            if value != kept and not (value != value and kept != kept):  # noqa: PLR0124 (NaN is as good as NaN)
-                yield f"row {number} of the sheet {rows.sheet!r}: the table {name} has {kept!r} in {stored[place].name}, and the original says {value!r}"
+def _is_same(value: object, kept: object) -> bool:
+    """NaN, which equals nothing, is as good as NaN."""
+    return value == kept or (value != value and kept != kept)  # noqa: PLR0124

@@ -121,6 +121,8 @@ class Store:
             place.parent.mkdir(exist_ok=True)
             _sync_folder(self.folder)
         fresh.chmod(0o440)
+        if place.is_dir():  # by a hand: a file does not take the place of a folder
+            place.rename(place.with_name(f".{uuid.uuid4().hex}.aside"))
         fresh.replace(place)
         _sync_folder(place.parent)
 
@@ -150,20 +152,24 @@ def prove(path: Path, sha256: str, name: str) -> None:
 
     Raises `OriginalMissing` when it is gone, `OriginalChanged` when its content is another, and `StoreError` when it cannot be read.
     """
+    digest = ""
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found = f"the hash {digest[:12]}…"
     except (FileNotFoundError, NotADirectoryError):
         raise OriginalMissing(
             f"the kept original of {name} is gone ({path}): nothing was changed; send the file again, which puts it back"
         ) from None
+    except IsADirectoryError:
+        found = "no hash: it is a folder"
     except OSError as error:
         raise StoreError(
             f"the kept original of {name} cannot be read ({path}: {error.strerror}): nothing was changed; see to the disk"
         ) from error
-    if found != sha256:
+    if digest != sha256:
         raise OriginalChanged(
-            f"the kept original of {name} is not what was kept ({path} has the hash {found[:12]}…): nothing was changed; "
+            f"the kept original of {name} is not what was kept ({path} has {found}): nothing was changed; "
             "send the file again, which puts it right, and see to the disk"
         )
 

@@ -173,12 +173,19 @@ class Target(ABC):
         query = sa.text(f"SELECT _file_id, _sheet, count(*) FROM {quote(name)} GROUP BY _file_id, _sheet")
         return {(row[0], row[1]): int(row[2]) for row in self.connection.execute(query)}
 
-    def rows_between(self, name: str, columns: Sequence[str], rows: EncodedRows) -> dict[int, tuple[object, ...]]:
-        """The values of *columns* in the rows of the same sheet and file from the first to the last of *rows*, by the row's number."""
+    def rows_between(self, name: str, columns: Sequence[str], rows: EncodedRows) -> dict[int, list[tuple[object, ...]]]:
+        """
+        The values of *columns* in the rows of the same sheet and file from the first to the last of *rows*, by the row's number.
+
+        Of tables that stand side by side several rows have the same number.
+        """
         listed = _listed(["_row", *columns])
         query = sa.text(f"SELECT {listed} FROM {quote(name)} WHERE _file_id = :id AND _sheet = :sheet AND _row BETWEEN :first AND :last")
         bounds = {"id": rows.file_id, "sheet": rows.sheet, "first": rows.numbers[0], "last": rows.numbers[-1]}
-        return {row[0]: tuple(row[1:]) for row in self.connection.execute(query, bounds)}
+        found: dict[int, list[tuple[object, ...]]] = {}
+        for row in self.connection.execute(query, bounds):
+            found.setdefault(row[0], []).append(tuple(row[1:]))
+        return found
 
     def count_restored(self, name: str, key: Sequence[str], file_id: int) -> int:
         """How many keys would show an older row again if the rows of one file were removed."""

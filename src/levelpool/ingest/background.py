@@ -8,6 +8,7 @@ from levelpool.errors import LaneClosed, LevelpoolError
 from levelpool.ingest.intake import Intake
 from levelpool.ingest.ledger.files import Claim
 from levelpool.ingest.runner import KEEP_HOUSE_EVERY
+from levelpool.log_once import LogOnce
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class BackgroundWorker:
     async def _next_claim(self) -> Claim:
         """Wait for the next pending file, whoever recorded it, and claim it."""
         intake = self._intake
-        said = ""
+        trouble = LogOnce(logger)
         while True:
             intake.arrivals.came.clear()
             try:
@@ -93,17 +94,14 @@ class BackgroundWorker:
                     return claim
             except LaneClosed:
                 raise
-            except LevelpoolError as error:
-                if said != str(error):
-                    logger.warning("pending files cannot be looked for; it is tried every %g s: %s", CHECK_PENDING_EVERY, error)
-                said = str(error)
-            except Exception as error:
-                # Whatever it is: files must not wait for ever because one question went wrong.
-                if said != repr(error):
-                    logger.exception("pending files cannot be looked for; it is tried every %g s", CHECK_PENDING_EVERY)
-                said = repr(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is: files must not wait for ever because one question went wrong
+                ours = isinstance(error, LevelpoolError)
+                why = str(error) if ours else repr(error)
+                trouble.say(
+                    f"pending files cannot be looked for, which is tried every {CHECK_PENDING_EVERY:g} s: {why}", None if ours else error
+                )
             else:
-                said = ""
+                trouble.is_over()
             try:
                 async with asyncio.timeout(CHECK_PENDING_EVERY):
                     await intake.arrivals.came.wait()

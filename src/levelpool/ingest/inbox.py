@@ -17,6 +17,7 @@ from levelpool.ingest.inbox_scan import REST, Found, Look, is_being_written, ope
 from levelpool.ingest.intake import Intake
 from levelpool.ingest.ledger import files
 from levelpool.ingest.store import Kept
+from levelpool.log_once import LogOnce
 from levelpool.sheets.errors import InboxError, LimitExceeded, StoreError, TryAgain
 from levelpool.sheets.read.limits import Limits
 
@@ -86,7 +87,7 @@ class DataSyncService:
         self._inbox = Path(inbox).absolute()
         self._rest = rest
         self._looks: dict[str, tuple[Look, float]] = {}
-        self._told: dict[str, str] = {}  # what was said of a file that cannot be copied for now
+        self._told: dict[str, LogOnce] = {}  # of files that cannot be copied for now
         self._scanning = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -163,19 +164,17 @@ class DataSyncService:
 
         An inbox or a database that is away, or a disk that is full, is said once in the log, and looked at again.
         """
-        said = ""
+        trouble = LogOnce(logger)
         while True:
             try:
                 look = await self.scan()
-                said = ""
+                trouble.is_over()
                 if load and look.queued:
                     await self.intake.runner.ingest(look.queued)
             except LaneClosed:
                 return
             except LevelpoolError as error:
-                if str(error) != said:
-                    logger.warning("%s", error)
-                said = str(error)
+                trouble.say(str(error))
             await asyncio.sleep(SCAN_EVERY)
 
     def _origin(self, found: Found) -> str:
@@ -232,9 +231,7 @@ class DataSyncService:
             self.intake.session.room.has_failed(str(error), found.look.size)
             return None
         except OSError as error:
-            if self._told.get(found.path) != str(error):
-                logger.warning("%s cannot be copied: %s", shown(found.path), error)
-            self._told[found.path] = str(error)
+            self._told.setdefault(found.path, LogOnce(logger)).say(f"{shown(found.path)} cannot be copied: {error}")
             return None
 
 

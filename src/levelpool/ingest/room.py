@@ -7,6 +7,8 @@ import os
 import uuid
 from pathlib import Path
 
+from levelpool.log_once import LogOnce
+
 logger = logging.getLogger(__name__)
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -22,6 +24,7 @@ class Room:
     def __init__(self) -> None:
         self._trouble = ""
         self._needed = LEAST
+        self._log = LogOnce(logger)
 
     @property
     def is_in_trouble(self) -> bool:
@@ -30,8 +33,7 @@ class Room:
 
     def has_failed(self, sentence: str, needed: int = 0) -> None:
         """Something of *needed* bytes could not be written; the log gets the sentence when it is another than before."""
-        if sentence != self._trouble:
-            logger.warning("%s", sentence)
+        self._log.say(sentence)
         self._trouble = sentence
         self._needed = max(LEAST, needed)
 
@@ -40,6 +42,7 @@ class Room:
         if self._trouble:
             logger.info("files can be kept again")
         self._trouble = ""
+        self._log.is_over()
 
     def look(self, folder: Path) -> str:
         """Why nothing can be kept in *folder*, "" when all is well; asks the disk only after it has failed. Blocks."""

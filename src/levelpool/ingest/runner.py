@@ -25,6 +25,7 @@ from levelpool.ingest.ledger import files, holders, queries
 from levelpool.ingest.ledger.holder import has_died
 from levelpool.ingest.remote_job import ingest_remotely
 from levelpool.ingest.session import Session, to_the_end
+from levelpool.log_once import LogOnce
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.work_sharing import WorkSharing
 
@@ -66,7 +67,7 @@ class Runner:
         self._tries: Counter[int] = Counter()
         self._house_at = 0.0
         self._sweep_at = 0.0
-        self._house_said = ""
+        self._trouble = LogOnce(logger)
         self._renewing: asyncio.Task[None] | None = None
 
     @property
@@ -126,11 +127,9 @@ class Runner:
         except LaneClosed:
             raise
         except LevelpoolError as error:
-            if self._house_said != str(error):
-                logger.warning("what other services left cannot be looked for: %s", error)
-            self._house_said = str(error)
+            self._trouble.say(f"what other services left cannot be looked for: {error}")
         else:
-            self._house_said = ""
+            self._trouble.is_over()
 
     async def reclaim(self) -> list[int]:
         """Make the files of dead services pending again."""
@@ -287,7 +286,7 @@ class Runner:
 
         What is not recorded after all is left to the next service, which finds that the holder of the claim is gone.
         """
-        said = ""
+        trouble = LogOnce(logger)
         while True:
             tries -= 1
             try:
@@ -297,9 +296,7 @@ class Runner:
                 if tries <= 0 or isinstance(error, LaneClosed):
                     logger.warning("file %s is left to the next service: %s", claim.file_id, error)
                     return
-                if said != str(error):
-                    logger.warning("the end of file %s is not recorded yet: %s", claim.file_id, error)
-                said = str(error)
+                trouble.say(f"the end of file {claim.file_id} is not recorded yet: {error}")
             else:
                 return
             await asyncio.sleep(RECORD_AGAIN_AFTER)

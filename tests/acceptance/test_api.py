@@ -170,6 +170,8 @@ def test_every_answer_carries_the_security_headers(service, admin):
         ("GET", "/api/files?limit=1001", {}, (422, "invalid_request")),
         ("GET", "/api/files?offset=-1", {}, (422, "invalid_request")),
         ("GET", "/api/files/one", {}, (422, "invalid_request")),
+        ("GET", "/api/system/alerts?nope=1", {}, (422, "invalid_request")),
+        ("POST", "/files/1/correct", {"content": b"a=&" * 20_000}, (422, "too_many_fields")),
         ("GET", "/api/files/99999999999999999999", {}, (422, "invalid_request")),
         ("GET", "/api/files/1/quarantine?format=xml", {}, (422, "invalid_request")),
         ("POST", "/api/files", {"files": {"file": ("a.csv", b"")}}, (422, "empty_file")),

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import anyio.lowlevel
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -17,7 +17,7 @@ from starlette.routing import Match
 from levelpool._version import __version__
 from levelpool.errors import LevelpoolError
 from levelpool.service import shapes
-from levelpool.service.api import ingestion_router
+from levelpool.service.api import ingestion_router, known_parameters
 from levelpool.service.assembly import Readiness, Service, open_service
 from levelpool.service.errors import answer_error
 from levelpool.service.guard import Guard
@@ -74,11 +74,12 @@ def create_app(settings: Settings | None = None, *, open_parts: Opener = open_se
     app.add_middleware(Guard)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(NameHolders)
-    system = (system_router(require_admin=require_admin), metrics_router(require_scrape=require_scrape))
     for router in (probe_router(), page_router(), correction_router(), ingestion_router()):
         app.include_router(router)
-    for router in system:
-        app.include_router(router, responses={status: {"model": shapes.ErrorAnswer} for status in (401, 403)})
+    refusals: dict[int | str, dict[str, Any]] = {status: {"model": shapes.ErrorAnswer} for status in (401, 403)}
+    app.include_router(system_router(require_admin=require_admin), dependencies=[Depends(known_parameters)], responses=refusals)
+    # Not of a scrape: Prometheus may be told to send parameters of its own.
+    app.include_router(metrics_router(require_scrape=require_scrape), responses=refusals)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -14,6 +14,11 @@ Sent = Mapping[str, Sequence[str]]
 MOST_COLUMNS = 200
 """A wider table shows so many columns, the corrected ones among them; the others can be corrected over the API."""
 
+MOST_SHEETS = 10_000
+"""So many sheets are named again when a form is sent."""
+MOST_FIELDS = len(FIELDS) + MOST_COLUMNS * len(COLUMN_FIELDS) + MOST_SHEETS + 16
+"""Fields that a whole form has, with those of the columns that it shows; no more are read."""
+
 _ROWS = tuple(each.name for each in FIELDS if each.widget == "row")
 _TEXTS = tuple(each.name for each in FIELDS if each.widget == "text")
 _MARKS = {each.name: each for each in FIELDS if each.widget == "mark"}

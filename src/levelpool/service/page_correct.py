@@ -10,7 +10,8 @@ from starlette.responses import HTMLResponse, Response
 
 from levelpool.errors import LevelpoolError
 from levelpool.service.assembly import Service, service_of
-from levelpool.service.correct_form import Form, column_rows, form_of, options_of, read_form, sheet_names
+from levelpool.service.correct_form import MOST_FIELDS, Form, column_rows, form_of, options_of, read_form, sheet_names
+from levelpool.service.errors import Refusal
 from levelpool.service.pages import FileId, render
 from levelpool.service.views import read_shared_types
 from levelpool.sheets.clean.options import TableOptions
@@ -77,7 +78,10 @@ def correction_router() -> APIRouter:
 async def _read(request: Request, service: Service) -> _Sent:
     """The form of a request, read in a thread: a wide file has many fields."""
     body = await request.body()
-    sent = await service.run(parse_qs, body.decode(errors="replace"), keep_blank_values=True)
+    try:
+        sent = await service.run(parse_qs, body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise Refusal(422, "too_many_fields", f"The form carries more than {MOST_FIELDS} fields: reload the page and try again.") from None
     return _Sent(read_form(sent) if "asked" in sent else None, sent.get("password", [""])[0] or None)
 
 

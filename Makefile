@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
 
-test: $(STAMP) assets system  ## the whole suite
+test: $(STAMP) assets system $(OPENAPI)/.installed  ## the whole suite
 	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadscope --no-loadscope-reorder --durations=20 $(TRACED) $(ARGS)
 
 test-container: $(STAMP)  ## the image, built and run for real: as root on Debian, some minutes; BASE=IMAGE builds on another base
@@ -55,7 +55,7 @@ torture: $(STAMP)  ## the process lane under everything at once, for SECONDS (30
 	LANE_TORTURE_SECONDS=$(or $(SECONDS),300) $(BIN)/python -m pytest -q -s tests/integration/test_lane_torture.py $(ARGS)
 
 schemathesis: $(STAMP) assets $(OPENAPI)/.installed  ## requests made from the OpenAPI description, on both databases, for SECONDS (300)
-	@SCHEMATHESIS=$(CURDIR)/$(OPENAPI)/bin/schemathesis SECONDS_OF_ALL=$(or $(SECONDS),300) $(BIN)/python tests/openapi.py
+	@SECONDS_OF_ALL=$(or $(SECONDS),300) $(BIN)/python tests/openapi.py
 
 sbom: $(STAMP) $(RELEASE)  ## what levelpool[all] and the page are made of, as CycloneDX, in dist/levelpool.cdx.json
 	@$(BIN)/python deploy/parts.py sbom

@@ -1,4 +1,8 @@
-"""`make schemathesis`: requests made from the OpenAPI description, against the service on both databases; whatever they find fails it."""
+"""
+Requests made from the OpenAPI description, against the service on both databases; whatever they find fails it.
+
+`make schemathesis` runs this for minutes, and `acceptance/test_openapi.py` for seconds.
+"""
 
 import os
 import subprocess
@@ -10,20 +14,25 @@ from running import ADMIN_TOKEN, start_service
 from servers import PostgresServer
 
 HERE = Path(__file__).parent
+FUZZ_FROM = 60
+"""Seconds from which on it goes on until they are over; for less it tries each address some times."""
 ORDERS = b"Order No,Amount\n000184,12.50\n000185,7.25\n"
 
 
-def run_against(database: str | None, folder: Path, seconds: int) -> int:
-    """The exit status of schemathesis; 0 when it has nothing to report within *seconds*."""
+SCHEMATHESIS = Path(sys.prefix) / "openapi" / "bin" / "schemathesis"
+"""In an environment of its own, which `make test` sets up: it wants other versions than we do."""
+
+
+def run_against(database: str | None, folder: Path, mode: str, *limits: str) -> subprocess.CompletedProcess[str]:
+    """What schemathesis said, with status 0 when it has nothing to report."""
     settings = {} if database is None else {"LEVELPOOL_DATABASE_URL": database}
     service = start_service(folder / "var", **settings)
     try:
         sent = service.client().post("/api/files", files={"file": ("orders.csv", ORDERS)})
         service.settled(sent.json()["id"])
-        command = [os.environ["SCHEMATHESIS"], "--config-file", str(HERE / "schemathesis.toml"), "--no-color"]
-        arguments = ["fuzz" if seconds > 60 else "run", f"{service.url}/openapi.json", "-H", f"Authorization: Bearer {ADMIN_TOKEN}"]
-        limits = ["--max-time", str(seconds)] if seconds > 60 else ["--max-examples", "10"]
-        return subprocess.run([*command, *arguments, *limits], cwd=folder, check=False).returncode
+        command = [str(SCHEMATHESIS), "--config-file", str(HERE / "schemathesis.toml"), "--no-color"]
+        arguments = [mode, f"{service.url}/openapi.json", "-H", f"Authorization: Bearer {ADMIN_TOKEN}"]
+        return subprocess.run([*command, *arguments, *limits], cwd=folder, check=False, capture_output=True, text=True)
     finally:
         service.stop()
         assert "Traceback" not in service.log.read_text(), service.log.read_text()[-4000:]
@@ -38,7 +47,10 @@ def main() -> int:
             print(f"--- {name}", flush=True)
             folder = Path(made, name)
             folder.mkdir()
-            statuses.append(run_against(database, folder, seconds))
+            mode = ("fuzz", "--max-time", str(seconds)) if seconds > FUZZ_FROM else ("run", "--max-examples", "10")
+            done = run_against(database, folder, *mode)
+            print(done.stdout, done.stderr, flush=True)
+            statuses.append(done.returncode)
     return max(statuses)
 
 

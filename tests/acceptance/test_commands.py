@@ -402,4 +402,4 @@ def test_verify_says_what_it_looked_at_and_what_is_wrong(var, exports):
 
     next((var / "files").glob("??/*")).unlink()
     gone = run_levelpool("verify", data_dir=var)
-    assert gone.returncode == 1 and "is gone" in gone.stdout and ": 1 findings" in gone.stdout
+    assert gone.returncode == 1 and "is gone" in gone.stdout and ": 1 not as they should be" in gone.stdout

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from handmade import encrypted_workbook
 from levelpool.ingest.importer import RawDataImporter
-from levelpool.ingest.ledger import files
+from levelpool.ingest.ledger import abandoned, files
 from levelpool.ingest.ledger.holder import has_died, new_holder
 from levelpool.ingest.service import DataIngestionService
 from levelpool.sheets import ColumnOptions, ColumnType, TableOptions
@@ -171,7 +171,7 @@ async def test_who_knows_the_password_takes_the_file_in(service, tmp_path, datab
         lost = await other.submit(
             encrypted_workbook(path, SECRET, rows=3), name="lost.xlsx", options=TableOptions(password=SECRET), actor="ann"
         )
-        await service.intake.session.write(files.reclaim, lambda holder, *_: holder == other.intake.session.claimer.holder)
+        await service.intake.session.write(abandoned.reclaim, lambda holder, *_: holder == other.intake.session.claimer.holder)
         failed = await ended(service, lost["id"])
         assert failed["status"] == "failed" and "password" in failed["error"]
 

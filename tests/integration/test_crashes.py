@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 import crash_points
 from levelpool.ingest import ending, runner
-from levelpool.ingest.ledger import files, holders
+from levelpool.ingest.ledger import abandoned, files, holders
 from levelpool.ingest.ledger.schema import holders as signs
 from levelpool.ingest.service import DataIngestionService
 from levelpool.testing import inline_manager
@@ -79,7 +79,7 @@ async def test_worker_that_lost_its_claim_changes_nothing(service, database_url,
         first = asyncio.create_task(service.ingest_file(numbers(tmp_path)))
         await appears(slow / "there")
     async with DataIngestionService(database_url, manager, data_dir=tmp_path / "data") as other:
-        [file_id] = await other.intake.session.write(files.reclaim, lambda *_: True)
+        [file_id] = await other.intake.session.write(abandoned.reclaim, lambda *_: True)
         await other.intake.runner.ingest([file_id])
         assert (await other.file(file_id))["status"] == "loaded"
 

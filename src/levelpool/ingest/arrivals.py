@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from levelpool.ingest.job import check_not_taken
 from levelpool.ingest.ledger import datasets as registry
-from levelpool.ingest.ledger import files
+from levelpool.ingest.ledger import files, recording
 from levelpool.ingest.load.kinds import target_of
 from levelpool.ingest.session import Session
 from levelpool.ingest.store import Kept
@@ -43,7 +43,7 @@ class Arrivals:
         self.came = asyncio.Event()
         self.passwords: dict[int, str] = {}
 
-    async def record(self, submission: Submission, kept: Kept) -> files.Recorded:
+    async def record(self, submission: Submission, kept: Kept) -> recording.Recorded:
         """
         Record a kept file: pending, or a duplicate.
 
@@ -53,14 +53,14 @@ class Arrivals:
         self.came.set()
         return recorded
 
-    def _record(self, connection: sa.Connection, submission: Submission, kept: Kept) -> files.Recorded:
+    def _record(self, connection: sa.Connection, submission: Submission, kept: Kept) -> recording.Recorded:
         recorded = _record(connection, submission, kept, self._session.claimer)
         if submission.options.password is not None and recorded.status == "pending":
             # Known before anybody can claim the file; only this process can open it.
             self.passwords[recorded.id] = submission.options.password
         return recorded
 
-    async def refuse(self, submission: Submission, error: SheetError) -> files.Recorded:
+    async def refuse(self, submission: Submission, error: SheetError) -> recording.Recorded:
         """Record a file that was refused before it was kept."""
         return await self._session.write(_refuse, submission, error)
 
@@ -68,7 +68,7 @@ class Arrivals:
 # ---------------------------------------------------------------- one step of the ledger each
 
 
-def _record(connection: sa.Connection, submission: Submission, kept: Kept, claimer: files.Claimer) -> files.Recorded:
+def _record(connection: sa.Connection, submission: Submission, kept: Kept, claimer: files.Claimer) -> recording.Recorded:
     is_named = submission.dataset is not None
     dataset = submission.dataset or dataset_name(submission.name)
     refusal = None
@@ -90,7 +90,7 @@ def _record(connection: sa.Connection, submission: Submission, kept: Kept, claim
         error_code=None if refusal is None else word_of(refusal),
         held_by=None if submission.options.password is None else claimer.holder,
     )
-    return files.record(connection, new_file)
+    return recording.record(connection, new_file)
 
 
 def _check_ours(connection: sa.Connection, dataset: str) -> None:
@@ -102,12 +102,12 @@ def _check_ours(connection: sa.Connection, dataset: str) -> None:
             raise
 
 
-def _refuse(connection: sa.Connection, submission: Submission, error: SheetError) -> files.Recorded:
-    return files.record(connection, replace(_new_file(submission), error=str(error), error_code=word_of(error)))
+def _refuse(connection: sa.Connection, submission: Submission, error: SheetError) -> recording.Recorded:
+    return recording.record(connection, replace(_new_file(submission), error=str(error), error_code=word_of(error)))
 
 
-def _new_file(submission: Submission) -> files.NewFile:
-    return files.NewFile(
+def _new_file(submission: Submission) -> recording.NewFile:
+    return recording.NewFile(
         name=clean_file_name(submission.name),
         source=submission.source,
         actor=submission.actor,

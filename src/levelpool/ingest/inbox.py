@@ -15,7 +15,7 @@ from levelpool.ingest.arrivals import Submission
 from levelpool.ingest.config import IngestConfig, OnProgress
 from levelpool.ingest.inbox_scan import REST, Found, Look, is_being_written, open_file, scan, shown
 from levelpool.ingest.intake import Intake
-from levelpool.ingest.ledger import files
+from levelpool.ingest.ledger import recording
 from levelpool.ingest.store import Kept
 from levelpool.log_once import LogOnce
 from levelpool.sheets.errors import InboxError, LimitExceeded, StoreError, TryAgain
@@ -111,7 +111,7 @@ class DataSyncService:
         await self.intake.open()
         async with self._scanning:
             found = await self.intake.session.do("inbox", scan, self._inbox)
-            known = await self.intake.session.read(files.known_origins, [self._origin(each) for each in found])
+            known = await self.intake.session.read(recording.known_origins, [self._origin(each) for each in found])
             fresh = [each for each in found if not _is_known(each, known.get(self._origin(each)))]
             self._remember(fresh)
             recorded = [await self._take_or_tell(each) for each in fresh]
@@ -180,7 +180,7 @@ class DataSyncService:
     def _origin(self, found: Found) -> str:
         return f"{shown(str(self._inbox))}/{found.origin}"
 
-    async def _take_or_tell(self, found: Found) -> files.Recorded | None:
+    async def _take_or_tell(self, found: Found) -> recording.Recorded | None:
         """Record one new file; what goes wrong with one alone is recorded of it, and keeps no other waiting."""
         try:
             return await self._take(found)
@@ -195,7 +195,7 @@ class DataSyncService:
             )
             return await self.intake.arrivals.refuse(submission, refusal)
 
-    async def _take(self, found: Found) -> files.Recorded | None:
+    async def _take(self, found: Found) -> recording.Recorded | None:
         """Record one new file; None when it has not come to rest, or vanished."""
         submission = Submission(name=found.name, source="inbox", actor="inbox", origin=self._origin(found), stamp=found.look.stamp)
         if found.refusal is not None:
@@ -235,7 +235,7 @@ class DataSyncService:
             return None
 
 
-def _is_known(found: Found, last: files.Known | None) -> bool:
+def _is_known(found: Found, last: recording.Known | None) -> bool:
     """Whether the file looks as it did when it was recorded; one that could not be read may have got other rights since."""
     if last is None:
         return False

@@ -21,7 +21,7 @@ from levelpool.helper_worker import helper_worker, set_up_sharing
 from levelpool.ingest.arrivals import Arrivals
 from levelpool.ingest.ending import Ending, ending_of
 from levelpool.ingest.job import Job, ingest_file
-from levelpool.ingest.ledger import files, holders, queries
+from levelpool.ingest.ledger import abandoned, files, holders, queries
 from levelpool.ingest.ledger.holder import has_died
 from levelpool.ingest.remote_job import ingest_remotely
 from levelpool.ingest.session import Session, to_the_end
@@ -133,7 +133,7 @@ class Runner:
 
     async def reclaim(self) -> list[int]:
         """Make the files of dead services pending again."""
-        taken = await self._session.write(files.reclaim, has_died)
+        taken = await self._session.write(abandoned.reclaim, has_died)
         if taken:
             self._arrivals.came.set()
         return taken
@@ -168,7 +168,7 @@ class Runner:
                 left = set(await self._session.read(files.unfinished, sorted(left)))
                 if left and not tasks and time.monotonic() >= tell_at:
                     tell_at = time.monotonic() + TELL_EVERY
-                    logger.warning("%s", await self._session.read(files.what_keeps, sorted(left), self._session.claimer))
+                    logger.warning("%s", await self._session.read(abandoned.what_keeps, sorted(left), self._session.claimer))
         if lost is not None:
             raise lost
 

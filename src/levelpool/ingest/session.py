@@ -23,7 +23,7 @@ from levelpool.errors import LevelpoolError
 from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.ingest.config import IngestConfig, absolute_url, check_place
 from levelpool.ingest.job import explain
-from levelpool.ingest.ledger import files, holders
+from levelpool.ingest.ledger import abandoned, files, holders
 from levelpool.ingest.ledger.holder import has_died, mark_of, new_holder
 from levelpool.ingest.migrations import migrate
 from levelpool.ingest.remote_job import RemoteContent
@@ -183,7 +183,7 @@ class Session:
 def _begin(connection: sa.Connection, claimer: files.Claimer) -> None:
     """Tell the other services of us, and take up again what ended while nobody could read our store."""
     holders.give_sign(connection, claimer.holder, claimer.store)
-    files.take_up(connection, claimer.store)
+    abandoned.take_up(connection, claimer.store)
 
 
 def _entries(folder: Path) -> list[Path]:

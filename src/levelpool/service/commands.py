@@ -119,10 +119,9 @@ async def verify_all(*, database: str, deep: bool, as_json: bool) -> int:
     for each in found.findings:
         click.echo(each.sentence)
     looked = f"{found.originals} originals, {found.datasets} datasets, {found.files} loaded files"
+    compared = f", {found.compared} compared cell by cell" if deep else ""
     wrong = sum(each.code != "not_compared" for each in found.findings)
-    click.echo(
-        f"{looked}{f', {found.compared} compared cell by cell' if deep else ''}: {'all is well' if found.is_well else f'{wrong} findings'}"
-    )
+    click.echo(f"{looked}{compared}: {f'{wrong} not as they should be' if wrong else 'all is well'}")
     return ALL if found.is_well else NOT_ALL
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from levelpool.database import open_connection
-from levelpool.ingest.ledger import files, queries
+from levelpool.ingest.ledger import queries, recording
 from levelpool.ingest.ledger.schema import sheets
 from levelpool.ingest.migrations import migrate
 from levelpool.service.views import read_sheets
@@ -18,8 +18,8 @@ def test_plan_in_another_form_breaks_nothing_else(sqlite_url, plan):
     """A newer release, or a hand, wrote it: what it says otherwise is shown."""
     with open_connection(sqlite_url) as connection, connection.begin():
         migrate(connection)
-        new = files.NewFile(name="a.csv", source="upload", actor="ann", sha256="a" * 64, store="here", dataset="orders")
-        file_id = files.record(connection, new).id
+        new = recording.NewFile(name="a.csv", source="upload", actor="ann", sha256="a" * 64, store="here", dataset="orders")
+        file_id = recording.record(connection, new).id
         row = {"file_id": file_id, "name": "a", "position": 0, "dataset": "orders", "hidden": False, "plan": plan} | ZEROS
         connection.execute(sheets.insert(), row)
         if plan == "later":

@@ -4,6 +4,7 @@ The life of a file in the ledger: recorded, claimed, finished or failed, release
     record -> pending | duplicate | failed          claim -> running          finish -> loaded | partial
     fail   -> failed (a replay: as it was)          release -> pending (a replay: as it was)
 
+How it is recorded stands in `recording`, and what becomes of it when its service is gone in `abandoned`.
 Every function takes a connection inside a transaction of the caller. The claim is the fence: `finish`, `fail` and `release`
 change a file only while it still carries the caller's claim.
 """
@@ -17,8 +18,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from levelpool.ingest.ledger import holders
-from levelpool.ingest.ledger.holder import has_died
-from levelpool.ingest.ledger.holders import Died
 from levelpool.ingest.ledger.schema import audit, claims, datasets, files, sheets
 from levelpool.sheets.errors import ClaimLost, FileInUse, NotFound
 from levelpool.sheets.table import CellCounts
@@ -27,40 +26,6 @@ LIVE = ("pending", "running", "loaded", "partial")
 """A file in one of these states makes the same content a duplicate; after a failure or an undo the content may come again."""
 
 REPLAYABLE = ("loaded", "partial", "failed", "undone")
-
-MOST_ATTEMPTS = 3
-
-UNREACHABLE = "original_unreachable"
-"""In one word, why a file ended whose original lies in the store of a service that is gone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewFile:
-    """A file as it came in; `error` says why it was refused before it was kept."""
-
-    name: str
-    source: str
-    actor: str
-    size: int = 0
-    sha256: str | None = None
-    store: str | None = None
-    dataset: str | None = None
-    dataset_asked: bool = False
-    origin: str | None = None
-    stamp: str | None = None
-    error: str | None = None
-    error_code: str | None = None
-    options: dict[str, Any] | None = None  # the correction record, as JSON
-    held_by: str | None = None  # the only holder that can open it
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What became of an file."""
-
-    id: int
-    status: str
-    duplicate_of: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,176 +81,12 @@ def note(
     connection.execute(audit.insert(), line)
 
 
-# ---------------------------------------------------------------- arriving
-
-
-def record(connection: sa.Connection, file: NewFile, died: Died = has_died) -> Recorded:
-    """
-    Record a new file: pending, or a duplicate of a file with the same content, or failed when it was refused.
-
-    The same content is a duplicate unless somebody asks for it in another dataset by name. It takes the place of a file that waits for a
-    store that is gone with its service.
-    """
-    if file.sha256 is not None:
-        _lock_content(connection, file.sha256)
-        if (known := _recorded_already(connection, file)) is not None:
-            return known
-    values: dict[str, Any] = {
-        "name": file.name,
-        "sha256": file.sha256,
-        "size": file.size,
-        "kept": file.sha256 is not None,
-        "store": file.store,
-        "source": file.source,
-        "origin": file.origin,
-        "stamp": file.stamp,
-        "actor": file.actor,
-        "dataset": file.dataset,
-        "dataset_asked": file.dataset_asked,
-        "error": file.error,
-        "error_code": file.error_code,
-        "options": file.options or None,
-        "held_by": file.held_by,
-        "status": "pending" if file.error is None else "failed",
-        "attempts": 0,
-        "received_at": now(),
-        "finished_at": None if file.error is None else now(),
-    }
-    zeros = dict.fromkeys(
-        ("rows_loaded", "rows_quarantined", "cells_read", "cells_loaded", "cells_quarantined", "cells_outside"),
-        0,
-    )
-    file_id = int(connection.execute(files.insert().returning(files.c.id), values | zeros).scalar_one())
-    if file.error is not None:
-        note(connection, file.actor, "file.refused", file_id=file_id, error=file.error)
-        return Recorded(file_id, "failed", None)
-    first = _same_content_at_hand(connection, file_id, file, died)
-    if first is None:
-        note(connection, file.actor, "file.received", file_id=file_id, name=file.name, source=file.source)
-        return Recorded(file_id, "pending", None)
-    duplicate = {"status": "duplicate", "duplicate_of": first, "finished_at": now()}
-    connection.execute(files.update().where(files.c.id == file_id).values(duplicate))
-    note(connection, file.actor, "file.duplicate", file_id=file_id, name=file.name, duplicate_of=first)
-    return Recorded(file_id, "duplicate", first)
-
-
-def _recorded_already(connection: sa.Connection, file: NewFile) -> Recorded | None:
-    """The record of the very file of an inbox, unchanged, that another service which watches the same folder made at the same moment."""
-    if file.origin is None:
-        return None
-    query = sa.select(files.c.id, files.c.status, files.c.duplicate_of, files.c.stamp, files.c.sha256).where(files.c.origin == file.origin)
-    last = connection.execute(query.order_by(files.c.id.desc()).limit(1)).one_or_none()
-    if last is None or (last.stamp, last.sha256) != (file.stamp, file.sha256):
-        return None
-    return Recorded(last.id, last.status, last.duplicate_of)
-
-
-def _lock_content(connection: sa.Connection, sha256: str) -> None:
-    """Let the same content arrive one after the other; on SQLite the insert that follows does so by itself."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sha256, 0))))
-
-
-def _same_content(connection: sa.Connection, file_id: int, sha256: str | None, dataset: str | None) -> int | None:
+def same_content(connection: sa.Connection, file_id: int, sha256: str | None, dataset: str | None) -> int | None:
     """The oldest other live file with the same content, in *dataset* if one is given."""
     query = sa.select(files.c.id).where(files.c.sha256 == sha256, files.c.id != file_id, files.c.status.in_(LIVE))
     if dataset is not None:
         query = query.where(files.c.dataset == dataset)
     return connection.execute(query.order_by(files.c.id).limit(1)).scalar()
-
-
-def _same_content_at_hand(connection: sa.Connection, file_id: int, file: NewFile, died: Died) -> int | None:
-    """The oldest live file with the same content that is loaded or can be; those that cannot end here."""
-    dataset = file.dataset if file.dataset_asked else None
-    while (first := _same_content(connection, file_id, file.sha256, dataset)) is not None:
-        row = connection.execute(sa.select(files).where(files.c.id == first)).one()
-        waits = row.status in {"pending", "running"} and row.store != file.store
-        if not waits or holders.is_served(connection, row.store, row.received_at, died, at_once=True):
-            return first
-        _abandon(connection, row, f"file {file_id} has the same content and takes its place")
-    return None
-
-
-def end_abandoned(connection: sa.Connection, died: Died) -> list[int]:
-    """
-    End the files that wait for an original in a store that no service can read any more; return the ids of those that take their place.
-
-    A file that came with the same content elsewhere is pending from then on.
-    """
-    begun: list[int] = []
-    waiting = connection.execute(sa.select(files).where(files.c.status == "pending").order_by(files.c.id)).all()
-    gone = {
-        row.store: not holders.is_served(connection, row.store, row.received_at, died)
-        for row in sorted(waiting, key=lambda row: row.received_at)
-    }
-    for row in waiting:
-        if gone[row.store]:
-            _abandon(connection, row, "send the file again, or start a service with its data folder")
-            begun += _promote(connection, row.id, row.store)
-    return begun
-
-
-def take_up(connection: sa.Connection, store: str) -> list[int]:
-    """Make the files of *store* pending again that ended because no service could read it, now that one can; return their ids."""
-    query = sa.select(files).where(files.c.store == store, files.c.status == "failed", files.c.error_code == UNREACHABLE, files.c.kept)
-    taken = [
-        row for row in connection.execute(query.order_by(files.c.id)).all() if _same_content(connection, row.id, row.sha256, None) is None
-    ]
-    again = {"status": "pending", "error": None, "error_code": None, "finished_at": None}
-    for row in taken:
-        connection.execute(files.update().where(files.c.id == row.id).values(again))
-        note(connection, "levelpool", "file.taken_up", file_id=row.id)
-    return [row.id for row in taken]
-
-
-def _abandon(connection: sa.Connection, row: sa.Row[Any], way_on: str) -> None:
-    """End a file whose original nobody can read; a replay is as it was."""
-    sentence = f"the original of {row.name} lies in the data folder of a service that is gone, and nobody else can read it: {way_on}"
-    before = row.status_before or "failed"
-    if row.status == "running":
-        _leave_running(connection, row.id, row.claim, before, sentence, error_code=UNREACHABLE)
-        return
-    options = row.options if row.options_before is None else row.options_before
-    values = {
-        "status": before, "error": sentence, "error_code": UNREACHABLE, "finished_at": now(), "progress": None,
-        "status_before": None, "options": options, "options_before": None, "held_by": None,
-    }  # fmt: skip
-    if connection.execute(files.update().where(files.c.id == row.id, files.c.status == "pending").values(values)).rowcount:
-        note(connection, "levelpool", "file.failed", file_id=row.id, error=sentence)
-
-
-def _promote(connection: sa.Connection, file_id: int, store: str) -> list[int]:
-    """Let the oldest duplicate of a file that ended, whose original lies elsewhere, take its place."""
-    query = sa.select(files.c.id).where(
-        files.c.duplicate_of == file_id, files.c.status == "duplicate", files.c.kept, files.c.store != store
-    )
-    heir = connection.execute(query.order_by(files.c.id).limit(1)).scalar()
-    if heir is None:
-        return []
-    connection.execute(files.update().where(files.c.id == heir).values(status="pending", duplicate_of=None, finished_at=None))
-    connection.execute(files.update().where(files.c.duplicate_of == file_id, files.c.status == "duplicate").values(duplicate_of=heir))
-    note(connection, "levelpool", "file.took_place", file_id=heir, of=file_id)
-    return [heir]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The last record of a path in an inbox."""
-
-    file_id: int
-    stamp: str
-    status: str
-    kept: bool
-
-
-def known_origins(connection: sa.Connection, origins: Collection[str]) -> dict[str, Known]:
-    """What was last recorded of each of these paths; paths that were never recorded are missing."""
-    found: dict[str, Known] = {}
-    wanted = sorted(origins)
-    for start in range(0, len(wanted), 500):
-        query = sa.select(files).where(files.c.origin.in_(wanted[start : start + 500])).order_by(files.c.id)
-        found.update({row.origin: Known(row.id, row.stamp or "", row.status, row.sha256 is not None) for row in connection.execute(query)})
-    return found
 
 
 # ---------------------------------------------------------------- claiming
@@ -333,7 +134,7 @@ def claim_replay(
     if row.status not in REPLAYABLE:
         raise FileInUse(f"file {file_id} is {row.status}: only a file that is {', '.join(REPLAYABLE)} can be replayed")
     _check_kept(row, claimer.store)
-    other = _same_content(connection, file_id, row.sha256, row.dataset if row.dataset_asked else None)
+    other = same_content(connection, file_id, row.sha256, row.dataset if row.dataset_asked else None)
     if other is not None and row.status in {"failed", "undone"}:
         raise FileInUse(f"file {file_id} has the same content as file {other}, which is there: undo file {other} first")
     values: dict[str, Any] = {"held_by": claimer.holder if held else None}
@@ -407,41 +208,6 @@ def renew(connection: sa.Connection, progress: dict[str, float | None]) -> None:
     for token, percent in sorted(progress.items()):
         connection.execute(claims.update().where(claims.c.token == token, claims.c.ended_at.is_(None)).values(renewed_at=now()))
         connection.execute(files.update().where(files.c.claim == token, files.c.status == "running").values(progress=percent))
-
-
-def reclaim(connection: sa.Connection, died: Died) -> list[int]:
-    """
-    Take the files of dead holders back, so that they can be claimed again; return their ids.
-
-    A file whose holders died again and again is recorded as failed: it may be what kills them.
-    """
-    query = sa.select(claims.c.token, claims.c.holder, claims.c.renewed_at, files.c.id, files.c.attempts, files.c.status_before)
-    query = query.join(files, files.c.claim == claims.c.token).where(files.c.status == "running").order_by(files.c.id)
-    taken = []
-    for row in connection.execute(query).all():
-        if not died(row.holder, row.renewed_at, now()):
-            continue
-        if row.attempts + 1 >= MOST_ATTEMPTS:
-            sentence = f"the service died {row.attempts + 1} times while it worked on this file: it may be too large for this machine"
-            before = row.status_before or "failed"
-            _leave_running(connection, row.id, row.token, before, sentence, error_code="service_died", attempts=row.attempts + 1)
-        elif _leave_running(connection, row.id, row.token, "pending", None, attempts=row.attempts + 1):
-            note(connection, "levelpool", "file.reclaimed", file_id=row.id, holder=row.holder)
-            taken.append(row.id)
-    return taken + _let_go(connection, died) + end_abandoned(connection, died)
-
-
-def _let_go(connection: sa.Connection, died: Died) -> list[int]:
-    """Let anybody claim the files whose passwords were lost with their holders: the reader says then what is needed."""
-    query = sa.select(files.c.id, files.c.held_by, files.c.received_at).where(files.c.status == "pending", files.c.held_by.is_not(None))
-    lost = [
-        row.id
-        for row in connection.execute(query).all()
-        if died(row.held_by, holders.last_seen(connection, row.held_by) or row.received_at, now())
-    ]
-    if lost:
-        connection.execute(files.update().where(files.c.id.in_(lost), files.c.status == "pending").values(held_by=None))
-    return lost
 
 
 def check_claim(connection: sa.Connection, file_id: int, token: str) -> None:
@@ -519,7 +285,7 @@ def finish(connection: sa.Connection, file_id: int, token: str, outcome: Outcome
 def fail(connection: sa.Connection, file_id: int, token: str, sentence: str, code: str = "internal") -> bool:
     """Record the import as failed, with one sentence and the same in one word; a failed replay leaves the earlier import as it was. False: the claim was lost."""
     before = connection.execute(sa.select(files.c.status_before).where(files.c.id == file_id)).scalar()
-    return _leave_running(connection, file_id, token, before or "failed", sentence, error_code=code)
+    return leave_running(connection, file_id, token, before or "failed", sentence, error_code=code)
 
 
 def release_all(connection: sa.Connection, holder: str) -> None:
@@ -534,10 +300,10 @@ def release_all(connection: sa.Connection, holder: str) -> None:
 
 def release(connection: sa.Connection, file_id: int, token: str) -> bool:
     """Give a file back undone, because the service stops: the next one claims it again."""
-    return _leave_running(connection, file_id, token, "pending", None, error_code=None)
+    return leave_running(connection, file_id, token, "pending", None, error_code=None)
 
 
-def _leave_running(connection: sa.Connection, file_id: int, token: str, status: str, sentence: str | None, **values: Any) -> bool:
+def leave_running(connection: sa.Connection, file_id: int, token: str, status: str, sentence: str | None, **values: Any) -> bool:
     """Fenced: from running to *status*; False when the file no longer carries this claim."""
     ended = None if status == "pending" else now()
     fence = (files.c.id == file_id, files.c.claim == token, files.c.status == "running")
@@ -573,26 +339,6 @@ def unfinished(connection: sa.Connection, ids: Collection[int]) -> list[int]:
         query = sa.select(files.c.id).where(files.c.id.in_(wanted[start : start + 500]), files.c.status.in_(("pending", "running")))
         left += connection.execute(query).scalars()
     return left
-
-
-def what_keeps(connection: sa.Connection, ids: Collection[int], claimer: Claimer) -> str:
-    """What a call that waits for these files waits for, in one sentence."""
-    rows = connection.execute(sa.select(files).where(files.c.id.in_(sorted(ids)[:500])).order_by(files.c.id)).all()
-    whys = [
-        f"file {row.id} ({row.name}) "
-        + (
-            "runs in another service"
-            if row.status == "running"
-            else "lies in the store of another service"
-            if row.store != claimer.store
-            else "needs a password that another service has"
-            if row.held_by not in {None, claimer.holder}
-            else "waits for an earlier file"
-        )
-        for row in rows[:3]
-    ]
-    more = f", and {len(ids) - len(whys)} more" if len(ids) > len(whys) else ""
-    return f"still waiting: {'; '.join(whys)}{more}"
 
 
 def retire(connection: sa.Connection, store: str, before: datetime) -> list[str]:

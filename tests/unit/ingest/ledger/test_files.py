@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from levelpool.database import open_connection
-from levelpool.ingest.ledger import files, queries
+from levelpool.ingest.ledger import abandoned, files, queries, recording
 from levelpool.ingest.ledger.datasets import add_dataset
 from levelpool.ingest.ledger.schema import audit
 from levelpool.ingest.ledger.schema import files as table
@@ -18,8 +18,8 @@ SOMEBODY = files.Claimer("somebody", "here")
 SOMEBODY_ELSE = files.Claimer("somebody else", "here")
 
 
-def new_file(content: str = "a", **values: object) -> files.NewFile:
-    return files.NewFile(
+def new_file(content: str = "a", **values: object) -> recording.NewFile:
+    return recording.NewFile(
         **{"name": "orders.csv", "source": "upload", "actor": "ann", "sha256": content * 64, "store": "here", "dataset": "orders"} | values
     )
 
@@ -28,9 +28,9 @@ def outcome(quarantined: int = 0) -> files.Outcome:
     return files.Outcome("orders", 3, quarantined, CellCounts(9, 9 - quarantined, quarantined, 0), "csv", "csv")
 
 
-def recorded(connection, content: str = "a", **values: object) -> files.Recorded:
+def recorded(connection, content: str = "a", **values: object) -> recording.Recorded:
     with connection.begin():
-        return files.record(connection, new_file(content, **values))
+        return recording.record(connection, new_file(content, **values))
 
 
 def claimed(connection, content: str = "a") -> files.Claim:
@@ -146,7 +146,7 @@ def test_who_lost_the_claim_cannot_finish(ledger):
     """A worker that was taken for dead and comes back late changes nothing."""
     late = claimed(ledger)
     with ledger.begin():
-        files.reclaim(ledger, lambda *_: True)
+        abandoned.reclaim(ledger, lambda *_: True)
     with ledger.begin():
         new = files.claim_next(ledger, SOMEBODY_ELSE)
 
@@ -174,18 +174,18 @@ def test_file_of_a_living_holder_is_left_alone(ledger):
     claim = claimed(ledger)
 
     with ledger.begin():
-        assert files.reclaim(ledger, lambda *_: False) == []
+        assert abandoned.reclaim(ledger, lambda *_: False) == []
         assert files.status_of(ledger, claim.file_id) == "running"
 
 
 def test_file_that_kills_its_service_again_and_again_fails(ledger):
     """A file is not tried for ever: after three deaths it is recorded as failed, with a sentence."""
     file_id = recorded(ledger).id
-    for _ in range(files.MOST_ATTEMPTS):
+    for _ in range(abandoned.MOST_ATTEMPTS):
         with ledger.begin():
             assert files.claim_next(ledger, SOMEBODY).file_id == file_id
         with ledger.begin():
-            files.reclaim(ledger, lambda *_: True)
+            abandoned.reclaim(ledger, lambda *_: True)
 
     with ledger.begin():
         row = ledger.execute(sa.select(table).where(table.c.id == file_id)).one()
@@ -261,7 +261,7 @@ def test_renewal_moves_the_sign_of_life_and_the_progress(ledger):
     seen = []
     with ledger.begin():
         files.renew(ledger, {claim.token: 42.0})
-        files.reclaim(ledger, lambda _, renewed, now: seen.append(now - renewed) or False)
+        abandoned.reclaim(ledger, lambda _, renewed, now: seen.append(now - renewed) or False)
 
         assert ledger.execute(sa.select(table.c.progress)).scalar() == 42.0
     assert seen[0] < timedelta(seconds=5)

@@ -5,22 +5,22 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from levelpool.ingest.ledger import files, holders, queries
+from levelpool.ingest.ledger import abandoned, files, holders, queries, recording
 from levelpool.ingest.ledger.schema import files as table
 from levelpool.ingest.ledger.schema import holders as signs
 
 GONE = files.Claimer("the one that is gone", "there")
 HERE = files.Claimer("somebody", "here")
-FILE = files.NewFile(name="orders.csv", source="upload", actor="ann", sha256="a" * 64, store="there", dataset="orders")
+FILE = recording.NewFile(name="orders.csv", source="upload", actor="ann", sha256="a" * 64, store="there", dataset="orders")
 
 
 def is_gone(holder, _seen, _now):
     return holder == GONE.holder
 
 
-def recorded(ledger, **values) -> files.Recorded:
+def recorded(ledger, **values) -> recording.Recorded:
     with ledger.begin():
-        return files.record(ledger, replace(FILE, **values), is_gone)
+        return recording.record(ledger, replace(FILE, **values), is_gone)
 
 
 def seen(ledger, ago: timedelta) -> None:
@@ -74,10 +74,10 @@ def test_store_that_never_gave_a_sign_is_waited_for(ledger):
     first = recorded(ledger)
     assert recorded(ledger, store="here").status == "duplicate"
     with ledger.begin():
-        assert files.end_abandoned(ledger, is_gone) == []
+        assert abandoned.end_abandoned(ledger, is_gone) == []
 
         ledger.execute(table.update().values(received_at=datetime.now(UTC) - holders.LEASE_OF_UNKNOWN - timedelta(seconds=1)))
-        files.end_abandoned(ledger, is_gone)
+        abandoned.end_abandoned(ledger, is_gone)
     assert record_of(ledger, first.id)["status"] == "failed"
 
 
@@ -86,12 +86,12 @@ def test_file_ends_when_its_store_was_not_seen_for_its_lease(ledger):
     first = recorded(ledger)
     seen(ledger, timedelta(seconds=5))
     with ledger.begin():
-        files.reclaim(ledger, is_gone)
+        abandoned.reclaim(ledger, is_gone)
     assert record_of(ledger, first.id)["status"] == "pending"
 
     seen(ledger, holders.LEASE_OF_STORE + timedelta(seconds=1))
     with ledger.begin():
-        files.reclaim(ledger, is_gone)
+        abandoned.reclaim(ledger, is_gone)
     told = record_of(ledger, first.id)
     assert told["status"] == "failed" and "send the file again, or start a service with its data folder" in told["error"]
 
@@ -101,13 +101,13 @@ def test_duplicate_elsewhere_takes_the_place_of_a_file_that_ends(ledger):
     seen(ledger, timedelta(seconds=1))
     first = recorded(ledger)
     with ledger.begin():
-        heir = files.record(ledger, replace(FILE, store="here"), lambda *_: False)
-        other = files.record(ledger, replace(FILE, store="here"), lambda *_: False)
+        heir = recording.record(ledger, replace(FILE, store="here"), lambda *_: False)
+        other = recording.record(ledger, replace(FILE, store="here"), lambda *_: False)
     assert (heir.duplicate_of, other.duplicate_of) == (first.id, first.id)
 
     seen(ledger, holders.LEASE_OF_STORE + timedelta(seconds=1))
     with ledger.begin():
-        assert files.reclaim(ledger, is_gone) == [heir.id]
+        assert abandoned.reclaim(ledger, is_gone) == [heir.id]
     assert record_of(ledger, heir.id)["status"] == "pending"
     assert record_of(ledger, other.id)["duplicate_of"] == heir.id
 
@@ -117,11 +117,11 @@ def test_service_that_comes_back_takes_its_files_up(ledger):
     first, second = recorded(ledger), recorded(ledger, sha256="b" * 64)
     seen(ledger, holders.LEASE_OF_STORE + timedelta(seconds=1))
     with ledger.begin():
-        files.reclaim(ledger, is_gone)
+        abandoned.reclaim(ledger, is_gone)
     again = recorded(ledger, sha256="b" * 64, store="here")
 
     with ledger.begin():
-        assert files.take_up(ledger, "there") == [first.id]
+        assert abandoned.take_up(ledger, "there") == [first.id]
     assert [record_of(ledger, each)["status"] for each in (first.id, second.id, again.id)] == ["pending", "failed", "pending"]
 
 
@@ -132,7 +132,7 @@ def test_replay_that_waits_for_a_store_that_is_gone_is_as_it_was(ledger):
         ledger.execute(table.update().where(table.c.id == first.id).values(status_before="loaded"))
     seen(ledger, holders.LEASE_OF_STORE + timedelta(seconds=1))
     with ledger.begin():
-        files.reclaim(ledger, is_gone)
+        abandoned.reclaim(ledger, is_gone)
 
     assert record_of(ledger, first.id)["status"] == "loaded"
 
@@ -148,10 +148,10 @@ def test_password_is_gone_when_its_holder_was_not_seen_for_its_lease(ledger):
     first = recorded(ledger, store="here", held_by=GONE.holder)
     seen(ledger, timedelta(seconds=30))
     with ledger.begin():
-        assert first.id not in files.reclaim(ledger, died)
+        assert first.id not in abandoned.reclaim(ledger, died)
     seen(ledger, timedelta(seconds=61))
     with ledger.begin():
-        assert first.id in files.reclaim(ledger, died)
+        assert first.id in abandoned.reclaim(ledger, died)
         assert ledger.execute(sa.select(table.c.held_by)).scalar() is None
 
 
@@ -160,7 +160,7 @@ def test_call_that_waits_is_told_for_what(ledger):
     first = recorded(ledger)
     second = recorded(ledger, sha256="b" * 64, store="here", held_by=GONE.holder, name="locked.xlsx")
     with ledger.begin():
-        told = files.what_keeps(ledger, [first.id, second.id], HERE)
+        told = abandoned.what_keeps(ledger, [first.id, second.id], HERE)
 
     assert f"file {first.id} (orders.csv) lies in the store of another service" in told
     assert f"file {second.id} (locked.xlsx) needs a password that another service has" in told

@@ -10,11 +10,11 @@ class LogOnce:
         self._logger = logger
         self._said = ""
 
-    def say(self, sentence: str, error: BaseException | None = None) -> None:
-        """Say *sentence*, with the traceback of *error* if there is one, unless it was said last."""
-        if sentence != self._said:
+    def say(self, sentence: str, error: BaseException | None = None, *, cause: str = "") -> None:
+        """Say *sentence*, with the traceback of *error* if there is one, unless its *cause* (or, without one, itself) was said last."""
+        if (cause or sentence) != self._said:
             self._logger.warning("%s", sentence, exc_info=error)
-        self._said = sentence
+        self._said = cause or sentence
 
     def is_over(self) -> None:
         """It went well: the same sentence is news again."""

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 import xlsxwriter
 
 from levelpool.database import open_connection
+from levelpool.errors import DatabaseUnwritable
 from levelpool.ingest.importer import RawDataImporter
 from levelpool.ingest.ledger.datasets import add_dataset
 from levelpool.ingest.service import DataIngestionService
@@ -539,3 +540,26 @@ async def test_nul_in_a_question_is_not_taken_for_a_database_that_is_away(postgr
         await postgres_service.set_policy("a\0b", "cell")
     with pytest.raises(SheetError, match="NUL"):
         await postgres_service.files(name="a\0b")
+
+
+async def test_database_that_only_reads_is_named_until_it_takes_rows_again(tmp_path, manager, postgres_url):
+    """Readiness asks the same question, and nothing that it asks stays in the database."""
+    name = postgres_url.split("@/")[1].split("?", maxsplit=1)[0]
+
+    def set_reading(session, value: str) -> None:
+        with session.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("SET default_transaction_read_only = off")
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {value}')
+        session.engine.dispose()
+
+    async with DataIngestionService(postgres_url, manager, data_dir=tmp_path / "data") as service:
+        session = service.intake.session
+        set_reading(session, "on")
+        with pytest.raises(DatabaseUnwritable, match="nothing was changed"):
+            await service.ingest_file(b"a,b\n1,2\n", name="a.csv")
+        assert "read-only transaction" in await session.do("look", session.database_room.look)
+
+        set_reading(session, "off")
+        assert await session.do("look", session.database_room.look) == ""
+        tables = await session.read(lambda connection: sa.inspect(connection).get_table_names())
+        assert not [table for table in tables if "room" in table]

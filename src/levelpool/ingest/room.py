@@ -1,11 +1,14 @@
-"""Whether the disk of a store has room: said once in the log, told by readiness, and looked at again until it is well."""
+"""Whether a store or a database can be written: said once in the log, told by readiness, and looked at again until it is well."""
 
 import contextlib
 import errno
 import logging
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from levelpool.log_once import LogOnce
 
@@ -19,9 +22,11 @@ LEAST = 1 << 20
 
 
 class Room:
-    """What is known of the room under one folder."""
+    """What is known of the room in one place; *has_room* asks the place itself whether it takes so many bytes, and blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_room: Callable[[int], bool], well: str) -> None:
+        self._has_room = has_room
+        self._well = well  # what the log says when it is over
         self._trouble = ""
         self._needed = LEAST
         self._log = LogOnce(logger)
@@ -31,27 +36,32 @@ class Room:
         """Whether something could not be written, and nothing was since."""
         return bool(self._trouble)
 
-    def has_failed(self, sentence: str, needed: int = 0) -> None:
-        """Something of *needed* bytes could not be written; the log gets the sentence when it is another than before."""
-        self._log.say(sentence)
+    def has_failed(self, sentence: str, needed: int = 0, *, cause: str = "") -> None:
+        """
+        Something of *needed* bytes could not be written; the log gets the sentence once for each *cause*.
+
+        Without a cause, the sentence is its own: one that names another file each time needs one.
+        """
+        self._log.say(sentence, cause=cause)
         self._trouble = sentence
         self._needed = max(LEAST, needed)
 
     def has_taken(self) -> None:
         """Something was written: all is well."""
         if self._trouble:
-            logger.info("files can be kept again")
+            logger.info(self._well)
         self._trouble = ""
         self._log.is_over()
 
-    def look(self, folder: Path) -> str:
-        """Why nothing can be kept in *folder*, "" when all is well; asks the disk only after it has failed. Blocks."""
-        if self._trouble and _has_room(folder, self._needed):
+    def look(self) -> str:
+        """Why nothing can be written, "" when all is well; asks the place only after it has failed. Blocks."""
+        if self._trouble and self._has_room(self._needed):
             self.has_taken()
         return self._trouble
 
 
-def _has_room(folder: Path, size: int) -> bool:
+def has_room_in(folder: Path, size: int) -> bool:
+    """Whether a folder takes *size* bytes. Blocks."""
     place = folder / f".{uuid.uuid4().hex}.part"  # a name that is swept when this process dies meanwhile
     try:
         with place.open("xb") as file:
@@ -61,4 +71,13 @@ def _has_room(folder: Path, size: int) -> bool:
     finally:
         with contextlib.suppress(OSError):
             place.unlink()
+    return True
+
+
+def takes_rows(connection: sa.Connection, size: int) -> bool:
+    """Whether PostgreSQL takes *size* bytes of rows, in a table that is gone again when the transaction is; raises what the server says."""
+    name = f"levelpool_room_{uuid.uuid4().hex}"
+    connection.execute(sa.text(f"CREATE UNLOGGED TABLE {name} (filler text)"))
+    connection.execute(sa.text(f"INSERT INTO {name} SELECT repeat('x', 1000) FROM generate_series(1, {size // 1000 + 1})"))  # noqa: S608 - a name of ours
+    connection.rollback()
     return True

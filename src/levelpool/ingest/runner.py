@@ -267,6 +267,10 @@ class Runner:
         tries = self._tries.pop(claim.file_id, 0) + 1
         ending = ending_of(claim, error, tries=tries, timeout=self._session.config.file_timeout)
         _log(claim, ending, error)
+        if error is None:
+            self._session.database_room.has_taken()
+        else:
+            self._session.note(error)
         if ending.again_after is not None:
             self._tries[claim.file_id] = tries
             await asyncio.sleep(ending.again_after)

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from levelpool.database import create_engine
-from levelpool.errors import LevelpoolError
+from levelpool.errors import DatabaseUnwritable, LevelpoolError
 from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.ingest.config import IngestConfig, absolute_url, check_place
 from levelpool.ingest.job import explain
@@ -27,7 +27,7 @@ from levelpool.ingest.ledger import abandoned, files, holders
 from levelpool.ingest.ledger.holder import has_died, mark_of, new_holder
 from levelpool.ingest.migrations import migrate
 from levelpool.ingest.remote_job import RemoteContent
-from levelpool.ingest.room import Room
+from levelpool.ingest.room import Room, has_room_in, takes_rows
 from levelpool.ingest.store import Store, prove
 from levelpool.settings import Settings
 from levelpool.sheets.read.limits import Limits
@@ -54,8 +54,10 @@ class Session:
         self.url = absolute_url(config.database_url)
         self._manager = manager
         self._holder = new_holder()
-        self.room = Room()
+        self.room = Room(lambda size: has_room_in(self.store.folder, size), "files can be kept again")
         """Whether the store's disk has room."""
+        self.database_room = Room(self._takes_rows, "the database can be written again")
+        """Whether the database can be written."""
         self.supervisor = supervisor or Supervisor()
         """Keeps the background tasks running that work on this database."""
         self._unswept: set[Path] = set()
@@ -144,7 +146,25 @@ class Session:
             with self.engine.connect().execution_options(levelpool_write=write) as connection, connection.begin():
                 return work(connection, *args, **kwargs)
         except DBAPIError as error:
-            raise explain(error) from error
+            explained = explain(error)
+            self.note(explained)
+            raise explained from error
+
+    def note(self, error: Exception) -> None:
+        """Remember it if it says that the database cannot be written."""
+        if isinstance(error, DatabaseUnwritable):
+            self.database_room.has_failed(str(error), cause="unwritable")
+
+    def _takes_rows(self, size: int) -> bool:
+        """Whether the database can be written by now. Blocks."""
+        url = sa.make_url(self.url)
+        if url.get_backend_name() == "sqlite":
+            return has_room_in(Path(str(url.database)).parent, size)
+        try:
+            with self.engine.connect() as connection:
+                return takes_rows(connection, size)
+        except DBAPIError:
+            return False
 
     # ------------------------------------------------------------ files
 

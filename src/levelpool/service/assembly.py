@@ -201,10 +201,10 @@ class Readiness:
             return [str(error)]
         session = self._service.ingestion.intake.session
         try:
-            no_room = await session.do("room", session.room.look, session.store.folder) if session.room.is_in_trouble else ""
+            no_room = [await session.do("room", room.look) for room in (session.room, session.database_room) if room.is_in_trouble]
         except LevelpoolError as error:
-            no_room = str(error)
-        reasons = (self._service.runtime.manager.trouble or "", no_room, *self._service.runtime.supervisor.reasons())
+            no_room = [str(error)]
+        reasons = (self._service.runtime.manager.trouble or "", *no_room, *self._service.runtime.supervisor.reasons())
         return [reason for reason in reasons if reason]
 
 

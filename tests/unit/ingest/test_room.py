@@ -2,6 +2,7 @@
 
 import resource
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -9,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from levelpool.errors import DatabaseUnwritable
 from levelpool.ingest.job import explain
-from levelpool.ingest.room import Room
+from levelpool.ingest.room import Room, has_room_in
 
 
 @contextmanager
@@ -25,25 +26,34 @@ def files_of_at_most(size: int):
 
 def test_folder_is_well_again_when_what_failed_would_fit(tmp_path, caplog):
     """The log has one line for the cause, however often it fails; nothing is left by looking."""
-    room = Room()
-    assert room.look(tmp_path) == ""
+    room = Room(partial(has_room_in, tmp_path), "files can be kept again")
+    assert room.look() == ""
     for _ in range(3):
         room.has_failed("nothing can be kept", 3 << 20)
 
     with files_of_at_most(2 << 20):
-        assert room.look(tmp_path) == "nothing can be kept"
-    assert room.look(tmp_path) == ""
+        assert room.look() == "nothing can be kept"
+    assert room.look() == ""
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == ["nothing can be kept"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_folder_that_took_something_is_well():
     """Nobody has to look."""
-    room = Room()
+    room = Room(lambda _: False, "files can be kept again")
     room.has_failed("nothing can be kept")
     room.has_taken()
 
-    assert room.look(None) == ""
+    assert room.look() == ""
+
+
+def test_one_cause_is_said_once_whatever_it_names(caplog):
+    """A server names another of its files each time."""
+    room = Room(lambda _: True, "the database can be written again")
+    for file in range(3):
+        room.has_failed(f"could not extend file {file}", cause="full")
+
+    assert [record.getMessage() for record in caplog.records] == ["could not extend file 0"]
 
 
 @pytest.mark.parametrize("pragma", ["max_page_count = 1", "query_only = ON"])

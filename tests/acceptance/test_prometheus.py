@@ -1,5 +1,6 @@
 """A real Prometheus scrapes the service with a token that opens nothing else."""
 
+import contextlib
 import socket
 import subprocess
 import time
@@ -45,10 +46,11 @@ def ask(client: httpx.Client, query: str, limit: float = 30.0) -> dict[str, str]
     """The labels and value of the first series that answers *query*, as soon as there is one."""
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
-        try:
-            found = client.get("/api/v1/query", params={"query": query}).json()["data"]["result"]
-        except httpx.TransportError:
-            found = []
+        found = []
+        with contextlib.suppress(httpx.TransportError):
+            answer = client.get("/api/v1/query", params={"query": query})
+            if answer.is_success:  # 503 while it starts
+                found = answer.json()["data"]["result"]
         if found:
             return {**found[0]["metric"], "value": found[0]["value"][1]}
         time.sleep(0.2)

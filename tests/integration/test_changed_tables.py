@@ -90,7 +90,7 @@ async def test_rule_of_a_person_keeps_rows_out_with_its_words(service):
     }
     record = await file_after(service, rule[service.intake.session.engine.dialect.name])
 
-    assert record["error_code"] == "table_changed" and "somebody has changed a table by hand" in record["error"]
+    assert record["error_code"] == "table_changed" and "somebody has changed a table, or the rights on it, by hand" in record["error"]
 
 
 SWALLOWS = {
@@ -109,6 +109,47 @@ async def test_trigger_that_leaves_rows_out_loads_nothing(service):
     assert record["error_code"] == "table_changed" and record["rows_loaded"] == 0
     assert "the table parcels has 1 rows of this file after 2 were written" in record["error"]
     assert (await service.rows("parcels"))["total"] == 2
+
+
+CHANGES_VALUES = {
+    "sqlite": ["CREATE TRIGGER doubles AFTER INSERT ON parcels BEGIN UPDATE parcels SET weight = 2 * weight WHERE rowid = NEW.rowid; END"],
+    "postgresql": [
+        "CREATE FUNCTION doubled() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.weight := 2 * NEW.weight; RETURN NEW; END'",
+        "CREATE TRIGGER doubles BEFORE INSERT ON parcels FOR EACH ROW EXECUTE FUNCTION doubled()",
+    ],
+}
+
+
+async def test_trigger_that_may_change_values_is_named_in_a_remark(service):
+    """Whoever made it may want it so; whoever reads the table should know."""
+    record = await file_after(service, *CHANGES_VALUES[service.intake.session.engine.dialect.name])
+
+    assert record["status"] == "loaded"
+    assert [remark for remark in record["remarks"] if "a trigger that levelpool did not make (doubles)" in remark]
+
+
+HIDES = ["ALTER TABLE parcels ENABLE ROW LEVEL SECURITY", "ALTER TABLE parcels FORCE ROW LEVEL SECURITY"]
+
+
+@pytest.mark.postgres
+async def test_rows_that_row_security_hides_are_neither_missed_nor_left_behind(postgres_service):
+    """To load, to show and to undo are refused alike: an undo would remove nothing and say that it is done."""
+    record = await file_after(postgres_service, *HIDES)
+
+    assert record["error_code"] == "table_changed" and "row security" in record["error"]
+    for refused in (postgres_service.rows("parcels"), postgres_service.undo(1)):
+        with pytest.raises(TableChanged, match="the table parcels has row security now"):
+            await refused
+    await run(postgres_service, "ALTER TABLE parcels DISABLE ROW LEVEL SECURITY")
+    assert (await postgres_service.rows("parcels"))["total"] == 2
+
+
+@pytest.mark.postgres
+async def test_right_that_was_taken_away_is_said_as_that(postgres_service):
+    """Trying again later changes nothing."""
+    record = await file_after(postgres_service, "REVOKE INSERT ON parcels FROM CURRENT_USER")
+
+    assert record["error_code"] == "table_changed" and "permission denied for table parcels" in record["error"]
 
 
 TYPES = [

@@ -20,7 +20,7 @@ import lane_tasks
 from levelpool import Bulkhead, ExecutorManager, LaneFull, RemoteError, ResultNotPicklable, TaskNotPicklable, WorkerDied
 from processes import children, descriptors, is_gone, parent, until
 
-SECONDS = float(os.environ.get("LANE_TORTURE_SECONDS", "30"))
+SECONDS = float(os.environ.get("LANE_TORTURE_SECONDS", "12"))
 """Longer by hand: `make torture`."""
 
 EXPECTED = (WorkerDied, lane_tasks.CustomError, RemoteError, ResultNotPicklable, TaskNotPicklable, TimeoutError, LaneFull)

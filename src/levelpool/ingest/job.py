@@ -24,10 +24,10 @@ from levelpool.errors import DatabaseError, DatabaseUnwritable, LevelpoolError
 from levelpool.ingest.conversion import Conversion, Part, StagedParts, convert, goal_of, stage
 from levelpool.ingest.ledger import contents, files
 from levelpool.ingest.ledger import datasets as registry
-from levelpool.ingest.load.found_table import check_count, check_table
+from levelpool.ingest.load.found_table import check_count, check_table, remark_on
 from levelpool.ingest.load.kinds import target_of
 from levelpool.ingest.load.schema import plan_schema
-from levelpool.ingest.load.target import META_COLUMNS, Target
+from levelpool.ingest.load.target import META_COLUMNS, FoundTable, Target
 from levelpool.ingest.reshape import NewShape, drop_unmeant, plan_shape, reshape
 from levelpool.ingest.room import NO_ROOM
 from levelpool.ingest.rows_file import read_rows
@@ -49,8 +49,11 @@ READ_SHARE = 60.0
 MOST_REMARKS = 100
 """So many are kept of each file."""
 
-_CHANGED_STATES = ("23", "42P01", "42703", "42701", "42804", "42809", "428C9", "P0001", "55000")
-"""PostgreSQL's codes: a constraint, no such table or column, one too many, another type or kind of relation, a computed column, a trigger's refusal."""
+_CHANGED_STATES = ("23", "42P01", "42703", "42701", "42804", "42809", "428C9", "P0001", "55000", "42501")
+"""
+PostgreSQL's codes: a constraint, no such table or column, one too many, another type or kind of relation, a computed column, a trigger's refusal,
+rights that were taken away.
+"""
 
 _CHANGED_IN_SQLITE = re.compile(
     r"no such (table|column)|table .+ has no column|duplicate column name|cannot (modify|INSERT into)|.+ may not be modified"
@@ -164,7 +167,7 @@ def explain(error: DBAPIError) -> LevelpoolError:
         return SheetError("a text with a NUL character names nothing here: leave it out")
     if _is_other_than_left(error, state, sentence):
         return TableChanged(
-            f"the database refused this ({sentence}): somebody has changed a table by hand, and nothing was changed here; "
+            f"the database refused this ({sentence}): somebody has changed a table, or the rights on it, by hand, and nothing was changed here; "
             "put it right in the database, then try again"
         )
     if getattr(error.orig, "sqlite_errorname", "").startswith(_UNWRITABLE_SQLITE) or state in {"53100", "25006"}:
@@ -303,7 +306,7 @@ def _load(
         before = registry.datasets_of(connection, job.file_id)
         for dataset in _names(tables):
             (target.lock_schema if dataset in shapes else target.hold_schema)(dataset)
-        _check_tables(connection, target, sorted({*_names(tables), *before}))
+        found = _check_tables(connection, target, sorted({*_names(tables), *before}))
         remove_rows(connection, target, job.file_id)
         for shape in shapes.values():
             reshape(connection, target, shape, job.file_id)
@@ -314,20 +317,26 @@ def _load(
         ]
         for table in loaded:
             contents.add_table(connection, job.file_id, table)
-        for name in _names(tables):
+        for name in (name for name in _names(tables) if found[name].interferes):
             check_count(target, name, job.file_id, sum(table.rows_loaded for table in loaded if table.dataset == name))
-        outcome = _sum_up(job, workbook, loaded)
+        outcome = _sum_up(job, workbook, loaded, tuple(filter(None, (remark_on(name, found[name]) for name in _names(tables)))))
         files.finish(connection, job.file_id, job.claim, outcome)
     return outcome
 
 
-def _check_tables(connection: sa.Connection, target: Target, names: list[str]) -> None:
-    """Raise `TableChanged` unless each table is as the ledger says; nobody can change it from now to the end of the transaction."""
+def _check_tables(connection: sa.Connection, target: Target, names: list[str]) -> dict[str, FoundTable]:
+    """
+    Each table as the database describes it; nobody can change it from now to the end of the transaction.
+
+    Raises `TableChanged` unless each is as the ledger says.
+    """
+    found = {}
     for name in names:
         dataset = registry.find_dataset(connection, name)
         if dataset is not None:
             target.hold_table(name)
-            check_table(target, name, dataset.columns)
+            found[name] = check_table(target, name, dataset.columns)
+    return found
 
 
 def remove_rows(connection: sa.Connection, target: Target, file_id: int) -> int:
@@ -364,7 +373,7 @@ def _load_table(
     return contents.LoadedTable(table.plan, dataset.name, rows_loaded, rows_quarantined, cells, frozenset(uneven))
 
 
-def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable]) -> files.Outcome:
+def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable], remarks: tuple[str, ...]) -> files.Outcome:
     cells = sum((table.cells for table in loaded), CellCounts())
     read = sum(sheet.cell_count for sheet in workbook.sheets)
     if not cells.read == read == cells.loaded + cells.quarantined + cells.outside:
@@ -382,14 +391,14 @@ def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable]) ->
         reader=workbook.reader,
         encoding=workbook.encoding,
         delimiter=workbook.delimiter,
-        remarks=_remarks(workbook),
+        remarks=(*remarks, *_remarks(workbook))[:MOST_REMARKS],
     )
 
 
 def _remarks(workbook: Workbook) -> tuple[str, ...]:
     """What the reader noticed, in the file and in its sheets."""
     of_sheets = (f"sheet {sheet.name!r}: {each}" for sheet in workbook.sheets for each in sheet.remarks)
-    return tuple(map(contents.storable, (*workbook.remarks, *of_sheets)))[:MOST_REMARKS]
+    return tuple(map(contents.storable, (*workbook.remarks, *of_sheets)))
 
 
 class _Progress:

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from levelpool.ingest.ledger import datasets as registry
 from levelpool.ingest.ledger import files
+from levelpool.ingest.load.found_table import check_removable
 from levelpool.ingest.load.kinds import target_of
 
 
@@ -23,6 +24,7 @@ def undo_file(connection: sa.Connection, file_id: int, *, dry_run: bool, actor: 
         dataset = registry.find_dataset(connection, name)
         if dataset is None:
             continue
+        check_removable(target, name)
         if dataset.key is not None:
             restored += target.count_restored(name, dataset.key, file_id)
         removed += target.count(name, file_id) if dry_run else target.delete(name, file_id)

@@ -280,7 +280,7 @@ EVENTS = st.one_of(
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=1500)
+@settings(max_examples=600)
 @given(
     workers=st.integers(1, 4),
     max_tasks=st.sampled_from([None, None, 1, 3]),

@@ -9,14 +9,15 @@ from levelpool.sheets.table import StoredColumn
 WAY_ON = "or rename this table in the database and name another dataset for the file; then replay the file"
 
 
-def check_table(target: Target, name: str, columns: Sequence[StoredColumn], added: Sequence[StoredColumn] = ()) -> None:
+def check_table(target: Target, name: str, columns: Sequence[StoredColumn], added: Sequence[StoredColumn] = ()) -> FoundTable:
     """
     Raise `TableChanged` unless the table *name* takes rows with the *columns* that the ledger knows, and the columns *added* now.
 
-    It may have other columns besides. Asks the database itself, in the transaction of *target*'s connection.
+    It may have other columns besides. Asks the database itself, in the transaction of *target*'s connection, and returns what it says.
     """
     found = target.found_table(name)
     _check_kind(name, found)
+    _check_seen(name, found)
     types = _by_name(target, found)
     for lost in (each for each in META_COLUMNS if _key(target, each) not in types):
         raise TableChanged(
@@ -46,6 +47,24 @@ def check_table(target: Target, name: str, columns: Sequence[StoredColumn], adde
                 f"the table {name} has a column {column.name} that levelpool did not make, and this file brings a column of that name: "
                 f"nothing was changed; rename the column in the table, {WAY_ON}"
             )
+    return found
+
+
+def remark_on(name: str, found: FoundTable) -> str:
+    """What a person should know of a table that takes rows, but may not keep them as they are; "" of most."""
+    if not found.triggers:
+        return ""
+    return (
+        f"the table {name} has a trigger that levelpool did not make ({', '.join(found.triggers)}) and that may change values on their way in: "
+        "levelpool verify --deep compares the table with the file"
+    )
+
+
+def check_removable(target: Target, name: str) -> None:
+    """Raise `TableChanged` when rows of *name* cannot be removed, because it is no table any more or hides rows from us."""
+    found = target.found_table(name)
+    _check_kind(name, found)
+    _check_seen(name, found)
 
 
 def check_count(target: Target, name: str, file_id: int, written: int) -> None:
@@ -67,6 +86,7 @@ def check_readable(target: Target, name: str, columns: Sequence[StoredColumn]) -
     found = target.found_table(name)
     if not found.kind:
         _check_kind(name, found)
+    _check_seen(name, found)
     types = _by_name(target, found)
     lost = [each for each in (*META_COLUMNS, *(column.name for column in columns)) if _key(target, each) not in types]
     if lost:
@@ -84,6 +104,14 @@ def _check_kind(name: str, found: FoundTable) -> None:
     if found.kind != "table":
         raise TableChanged(
             f"{name} was a table and is a {found.kind} now: nothing was changed; make it a table again, or name another dataset for the file; then replay the file"
+        )
+
+
+def _check_seen(name: str, found: FoundTable) -> None:
+    if found.hides_rows:
+        raise TableChanged(
+            f"the table {name} has row security now, which hides rows from the role that levelpool connects as: nothing was changed; "
+            "give that role BYPASSRLS, or take row security away (ALTER TABLE ... NO FORCE ROW LEVEL SECURITY), then try again"
         )
 
 

@@ -40,6 +40,15 @@ _IS_TAKEN = sa.text("""
 """)
 
 _KIND = sa.text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(quote_ident(:name))")
+_FOUND = sa.text(
+    "SELECT relkind::text, row_security_active(oid), relhastriggers, oid FROM pg_class WHERE oid = to_regclass(quote_ident(:name))"
+)
+_TRIGGERS = sa.text("""
+    SELECT tgname FROM pg_trigger
+    WHERE tgrelid = :table AND NOT tgisinternal AND tgenabled NOT IN ('D', 'R') AND tgtype & 4 = 4
+    ORDER BY tgname
+""")
+"""Those that run when rows go in: bit 4 of `tgtype`. Not those of foreign keys, which are internal, nor disabled ones."""
 _COLUMNS = sa.text("""
     SELECT attname, format_type(atttypid, atttypmod), attgenerated <> ''
     FROM pg_attribute WHERE attrelid = to_regclass(quote_ident(:name)) AND attnum > 0 AND NOT attisdropped
@@ -72,10 +81,18 @@ class PostgresqlTarget(Target):
 
     def found_table(self, name: str) -> FoundTable:
         """As the catalogue says, of whatever an unqualified name finds."""
-        kind = self.connection.execute(_KIND, {"name": name}).scalar()
-        found = self.connection.execute(_COLUMNS, {"name": name}).all()
+        found = self.connection.execute(_FOUND, {"name": name}).first()
+        if found is None:
+            return FoundTable("", {})
+        kind, hides_rows, has_triggers, oid = found
+        columns = self.connection.execute(_COLUMNS, {"name": name}).all()
         return FoundTable(
-            _KINDS.get(kind, "relation") if kind else "", {row[0]: row[1] for row in found}, frozenset(row[0] for row in found if row[2])
+            _KINDS.get(kind, "relation"),
+            {row[0]: row[1] for row in columns},
+            frozenset(row[0] for row in columns if row[2]),
+            hides_rows=hides_rows,
+            interferes=has_triggers or kind != "r",
+            triggers=tuple(self.connection.execute(_TRIGGERS, {"table": oid}).scalars()) if has_triggers else (),
         )
 
     def is_stored_as(self, declared: str, found: str) -> bool:

@@ -6,6 +6,7 @@ class of its column: integers and booleans as INTEGER, dates and times as ISO 86
 enough for every value (a double holds so many exactly), else as text in a column declared NUMERIC_TEXT.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import repeat
@@ -22,6 +23,9 @@ EXACT_DIGITS = 15
 """A double holds every decimal number of so many significant digits."""
 
 NUMERIC_TEXT = "NUMERIC_TEXT"
+
+_TRIGGERS = sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(:name) ORDER BY name")
+_OF_INSERTS = re.compile(r"\bINSERT\s+ON\b", re.IGNORECASE)
 
 _COMPUTED = frozenset({2, 3})
 """What `table_xinfo` says of generated columns, virtual and stored, in its field `hidden`."""
@@ -56,7 +60,8 @@ class SqliteTarget(Target):
         kind = self.connection.execute(query, {"name": name}).scalar()
         found = self.connection.exec_driver_sql(f"PRAGMA table_xinfo({quote(name)})").all()
         types = {row[1]: row[2] for row in found}
-        return FoundTable(kind or "", types, frozenset(row[1] for row in found if row[6] in _COMPUTED))
+        triggers = tuple(row[0] for row in self.connection.execute(_TRIGGERS, {"name": name}) if _OF_INSERTS.search(row[1]))
+        return FoundTable(kind or "", types, frozenset(row[1] for row in found if row[6] in _COMPUTED), triggers=triggers)
 
     @staticmethod
     def name_key(name: str) -> str:

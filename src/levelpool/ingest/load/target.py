@@ -52,6 +52,9 @@ class FoundTable:
     kind: str  # "table", "view", ...; "" when there is nothing of that name
     types: Mapping[str, str]  # the declared type of each column, by the name that the database finds it by
     computed: frozenset[str] = frozenset()  # columns that take no value
+    hides_rows: bool = False  # from the role that we are, by row security
+    interferes: bool = True  # whether a trigger, a constraint or a partition may leave rows out
+    triggers: tuple[str, ...] = ()  # those that may change a row on its way in
 
 
 class Target(ABC):

@@ -24,7 +24,7 @@ from levelpool.sheets.table import Sheet
 
 GALLERY = Path(__file__).parents[3] / "gallery"
 SEEDS = sorted(path for path in GALLERY.iterdir() if path.suffix not in {".json", ".py"} and path.is_file())
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "30"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "10"))
 LINUX = sys.platform == "linux"
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 LIMITS = Limits(max_inflated_bytes=1 << 24, max_cells=200_000, max_string_bytes=1 << 22, max_spool_bytes=1 << 26, max_read_seconds=10)

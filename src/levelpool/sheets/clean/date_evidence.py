@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from levelpool.sheets.clean.cell_group import CellGroup, Seen, sure_days
-from levelpool.sheets.clean.dates import iso_value, serial_family, serial_value, shown_text
+from levelpool.sheets.clean.dates import has_zone, iso_value, serial_family, serial_value, shown_text
 from levelpool.sheets.clean.number_evidence import note_shapes
 from levelpool.sheets.table import Kind
 
@@ -11,7 +11,7 @@ from levelpool.sheets.table import Kind
 class DateEvidence:
     """The first day, instant and time of day, and the shapes of serials, which may turn out to be numbers after all."""
 
-    __slots__ = ("clocks", "date1904", "days", "exponent", "impossible", "impossible_count", "shapes", "stamps")
+    __slots__ = ("clocks", "date1904", "days", "exponent", "impossible", "impossible_count", "iso", "shapes", "stamps", "zoned")
 
     def __init__(self, *, date1904: bool) -> None:
         self.date1904 = date1904
@@ -20,6 +20,8 @@ class DateEvidence:
         self.days: Seen | None = None  # the first cell that is a day, ...
         self.stamps: Seen | None = None  # ... an instant, ...
         self.clocks: Seen | None = None  # ... a time of day
+        self.iso = False  # a cell holds an ISO date
+        self.zoned: Seen | None = None  # the first of these with a zone that is not UTC
         self.impossible: Seen | None = None  # the first cell with a date format that is no date
         self.impossible_count = 0
 
@@ -63,8 +65,11 @@ class DateEvidence:
 
     def add_iso(self, group: CellGroup) -> None:
         """Take in cells that hold ISO dates; what is none is left to quarantine."""
+        self.iso = True
         for shape, place in group.shapes.new(()):
             value = group.texts[place] or ""
+            if self.zoned is None and has_zone(value):
+                self.zoned = group.seen(value)
             try:
                 iso_value(value)
             except ValueError:

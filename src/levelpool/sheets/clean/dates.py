@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from functools import cache, lru_cache
 from math import ulp
 
+from levelpool.sheets.number_codes import family
 from levelpool.sheets.table import NUMBER, Value
 
 LAST_SERIAL = 2958466  # the day after 9999-12-31, counted from 1900
@@ -208,37 +209,11 @@ def form_in_letters(form: str) -> str:
 
 # ---------------------------------------------------------------- cells that are dates themselves
 
-# A bracket that is never closed ends at the next one: else each of many would be looked for to the end.
-_QUOTED = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\[\]]*\]', re.IGNORECASE)
-_ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
-
 
 @lru_cache(maxsize=4096)
 def serial_family(kind: str) -> str:
     """What a number cell of this kind shows: "date", "time", "timestamp", or "" for a number (elapsed hours are a number)."""
-    if kind == NUMBER or not kind.startswith(NUMBER):
-        return ""
-    shown = _QUOTED.sub("", kind[1:].split(";", maxsplit=1)[0]).lower()
-    if _ELAPSED.search(shown) or "general" in shown or "0" in re.sub(r"[.,]0+", "", shown) or "#" in shown or "?" in shown:
-        return ""
-    has_time = bool(re.search(r"[hs]", shown)) or "am/pm" in shown
-    letters = re.sub(r"am/pm|a/p", "", shown)
-    # "m" is minutes beside hours or seconds, months otherwise; "e" and "b" are years of East Asian calendars, "年月日" stand in Chinese ones.
-    has_day = bool(re.search(r"[yd]|e(?![+-])|[年月日]", letters)) or ("m" in letters and not has_time)
-    if has_day:
-        return "timestamp" if has_time else "date"
-    return "time" if has_time else ""
-
-
-def is_elapsed(kind: str) -> bool:
-    """Whether a number cell of this kind shows a span of time, such as [h]:mm."""
-    return kind.startswith(NUMBER) and bool(_ELAPSED.search(_QUOTED.sub("", kind[1:].split(";", maxsplit=1)[0])))
-
-
-def width_of_zeros(kind: str) -> int:
-    """How many digits a number cell of this kind shows at least, when its format is nothing but zeros, as of postal codes; else 0."""
-    shown = kind[1:].split(";", maxsplit=1)[0] if kind.startswith(NUMBER) else ""
-    return len(shown) if len(shown) > 1 and not shown.strip("0") else 0
+    return "" if kind == NUMBER or not kind.startswith(NUMBER) else family(kind[1:])
 
 
 def serial_value(text: str, *, date1904: bool = False) -> datetime:
@@ -260,28 +235,27 @@ def serial_value(text: str, *, date1904: bool = False) -> datetime:
     return epoch + timedelta(days=days, microseconds=_microseconds(text, serial - days))
 
 
-_LOOSE = 10
-"""Microseconds that fifteen digits leave open at most, for the days of our time."""
-
-
 def _microseconds(text: str, fraction: float) -> int:
     """
     The microseconds of a serial's fraction of a day.
 
-    A double leaves a third of a microsecond open, and the fifteen or sixteen digits that some programs write of it up to ten: 08:30 comes
-    as 08:29:59.999999. So a whole second within that is meant, or a whole millisecond, as spreadsheets show no less.
+    A double leaves a third of a microsecond open, one whose last bit differs a whole one, and the fifteen digits that some programs write
+    of it up to ten; a zero at their end is not written. Others write eight decimals, which leave half a millisecond open. So a whole second
+    within what is open is meant, or a whole millisecond, as spreadsheets show no less.
     """
     exact = fraction * _MICROSECONDS
     micros = round(exact)
-    if micros % 1000 == 0 or _LOOSE < micros % 1000 < 1000 - _LOOSE:
+    if micros % 1_000_000 == 0:
         return micros
-    digits = text.lstrip("-0.").replace(".", "")
-    rounded = 0.5 * 10.0 ** -len(text.partition(".")[2]) if len(digits) >= _ROUNDED_DIGITS and "e" not in text.lower() else 0.0
-    open_ = (ulp(float(text)) + rounded) * _MICROSECONDS
+    decimals = len(text.partition(".")[2])
+    if decimals < _FEWEST_ROUNDED or "e" in text.lower():
+        return micros
+    open_ = (1.5 * ulp(float(text)) + 0.5 * 10.0**-decimals) * _MICROSECONDS
     return next((near for step in (1_000_000, 1000) if abs((near := round(exact / step) * step) - exact) <= open_), micros)
 
 
-_ROUNDED_DIGITS = 15
+_FEWEST_ROUNDED = 6
+"""Decimals of a serial; with fewer it is as it stands."""
 
 
 _DAY_DIGITS = 5
@@ -340,8 +314,23 @@ def shown_text(text: str, kind: str, *, date1904: bool) -> str:
     return serial_text(text, kind, date1904=date1904) if serial_family(kind) else text
 
 
+_ZONE = re.compile(r"[0-9](?:[+-][0-9]{2}(?::?[0-9]{2})?)$")
+_UTC = re.compile(r"(?<=[0-9])(?:Z|z|[+-]00(?::?00)?)$")
+
+
+def has_zone(text: str) -> bool:
+    """Whether an ISO date has a distance from UTC other than none, which a TIMESTAMP does not keep."""
+    return ":" in text and _ZONE.search(text) is not None and _UTC.search(text) is None
+
+
 def iso_value(text: str) -> Value:
-    """The date, timestamp or time of a date cell; raises `ValueError` when it is none."""
+    """
+    The date, timestamp or time of a date cell; raises `ValueError` when it is none, or has a zone of its own.
+
+    A Z at its end, which some programs write behind every moment, is part of the form, as in texts.
+    """
+    if ":" in text:
+        text = _UTC.sub("", text)
     if "T" in text or " " in text:
         value = datetime.fromisoformat(text)
         if value.tzinfo is not None:

@@ -4,15 +4,25 @@ How a column gets its type: the table of decisions over the evidence of all its 
 A type is given only when every value reads back to its text; otherwise the column is TEXT and says which values decided.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from levelpool.sheets.clean.cell_group import SERIAL, Seen
 from levelpool.sheets.clean.dates import form_in_letters
 from levelpool.sheets.clean.evidence import ColumnEvidence
+from levelpool.sheets.clean.format_evidence import FormatEvidence
 from levelpool.sheets.clean.numbers import Reading, readings
 from levelpool.sheets.clean.text_evidence import BOOLEANS, DATES, NUMBERS
-from levelpool.sheets.clean.verdicts import Verdict, in_days, is_plain, not_one_way, number_verdict, text_verdict
+from levelpool.sheets.clean.verdicts import (
+    Verdict,
+    different_units,
+    in_days,
+    is_plain,
+    lost_digits,
+    not_one_way,
+    number_verdict,
+    text_verdict,
+)
 from levelpool.sheets.table import Column, ColumnType, Notation
 from levelpool.sheets.wording import all_of
 
@@ -69,6 +79,18 @@ def _without_value(evidence: ColumnEvidence, _: Answers) -> Verdict | None:
     if evidence.values and (evidence.dates.is_there or evidence.booleans or evidence.numbers.shapes or evidence.texts.shapes):
         return None
     return text_verdict("no cell has a value" if not evidence.errors else "no cell has a value but errors such as #N/A")
+
+
+def _spans_of_time(evidence: ColumnEvidence, _: Answers) -> Verdict | None:
+    """Hours above a day and below one, each in the format that shows it: one kind of value."""
+    dates, numbers = evidence.dates, evidence.numbers
+    if not (evidence.are_spans and dates.clocks and dates.shapes) or evidence.texts.shapes or dates.impossible:
+        return None
+    found = readings([*numbers.shapes, *dates.shapes])
+    if not found:
+        return None
+    verdict = number_verdict(found, numbers.shapes.values(), evidence.values, exponent=numbers.exponent or dates.exponent)
+    return replace(verdict, why="; ".join([verdict.why, *_said_by_formats(evidence.formats)]))
 
 
 def _serials_that_are_numbers(evidence: ColumnEvidence, _: Answers) -> Verdict | None:
@@ -136,6 +158,7 @@ def _date_texts(evidence: ColumnEvidence, answers: Answers) -> Verdict | None:
 DECISIONS: tuple[Callable[[ColumnEvidence, Answers], Verdict | None], ...] = (
     _refuted,
     _without_value,
+    _spans_of_time,
     _serials_that_are_numbers,
     _date_cells,
     _booleans,
@@ -173,11 +196,18 @@ def _number_verdict(evidence: ColumnEvidence, answers: Answers) -> Verdict:
         asked = next((each for each in seen if "," in each.text or "." in each.text), seen[0])
         return text_verdict(f"{asked} can be two numbers; no row decides: does the mark stand between thousands or before decimals?")
     verdict = number_verdict(found, seen, evidence.values, exponent=numbers.exponent, texts=texts.shapes)
-    if numbers.elapsed is not None:
-        return replace(verdict, why=f"{verdict.why}; {in_days(numbers.elapsed)}")
-    if numbers.zeros is not None:
-        return replace(verdict, why=f"{verdict.why}; the zeros before, as in {numbers.zeros}, are made by the format of the cells alone")
-    return verdict
+    lost = [lost_digits(numbers.rounded)] if numbers.rounded and verdict.type is not ColumnType.DOUBLE else []
+    return replace(verdict, why="; ".join([verdict.why, *lost, *_said_by_formats(evidence.formats)]))
+
+
+def _said_by_formats(formats: FormatEvidence) -> Iterator[str]:
+    """What only the formats of the cells say: the numbers do not keep it."""
+    if formats.elapsed is not None:
+        yield in_days(formats.elapsed)
+    if formats.zeros is not None:
+        yield f"the zeros before, as in {formats.zeros}, are made by the format of the cells alone"
+    if len(formats.units) > 1:
+        yield different_units(formats.units)
 
 
 def _is_a_question(found: tuple[Reading, ...], *, said: bool, comma_elsewhere: bool) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from levelpool.sheets.clean.cell_group import SAMPLES, SERIAL, CellGroup, Seen, by_class, kind_class
 from levelpool.sheets.clean.date_evidence import DateEvidence
 from levelpool.sheets.clean.dates import shown_text
+from levelpool.sheets.clean.format_evidence import FormatEvidence
 from levelpool.sheets.clean.number_evidence import NumberEvidence
 from levelpool.sheets.clean.refutations import Refutations
 from levelpool.sheets.clean.text_evidence import BOOLEANS, NUMBERS, TextEvidence
@@ -25,7 +26,7 @@ _MIX_WITH_TEXTS = {"a number": NUMBERS, "true or false": BOOLEANS}
 class ColumnEvidence:
     """What the cells of one column have shown so far."""
 
-    __slots__ = ("booleans", "dates", "errors", "numbers", "refutations", "samples", "texts", "values")
+    __slots__ = ("booleans", "dates", "errors", "formats", "numbers", "refutations", "samples", "texts", "values")
 
     def __init__(self, *, date1904: bool = False) -> None:
         self.values = 0  # cells that count: neither blank, nor empty text, nor error
@@ -33,6 +34,7 @@ class ColumnEvidence:
         self.samples: list[str] = []
         self.refutations = Refutations()
         self.numbers = NumberEvidence(self.refutations)
+        self.formats = FormatEvidence()
         self.dates = DateEvidence(date1904=date1904)
         self.booleans: Seen | None = None  # the first cell that is true or false
         self.texts = TextEvidence(self.refutations)
@@ -41,6 +43,11 @@ class ColumnEvidence:
     def is_text(self) -> bool:
         """Whether the column is TEXT whatever comes."""
         return self.refutations.is_text
+
+    @property
+    def are_spans(self) -> bool:
+        """Whether all numbers are spans of time, and what else has a format of times may be one as well: 7:30 beside 38:45."""
+        return self.formats.are_spans and bool(self.numbers.shapes) and not (self.dates.days or self.dates.stamps or self.dates.iso)
 
     @property
     def looks(self) -> str:
@@ -55,6 +62,8 @@ class ColumnEvidence:
 
     def add(self, rows: Sequence[int], cells: Cells) -> None:
         """Take in the cells of some rows."""
+        if not self.is_text:
+            self.formats.add(rows, cells)
         if cells.kinds is None:
             only = kind_class(cells.kind)
             if only is None or not (only in _NO_VALUES or self._wants_more):
@@ -116,9 +125,13 @@ class ColumnEvidence:
             "a time": self.dates.clocks,
             "true or false": self.booleans,
         }
+        if self.are_spans:
+            del firsts["a time"]  # it is a span of time as well, in a format for those below a day
         kinds = [(name, seen) for name, seen in firsts.items() if seen]
         text = self.texts.first
-        if len(kinds) > 1:
+        if self.dates.zoned:
+            self.refutations.add(f"{self.dates.zoned} has a zone, which a TIMESTAMP does not keep")
+        elif len(kinds) > 1:
             self.refutations.add(" and ".join(f"{seen} is {name}" for name, seen in kinds[:2]))
         elif kinds and text:
             name, seen = kinds[0]

@@ -206,12 +206,25 @@ def _core_pattern(convention: Notation) -> re.Pattern[str]:
     return re.compile(rf"{whole}(?:{re.escape(convention.decimal)}0+)?")
 
 
+_LEAST_WHOLE_DOUBLE = 10**15
+"""From here on programs write whole doubles with an exponent; below it they are as they are written."""
+
+
+def is_whole_double(value: float) -> bool:
+    """Whether a double is a whole number of sixteen digits or more that a BIGINT keeps: it is one however it is written."""
+    return _LEAST_WHOLE_DOUBLE <= abs(value) < 10**MOST_DIGITS and value.is_integer()
+
+
 def number_text(text: str) -> str:
     """The text of a number cell: an integer keeps every digit, a fraction is the shortest decimal that reads back as the same double."""
     if "." not in text and not _FRACTION.search(text):
         return text
     value = float(text)
-    if isinf(value) or ("." not in text and value.is_integer()):
+    if isinf(value):
+        return text
+    if is_whole_double(value):
+        return str(int(value))
+    if "." not in text and value.is_integer():
         return text
     shortest = repr(value)
     return format(Decimal(shortest), "f") if "e" in shortest else shortest
@@ -254,7 +267,7 @@ def cell_decimals(texts: list[str]) -> list[Decimal]:
     """The values of many plain number cells at once, see `cell_decimal`."""
     if max(map(len, texts), default=0) <= 16:
         return list(map(Decimal, texts))
-    return [Decimal(text) if len(text) <= 16 or "." not in text else Decimal(repr(float(text))) for text in texts]
+    return [Decimal(text) if len(text) <= 16 or "." not in text else _decimal(float(text)) for text in texts]
 
 
 def cell_doubles(texts: list[str]) -> list[float] | None:
@@ -270,7 +283,14 @@ def cell_doubles(texts: list[str]) -> list[float] | None:
 def cell_decimal(text: str) -> Decimal:
     """The value of a number cell; see `number_text`."""
     # Up to 15 digits are their own shortest decimal.
-    return Decimal(text) if not _FRACTION.search(text) or (len(text) <= 16 and "." in text) else Decimal(repr(float(text)))
+    if not _FRACTION.search(text) or (len(text) <= 16 and "." in text and "e" not in text.lower()):
+        return Decimal(text)
+    return _decimal(float(text))
+
+
+def _decimal(value: float) -> Decimal:
+    """The shortest decimal that reads back as the same double; a long whole number is itself."""
+    return Decimal(int(value)) if is_whole_double(value) else Decimal(repr(value))
 
 
 @lru_cache(maxsize=1024)

@@ -261,7 +261,7 @@ def _cell_double(text: str) -> float:
     value = float(number)
     if isinf(value):
         raise Misfit(Reason.NOT_NUMBER)
-    if Decimal(repr(value)) != number:
+    if Decimal(repr(value)) != number and Decimal(value) != number:
         raise Misfit(Reason.TOO_LONG)
     return value
 

@@ -1,7 +1,7 @@
 """What a column turns out to be, and the words that say why."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from levelpool.sheets.clean.cell_group import Seen
@@ -92,6 +92,11 @@ def cut_short(seen: Iterable[Seen]) -> str:
     return f"; {found} is rounded: if it is a code, its last digits are lost in the file, and the column must be text where it is exported"
 
 
+def lost_digits(seen: Seen) -> str:
+    """That a long whole number of a workbook was rounded by the program that wrote it."""
+    return f"{seen} is written with 16 significant digits at most: if it is a code, its last digits are lost in the file"
+
+
 def in_days(elapsed: Seen) -> str:
     """What a span of time is in a workbook."""
     said = "they are spans of time in days, as the workbook keeps them"
@@ -101,6 +106,16 @@ def in_days(elapsed: Seen) -> str:
         return said
     hours, seconds = divmod(round(days * 86_400), 3600)
     return f"{said}: {elapsed} shows as {hours}:{seconds // 60:02d}:{seconds % 60:02d}"
+
+
+_MOST_SHOWN = 5
+
+
+def different_units(units: Mapping[str, Seen]) -> str:
+    """That the numbers of one column are of several units, which their formats alone tell apart; *units* has the first number of each."""
+    shown = ", ".join(f"{unit!r} (row {seen.row})" for unit, seen in sorted(units.items(), key=lambda each: each[1].row)[:_MOST_SHOWN])
+    more = f" and {counted(len(units) - _MOST_SHOWN, 'more unit')}" if len(units) > _MOST_SHOWN else ""
+    return f"the number formats show different units, {shown}{more}, which the numbers do not keep: give each row its unit in a column of its own"
 
 
 def _in_words(notation: Notation) -> str:

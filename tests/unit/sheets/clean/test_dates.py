@@ -19,7 +19,13 @@ from levelpool.sheets.table import NUMBER
         ("46329.000000011574", datetime(2026, 11, 3, 0, 0, 0, 1000)),  # a millisecond
         ("46329.35416796296", datetime(2026, 11, 3, 8, 30, 0, 112000)),
         ("46329.354", datetime(2026, 11, 3, 8, 29, 45, 600000)),  # few digits are as they stand
-        ("46329.354166667", datetime(2026, 11, 3, 8, 30, 0, 29)),
+        ("46329.354166667", datetime(2026, 11, 3, 8, 30)),  # nine decimals leave 43 microseconds open
+        ("46329.35416667", datetime(2026, 11, 3, 8, 30)),  # eight
+        ("46329.354167", datetime(2026, 11, 3, 8, 30)),
+        ("46050.020520833", datetime(2026, 1, 28, 0, 29, 33)),  # fifteen digits, the last of them a zero
+        ("46089.62499999999", datetime(2026, 3, 8, 15)),  # the last bit differs
+        ("46329.3541724537", datetime(2026, 11, 3, 8, 30, 0, 500000)),
+        ("46329.2500000175", datetime(2026, 11, 3, 6, 0, 0, 1512)),  # no whole millisecond: it is meant
         ("46329.99999999999", datetime(2026, 11, 4)),
     ],
 )

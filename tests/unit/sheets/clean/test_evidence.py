@@ -108,6 +108,28 @@ B, N, D, T = ColumnType.BIGINT, ColumnType.NUMERIC, ColumnType.DOUBLE, ColumnTyp
         ([("2026-11-02", DATE)], ColumnType.DATE),
         ([("2026-11-02", DATE), ("2026-11-02T08:30:00", DATE)], ColumnType.TIMESTAMP),
         ([("08:30:00", DATE)], ColumnType.TIME),
+        # long whole numbers are what they are however they are written
+        (number("1.2345678901234568E+16", "12345678901234570"), B),
+        (number("9.8765432109876544e+16", "1E+17"), B),
+        (number("98765432109876544.0", "5"), B),
+        (number("-4.0000000000000001E+15"), B),
+        (number("2.4680135791357912E+17", "0.5"), N),
+        (number("1E+18", "7"), D),
+        (number("1.2345678901234568E+21"), D),
+        (number("1000000000000000000"), D),  # nineteen digits, all of which a double keeps
+        (number("2.4680135791357912E+17", "1E-7"), D),
+        (number("1.4E8", "3"), D),
+        (number("2017.0", "2018.0"), N),
+        # spans of time above a day and below it, each in its own format
+        ([*number("0.3125", kind="nh:mm"), *number("1.625", kind="n[h]:mm")], N),
+        ([*number("0.3125", kind="nh:mm"), *number("1.625", kind="n[h]:mm"), *number("8")], T),
+        ([*number("0.3125", kind="nh:mm"), *number("46000", kind="nd.m.yy"), *number("1.625", kind="n[h]:mm")], T),
+        # moments with a zone
+        ([("2026-11-02T08:30:00.000Z", DATE), ("2026-11-03T08:30:00", DATE)], ColumnType.TIMESTAMP),
+        ([("2026-11-02T08:30:00+00:00", DATE)], ColumnType.TIMESTAMP),
+        ([("08:30:00Z", DATE)], ColumnType.TIME),
+        ([("2026-11-02T08:30:00+02:00", DATE), ("2026-11-03T08:30:00", DATE)], T),
+        ([("2026-11-02", DATE), ("2026-11-02T08:30:00-0500", DATE)], T),
         (number("1.1000000000000001E+0", "0.5"), D),  # its shortest decimal has no exponent, the file has one
         ([*number("5"), ("#N/A", ERROR), ("=A1", NO_VALUE)], B),
         ([("#N/A", ERROR)], T),
@@ -260,6 +282,17 @@ def test_the_first_values_that_decided_are_named():
         (["4,00638E+12"], "'4,00638E+12' (row 2) is rounded: if it is a code, its last digits are lost in the file"),
         (["4.00638E+12"], "'4.00638E+12' (row 2) is rounded: if it is a code, its last digits are lost in the file"),
         (["2.5E+03"], "the only value is a number, written with an exponent"),
+        (
+            number("123456789", "4711", kind="n000\\-00\\-0000"),
+            "the zeros before, as in '000-00-4711' (row 3), are made by the format of the cells alone",
+        ),
+        ([*number("5"), *number("80331", "1067", kind="n[$-407]00000")], "as in '01067' (row 4), are made by the format"),
+        (
+            [*number("5", kind="n#,##0 [$€-407]"), *number("6", "7", kind='n"US$ "0.00')],
+            "the number formats show different units, '€' (row 2), 'US$' (row 3), which the numbers do not keep",
+        ),
+        (number("6.123456789012345E+16"), "'6.123456789012345E+16' (row 2) is written with 16 significant digits at most"),
+        ([("2026-11-02T08:30:00+02:00", DATE)], "'2026-11-02T08:30:00+02:00' (row 2) has a zone"),
         (number("80331", "1067", kind="n00000"), "the zeros before, as in '01067' (row 3), are made by the format of the cells alone"),
         (number("1.8125", kind="n[h]:mm"), "'1.8125' (row 2) shows as 43:30:00"),
         (number("2.08E+303", kind="n[h]:mm"), "they are spans of time in days, as the workbook keeps them"),
@@ -271,6 +304,21 @@ def test_the_first_values_that_decided_are_named():
 def test_what_would_surprise_is_explained(cells, told):
     """In a sentence that a bookkeeper understands."""
     assert told in column(*cells).why
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        number("5", "6", kind='n0" kg"'),  # one unit throughout
+        [*number("5", kind='n0" kg"'), *number("6")],  # books set it in the first row and the last
+        number("9.8765432109876544E+16", "4.0E+15"),
+    ],
+)
+def test_what_surprises_nobody_is_not_told(cells):
+    """A unit that all numbers share is no doubt, nor are digits that are all there."""
+    why = column(*cells).why
+
+    assert "unit" not in why and "lost" not in why
 
 
 def test_the_first_value_that_decides_is_named():

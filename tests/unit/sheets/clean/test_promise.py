@@ -42,8 +42,13 @@ def _number_renders_back(value, text, kind):
         return abs(serial_of(value) - float(text)) < 1e-11 * max(1.0, float(text))
     if isinstance(value, str):
         return value == (serial_text(text, kind) if serial_family(kind) else number_text_or_raw(text))
-    exact = Decimal(text) if text.lstrip("-").isdigit() else Decimal(repr(float(text)))
-    return Decimal(repr(value)) == exact if isinstance(value, float) else Decimal(value) == exact
+    exact = Decimal(text) if text.lstrip("-").isdigit() else _exact(float(text))
+    return exact in {Decimal(repr(value)), Decimal(value)} if isinstance(value, float) else Decimal(value) == exact
+
+
+def _exact(double):
+    """A long whole double is itself, and any other its shortest decimal."""
+    return Decimal(double) if 10**15 <= abs(double) < 10**18 and double.is_integer() else Decimal(repr(double))
 
 
 def _text_renders_back(value, column, text):

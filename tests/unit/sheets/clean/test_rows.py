@@ -37,6 +37,14 @@ def values(*cells, target=None, **more):
         (["1,234.50", "-3.00"], [Decimal("1234.50"), Decimal("-3.00")]),
         (["1.234,50", "3,00"], [Decimal("1234.50"), Decimal("3.00")]),
         (["12%", "3.5%"], [Decimal("0.12"), Decimal("0.035")]),
+        # a long whole double is itself: its shortest decimal would be another number
+        ([("9.8765432109876543E+16", NUMBER), ("5", NUMBER)], [98765432109876544, 5]),
+        ([("9.8765432109876543E+16", NUMBER), ("0.5", NUMBER)], [Decimal(98765432109876544), Decimal("0.5")]),
+        ([("9.8765432109876543E+16", NUMBER), "n/a"], ["98765432109876544", "n/a"]),
+        ([("1000000000000000000", NUMBER)], [1e18]),
+        # hours above a day and below it are days alike
+        ([("0.3125", NUMBER + "h:mm"), ("1.625", NUMBER + "[h]:mm")], [Decimal("0.3125"), Decimal("1.625")]),
+        ([("2026-11-02T08:30:00.000Z", DATE)], [datetime(2026, 11, 2, 8, 30)]),
         (["(5.00)", "1.00"], [Decimal("-5.00"), Decimal("1.00")]),
         (["$5", "-$7"], [5, -7]),
         (["5.00-", "7.00"], [Decimal("-5.00"), Decimal("7.00")]),

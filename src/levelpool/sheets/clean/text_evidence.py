@@ -8,6 +8,7 @@ from levelpool.sheets.clean.verdicts import cut_short, not_one_way
 from levelpool.sheets.clean.zeros import zeros_of
 from levelpool.sheets.table import TEXT, Cells
 
+_NUL = "\0"
 NUMBERS, DATES, BOOLEANS = "number", "date", "boolean"
 
 
@@ -38,7 +39,7 @@ class TextEvidence:
 
     def add(self, group: CellGroup, *, is_among_typed: bool) -> None:
         """Take in texts; *is_among_typed* says that the column holds cells of other kinds."""
-        plain = group if group.joined is not None else self._without_odd(group)
+        plain = group if group.joined is not None and _NUL not in group.joined else self._without_odd(group)
         if plain is None or self._refuse_long(plain, plain.shapes.longest):
             return
         for shape, place in plain.shapes.new(self.shapes.keys()):
@@ -56,7 +57,14 @@ class TextEvidence:
         return is_long
 
     def _without_odd(self, group: CellGroup) -> CellGroup | None:
-        """The texts of one line that are not empty; None when another one has made the column TEXT, or when nothing else is there."""
+        """
+        The texts of one line that are not empty; None when another one has made the column TEXT, or when nothing else is there.
+
+        A text with a NUL goes to quarantine whatever the column is, and decides nothing.
+        """
+        group = _without_nuls(group)
+        if not group.values:
+            return None
         if self._refuse_long(group, max(group.values, key=len)):
             return None
         broken = next((value for value in group.values if "\n" in value and value.strip()), None)
@@ -116,3 +124,10 @@ class TextEvidence:
         self.could.discard(what)
         if not self.could:
             self._refutations.add(why)
+
+
+def _without_nuls(group: CellGroup) -> CellGroup:
+    """The cells that a database can take."""
+    if not any(_NUL in value for value in group.values):
+        return group
+    return CellGroup(group.rows, Cells([None if text and _NUL in text else text for text in group.texts], kind=TEXT))

@@ -106,6 +106,7 @@ def _from_text(wanted: ColumnType, notation: Notation) -> Convert:
         except (ValueError, OverflowError):
             if not text.strip():
                 return None
+            storable(text)
             raise Misfit(_WRONG[wanted]) from None
 
     return convert

@@ -97,11 +97,14 @@ def _read_columns(source: Source, text: Text, columns: tuple[int, ...]) -> Sheet
         f"{counted(len(columns), 'column')} of a fixed width, beginning at the characters {places}: the blanks that fill them up are no part of the cells"
     )
     rows = _Rows(builder, "")
-    for block in text.blocks():
+    rows.filled_up(text.zeros)
+    for block in text.blocks(rows.filled_up):
         if builder.full:
             builder.complete = False
             break
         rows.add_records([cut(line, columns) for line in _normal(block).split("\n")])
+    for remark in rows.remarks():
+        builder.remark(remark)
     return builder.finish()
 
 
@@ -112,7 +115,8 @@ def _read_sheet(source: Source, text: Text, dialect: _Dialect, *, directive: str
     if not dialect.is_quoted and source.options.quote != "":
         builder.remark('quotation marks (") do not pair up: they are read as ordinary characters')
     rows = _Rows(builder, dialect.delimiter)
-    blocks = rows.without_marks(text.blocks())
+    rows.filled_up(text.zeros)
+    blocks = rows.without_marks(text.blocks(rows.filled_up))
     if directive:
         rows.skip()
         blocks = chain([_without_first_line(next(blocks))], blocks)
@@ -171,6 +175,7 @@ class _Rows:
         self._next = 1
         self._tabs = 0  # fields that end in a tab
         self._marks = 0  # byte order marks that begin a line further below
+        self._zeros = 0  # NULs that fill something up
         self._stray = 0  # the first row in which text follows a closing quotation mark
 
     def remarks(self) -> Iterator[str]:
@@ -181,6 +186,9 @@ class _Rows:
         if self._marks:
             stand = counted(self._marks, "byte order mark stands", "byte order marks stand")
             yield f"{stand} within the file, as where several were put together: they are no part of the cells"
+        if self._zeros:
+            stand = counted(self._zeros, "NUL character fills", "NUL characters fill")
+            yield f"{stand} up fields, lines or the end of the file: they are no part of the cells"
         if self._stray:
             yield (
                 f"in row {self._stray} text follows a quotation mark that closes a field, as where a mark within a field is not doubled: "
@@ -193,6 +201,10 @@ class _Rows:
             without, found = _BYTE_ORDER_MARKS.subn("", block) if _BYTE_ORDER_MARK in block else (block, 0)
             self._marks += found
             yield without
+
+    def filled_up(self, zeros: int) -> None:
+        """So many NULs were left off."""
+        self._zeros += zeros
 
     def stray(self, behind: int) -> None:
         """The record that comes after *behind* more has text behind a closing quotation mark."""

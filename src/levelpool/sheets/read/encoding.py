@@ -169,7 +169,7 @@ def as_marked(path: Path, name: str) -> str:
 
 def _wide_encoding(head: bytes) -> str | None:
     """UTF-16 or UTF-32 without a mark: only zero bytes stand where ASCII characters have theirs, and what comes out is text."""
-    if 0 not in head:
+    if 0 not in head or _is_narrow_with_zeros(head):
         return None
     for name, unit in (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2)):
         whole = head[: len(head) // unit * unit]
@@ -180,9 +180,36 @@ def _wide_encoding(head: bytes) -> str | None:
             if len(whole) - error.start >= 4:
                 continue
             text = whole[: error.start].decode(name)
-        if text and _reads_as_text(text):
+        if text and _reads_as_text(text) and _has_its_marks(head, text):
             return name
     return None
+
+
+_MOST_STRAY_ZEROS = 0.2
+"""Of the bytes: UTF-16 has more, or bytes of another kind between them."""
+
+
+def _is_narrow_with_zeros(head: bytes) -> bool:
+    """Whether a text of one byte for a letter has a few zero bytes: what is left without them is UTF-8, which UTF-16 is not by chance."""
+    if head.count(0) > _MOST_STRAY_ZEROS * len(head):
+        return False
+    rest = head.replace(b"\0", b"")
+    try:
+        rest.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.reason != "unexpected end of data":
+            return False
+    return not _looks_binary(rest)
+
+
+_MARKS_OF_TABLES = ' ,;\t"\r\n'
+_FEWEST_MARKS = 0.2
+
+
+def _has_its_marks(head: bytes, text: str) -> bool:
+    """Whether blanks, delimiters and line ends are there when two bytes, or four, are a character: else they stand in the bytes alone."""
+    seen = sum(head.count(mark) for mark in map(str.encode, _MARKS_OF_TABLES))
+    return sum(map(text.count, _MARKS_OF_TABLES)) >= _FEWEST_MARKS * seen
 
 
 def _reads_as_text(text: str) -> bool:
@@ -204,8 +231,14 @@ def _switches(head: bytes) -> bool:
 
 
 def _looks_binary(head: bytes) -> bool:
-    controls = sum(byte in _CONTROLS for byte in head)
-    return controls > len(head) * 0.005 + 1
+    text = _FILLING_ZEROS.sub(b"", head) if 0 in head else head
+    controls = sum(byte in _CONTROLS for byte in text)
+    return controls > len(text) * 0.005 + 1
+
+
+# A run is looked at from its first byte alone, so that the time grows with its length and not with its square.
+_FILLING_ZEROS = re.compile(rb"(?<!\0)\0++(?=[,;\t|\r\n\"']|\Z)")
+"""Zero bytes that fill up a field, a line or the file, as programs with places of a fixed length write them."""
 
 
 # ---------------------------------------------------------------- by likelihood

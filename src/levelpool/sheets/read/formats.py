@@ -55,6 +55,8 @@ _FOREIGN = (
     (b"MZ", "a program"),
 )
 
+_TAR = slice(257, 262), b"ustar"
+
 _COLUMNAR = ((b"PAR1", Format.PARQUET), (b"ARROW1\0\0", Format.ARROW))
 
 _BIFF_BEGINNINGS = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00", b"\x09\x08\x10\x00", b"\x09\x08\x08\x00")
@@ -91,6 +93,8 @@ def detect_format(path: Path, meter: Meter) -> Found:
     for beginning, kind in _FOREIGN:
         if head.startswith(beginning):
             raise NotASpreadsheet(f"{name} is not a spreadsheet: it is {kind}")
+    if head[_TAR[0]] == _TAR[1]:
+        raise NotASpreadsheet(f"{name} is not a spreadsheet: it is a tar archive; unpack it and send the files in it")
     marked_up = _marked_up(head)
     return Found(marked_up) if marked_up else _text(path, meter)
 

@@ -1,16 +1,17 @@
 """
 A text file as a reader takes it: its encoding, asked for or found, where its text ends, and its lines in pieces.
 
-What is no text is told in a remark: the end mark of DOS, and bytes that are no characters.
+What is no text is told in a remark: the end mark of DOS, NULs that fill something up, and bytes that are no characters.
 """
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from levelpool.sheets.errors import NotASpreadsheet, UnreadableFile
+from levelpool.sheets.read.dialect import DELIMITERS, RARE_DELIMITERS
 from levelpool.sheets.read.encoding import Encoding, Fault, as_marked, detect_encoding, first_fault
 from levelpool.sheets.read.source import Source
 from levelpool.sheets.wording import counted
@@ -18,6 +19,8 @@ from levelpool.sheets.wording import counted
 _BLOCK = 1 << 18
 _LONGEST_END = 1 << 16
 _END_MARK = re.compile(rb"\x1a[\x1a\r\n]*\Z")
+_NUL = "\0"
+_ENDS_OF_FIELDS = "".join((*DELIMITERS, *RARE_DELIMITERS, "\r\n\"'"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,26 @@ class Text:
 
     source: Source
     encoding: Encoding
-    end: int  # in bytes; behind it there is only the end mark of DOS
+    end: int  # in bytes; behind it there are only the end mark of DOS and NULs
+    zeros: int = 0  # NULs behind the end
 
-    def blocks(self) -> Iterator[str]:
-        """The text in pieces of whole lines; only CR, LF and CR LF end a line."""
+    def blocks(self, note: Callable[[int], None] = lambda _count: None) -> Iterator[str]:
+        """
+        The text in pieces of whole lines, without the NULs that fill up its fields and lines; only CR, LF and CR LF end a line.
+
+        *note* is told how many NULs were left off, piece by piece.
+        """
+        for block in self._whole_lines():
+            yield self._without_filling(block, note) if _NUL in block else block
+
+    def _without_filling(self, block: str, note: Callable[[int], None]) -> str:
+        ends = re.escape(f"{_ENDS_OF_FIELDS}{self.source.options.delimiter or ''}")
+        # A run is looked at from its first NUL alone, so that the time grows with its length and not with its square.
+        kept = re.sub(f"(?<!\0)\0++(?=[{ends}]|\\Z)", "", block)
+        note(len(block) - len(kept))
+        return kept
+
+    def _whole_lines(self) -> Iterator[str]:
         source = self.source
         limit = source.meter.limits.max_cell_characters
         decoder = codecs.getincrementaldecoder(self.encoding.name)(errors="replace")
@@ -53,7 +72,7 @@ class Text:
 
     def remarks(self) -> tuple[str, ...]:
         """What a person should know about the encoding and the end."""
-        has_end_mark = self.end < self.source.path.stat().st_size
+        has_end_mark = self.end + self.zeros < self.source.path.stat().st_size
         end = ("the file ends with the end mark of DOS (0x1A), which is no cell",) if has_end_mark else ()
         return (*encoding_remarks(self.encoding), *end)
 
@@ -61,7 +80,11 @@ class Text:
 def open_text(source: Source) -> Text:
     """The text of the file; raises `NotASpreadsheet` for what is none, and `UnreadableFile` where it is not in the encoding asked for."""
     encoding = text_encoding(source)
-    return Text(source, encoding, _end(source.path, encoding.name))
+    size = source.path.stat().st_size
+    if encoding.name.startswith(("utf-16", "utf-32")):
+        return Text(source, encoding, size)
+    end = _end_of_text(source.path, size)
+    return Text(source, encoding, _before_end_mark(source.path, end), zeros=size - end)
 
 
 def text_encoding(source: Source) -> Encoding:
@@ -108,13 +131,24 @@ def _asked(source: Source, asked: str, found: Encoding | None) -> Encoding:
     )
 
 
-def _end(path: Path, encoding: str) -> int:
-    """Where the text ends, in bytes: before the end mark that DOS programs write, or behind its last byte."""
-    size = path.stat().st_size
+def _end_of_text(path: Path, size: int) -> int:
+    """Where the last byte stands that is no NUL, and what is before ends; a file may be filled up to any size."""
+    end = size
     with path.open("rb") as file:
-        file.seek(max(0, size - _LONGEST_END))
-        tail = file.read()
-    if encoding.startswith(("utf-16", "utf-32")):
-        return size
-    mark = _END_MARK.search(tail)
-    return size - (len(tail) - mark.start()) if mark else size
+        while end:
+            start = max(0, end - _LONGEST_END)
+            file.seek(start)
+            piece = file.read(end - start).rstrip(b"\0")
+            if piece:
+                return start + len(piece)
+            end = start
+    return end
+
+
+def _before_end_mark(path: Path, end: int) -> int:
+    """Where the text ends, in bytes: before the end mark that DOS programs write, or behind its last byte."""
+    start = max(0, end - _LONGEST_END)
+    with path.open("rb") as file:
+        file.seek(start)
+        mark = _END_MARK.search(file.read(end - start))
+    return start + mark.start() if mark else end

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from levelpool import report_progress
@@ -23,6 +24,22 @@ class CustomError(Exception):
     def __init__(self, code, message):
         super().__init__(f"{code}: {message}")
         self.code = code
+
+
+class Parcel:
+    """Its `repr` is where it lies."""
+
+
+class ParcelError(Exception):
+    """Holds what says something else in each process."""
+
+
+@dataclass(frozen=True)
+class SealedError(Exception):
+    """Lets nobody set anything."""
+
+    stop: str
+    parcel: Parcel
 
 
 class Panic(BaseException):
@@ -123,8 +140,20 @@ def panic_in_rust():
     return pl.Series([2**30]).cast(pl.Date).to_list()
 
 
+def raise_parcel():
+    raise ParcelError(Parcel())
+
+
+def raise_sealed():
+    raise SealedError("B", Parcel())
+
+
 def raise_exit():
     sys.exit(4)
+
+
+def interrupt_itself():
+    raise KeyboardInterrupt
 
 
 def return_lambda():

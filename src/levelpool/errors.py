@@ -10,6 +10,7 @@ Everything that levelpool raises on purpose.
     ├── TaskTimeout               (also a TimeoutError) the call did not end within its limit
     ├── WorkerDied                the worker process died under the call
     ├── TaskRefused               the call killed too many workers with these arguments: come back after `retry_after`
+    ├── TaskExited                the task called `sys.exit`, or raised KeyboardInterrupt
     ├── TaskNotPicklable          function or arguments cannot travel to a worker
     ├── ResultNotPicklable        the result cannot travel back
     ├── ResultTooLarge            the result is over `max_result_bytes`
@@ -108,6 +109,33 @@ class TaskRefused(LevelpoolError):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TaskExited(LevelpoolError):
+    """
+    The task called `sys.exit` (argparse and click do), or raised KeyboardInterrupt: that ends the call, and not the program that made it.
+
+    `cause` is "SystemExit" or "KeyboardInterrupt". `code` is what `sys.exit` was given: a number, a text, or None, which means success;
+    None for a KeyboardInterrupt. The exception itself is the error's `__cause__`.
+    """
+
+    def __init__(self, message: str, *, code: int | str | None, cause: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.cause = cause
+
+
+def plain_code(error: SystemExit) -> int | str | None:
+    """What a program that raises *error* ends with: a number, a text (printed, and counted as failure), or None (success)."""
+    code: object = error.code
+    if isinstance(code, int):
+        return int(code)
+    if code is None or isinstance(code, str):
+        return code
+    try:
+        return str(code)
+    except Exception as broken:  # noqa: BLE001 - it is the program's own object
+        return f"(what it is cannot be shown: {broken!r})"
 
 
 class TaskNotPicklable(LevelpoolError):

@@ -109,16 +109,18 @@ def test_submit_runs_nobody_elses_callback():
     assert "levelpool-cpu" in ran_in
 
 
-def test_callback_that_ends_its_thread_costs_nobody_elses_call():
+@pytest.mark.parametrize("lane", ["cpu_executor", "io_executor"])
+def test_callback_that_ends_its_thread_costs_nobody_elses_call(lane, caplog):
     """A done-callback that raises SystemExit is logged; the lane goes on."""
     manager = ExecutorManager(cpu_workers=1, io_workers=1)
-    go = threading.Event()
-    future = manager.cpu_executor.submit(lane_tasks.sleep, 0.2)
+    executor, go = getattr(manager, lane), threading.Event()
+    future = executor.submit(lane_tasks.sleep, 0.2)
     future.add_done_callback(lambda _: (go.set(), sys.exit("from a callback")))
     future.result(30)
     assert go.wait(30)
 
-    assert manager.cpu_executor.submit(lane_tasks.add, 1, 2).result(30) == 3
+    assert executor.submit(lane_tasks.add, 1, 2).result(30) == 3
+    assert any("a callback of lane" in message for message in caplog.messages)
     manager.shutdown()
 
 

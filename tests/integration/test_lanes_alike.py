@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import lane_tasks
-from levelpool import ExecutorManager, LaneFull, RemoteError, ResultNotPicklable, TaskNotPicklable, TaskTimeout, WorkerDied
+from levelpool import ExecutorManager, LaneFull, RemoteError, ResultNotPicklable, TaskExited, TaskNotPicklable, TaskTimeout, WorkerDied
 from levelpool.lanes.bulkheads import Bulkhead
 from processes import begun, is_gone, until
 
@@ -80,7 +80,7 @@ async def test_segmentation_fault_is_told_as_one(manager):
         (lane_tasks.raise_key_error, KeyError, "plain"),
         (lane_tasks.raise_custom, lane_tasks.CustomError, "7: custom arguments"),
         (lane_tasks.raise_panic, lane_tasks.Panic, "not an Exception"),
-        (lane_tasks.raise_exit, SystemExit, "4"),
+        (lane_tasks.raise_parcel, lane_tasks.ParcelError, "Parcel"),
         (lane_tasks.raise_unpicklable, RemoteError, "ValueError: holds a lock"),
     ],
 )
@@ -90,6 +90,19 @@ async def test_exception_arrives_as_itself(manager, task, kind, message):
         await manager.run_cpu_intensive(task)
 
     assert f"in {task.__name__}" in str(raised.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("task", "code", "cause"), [(lane_tasks.raise_exit, 4, "SystemExit"), (lane_tasks.interrupt_itself, None, "KeyboardInterrupt")]
+)
+async def test_task_that_exits_does_not_end_its_caller(manager, task, code, cause):
+    """`sys.exit` and Ctrl-C in a task are an Exception here, awaited and as a future."""
+    with pytest.raises(TaskExited) as raised:
+        await manager.run_cpu_intensive(task)
+
+    assert (raised.value.code, raised.value.cause, type(raised.value.__cause__).__name__) == (code, cause, cause)
+    assert f"in {task.__name__}" in str(raised.value.__cause__.__cause__)
+    assert (await asyncio.gather(asyncio.wrap_future(manager.cpu_executor.submit(task)), return_exceptions=True))[0].code == code
 
 
 async def test_unpicklable_argument_is_refused_at_once(manager):

@@ -19,6 +19,7 @@ from levelpool import (
     RemoteError,
     ResultNotPicklable,
     ResultTooLarge,
+    TaskExited,
     TaskNotPicklable,
     TaskRefused,
     TaskTimeout,
@@ -105,7 +106,7 @@ async def test_urgent_call_overtakes():
         (lane_tasks.raise_key_error, KeyError, "plain"),
         (lane_tasks.raise_custom, lane_tasks.CustomError, "7: custom arguments"),
         (lane_tasks.raise_panic, lane_tasks.Panic, "not an Exception"),
-        (lane_tasks.raise_exit, SystemExit, "4"),
+        (lane_tasks.raise_sealed, lane_tasks.SealedError, "B"),
         (lane_tasks.raise_unpicklable, RemoteError, "ValueError: holds a lock"),
     ],
 )
@@ -502,9 +503,9 @@ async def test_pickling_code_that_exits_hurts_nobody_else(manager):
         await manager.run_cpu_intensive(lane_tasks.return_thing, "ExitsWhenUnpickled")
     with pytest.raises(TaskNotPicklable):
         await manager.run_cpu_intensive(lane_tasks.length, lane_tasks.ExitsWhenPickled())
-    with pytest.raises((ResultNotPicklable, SystemExit)):
+    with pytest.raises((ResultNotPicklable, TaskExited)):
         await manager.run_cpu_intensive(lane_tasks.return_thing, "ExitsWhenPickled")
-    with pytest.raises((TaskNotPicklable, SystemExit)):
+    with pytest.raises((TaskNotPicklable, TaskExited)):
         await manager.run_cpu_intensive(lane_tasks.length, lane_tasks.ExitsWhenUnpickled())
 
     assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1

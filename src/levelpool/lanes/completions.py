@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from levelpool.errors import RemoteError
+from levelpool.errors import RemoteError, TaskExited, plain_code
 from levelpool.lanes.lane_loop import LaneLoop, running_loop
 from levelpool.tracebacks import format_error, type_name
 
@@ -172,7 +172,8 @@ def unmistakable(error: BaseException) -> BaseException:
     *error* of a task, or another one that tells of it where the caller would take it for something else.
 
     That a call is cancelled is for its caller alone to say: a task group ignores a member that raises CancelledError, as if nobody wanted it any more.
-    And a coroutine cannot raise StopIteration, which a future refuses.
+    SystemExit and KeyboardInterrupt end the program, through every `except Exception` of a server. And a coroutine cannot raise StopIteration, which a
+    future refuses. In a group of exceptions too: servers raise the only member of a group in its place.
     """
     if isinstance(error, _CANCELLATIONS):
         kind, text = type_name(error), format_error(error)
@@ -181,7 +182,34 @@ def unmistakable(error: BaseException) -> BaseException:
         )
         said.__cause__ = error
         return said
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return _exited(error)
+    if isinstance(error, BaseExceptionGroup):
+        return _unmistakable_group(error)
     return in_other_words(error) if isinstance(error, StopIteration) else error
+
+
+def _exited(error: SystemExit | KeyboardInterrupt) -> TaskExited:
+    code, cause = (plain_code(error), "SystemExit") if isinstance(error, SystemExit) else (None, "KeyboardInterrupt")
+    what = f"called sys.exit, with code {code!r}" if cause == "SystemExit" else "was interrupted"
+    said = TaskExited(f"the task {what} ({type_name(error)}): that ended this call, and nothing else", code=code, cause=cause)
+    said.__cause__ = error
+    return said
+
+
+def _unmistakable_group(group: BaseExceptionGroup[Any]) -> BaseException:
+    members = [unmistakable(each) for each in group.exceptions]
+    if all(said is each for said, each in zip(members, group.exceptions, strict=True)):
+        return group
+    try:
+        told = group.derive(members)
+    except Exception:  # noqa: BLE001 - a class of the program's own may not take other members: then it is a group like any other
+        told = BaseExceptionGroup(group.message, members)
+    told = told.with_traceback(group.__traceback__)
+    told.__cause__ = group.__cause__
+    for note in getattr(group, "__notes__", ()):
+        told.add_note(note)
+    return told
 
 
 def in_other_words(error: BaseException) -> RuntimeError:
@@ -283,9 +311,15 @@ class OwnCallbacks(threading.local):
         self.due.append((func, args))
 
     def run(self) -> None:
-        """Run what this thread has noted."""
+        """Run what this thread has noted, all of it; then raise what the first of them raised."""
+        first: BaseException | None = None
         while self.due:
             func, args = self.due.popleft()
-            func(*args)
+            try:
+                func(*args)
+            except BaseException as error:  # noqa: BLE001 - the outcomes of other calls are behind it
+                first = first or error
+        if first is not None:
+            raise first
 
     run_here = run

@@ -4,7 +4,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from levelpool.errors import LaneClosed
 from levelpool.lanes import progress
@@ -49,7 +49,14 @@ class InlineLane:
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
     ) -> AsyncIterator[Any]:
         """The items of a generator function, made here one by one."""
-        for item in await self.run(func, args, kwargs, options):
+        items = iter(await self.run(func, args, kwargs, options))
+        while True:
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            except BaseException as error:  # noqa: BLE001 - raised again, as its caller may see it
+                _raise_unmistakably(error)
             yield item
 
     def stats(self) -> LaneStats:
@@ -108,11 +115,8 @@ class InlineLane:
         try:
             # What a task does to the context stays with it, as in a worker.
             result = contextvars.copy_context().run(func, *args, **kwargs)
-        except BaseException as error:
-            told = unmistakable(error)
-            if told is error:
-                raise
-            raise told from error
+        except BaseException as error:  # noqa: BLE001 - raised again, as its caller may see it
+            _raise_unmistakably(error)
         else:
             outcome = "succeeded"
             return result
@@ -122,3 +126,10 @@ class InlineLane:
             task = self._counters.of(name)
             self._counters.ran(task, (0.0, now() - began, 0.0, 0, 0))
             self._counters.ended(task, outcome)
+
+
+def _raise_unmistakably(error: BaseException) -> NoReturn:
+    told = unmistakable(error)
+    if told is error:
+        raise error
+    raise told from error

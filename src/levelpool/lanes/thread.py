@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ from levelpool.lanes.call import Call, LargePayload
 from levelpool.lanes.dispatcher import Dispatcher
 from levelpool.lanes.lane import now
 from levelpool.lanes.place import Place
+
+logger = logging.getLogger(__name__)
 
 IDLE_TIMEOUT = 30.0
 """Seconds after which a thread without work ends."""
@@ -227,11 +230,16 @@ class Threads:
                 took = (call.started - call.created, now() - call.started, cpu, 0, 0)
                 self._events.ended(call, took, succeeded=error is None, worker=0)
             self._events.act()
-        self._deferred.run()
-        if wanted and error is not None:
-            call.completion.fail(error)
-        elif wanted:
-            call.completion.succeed(value)
+        try:
+            try:
+                self._deferred.run()
+            finally:
+                if wanted and error is not None:
+                    call.completion.fail(error)
+                elif wanted:
+                    call.completion.succeed(value)
+        except BaseException:  # a done-callback has called `sys.exit`: this thread is the lane's, and has calls to run
+            logger.exception("a callback of lane %r failed", self._name)
         del error
 
 

@@ -1,7 +1,6 @@
 """How calls become bytes and outcomes become objects again: small ones on the spot, large ones in a helper thread, in small steps."""
 
 import asyncio
-import contextlib
 import contextvars
 import logging
 import pickle
@@ -217,15 +216,21 @@ class PickleCodec:
     async def item(self, item: Frame) -> Any:
         """What a generator yielded."""
         if item.memfd is None:
-            with contextlib.suppress(MissingModuleError):
+            try:
                 return decode_small(item.body, refuse_missing_module)
+            except MissingModuleError:
+                pass
+            except BaseException as error:  # unpickling runs the user's code
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                raise _cannot_unpack_item(error) from error
         completion = LoopCompletion(asyncio.get_running_loop())
 
         def unpack() -> None:
             try:
                 completion.succeed(self._read_apart(item))
             except BaseException as error:  # noqa: BLE001 - as above
-                completion.fail(error)
+                completion.fail(_cannot_unpack_item(error))
 
         self._helpers.do(unpack)
         return await completion.future
@@ -244,6 +249,12 @@ def _contents(call: Call) -> tuple[Any, ...]:
 
 def _cannot_unpack(call: Call, error: BaseException) -> ResultNotPicklable:
     refusal = ResultNotPicklable(f"the result of {call.name} cannot be unpacked here ({type(error).__name__}: {error})")
+    refusal.__cause__ = error
+    return refusal
+
+
+def _cannot_unpack_item(error: BaseException) -> ResultNotPicklable:
+    refusal = ResultNotPicklable(f"an item of the stream cannot be unpacked here ({type(error).__name__}: {error})")
     refusal.__cause__ = error
     return refusal
 

@@ -294,7 +294,8 @@ def _forget_frames(error: BaseException) -> None:
     while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
         tb = tb.tb_next
     if tb is not None:
-        error.__traceback__ = tb
+        # Not as an attribute: a frozen dataclass would refuse that.
+        error.with_traceback(tb)
 
 
 def load_main(preparation: dict[str, Any]) -> None:

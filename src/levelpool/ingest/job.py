@@ -351,7 +351,7 @@ def _load_table(
 ) -> contents.LoadedTable:
     if table.dataset is None:
         aside = sum(len(row.cells) for row in table.plan.outside)
-        return contents.LoadedTable(table.plan, None, 0, 0, CellCounts(read=aside, outside=aside))
+        return contents.LoadedTable(table.plan, None, None, 0, 0, CellCounts(read=aside, outside=aside))
     dataset = _must_be_there(connection, table.dataset, job)
     goal = goal_of(table.plan, dataset, job.options)
     # Another import may have widened a column since the rows were staged: then they are converted once more.
@@ -370,7 +370,7 @@ def _load_table(
         rows_quarantined += len(part.aside.quarantined_rows)
         cells += part.cells
     registry.mark_uneven(connection, dataset.id, sorted(uneven))
-    return contents.LoadedTable(table.plan, dataset.name, rows_loaded, rows_quarantined, cells, frozenset(uneven))
+    return contents.LoadedTable(table.plan, dataset.name, dataset.id, rows_loaded, rows_quarantined, cells, frozenset(uneven))
 
 
 def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable], remarks: tuple[str, ...]) -> files.Outcome:

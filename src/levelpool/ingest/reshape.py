@@ -38,7 +38,7 @@ def plan_shape(connection: sa.Connection, target: Target, name: str, file_id: in
         check_table(target, name, known.columns)
     if known is None or not target.is_only_of(name, file_id):
         return None
-    for_good = registry.widened(connection, name)
+    for_good = registry.widened(connection, known.id)
     planned = plan_schema((), wanted, target.storage).columns
     columns = tuple(_as_text(target, column) if column.name in for_good else column for column in planned)
     if _layout(columns) == _layout(known.columns) or not {column.name for column in columns}.issuperset(known.key or ()):
@@ -68,7 +68,7 @@ def drop_unmeant(connection: sa.Connection, target: Target, names: Sequence[str]
     for name in names:
         target.lock_schema(name)
         dataset = registry.find_dataset(connection, name)
-        if dataset is not None and registry.only_came_with(connection, name, file_id) and target.is_only_of(name, file_id):
+        if dataset is not None and registry.only_came_with(connection, dataset, file_id) and target.is_only_of(name, file_id):
             target.drop_table(name)
             registry.remove_dataset(connection, dataset.id)
 

@@ -13,6 +13,7 @@ from levelpool.ingest.comparison import compare_file
 from levelpool.ingest.intake import Intake
 from levelpool.ingest.job import Job
 from levelpool.ingest.ledger import datasets as registry
+from levelpool.ingest.ledger.files import current_name
 from levelpool.ingest.ledger.schema import datasets, files, sheets
 from levelpool.ingest.load.found_table import check_table
 from levelpool.ingest.load.kinds import target_of
@@ -91,7 +92,9 @@ def _datasets(connection: sa.Connection) -> list[str]:
 
 
 def _loaded(connection: sa.Connection) -> list[Any]:
-    return list(connection.execute(sa.select(files).where(files.c.status.in_(LIVE)).order_by(files.c.id)).all())
+    return list(
+        connection.execute(sa.select(files, current_name.label("called")).where(files.c.status.in_(LIVE)).order_by(files.c.id)).all()
+    )
 
 
 def _look_at_originals(store: Store, kept: Collection[sa.Row[Any]]) -> list[Finding]:
@@ -124,7 +127,9 @@ def _look_at_table(connection: sa.Connection, name: str) -> list[Finding]:
     )
     said: Counter[tuple[int, str]] = Counter()
     names = {}
-    for row in connection.execute(query.where(sheets.c.dataset == name, files.c.status.in_((*LIVE, "running", "pending", "failed")))):
+    for row in connection.execute(
+        query.where(sheets.c.dataset_id == dataset.id, files.c.status.in_((*LIVE, "running", "pending", "failed")))
+    ):
         said[row.id, row.sheet] += row.rows_loaded
         names[row.id] = row.name
     findings = []
@@ -152,7 +157,7 @@ async def _compare(intake: Intake, row: sa.Row[Any]) -> list[Finding]:
             file_id=row.id,
             claim="",
             name=row.name,
-            dataset=row.dataset,
+            dataset=row.called,
             source=row.source,
             original=session.store.path(row.sha256),
             sha256=row.sha256,
@@ -168,4 +173,4 @@ async def _compare(intake: Intake, row: sa.Row[Any]) -> list[Finding]:
             return [Finding("not_compared", f"file {row.id} ({row.name}) is not compared: it needs its password", row.id)]
         except LevelpoolError as error:
             return [Finding(word_of(error), f"file {row.id} ({row.name}) cannot be compared: {error}", row.id)]
-    return [Finding("cells_differ", f"file {row.id} ({row.name}): {each}", row.id, row.dataset) for each in told]
+    return [Finding("cells_differ", f"file {row.id} ({row.name}): {each}", row.id, row.called) for each in told]

@@ -17,7 +17,8 @@ MOST_OUTSIDE = 100
 def read_sheets(connection: sa.Connection, file_id: int) -> list[Json]:
     """The tables found in a file, each with its columns, why they have their types, and why the table is where it is; `stored` is its table's types."""
     shown = ("name", "dataset", "header_row", "hidden", "rows_loaded", "rows_quarantined")
-    query = sa.select(*(sheets.c[name] for name in shown), PLAN).where(sheets.c.file_id == file_id, sheets.c.dataset.is_not(None))
+    query = sa.select(sheets.c.name, datasets.c.name.label("dataset"), *(sheets.c[name] for name in shown[2:]), PLAN)
+    query = query.join(datasets, datasets.c.id == sheets.c.dataset_id).where(sheets.c.file_id == file_id)
     tables = [
         {name: getattr(row, name) for name in shown}
         | {"columns": _of_plan(row.plan, "columns", dict), "reasons": _of_plan(row.plan, "reasons", str)}
@@ -44,7 +45,8 @@ def read_types(connection: sa.Connection, names: Collection[str]) -> dict[str, d
 
 def read_shared_types(connection: sa.Connection, names: Collection[str], file_id: int) -> dict[str, dict[str, str]]:
     """The same, of those that hold rows of other files than this one: their columns keep their types."""
-    query = sa.select(sheets.c.dataset).where(sheets.c.dataset.in_(names), sheets.c.file_id != file_id, sheets.c.rows_loaded > 0)
+    query = sa.select(datasets.c.name).join(sheets, sheets.c.dataset_id == datasets.c.id)
+    query = query.where(datasets.c.name.in_(names), sheets.c.file_id != file_id, sheets.c.rows_loaded > 0)
     return read_types(connection, set(connection.execute(query.distinct()).scalars()))
 
 

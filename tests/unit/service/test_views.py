@@ -4,6 +4,7 @@ import pytest
 
 from levelpool.database import open_connection
 from levelpool.ingest.ledger import queries, recording
+from levelpool.ingest.ledger.datasets import add_dataset
 from levelpool.ingest.ledger.schema import sheets
 from levelpool.ingest.migrations import migrate
 from levelpool.service.views import read_sheets
@@ -20,7 +21,8 @@ def test_plan_in_another_form_breaks_nothing_else(sqlite_url, plan):
         migrate(connection)
         new = recording.NewFile(name="a.csv", source="upload", actor="ann", sha256="a" * 64, store="here", dataset="orders")
         file_id = recording.record(connection, new).id
-        row = {"file_id": file_id, "name": "a", "position": 0, "dataset": "orders", "hidden": False, "plan": plan} | ZEROS
+        dataset_id = add_dataset(connection, "orders", file_id)
+        row = {"file_id": file_id, "name": "a", "position": 0, "dataset_id": dataset_id, "hidden": False, "plan": plan} | ZEROS
         connection.execute(sheets.insert(), row)
         if plan == "later":
             connection.exec_driver_sql("UPDATE levelpool_sheets SET plan = 'no JSON at all'")

@@ -18,7 +18,8 @@ class LoadedTable:
     """One table of a file, and what became of it."""
 
     plan: TablePlan
-    dataset: str | None  # None: rows outside of any table
+    dataset: str | None  # its name; None: rows outside of any table
+    dataset_id: int | None
     rows_loaded: int
     rows_quarantined: int
     cells: CellCounts
@@ -50,6 +51,7 @@ def add_table(connection: sa.Connection, file_id: int, loaded: LoadedTable) -> N
             "name": storable(plan.sheet),
             "position": plan.position,
             "dataset": loaded.dataset,
+            "dataset_id": loaded.dataset_id,
             "header_row": plan.header_row,
             "hidden": plan.hidden,
             "rows_loaded": loaded.rows_loaded,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from levelpool.ingest.ledger.contents import storable
-from levelpool.ingest.ledger.files import now
+from levelpool.ingest.ledger.files import current_name, now
 from levelpool.ingest.ledger.schema import audit, columns, datasets, files, sheets
 from levelpool.sheets.table import Column, ColumnType, StoredColumn
 
@@ -87,32 +87,43 @@ def save_columns(
 def replace_columns(
     connection: sa.Connection, dataset_id: int, file_id: int, stored: Sequence[StoredColumn], origins: Sequence[Column]
 ) -> None:
-    """Make the ledger say that the table has these columns and no other."""
-    connection.execute(columns.delete().where(columns.c.dataset_id == dataset_id))
+    """Make the ledger say that the table has these columns and no other; one that stays keeps its number."""
+    of_dataset = columns.c.dataset_id == dataset_id
+    connection.execute(columns.delete().where(of_dataset, columns.c.name.not_in([each.name for each in stored])))
     save_columns(connection, dataset_id, file_id, stored, origins)
+    origin = {each.name: each for each in origins}
+    for column in stored:
+        values = {"position": column.position, "header": storable(column.header), "notation": asdict(origin[column.name].notation)}
+        values |= {"why": origin[column.name].why, "added_by": file_id}
+        connection.execute(columns.update().where(of_dataset, columns.c.name == column.name).values(values))
 
 
 def remove_dataset(connection: sa.Connection, dataset_id: int) -> None:
-    """Forget a dataset whose table goes."""
+    """Forget a dataset whose table goes; what was done to it stays in the audit."""
+    connection.execute(files.update().where(files.c.dataset_id == dataset_id).values(dataset_id=None))
     connection.execute(columns.delete().where(columns.c.dataset_id == dataset_id))
     connection.execute(datasets.delete().where(datasets.c.id == dataset_id))
 
 
-def only_came_with(connection: sa.Connection, name: str, file_id: int) -> bool:
+def only_came_with(connection: sa.Connection, dataset: Dataset, file_id: int) -> bool:
     """Whether a dataset is there for one file alone: it made it, no other file names or fills it, and no person decided about it."""
     made = sa.select(datasets.c.id).where(
-        datasets.c.name == name, datasets.c.created_by == file_id, datasets.c.key.is_(None), datasets.c.policy == "row"
+        datasets.c.id == dataset.id, datasets.c.created_by == file_id, datasets.c.key.is_(None), datasets.c.policy == "row"
     )
-    named = sa.select(files.c.id).where(files.c.id != file_id, files.c.dataset == name)
-    filled = sa.select(sheets.c.id).where(sheets.c.file_id != file_id, sheets.c.dataset == name)
-    decided = sa.select(audit.c.id).where(audit.c.action.in_(("dataset.widened", "dataset.key", "dataset.policy")), audit.c.dataset == name)
+    named = sa.select(files.c.id).where(files.c.id != file_id, current_name == dataset.name)
+    filled = sa.select(sheets.c.id).where(sheets.c.file_id != file_id, sheets.c.dataset_id == dataset.id)
+    decided = sa.select(audit.c.id).where(audit.c.action.in_(DECIDED), audit.c.dataset_id == dataset.id)
     there = connection.execute(made).first() is not None
     return there and all(connection.execute(query.limit(1)).first() is None for query in (named, filled, decided))
 
 
-def widened(connection: sa.Connection, name: str) -> set[str]:
+DECIDED = ("dataset.widened", "dataset.key", "dataset.policy")
+"""What people decide about a dataset, as the audit calls it."""
+
+
+def widened(connection: sa.Connection, dataset_id: int) -> set[str]:
     """The columns of a dataset that a person made TEXT for good."""
-    query = sa.select(audit.c.detail).where(audit.c.action == "dataset.widened", audit.c.dataset == name)
+    query = sa.select(audit.c.detail).where(audit.c.action == "dataset.widened", audit.c.dataset_id == dataset_id)
     return {str(detail["column"]) for detail in connection.execute(query).scalars()}
 
 
@@ -133,6 +144,6 @@ def mark_uneven(connection: sa.Connection, dataset_id: int, names: Sequence[str]
 
 
 def datasets_of(connection: sa.Connection, file_id: int) -> list[str]:
-    """The datasets that hold rows of this file."""
-    query = sa.select(sheets.c.dataset).where(sheets.c.file_id == file_id, sheets.c.dataset.is_not(None)).distinct()
+    """The datasets that hold rows of this file, as they are called now."""
+    query = sa.select(datasets.c.name).join(sheets, sheets.c.dataset_id == datasets.c.id).where(sheets.c.file_id == file_id).distinct()
     return sorted(connection.execute(query).scalars())

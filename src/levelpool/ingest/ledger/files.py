@@ -78,14 +78,23 @@ def note(
 ) -> None:
     """Write one line of the audit: who did what to which file or dataset."""
     line = {"at": now(), "actor": actor, "action": action, "file_id": file_id, "dataset": dataset, "detail": detail or None}
-    connection.execute(audit.insert(), line)
+    connection.execute(audit.insert().values(line | {"dataset_id": id_of(dataset)}))
+
+
+def id_of(name: str | None) -> sa.ColumnElement[int | None]:
+    """The number of the dataset of that name, as part of a statement; NULL when there is none, or not yet."""
+    return sa.select(datasets.c.id).where(datasets.c.name == name).scalar_subquery()
+
+
+current_name = sa.func.coalesce(sa.select(datasets.c.name).where(datasets.c.id == files.c.dataset_id).scalar_subquery(), files.c.dataset)
+"""What the dataset of a file is called now; before it is loaded, as somebody or its name said."""
 
 
 def same_content(connection: sa.Connection, file_id: int, sha256: str | None, dataset: str | None) -> int | None:
     """The oldest other live file with the same content, in *dataset* if one is given."""
     query = sa.select(files.c.id).where(files.c.sha256 == sha256, files.c.id != file_id, files.c.status.in_(LIVE))
     if dataset is not None:
-        query = query.where(files.c.dataset == dataset)
+        query = query.where(current_name == dataset)
     return connection.execute(query.order_by(files.c.id).limit(1)).scalar()
 
 
@@ -128,13 +137,13 @@ def claim_replay(
 
     When it is *held*, no other holder may go on with it. Raises `FileInUse` when its state does not allow that, its original is not here, or its content is there from another file by now.
     """
-    row = connection.execute(sa.select(files).where(files.c.id == file_id)).one_or_none()
+    row = connection.execute(sa.select(files, current_name.label("called")).where(files.c.id == file_id)).one_or_none()
     if row is None:
         raise NotFound(f"there is no file {file_id}")
     if row.status not in REPLAYABLE:
         raise FileInUse(f"file {file_id} is {row.status}: only a file that is {', '.join(REPLAYABLE)} can be replayed")
     _check_kept(row, claimer.store)
-    other = same_content(connection, file_id, row.sha256, row.dataset if row.dataset_asked else None)
+    other = same_content(connection, file_id, row.sha256, row.called if row.dataset_asked else None)
     if other is not None and row.status in {"failed", "undone"}:
         raise FileInUse(f"file {file_id} has the same content as file {other}, which is there: undo file {other} first")
     values: dict[str, Any] = {"held_by": claimer.holder if held else None}
@@ -160,7 +169,7 @@ class Original:
 
 def original_of(connection: sa.Connection, file_id: int, store: str) -> Original:
     """The kept original of a file. Raises `NotFound`, and `FileInUse` when it is not kept here or is no file that somebody sent."""
-    row = connection.execute(sa.select(files).where(files.c.id == file_id)).one_or_none()
+    row = connection.execute(sa.select(files, current_name.label("called")).where(files.c.id == file_id)).one_or_none()
     if row is None:
         raise NotFound(f"there is no file {file_id}")
     _check_kept(row, store)
@@ -168,7 +177,7 @@ def original_of(connection: sa.Connection, file_id: int, store: str) -> Original
         raise FileInUse(
             f"file {file_id} is rows that a program handed over: their columns and types are the program's, nothing is found out"
         )
-    return Original(row.name, row.sha256, row.dataset, row.options or {})
+    return Original(row.name, row.sha256, row.called, row.options or {})
 
 
 def _check_kept(row: sa.Row[Any], store: str) -> None:
@@ -197,10 +206,10 @@ def _claim(connection: sa.Connection, claimer: Claimer, *where: sa.ColumnElement
     connection.execute(
         claims.insert(), {"token": token, "file_id": row.id, "holder": claimer.holder, "claimed_at": now(), "renewed_at": now()}
     )
-    return Claim(row.id, token, row.name, row.sha256, row.source, row.dataset, row.options, row.options_before is not None)
+    return Claim(row.id, token, row.name, row.sha256, row.source, row.called, row.options, row.options_before is not None)
 
 
-_CLAIMED = (files.c.id, files.c.name, files.c.sha256, files.c.source, files.c.dataset, files.c.options, files.c.options_before)
+_CLAIMED = (files.c.id, files.c.name, files.c.sha256, files.c.source, current_name.label("called"), files.c.options, files.c.options_before)
 
 
 def renew(connection: sa.Connection, progress: dict[str, float | None]) -> None:
@@ -247,6 +256,7 @@ def finish(connection: sa.Connection, file_id: int, token: str, outcome: Outcome
     values = {
         "status": outcome.status,
         "dataset": outcome.dataset,
+        "dataset_id": id_of(outcome.dataset),
         "rows_loaded": outcome.rows_loaded,
         "rows_quarantined": outcome.rows_quarantined,
         "cells_read": outcome.cells.read,

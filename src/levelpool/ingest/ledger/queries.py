@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from levelpool.ingest.ledger.files import current_name
 from levelpool.ingest.ledger.schema import columns, datasets, files, quarantine, sheets
 from levelpool.sheets.errors import NotFound
 from levelpool.sheets.table import ColumnType
@@ -37,13 +38,15 @@ def list_files(connection: sa.Connection, limit: int, offset: int, status: str |
     wanted = [files.c.status == status] if status else []
     wanted += [files.c.name.icontains(name, autoescape=True)] if name else []
     total = connection.execute(sa.select(sa.func.count()).select_from(files).where(*wanted)).scalar_one()
-    found = connection.execute(sa.select(files).where(*wanted).order_by(files.c.id.desc()).limit(limit).offset(offset)).all()
+    found = connection.execute(
+        sa.select(files, current_name.label("called")).where(*wanted).order_by(files.c.id.desc()).limit(limit).offset(offset)
+    ).all()
     return {"files": _as_files(connection, found), "total": total}
 
 
 def get_file(connection: sa.Connection, file_id: int) -> Json:
     """One file, with what was noticed when it was read, and with its corrections."""
-    found = connection.execute(sa.select(files).where(files.c.id == file_id)).all()
+    found = connection.execute(sa.select(files, current_name.label("called")).where(files.c.id == file_id)).all()
     if not found:
         raise NotFound(f"there is no file {file_id}")
     return _as_files(connection, found)[0] | {"remarks": found[0].remarks or [], "options": found[0].options or {}}
@@ -52,9 +55,8 @@ def get_file(connection: sa.Connection, file_id: int) -> Json:
 def _as_files(connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> list[Json]:
     of_file: dict[int, list[Json]] = {row.id: [] for row in found}
     shown = ("name", "dataset", "header_row", "rows_loaded", "rows_quarantined", "hidden")
-    query = sa.select(sheets.c.file_id, *(sheets.c[name] for name in shown)).where(
-        sheets.c.file_id.in_(of_file), sheets.c.dataset.is_not(None)
-    )
+    query = sa.select(sheets.c.file_id, sheets.c.name, datasets.c.name.label("dataset"), *(sheets.c[name] for name in shown[2:]))
+    query = query.join(datasets, datasets.c.id == sheets.c.dataset_id).where(sheets.c.file_id.in_(of_file))
     for row in connection.execute(query.order_by(sheets.c.id)):
         of_file[row.file_id].append({name: getattr(row, name) for name in shown})
     return [_as_file(row, of_file[row.id]) for row in found]
@@ -64,7 +66,7 @@ def _as_file(row: sa.Row[Any], of_file: list[Json]) -> Json:
     plain = {name: getattr(row, name) for name in _SHOWN}
     instants = {name: _instant(getattr(row, name)) for name in _INSTANTS}
     cells = {name: getattr(row, f"cells_{name}") for name in ("read", "loaded", "quarantined", "outside")}
-    return plain | instants | {"sheets": of_file, "cells": cells}
+    return plain | {"dataset": row.called} | instants | {"sheets": of_file, "cells": cells}
 
 
 def _instant(moment: datetime | None) -> str | None:
@@ -94,15 +96,15 @@ def list_datasets(connection: sa.Connection, limit: int, offset: int) -> Json:
     query = sa.select(columns).where(columns.c.dataset_id.in_(of_dataset)).order_by(columns.c.dataset_id, columns.c.position)
     for row in connection.execute(query):
         of_dataset[row.dataset_id].append({"name": row.name, "header": row.header, "type": row.type})
-    counts = _count_rows(connection, [row.name for row in found])
-    listed = [{"name": row.name, "columns": of_dataset[row.id], "rows": counts.get(row.name, 0), "key": row.key or None} for row in found]
+    counts = _count_rows(connection, [row.id for row in found])
+    listed = [{"name": row.name, "columns": of_dataset[row.id], "rows": counts.get(row.id, 0), "key": row.key or None} for row in found]
     return {"datasets": listed, "total": total}
 
 
-def _count_rows(connection: sa.Connection, names: Sequence[str]) -> dict[str, int]:
+def _count_rows(connection: sa.Connection, ids: Sequence[int]) -> dict[int, int]:
     """Rows per dataset, from what each import said: counting the tables themselves would read them whole."""
-    query = sa.select(sheets.c.dataset, sa.func.sum(sheets.c.rows_loaded)).where(sheets.c.dataset.in_(names)).group_by(sheets.c.dataset)
-    return {name: int(rows) for name, rows in connection.execute(query)}
+    query = sa.select(sheets.c.dataset_id, sa.func.sum(sheets.c.rows_loaded)).where(sheets.c.dataset_id.in_(ids))
+    return {dataset_id: int(rows) for dataset_id, rows in connection.execute(query.group_by(sheets.c.dataset_id))}
 
 
 def list_rows(connection: sa.Connection, name: str, limit: int, offset: int) -> Json:
@@ -115,7 +117,7 @@ def list_rows(connection: sa.Connection, name: str, limit: int, offset: int) -> 
     table = sa.table(dataset.name)
     query = sa.select(*meta, *(sa.column(row.name) for row in of_dataset)).select_from(table)
     found = connection.execute(query.order_by(meta[0], meta[2]).limit(limit).offset(offset)).all()
-    scales = _scales(connection, name, {row[0] for row in found})
+    scales = _scales(connection, dataset.id, {row[0] for row in found})
     rows = [
         {"_file_id": row[0], "_sheet": row[1], "_row": row[2]}
         | {
@@ -124,7 +126,7 @@ def list_rows(connection: sa.Connection, name: str, limit: int, offset: int) -> 
         }
         for row in found
     ]
-    return {"rows": rows, "total": _count_rows(connection, [name]).get(name, 0)}
+    return {"rows": rows, "total": _count_rows(connection, [dataset.id]).get(dataset.id, 0)}
 
 
 PLAN = sa.cast(sheets.c.plan, sa.Text).label("plan")
@@ -140,10 +142,10 @@ def plan_of(text: str | None) -> Json:
     return said if isinstance(said, dict) else {}
 
 
-def _scales(connection: sa.Connection, name: str, file_ids: Collection[int]) -> dict[tuple[int, str, str], int | None]:
+def _scales(connection: sa.Connection, dataset_id: int, file_ids: Collection[int]) -> dict[tuple[int, str, str], int | None]:
     """How many digits stand behind the point of every number of a file's NUMERIC column; None where they differ."""
     scales: dict[tuple[int, str, str], int | None] = {}
-    query = sa.select(sheets.c.file_id, sheets.c.name, PLAN).where(sheets.c.dataset == name, sheets.c.file_id.in_(file_ids))
+    query = sa.select(sheets.c.file_id, sheets.c.name, PLAN).where(sheets.c.dataset_id == dataset_id, sheets.c.file_id.in_(file_ids))
     for row in connection.execute(query):
         listed = plan_of(row.plan).get("scales")
         for column, scale in listed.items() if isinstance(listed, dict) else ():

@@ -50,7 +50,8 @@ files = sa.Table(
     sa.Column("origin", sa.Text),  # path within the inbox
     sa.Column("stamp", sa.Text),  # what the file looked like there
     sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("dataset", sa.Text),
+    sa.Column("dataset", sa.Text),  # the name that was asked for or followed from the file's; the dataset may not be there yet
+    sa.Column("dataset_id", Id),  # once it is loaded
     sa.Column("dataset_asked", sa.Boolean, nullable=False),  # somebody named the dataset; else the file's name did
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("claim", sa.Text),  # the fence: only its holder may finish the file
@@ -80,6 +81,7 @@ files = sa.Table(
     sa.Index("levelpool_files_status", "status", "id"),
     sa.Index("levelpool_files_sha256", "sha256"),
     sa.Index("levelpool_files_origin", "origin"),
+    sa.Index("levelpool_files_dataset", "dataset_id"),
     sqlite_autoincrement=True,
 )
 
@@ -119,8 +121,9 @@ datasets = sa.Table(
 columns = sa.Table(
     "levelpool_columns",
     metadata,
-    sa.Column("dataset_id", Id, sa.ForeignKey("levelpool_datasets.id"), primary_key=True),
-    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("dataset_id", Id, sa.ForeignKey("levelpool_datasets.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),  # 0-based, in order of arrival
     sa.Column("header", sa.Text, nullable=False),  # as in the file that brought the column
     sa.Column("type", sa.Text, nullable=False),  # one of ColumnType
@@ -131,6 +134,8 @@ columns = sa.Table(
     sa.Column("notation", sa.JSON(none_as_null=True)),
     sa.Column("why", sa.Text, nullable=False),
     sa.Column("added_by", Id, sa.ForeignKey("levelpool_files.id")),
+    sa.UniqueConstraint("dataset_id", "name"),
+    sqlite_autoincrement=True,
 )
 
 sheets = sa.Table(
@@ -140,7 +145,8 @@ sheets = sa.Table(
     sa.Column("file_id", Id, sa.ForeignKey("levelpool_files.id"), nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),  # of the table within its sheet
-    sa.Column("dataset", sa.Text),  # None: no table here
+    sa.Column("dataset", sa.Text),  # its name at that time; None: no table here
+    sa.Column("dataset_id", Id, sa.ForeignKey("levelpool_datasets.id")),
     sa.Column("header_row", sa.Integer),  # 0-based
     sa.Column("hidden", sa.Boolean, nullable=False),
     sa.Column("rows_loaded", sa.BigInteger, nullable=False),
@@ -150,6 +156,7 @@ sheets = sa.Table(
     sa.Column("cells_outside", sa.BigInteger, nullable=False),
     sa.Column("plan", sa.JSON(none_as_null=True)),  # box, columns with type, notation and reason
     sa.Index("levelpool_sheets_file", "file_id"),
+    sa.Index("levelpool_sheets_dataset", "dataset_id"),
     sqlite_autoincrement=True,
 )
 
@@ -189,9 +196,11 @@ audit = sa.Table(
     sa.Column("actor", sa.Text, nullable=False),  # who: a token's name, "inbox", "levelpool"
     sa.Column("action", sa.Text, nullable=False),  # what: "file.received", "file.loaded", "file.undone", "token.created", ...
     sa.Column("file_id", Id),
-    sa.Column("dataset", sa.Text),
+    sa.Column("dataset", sa.Text),  # its name at that time
+    sa.Column("dataset_id", Id),
     sa.Column("detail", sa.JSON(none_as_null=True)),
     sa.Index("levelpool_audit_file", "file_id"),
+    sa.Index("levelpool_audit_dataset", "dataset_id"),
     sqlite_autoincrement=True,
 )
 

@@ -112,12 +112,12 @@ async def running_pid(manager: ExecutorManager) -> int:
 # ---------------------------------------------------------------- whole programs
 
 
-def start(tmp_path: Path, program: str, **popen: object) -> "subprocess.Popen[str]":
-    """A program of its own that uses the library; the tasks of the tests are there, and warnings are errors."""
+def start(tmp_path: Path, program: str, *flags: str, **popen: object) -> "subprocess.Popen[str]":
+    """A program of its own that uses the library; the tasks of the tests are there, and warnings are errors. *flags* are for its interpreter."""
     path = tmp_path / "program.py"
     path.write_text(PROLOGUE + textwrap.dedent(program))
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-W", FORKS, str(path)],
+        [sys.executable, "-W", "error", "-W", FORKS, *flags, str(path)],
         **{
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
@@ -128,9 +128,9 @@ def start(tmp_path: Path, program: str, **popen: object) -> "subprocess.Popen[st
     )
 
 
-def run(tmp_path: Path, program: str, seconds: float = 30) -> tuple[str, str, int]:
+def run(tmp_path: Path, program: str, *flags: str, seconds: float = 30, **popen: object) -> tuple[str, str, int]:
     """Output, errors and exit status of a program that must end by itself."""
-    with start(tmp_path, program) as process:
+    with start(tmp_path, program, *flags, **popen) as process:
         try:
             out, err = process.communicate(timeout=seconds)
         except BaseException:  # a program that hangs must not outlive its test

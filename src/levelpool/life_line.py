@@ -20,6 +20,7 @@ def arm_life_line(line: socket.socket) -> None:
         fcntl.fcntl(line, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
     # It may have been closed before it was armed.
-    readable, _, _ = select.select([line], [], [], 0)
-    if readable:
+    ready = select.poll()
+    ready.register(line, select.POLLIN)
+    if ready.poll(0):
         os._exit(0)

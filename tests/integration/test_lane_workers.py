@@ -94,12 +94,12 @@ async def test_preloaded_module_is_there_from_the_start():
         assert not await manager.run_cpu_intensive(lane_tasks.has_imported, "sunau")
 
 
-async def test_preload_that_fails_costs_nothing(capfd):
+async def test_preload_that_fails_costs_nothing(caplog):
     """A module that cannot be preloaded is named, and calls run all the same."""
     async with ExecutorManager(cpu_workers=1, io_workers=1, preload=["there_is_no_such_module"]) as manager:
         assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
 
-    assert "cannot preload there_is_no_such_module" in capfd.readouterr().err
+    assert "cannot preload there_is_no_such_module" in caplog.text
 
 
 def test_preload_that_starts_a_thread_is_named_and_calls_run(tmp_path):

@@ -118,6 +118,7 @@ READS_ENVIRONMENT = {
     "cli.py",  # LEVELPOOL_DEBUG and LEVELPOOL_FILE_PASSWORD, which are no settings of a process
     "service/server.py",  # says WEB_CONCURRENCY to the web workers that it starts
     "lanes/process/fork_server_supervisor.py",  # a worker process gets a copy, without secrets
+    "lanes/process/program_state.py",  # that process, which takes the copy over
     "lanes/distributed.py",  # the same, on a cluster
 }
 """Who may touch `os.environ`."""

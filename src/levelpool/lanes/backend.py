@@ -56,6 +56,14 @@ class LaneParts:
     counters: LaneCounters
 
 
+class StartError(OSError):
+    """No worker can be started now; where *is_lasting*, not a moment later either."""
+
+    def __init__(self, message: str, *, is_lasting: bool) -> None:
+        super().__init__(message)
+        self.is_lasting = is_lasting
+
+
 class Events(Protocol):
     """What a dispatcher wants to hear. `ended`, `died` and `act` are called under the lane's lock, the others take it themselves."""
 
@@ -87,8 +95,8 @@ class Events(Protocol):
         """So many calls may run at the same time from now on."""
         ...
 
-    def fail_hopeless(self, why: str) -> None:
-        """A worker has died, perhaps before it was ready: fail the calls for which there is no hope any more."""
+    def fail_hopeless(self, why: str, *, at_once: bool = False) -> None:
+        """A worker has died, perhaps before it was ready: fail the calls for which there is no hope any more; with *at_once* no other try would end otherwise."""
         ...
 
     def fail_all(self, why: Callable[[Call], LevelpoolError]) -> None:

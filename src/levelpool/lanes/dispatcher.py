@@ -20,7 +20,7 @@ from typing import Any
 from levelpool.errors import ClusterUnreachable, LaneClosed, LaneFull, LevelpoolError, TaskTimeout, WorkerDied
 from levelpool.lanes.admission import Admission, LaneAdmission, lane_full
 from levelpool.lanes.alarm import Alarm
-from levelpool.lanes.backend import Backend, Codec, LaneLimits, LaneParts, MakeBackend
+from levelpool.lanes.backend import Backend, Codec, LaneLimits, LaneParts, MakeBackend, StartError
 from levelpool.lanes.call import Call, LargePayload, task_name
 from levelpool.lanes.completions import Deferred, DeferredCallbacks, LoopCompletion, OwnCallbacks, StreamCompletion, ThreadCompletion
 from levelpool.lanes.helper_threads import HelperThreads
@@ -318,13 +318,14 @@ class Dispatcher:
         errors, self._spawn_errors = self._spawn_errors, {}
         for slot in errors:
             self._schedule.died(slot, running=None)
-        self.fail_hopeless(str(next(iter(errors.values()))))
+        error = next(iter(errors.values()))
+        self.fail_hopeless(str(error), at_once=isinstance(error, StartError) and error.is_lasting)
         if self._schedule.waiting:
             self._alarm.set(SPAWN_AGAIN)
 
-    def fail_hopeless(self, why: str) -> None:
-        """Fail the calls for which there is no hope, because one worker after the other does not start."""
-        for number in self._schedule.hopeless():
+    def fail_hopeless(self, why: str, *, at_once: bool = False) -> None:
+        """Fail the calls for which there is no hope, because one worker after the other does not start, or none ever will."""
+        for number in self._schedule.hopeless(at_once=at_once):
             call = self._calls[number]
             outcome, error = self.backend.unstartable(call, why)
             if isinstance(error, WorkerDied):

@@ -288,9 +288,10 @@ class Schedule:
         lost = running if any(waiting.call == running for waiting in slot.calls) else None
         return Casualties(lost, tuple(given_up), tuple(dropped))
 
-    def hopeless(self) -> tuple[int, ...]:
-        """The waiting calls, given up because no worker can be started; empty while there is hope."""
-        if self._spawns_failed < self._spawn_tries or any(slot.ready for slot in self._slots.values()):
+    def hopeless(self, *, at_once: bool = False) -> tuple[int, ...]:
+        """The waiting calls, given up because no worker can be started; empty while there is hope. With *at_once* the next try would end as the last one."""
+        tries_left = self._spawns_failed < self._spawn_tries and not at_once
+        if tries_left or any(slot.ready for slot in self._slots.values()):
             return ()
         self._spawns_failed = 0
         calls = (*self._waiting, *self._held)

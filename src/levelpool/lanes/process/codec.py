@@ -264,6 +264,9 @@ def _pass_record(call: Call | None, frame: Frame) -> None:
     fields = decode_large(frame.memfd) if frame.memfd else decode_small(frame.body)
     record = logging.makeLogRecord(fields)
     record.levelpool_task = call.name if call else ""
+    if record.levelname == f"Level {record.levelno}":
+        # A name that this program has given the level since the worker started.
+        record.levelname = logging.getLevelName(record.levelno)
     logger = logging.getLogger(record.name)
     if logger.isEnabledFor(record.levelno):
         if call is None:

@@ -1,18 +1,32 @@
 """The lane's side of its fork server: started, asked and heard; and what the death of a worker means in words."""
 
 import contextlib
-import logging
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from levelpool.errors import WorkerDied
-from levelpool.lanes.process.wire import ANSWER, ASK, DUMP_STACK, KILL, LENGTH, SPAWN
+from levelpool.lanes.process.interpreter import frozen_arguments, interpreter_arguments, is_frozen, start_interpreter
+from levelpool.lanes.process.memfd_payload import memory_file_of
+from levelpool.lanes.process.program_state import State, as_bytes, as_text, program_state
+from levelpool.lanes.process.wire import (
+    ANSWER,
+    ASK,
+    DUMP_STACK,
+    KILL,
+    PRELOADS,
+    SPAWN,
+    SPAWN_CHANGED,
+    START_FAILED,
+    STARTED,
+    WITH_TEXT,
+    socket_pair,
+)
 
 SECRET = re.compile(
     r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|_KEY$|^LEVELPOOL_DATABASE_URL$|^DATABASE_URL$|^LEVELPOOL_ALERT_URLS$|^PGPASS|_DSN$"
@@ -26,9 +40,12 @@ FOR_EVER = 1e6
 """An idle time of so many seconds or more never ends."""
 
 # A package's face imports all its rooms. The fork server needs two of them, so the face stays shut until somebody there asks it for a name.
+# The folder of the program may hold a `json.py`: nothing is looked for there before the path is the program's own.
 _BOOT = """
-import sys, types, importlib.util
-sys.path[:] = {path!r}
+import sys
+if not sys.flags.safe_path:
+    del sys.path[:1]
+import json, os, struct, types, importlib.util
 class Face(types.ModuleType):
     def __getattr__(self, name):
         if name.startswith("__") and name != "__all__":
@@ -36,12 +53,27 @@ class Face(types.ModuleType):
         self.__class__ = types.ModuleType
         self.__spec__.loader.exec_module(self)
         return getattr(self, name)
-spec = importlib.util.find_spec("levelpool")
-sys.modules["levelpool"] = face = importlib.util.module_from_spec(spec)
-face.__class__ = Face
-from levelpool.lanes.process.forkserver import main
-main({control}, {line})
+try:
+    with open({preparation}, "rb") as file:
+        preparation = json.load(file)
+    if [sys.implementation.name, *sys.version_info[:2]] != preparation["python"]:
+        raise RuntimeError("%s is %s %s.%s, and the program runs on %s %s.%s" % (sys.executable, sys.implementation.name, *sys.version_info[:2], *preparation["python"]))
+    sys.path[:] = preparation["path"]
+    spec = importlib.util.find_spec("levelpool")
+    if spec is None:
+        raise ModuleNotFoundError("levelpool is not found in the program's sys.path")
+    sys.modules["levelpool"] = face = importlib.util.module_from_spec(spec)
+    face.__class__ = Face
+    from levelpool.lanes.process.forkserver import main
+except BaseException as error:
+    text = ("%s: %s" % (type(error).__name__, error)).encode("utf-8", "replace")[:4000]
+    os.write({control}, struct.pack("{answer}", {start_failed}, 0, 0, 0, len(text)) + text)
+    os._exit(1)
+main({control}, {line}, preparation)
 """
+
+_LASTING_SIGNALS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGSYS})
+"""What a process that dies of it has done itself, and will do again."""
 
 
 def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -51,44 +83,70 @@ def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the fork server says about one worker."""
+    """What the fork server says about one worker, or about itself."""
 
     what: int
     number: int
     pid: int
     status: int
     rss: int
+    text: str = ""
 
 
 class ForkServerClient:
     """The lane's end of its fork server. All methods return at once, except `wait`."""
 
     def __init__(
-        self, *, preload: Sequence[str], environment: Mapping[str, str], max_result_bytes: int | None, idle_timeout: float
+        self,
+        *,
+        preload: Sequence[str],
+        environment: Callable[[], Mapping[str, str]],
+        max_result_bytes: int | None,
+        idle_timeout: float,
     ) -> None:
-        self.control, theirs = socket.socketpair()
-        self._line, their_line = socket.socketpair()
-        code = _BOOT.format(path=sys.path, control=theirs.fileno(), line=their_line.fileno())
-        with theirs, their_line:
-            self.process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own code
-                [sys.executable, *_interpreter_flags(), "-c", code],
-                pass_fds=(theirs.fileno(), their_line.fileno()),
-                stdin=subprocess.DEVNULL,
-                env=dict(environment),
-                # Out of the terminal's group: Ctrl-C is for the serving process, which then ends its workers.
-                process_group=0,
-            )
-        import json  # noqa: PLC0415 - importing levelpool stays light
-
-        preparation = json.dumps(_preparation(preload, max_result_bytes, idle_timeout)).encode()
-        self.control.sendall(LENGTH.pack(len(preparation)) + preparation)
+        """*environment* is that of its workers, asked for whenever one is to be started. Raises OSError when no fork server can be started."""
+        self._environment = environment
+        self.is_open = False
+        self.has_started = False
+        """Whether it is ready to fork; until then its death is that of all that wait for it."""
+        self._stage: str | None = None
+        """What it imports now, before it has started."""
+        self._start_error: str | None = None
+        self._buffer = b""
+        self._state = self._current_state()
+        preparation: State = {
+            **self._state,
+            "python": [sys.implementation.name, *sys.version_info[:2]],
+            "max_result_bytes": max_result_bytes,
+            "preload": list(preload),
+            "patience": idle_timeout + GRACE if idle_timeout < FOR_EVER else None,
+        }
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            self.control, their_control = socket_pair()
+            ours.enter_context(self.control)
+            theirs.enter_context(their_control)
+            self._line, their_line = socket_pair()
+            ours.enter_context(self._line)
+            theirs.enter_context(their_line)
+            self.process = _start(their_control.fileno(), their_line.fileno(), preparation)
+            ours.pop_all()
         self.control.setblocking(False)
         self.is_open = True
-        self._buffer = b""
+
+    def _current_state(self) -> State:
+        return program_state({as_text(name): as_text(value) for name, value in self._environment().items()})
 
     def spawn(self, number: int, fds: Sequence[int]) -> None:
         """Ask for a worker that gets these descriptors, see `wire.SPAWN_FDS`. Raises OSError if that cannot be asked."""
-        socket.send_fds(self.control, [ASK.pack(SPAWN, number)], list(fds))
+        state = self._current_state()
+        if state == self._state:
+            socket.send_fds(self.control, [ASK.pack(SPAWN, number)], list(fds))
+            return
+        file = memory_file_of(as_bytes(state))
+        try:
+            socket.send_fds(self.control, [ASK.pack(SPAWN_CHANGED, number)], [*fds, file])
+        finally:
+            os.close(file)
 
     def kill(self, number: int) -> None:
         """Ask for the death of a worker; the fork server is its parent, so no other process can be meant."""
@@ -110,10 +168,52 @@ class ForkServerClient:
             if not data:
                 raise ConnectionResetError("the fork server is gone")
             self._buffer += data
-            while len(self._buffer) >= ANSWER.size:
-                answer = Answer(*ANSWER.unpack_from(self._buffer))
-                self._buffer = self._buffer[ANSWER.size :]
-                yield answer
+            while (answer := self._next_answer()) is not None:
+                if answer.what == PRELOADS:
+                    self._stage = answer.text
+                elif answer.what == STARTED:
+                    self.has_started = True
+                elif answer.what == START_FAILED:
+                    self._start_error = answer.text
+                else:
+                    yield answer
+
+    def _next_answer(self) -> Answer | None:
+        if len(self._buffer) < ANSWER.size:
+            return None
+        answer = Answer(*ANSWER.unpack_from(self._buffer))
+        end = ANSWER.size
+        if answer.what in WITH_TEXT:
+            end += answer.rss
+            if len(self._buffer) < end:
+                return None
+            answer = Answer(
+                answer.what, answer.number, answer.pid, answer.status, 0, self._buffer[ANSWER.size : end].decode("utf-8", "replace")
+            )
+        self._buffer = self._buffer[end:]
+        return answer
+
+    def give_up_boot(self, seconds: float) -> None:
+        """What was started has had *seconds* to say that it is a fork server: kill it if it has not."""
+        if self.is_open and not self.has_booted:
+            self._start_error = f"{_program(self.process)} has not said within {seconds:g} s that it is one: is it a Python?"
+            self.process.kill()
+
+    @property
+    def has_booted(self) -> bool:
+        """Whether it has said anything: what was started is a Python, and has found levelpool."""
+        return self.has_started or self._stage is not None
+
+    def why_it_ended(self) -> tuple[str, bool]:
+        """Why it is gone, which must have been waited for, and whether another one would end likewise."""
+        code = self.process.returncode
+        if self._start_error is not None:
+            return f"the fork server cannot be started: {self._start_error}", True
+        if self._stage is not None:
+            when = f"while it preloaded {self._stage}"
+        else:
+            when = f"before it could start a worker ({_program(self.process)})"
+        return f"the fork server is gone: {_exit_in_words(code)} {when}", code >= 0 or -code in _LASTING_SIGNALS
 
     def close(self) -> None:
         """Let the fork server go; it ends by itself, with whatever is left of its workers."""
@@ -140,51 +240,44 @@ class ForkServerClient:
         self.process.returncode = 0
 
 
-def _preparation(preload: Sequence[str], max_result_bytes: int | None, idle_timeout: float) -> dict[str, object]:
-    from pathlib import Path  # noqa: PLC0415 - importing levelpool stays light
+def _start(control: int, line: int, preparation: State) -> "subprocess.Popen[bytes]":
+    """The process of the fork server, with its ends of the two sockets. Raises OSError, whatever is wrong."""
+    frozen = is_frozen()
+    if frozen:
+        from levelpool.lanes.process.frozen import frozen_start  # noqa: PLC0415 - it imports half of the fork server, for frozen programs only
 
-    main = sys.modules.get("__main__")
-    # Here and there the main program must answer to the name under which workers know it.
-    if main is not None:
-        sys.modules.setdefault("__mp_main__", main)
-    spec_name = getattr(getattr(main, "__spec__", None), "name", None)
-    path = getattr(main, "__file__", None)
-    # `python folder` has a spec, but the name in it is that of every program.
-    is_module = spec_name not in {None, "__main__"}
-    return {
-        "argv": sys.argv,
-        "main_name": spec_name if is_module else None,
-        "main_path": str(Path(path).absolute()) if path and not is_module and Path(path).exists() else None,
-        "log_level": logging.getLogger().getEffectiveLevel(),
-        "max_result_bytes": max_result_bytes,
-        "preload": list(preload),
-        "patience": idle_timeout + GRACE if idle_timeout < FOR_EVER else None,
-    }
-
-
-def _interpreter_flags() -> list[str]:
-    """The options of this interpreter that change how code behaves."""
-    flags = ["-" + letter * count for letter, count in _letters() if count]
-    flags += [f"-W{option}" for option in sys.warnoptions]
-    for name, value in sys._xoptions.items():  # noqa: SLF001 - documented, in spite of its name
-        flags += ["-X", name if value is True else f"{name}={value}"]
-    return flags
+        content = frozen_start(control, line, preparation)
+    else:
+        content = as_bytes(preparation)
+    file = memory_file_of(content)
+    try:
+        if frozen:
+            arguments = frozen_arguments(file)
+        else:
+            boot = _BOOT.format(preparation=file, control=control, line=line, answer=ANSWER.format, start_failed=START_FAILED)
+            arguments = interpreter_arguments(boot)
+        return start_interpreter(arguments, (control, line, file), preparation["environment"])
+    finally:
+        os.close(file)
 
 
-def _letters() -> list[tuple[str, int]]:
-    flags = sys.flags
-    if flags.isolated:
-        return [("I", 1), ("O", flags.optimize), ("B", flags.dont_write_bytecode)]
-    return [
-        ("E", flags.ignore_environment),
-        ("s", flags.no_user_site),
-        ("S", flags.no_site),
-        ("O", flags.optimize),
-        ("B", flags.dont_write_bytecode),
-    ]
+def _program(process: "subprocess.Popen[bytes]") -> str:
+    arguments = process.args
+    return str(arguments[0]) if isinstance(arguments, list) else str(arguments)
 
 
 # ---------------------------------------------------------------- death
+
+
+def end_in_words(status: int | None) -> str:
+    """How a process has ended, from what `wait` reported; None if nobody knows."""
+    return "how is not known" if status is None else _exit_in_words(os.waitstatus_to_exitcode(status))
+
+
+def _exit_in_words(code: int) -> str:
+    if code >= 0:
+        return f"it ended itself with exit code {code}"
+    return f"killed by {signal.Signals(-code).name}" if -code in set(signal.Signals) else f"killed by signal {-code}"
 
 
 def death(task: str, *, cause: str | None, status: int | None, rss: int, limit: int | None, note: str = "") -> WorkerDied:

@@ -44,12 +44,15 @@ class ForkServerSupervisor:
         if self._client is None:
             self._client = ForkServerClient(
                 preload=self._preload,
-                environment=worker_environment(os.environ) if self._environment is None else self._environment,
+                environment=self._current_environment,
                 max_result_bytes=self._max_result_bytes,
                 idle_timeout=self._idle_timeout,
             )
             self._watch(self._client)
         return self._client
+
+    def _current_environment(self) -> Mapping[str, str]:
+        return worker_environment(os.environ) if self._environment is None else self._environment
 
     def _watch(self, fork_server: ForkServerClient) -> None:
         self._lane_loop.watch(fork_server.control, self._listener, fork_server, fork_server.control)

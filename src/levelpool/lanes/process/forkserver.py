@@ -1,8 +1,8 @@
 """
 The process that worker processes are forked from. It stays single-threaded and does nothing else, so that a fork of it is safe and cheap.
 
-It is started with one socket. The lane sends it a preparation first, then asks it to spawn and to kill; it answers with each spawn and each death.
-When the socket closes, or the lane's process is gone, it kills what is left and goes; and so it does when it has no worker for too long.
+It is started with what it needs to know, see `fork_server_client`, and one socket. The lane asks it to spawn and to kill; it answers with each spawn
+and each death. When the socket closes, or the lane's process is gone, it kills what is left and goes; and so it does when it has no worker for too long.
 """
 
 import contextlib
@@ -13,19 +13,40 @@ import os
 import select
 import signal
 import socket
-import sys
-import threading
 import warnings
 from pathlib import Path
-from typing import Any
 
 from levelpool.lanes.process import worker
+from levelpool.lanes.process.exit_functions import drop_inherited
+from levelpool.lanes.process.native_threads import ThreadCount
+from levelpool.lanes.process.program_state import State, take_over
 from levelpool.lanes.process.stack_dump import SIGNAL
-from levelpool.lanes.process.wire import ANSWER, ASK, DIED, DUMP_STACK, KILL, LENGTH, SPAWN, SPAWN_FAILED, SPAWN_FDS, SPAWNED
+from levelpool.lanes.process.wire import (
+    ANSWER,
+    ASK,
+    DIED,
+    DUMP_STACK,
+    KILL,
+    PRELOADS,
+    SPAWN,
+    SPAWN_CHANGED,
+    SPAWN_FAILED,
+    SPAWN_FDS,
+    SPAWNED,
+    STARTED,
+    WARNING,
+    adopted_socket,
+)
 from levelpool.life_line import arm_life_line
 
 OOM_SCORE = "500"
 """Added to how likely the kernel picks a worker when memory runs out, in thousandths of all memory; anybody may raise it."""
+
+_OF_THE_TERMINAL = frozenset({signal.SIGHUP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
+"""What a program ignores of these it ignores for all that it starts: that is how `nohup` works."""
+
+_OF_PYTHON = frozenset({signal.SIGPIPE, *(getattr(signal, name) for name in ("SIGXFSZ", "SIGXFZ") if hasattr(signal, name))})
+"""Python ignores them by itself, and raises errors instead."""
 
 
 def offer_to_the_oom_killer() -> None:
@@ -34,19 +55,21 @@ def offer_to_the_oom_killer() -> None:
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE, encoding="ascii")
 
 
-def _say(what: str) -> None:
-    print(f"levelpool: {what}", file=sys.stderr, flush=True)  # noqa: T201 - there is nobody else to tell here
+def reset_signals() -> None:
+    """Signals that are blocked or ignored in the program that has started this process are not so here."""
+    for number in signal.valid_signals() - _OF_THE_TERMINAL - _OF_PYTHON:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _tell_of_threads(module: str, known: set[threading.Thread]) -> None:
-    """A fork has none of the threads of its parent, and their locks as they happened to be."""
-    started = [thread.name for thread in threading.enumerate() if thread not in known]
-    if started:
-        count = "a thread" if len(started) == 1 else f"{len(started)} threads"
-        _say(
-            f"preloading {module} has started {count} ({', '.join(started)}), which no worker has, and a lock that one of them holds stays locked "
-            f"there for good: take {module} out of preload, or start its threads where it is used"
-        )
+def _open_standard_streams() -> None:
+    """Where the program has closed one of them, nothing else must get its number: what a task prints would go there."""
+    null = os.open(os.devnull, os.O_RDWR)
+    while null <= 2:
+        os.set_inheritable(null, True)
+        null = os.open(os.devnull, os.O_RDWR)
+    os.close(null)
 
 
 def _fork() -> int:
@@ -63,64 +86,63 @@ def _fork() -> int:
 class ForkServer:
     """The loop of the fork server: asks in, answers out, deaths noticed."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, preparation: State) -> None:
         self._control = control
+        self._preparation = preparation
+        self._patience: float | None = preparation["patience"]
         self._wake_out, self._wake_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._numbers: dict[int, int] = {}
         self._buffer = b""
         self._fds: list[int] = []
-        self._preparation: dict[str, Any] = {}
+        self._ready = select.poll()
+        for fd in (control.fileno(), self._wake_out):
+            self._ready.register(fd, select.POLLIN)
 
     def serve(self) -> None:
         """Serve until the lane is gone."""
+        reset_signals()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        worker.prepare(self._preparation)
+        self._preload()
+        # After the preload: whatever a module does with signals when it is imported, the fork server hears of its children.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_in, warn_on_full_buffer=False)
-        self._prepare()
         with contextlib.suppress(ConnectionError):
+            self._answer(STARTED)
             while self._turn():
                 pass
         self._kill_all()
 
-    def _prepare(self) -> None:
-        head = self._read_exactly(LENGTH.size)
-        self._preparation = json.loads(self._read_exactly(LENGTH.unpack(head)[0]))
-        worker.prepare(self._preparation)
+    def _preload(self) -> None:
         # While modules are loaded nearly nothing becomes garbage, and looking for it takes a good part of the time.
         gc.disable()
         for name in self._preparation["preload"]:
-            known = set(threading.enumerate())
+            before = ThreadCount()
+            self._say(PRELOADS, name)
             try:
                 importlib.import_module(name)
             except Exception as error:  # noqa: BLE001 - a module that cannot be preloaded fails where it is used, with its own traceback
-                _say(f"cannot preload {name}: {error!r}")
-            _tell_of_threads(name, known)
+                self._say(WARNING, f"cannot preload {name}: {error!r}")
+            complaint = before.complaint(name)
+            if complaint is not None:
+                self._say(WARNING, complaint)
         # What is there now stays shared with every worker: the collector must not touch it.
         gc.freeze()
         gc.enable()
 
-    def _read_exactly(self, length: int) -> bytes:
-        data = b""
-        while len(data) < length:
-            more = self._control.recv(length - len(data))
-            if not more:
-                os._exit(0)
-            data += more
-        return data
-
     def _turn(self) -> bool:
-        control = self._control.fileno()
         # Where the lane's loop has ended, nobody is left to say that it is time to go.
-        patience = None if self._numbers else self._preparation["patience"]
-        readable, _, _ = select.select([control, self._wake_out], [], [], patience)
-        if not readable:
+        patience = None if self._numbers or self._patience is None else 1000 * self._patience
+        ready = {fd for fd, _ in self._ready.poll(patience)}
+        if not ready:
             return False
-        if self._wake_out in readable:
+        if self._wake_out in ready:
             with contextlib.suppress(BlockingIOError):
                 while os.read(self._wake_out, 512):
                     pass
             self._reap()
-        return control not in readable or self._listen()
+        return self._control.fileno() not in ready or self._listen()
 
     def _listen(self) -> bool:
         data, fds, _, _ = socket.recv_fds(self._control, 1 << 16, 64)
@@ -129,25 +151,27 @@ class ForkServer:
         while len(self._buffer) >= ASK.size:
             what, number = ASK.unpack_from(self._buffer)
             self._buffer = self._buffer[ASK.size :]
-            if what == SPAWN:
-                self._spawn(number)
+            if what in {SPAWN, SPAWN_CHANGED}:
+                self._spawn(number, has_changed=what == SPAWN_CHANGED)
             elif what == KILL:
                 self._signal(number, signal.SIGKILL)
             elif what == DUMP_STACK:
                 self._signal(number, SIGNAL)
         return bool(data)
 
-    def _spawn(self, number: int) -> None:
-        fds = [self._fds.pop(0) for _ in range(SPAWN_FDS)]
+    def _spawn(self, number: int, *, has_changed: bool) -> None:
+        fds = [self._fds.pop(0) for _ in range(SPAWN_FDS + has_changed)]
+        # What a preloaded module has printed is printed once, and not by each worker.
+        worker.flush_output()
         try:
             pid = _fork()
         except OSError as error:
-            self._answer(SPAWN_FAILED, number, 0, error.errno or 0, 0)
+            self._answer(SPAWN_FAILED, number, status=error.errno or 0)
         else:
             if pid == 0:
                 self._become_worker(fds)
             self._numbers[pid] = number
-            self._answer(SPAWNED, number, pid, 0, 0)
+            self._answer(SPAWNED, number, pid)
         for fd in fds:
             os.close(fd)
 
@@ -156,17 +180,27 @@ class ForkServer:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            reset_signals()
             for fd in (self._wake_in, self._wake_out, *self._fds):
                 os.close(fd)
             self._control.close()
-            talk, line, flags, stack = fds
-            life_line = socket.socket(fileno=line)
+            drop_inherited()
+            talk, line, flags, stack, *state = fds
+            life_line = adopted_socket(line)
             arm_life_line(life_line)
             offer_to_the_oom_killer()
-            worker.work(socket.socket(fileno=talk), life_line, flags, stack, self._preparation)
+            if state:
+                self._take_over(state[0])
+            worker.work(adopted_socket(talk), life_line, flags, stack, self._preparation)
         finally:
             # Never back into the fork server's loop, and never through its clean-up.
             os._exit(1)
+
+    def _take_over(self, file: int) -> None:
+        with os.fdopen(file, "rb") as content:
+            state = json.load(content)
+        take_over(state, self._preparation)
+        self._preparation.update(state)
 
     def _signal(self, number: int, what: int) -> None:
         for pid, other in self._numbers.items():
@@ -187,12 +221,18 @@ class ForkServer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _answer(self, what: int, number: int, pid: int, status: int, rss: int) -> None:
+    def _answer(self, what: int, number: int = 0, pid: int = 0, status: int = 0, rss: int = 0) -> None:
         self._control.sendall(ANSWER.pack(what, number, pid, status, rss))
 
+    def _say(self, what: int, text: str) -> None:
+        data = text.encode("utf-8", "replace")
+        with contextlib.suppress(ConnectionError):
+            self._control.sendall(ANSWER.pack(what, 0, 0, 0, len(data)) + data)
 
-def main(control_fd: int, line_fd: int) -> None:
+
+def main(control_fd: int, line_fd: int, preparation: State) -> None:
     """Run the fork server on these two inherited sockets."""
-    with socket.socket(fileno=line_fd) as line, socket.socket(fileno=control_fd) as control:
+    _open_standard_streams()
+    with adopted_socket(line_fd) as line, adopted_socket(control_fd) as control:
         arm_life_line(line)
-        ForkServer(control).serve()
+        ForkServer(control, preparation).serve()

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from levelpool.lanes.call import Call
 from levelpool.lanes.lane_loop import LaneLoop, close_on
 from levelpool.lanes.process.fork_server_client import ForkServerClient
+from levelpool.lanes.process.log_levels import levels_version
 from levelpool.lanes.process.memfd_payload import SMALL
 from levelpool.lanes.process.shared_flags import SharedFlags
 from levelpool.lanes.process.stack_dump import StackDump
-from levelpool.lanes.process.wire import Frame, Framer, NoDescriptorsLeft, receive
+from levelpool.lanes.process.wire import Frame, Framer, NoDescriptorsLeft, receive, socket_pair
 
 _STATM_UNIT = os.sysconf("SC_PAGE_SIZE")
 
@@ -33,6 +34,7 @@ class Link:
         "cause",
         "flags",
         "fork_server",
+        "levels",
         "line",
         "number",
         "pid",
@@ -64,12 +66,14 @@ class Link:
         self.cause: str | None = None
         """Why the lane killed it, if it did."""
         self.rss = 0
+        self.levels = levels_version()
+        """The log levels that it has heard of."""
         self.talk: socket.socket | None = None
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
-            talk, their_talk = socket.socketpair()
+            talk, their_talk = socket_pair()
             ours.enter_context(talk)
             theirs.enter_context(their_talk)
-            self.line, their_line = socket.socketpair()
+            self.line, their_line = socket_pair()
             ours.enter_context(self.line)
             theirs.enter_context(their_line)
             flags_file = SharedFlags.file()

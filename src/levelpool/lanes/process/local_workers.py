@@ -6,26 +6,33 @@ is for the dispatcher to say.
 """
 
 import asyncio
+import errno
+import logging
+import os
 import socket
 from collections.abc import Callable
 from typing import Protocol
 
 from levelpool.errors import LevelpoolError, WorkerDied
-from levelpool.lanes.backend import Events, LaneParts
+from levelpool.lanes.backend import Events, LaneParts, StartError
 from levelpool.lanes.call import Call
 from levelpool.lanes.completions import StreamCompletion
 from levelpool.lanes.lane import now
 from levelpool.lanes.place import Place, WorkerStack
 from levelpool.lanes.process import wire
-from levelpool.lanes.process.fork_server_client import ForkServerClient, death
+from levelpool.lanes.process.fork_server_client import Answer, ForkServerClient, death, end_in_words
 from levelpool.lanes.process.fork_server_supervisor import ForkServerSupervisor
 from levelpool.lanes.process.limits import ProcessLimits
 from levelpool.lanes.process.link import Link
+from levelpool.lanes.process.log_levels import levels_version, log_levels
 from levelpool.lanes.process.memfd_payload import MemfdPayload
 from levelpool.lanes.process.poison_tasks import PoisonTasks
+from levelpool.lanes.process.program_state import as_bytes
 from levelpool.lanes.process.stack_dump import stack_in
-from levelpool.lanes.process.wire import CREDIT, DONE, FAILED, REPORT, SPAWNED, STOP, TASK, Frame, pack
+from levelpool.lanes.process.wire import CREDIT, DONE, FAILED, LEVELS, REPORT, SPAWN_FAILED, SPAWNED, STOP, TASK, WARNING, Frame, pack
 from levelpool.lanes.schedule import TakeBack
+
+logger = logging.getLogger(__name__)
 
 MEMORY_TICK = 0.05
 """Seconds between two looks at the memory of busy workers."""
@@ -35,6 +42,18 @@ AHEAD_TICK = 0.005
 
 DEATH_NOTICE_TIMEOUT = 1.0
 """Seconds to wait for the fork server's word on how a worker died that has closed its socket."""
+
+START_AGAIN = 1.0
+"""Seconds after a start that no other one would better, in which none is tried."""
+
+REAP_TIMEOUT = 1.0
+"""Seconds to wait for the end of a fork server that has closed its socket."""
+
+BOOT_TIMEOUT = 60.0
+"""Seconds in which what was started as a fork server must have said that it is one."""
+
+_PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EINTR})
+"""What keeps a process from being started now, and perhaps not a moment later."""
 
 GROWN = 0.6
 """An idle worker that holds this share of its memory limit is replaced."""
@@ -86,6 +105,10 @@ class LocalWorkers:
         self.breaker = poison_tasks
         self._on_reaped = on_reaped
         self._links: dict[int, Link] = {}
+        self._hopeless = (0.0, "")
+        """When a fork server last ended in a way in which the next one will, too, and how."""
+        self._warnings: list[str] = []
+        """What the fork server that is there now has said of modules that it has preloaded."""
         self._fork_server = ForkServerSupervisor(
             parts.loop,
             parts.helpers,
@@ -102,18 +125,44 @@ class LocalWorkers:
     def start(self, slot: int) -> bool:
         """Ask for a worker process; it says itself when it is ready."""
         try:
+            self._refuse_while_hopeless()
             self._links[slot] = self._ask_for_worker(slot)
-        except OSError as error:
-            raise OSError(f"no worker process can be started: {error}") from error
+        except StartError:
+            raise
+        except Exception as error:
+            # Whatever it is, such as an environment or arguments of the program that nobody foresaw: those who wait for the worker are to hear of it.
+            is_passing = isinstance(error, OSError) and error.errno in _PASSING
+            said = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            raise StartError(f"no worker process can be started: {said}", is_lasting=not is_passing) from error
         return False
 
+    def _refuse_while_hopeless(self) -> None:
+        """A burst of calls does not start a program over and over that has just ended by itself."""
+        since, why = self._hopeless
+        if why and now() - since < START_AGAIN:
+            raise StartError(why, is_lasting=True)
+
+    def _note_end(self, fork_server: ForkServerClient) -> tuple[str, bool]:
+        why, is_lasting = fork_server.why_it_ended()
+        if is_lasting:
+            self._hopeless = (now(), why)
+        return why, is_lasting
+
     def _ask_for_worker(self, slot: int) -> Link:
+        is_new = self._fork_server.is_absent
         fork_server = self._fork_server.current()
+        if is_new:
+            self._loop.later(BOOT_TIMEOUT, fork_server.give_up_boot, BOOT_TIMEOUT)
         try:
             return Link(slot, fork_server, lock=self._lock, lane_loop=self._loop, listener=self._on_readable)
         except ConnectionError:
             # It has gone, and there was no loop to hear of it.
+            self._fork_server.hear(fork_server, fork_server.control)
             self._lose_fork_server(fork_server)
+            if not fork_server.has_started:
+                fork_server.wait(REAP_TIMEOUT)
+                why, is_lasting = self._note_end(fork_server)
+                raise StartError(why, is_lasting=is_lasting) from None
             return Link(slot, self._fork_server.current(), lock=self._lock, lane_loop=self._loop, listener=self._on_readable)
 
     def send(self, slot: int, call: Call) -> None:
@@ -121,6 +170,9 @@ class LocalWorkers:
         link, payload = self._links[slot], call.payload
         link.sent[call.number] = call
         is_ahead = len(link.sent) > 1
+        if link.levels != (levels := levels_version()):
+            link.levels = levels
+            link.send(pack(LEVELS, body=as_bytes(log_levels())))
         if isinstance(payload, MemfdPayload):
             link.send(pack(TASK, call.number, call.metadata, payload, call.function_ref), payload.fd)
         elif isinstance(payload, bytes):
@@ -164,7 +216,9 @@ class LocalWorkers:
 
     def what_if_late(self, call: Call, killed: WorkerDied | None) -> str:  # noqa: ARG002 - as for every backend
         """In words."""
-        return "its time was up while it ran" if killed else "its time was up before it began"
+        if killed is None:
+            return "its time was up before it began"
+        return "".join(["its time was up while it ran", *(f"; {each}" for each in self._warnings)])
 
     def unstartable(self, call: Call, why: str) -> tuple[str, LevelpoolError]:
         """The call dies of it."""
@@ -250,14 +304,18 @@ class LocalWorkers:
     def _lose_touch(self, link: Link) -> None:
         """The worker closed its socket: it is dead, and the fork server will say how."""
         link.hang_up()
-        if link.status is not None or not self._fork_server.is_current(link.fork_server):
+        if link.status is not None or self._is_lost(link.fork_server):
             self._reap(link)
         else:
             self._loop.later(DEATH_NOTICE_TIMEOUT, self._reap_late, link)
 
+    def _is_lost(self, fork_server: ForkServerClient) -> bool:
+        """Whether nothing more is to be heard from it. Of one that never started it is still to be said why."""
+        return fork_server.has_started and not self._fork_server.is_current(fork_server)
+
     def _reap_late(self, link: Link) -> None:
         with self._lock:
-            if self._links.get(link.number) is link:
+            if self._links.get(link.number) is link and link.fork_server.has_started:
                 link.kill("exit")
                 self._reap(link)
                 self._events.act()
@@ -267,31 +325,52 @@ class LocalWorkers:
         with self._lock:
             answers, is_there = self._fork_server.hear(fork_server, control)
             for answer in answers:
-                link = self._links.get(answer.number)
-                if link is None:
-                    continue
-                if answer.what == SPAWNED:
-                    link.pid = answer.pid
-                else:
-                    link.status = answer.status
-                    link.rss = max(link.rss, answer.rss)
-                    self._drain_socket(link)
-                    self._reap(link)
+                if answer.what == WARNING:
+                    self._warnings.append(answer.text)
+                    self._deferred.add(logger.warning, "%s", answer.text)
+                elif (link := self._links.get(answer.number)) is not None:
+                    self._hear_of(link, answer)
             if not is_there:
                 self._lose_fork_server(fork_server)
             self._events.act()
         self._deferred.run()
 
+    def _hear_of(self, link: Link, answer: Answer) -> None:
+        if answer.what == SPAWNED:
+            link.pid = answer.pid
+        elif answer.what == SPAWN_FAILED:
+            self._reap(link, f"the fork server cannot fork: {os.strerror(answer.status)}")
+        else:
+            link.status = answer.status
+            link.rss = max(link.rss, answer.rss)
+            self._drain_socket(link)
+            self._reap(link)
+
     def _lose_fork_server(self, fork_server: ForkServerClient) -> None:
         """The fork server is gone: what it was to spawn is lost; what it has spawned lives on until its socket closes."""
         self._fork_server.lose(fork_server)
+        self._warnings.clear()
+        if not fork_server.has_started:
+            # Those who wait for it are to hear why, which is known when it is reaped.
+            self._helpers.do(lambda: self._fail_start(fork_server))
+            return
         for link in list(self._links.values()):
             if link.fork_server is fork_server and (link.pid == 0 or link.talk is None):
                 self._reap(link)
 
+    def _fail_start(self, fork_server: ForkServerClient) -> None:
+        fork_server.wait()
+        with self._lock:
+            why, is_lasting = self._note_end(fork_server)
+            for link in [link for link in self._links.values() if link.fork_server is fork_server]:
+                self._reap(link, why, is_lasting=is_lasting)
+            self._events.act()
+        self._deferred.run()
+
     # ------------------------------------------------------------ their death
 
-    def _reap(self, link: Link) -> None:
+    def _reap(self, link: Link, why: str | None = None, *, is_lasting: bool = False) -> None:
+        """The worker is gone, *why* where it never was; with *is_lasting* another one would go likewise."""
         if self._links.pop(link.number, None) is None:
             return
         began = link.flags.started
@@ -306,7 +385,7 @@ class LocalWorkers:
         link.close()
         if link.pid and self._on_reaped is not None:
             self._on_reaped(link.pid)
-        self._events.fail_hopeless(f"worker processes die before they are ready (wait status {link.status})")
+        self._events.fail_hopeless(why or f"worker processes die before they are ready: {end_in_words(link.status)}", at_once=is_lasting)
 
     def _lose_all(self, link: Link) -> None:
         """What the worker said last is lost, and which of its calls had ended nobody knows: none of them must run twice."""

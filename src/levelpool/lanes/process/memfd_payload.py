@@ -7,6 +7,8 @@ can map them.
 
 import contextlib
 import copyreg
+import errno
+import fcntl
 import io
 import mmap
 import os
@@ -163,16 +165,57 @@ class _SmallOutput:
 
 
 def memory_file(length: int = 0) -> int:
-    """A descriptor of memory that two processes can share; nothing of it is ever visible in a folder."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("levelpool", os.MFD_CLOEXEC)
-    else:
-        path = f"/tmp/levelpool-{os.getpid()}-{time.monotonic_ns()}"  # noqa: S108 - made for us alone, and gone in two lines
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.unlink(path)  # noqa: PTH108 - importing pathlib costs more than all of this file
+    """A descriptor of memory that two processes can share; nothing of it is ever visible in a folder. Raises OSError when there is no room."""
+    fd = _new_memory_file()
     if length:
-        os.ftruncate(fd, length)
+        try:
+            os.ftruncate(fd, length)
+        except BaseException:
+            os.close(fd)
+            raise
     return fd
+
+
+def memory_file_of(data: bytes) -> int:
+    """A memory file that holds *data*, to be read from its beginning."""
+    fd = memory_file()
+    try:
+        _write_all(fd, memoryview(data), 0)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _new_memory_file() -> int:
+    if hasattr(os, "memfd_create"):
+        try:
+            return os.memfd_create("levelpool", os.MFD_CLOEXEC)
+        except OSError as error:
+            # An old kernel, or a sandbox that does not know the call.
+            if error.errno not in _NO_MEMFD:
+                raise
+    return _unnamed_file()
+
+
+_NO_MEMFD = frozenset({errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP})
+
+
+def _unnamed_file() -> int:
+    """A file without a name, in memory where the system has a folder for that, else wherever temporary files may be."""
+    import tempfile  # noqa: PLC0415 - only where there is no memfd, and importing it costs more than all of this file
+
+    with contextlib.suppress(OSError), tempfile.TemporaryFile(dir="/dev/shm", buffering=0) as file:
+        return fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 0)
+    with tempfile.TemporaryFile(buffering=0) as file:
+        return fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 0)
+
+
+def _write_all(fd: int, view: memoryview, at: int) -> int:
+    written = 0
+    while written < view.nbytes:
+        written += os.pwrite(fd, view[written : written + (64 << 20)], at + written)
+    return written
 
 
 def encode_large(thing: object, limit: int | None = None, *, pause: float = 0.0) -> MemfdPayload:
@@ -218,10 +261,8 @@ class _FileOutput:
 
     def write(self, data: bytes | memoryview) -> int:
         view = memoryview(data).cast("B")
-        written = 0
         self._check(view.nbytes)
-        while written < view.nbytes:
-            written += os.pwrite(self._fd, view[written : written + (64 << 20)], self.length + written)
+        written = _write_all(self._fd, view, self.length)
         self.length += written
         if self._pause and self.length - self._rested_at >= STEP:
             self._rested_at = self.length

@@ -5,6 +5,7 @@ A frame is a fixed head, a function_ref (which function), a meta part and a body
 """
 
 import errno
+import fcntl
 import functools
 import os
 import socket
@@ -18,7 +19,6 @@ from levelpool.lanes.process.memfd_payload import MemfdPayload
 HEAD = struct.Struct("<BBHIIQ")  # kind, carries a memory file, lengths of function reference, meta and body, number of the call
 MEMFD = struct.Struct("<QQ")  # length of the pickle, length of the whole memory file
 REPORT = struct.Struct("<dddQQ")  # start on the shared clock, run and CPU seconds, peak resident bytes, result bytes
-LENGTH = struct.Struct("<Q")
 
 _HEAD_SIZE = HEAD.size
 _READ = 32 * 1024
@@ -26,16 +26,50 @@ _READ = 32 * 1024
 
 # Between a lane and its fork server.
 ASK = struct.Struct("<Bxxxi")  # what, number of the worker
-ANSWER = struct.Struct("<BxxxiqqQ")  # what, number of the worker, process id, wait status, peak resident bytes
-SPAWN, KILL, DUMP_STACK = 1, 2, 3
+ANSWER = struct.Struct(
+    "<BxxxiqqQ"
+)  # what, number of the worker, process id, wait status or error number, peak resident bytes or length of the text behind it
+SPAWN, KILL, DUMP_STACK, SPAWN_CHANGED = 1, 2, 3, 4
 SPAWN_FDS = 4
-"""Descriptors that a worker is given: its socket, its life-line, its shared flags, and the file for its stack."""
-SPAWNED, DIED, SPAWN_FAILED = 1, 2, 3
+"""Descriptors that a worker is given: its socket, its life-line, its shared flags, and the file for its stack. With `SPAWN_CHANGED` a fifth: the program's state."""
+SPAWNED, DIED, SPAWN_FAILED, START_FAILED, PRELOADS, STARTED, WARNING = 1, 2, 3, 4, 5, 6, 7
+WITH_TEXT = frozenset({START_FAILED, PRELOADS, WARNING})
+"""Answers with a text: why it cannot start, what it is about to import, what somebody should know."""
 
 # Parent to worker.
-TASK, CREDIT, STOP = 1, 2, 3
+TASK, CREDIT, STOP, LEVELS = 1, 2, 3, 4
 # Worker to parent.
 READY, DONE, FAILED, PROGRESS, LOG, ITEM, SKIPPED = 11, 12, 13, 14, 15, 16, 17
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """
+    Two connected sockets that block, whatever time limit this program gives new sockets, and whose numbers are above those of the standard streams.
+
+    A number below 3 is free in a program that has closed one of these, and lost in the one that it starts.
+    """
+    pair = socket.socketpair()
+    for each in pair:
+        each.settimeout(None)
+    ours, theirs = (_above_standard_streams(each) for each in pair)
+    return ours, theirs
+
+
+def _above_standard_streams(sock: socket.socket) -> socket.socket:
+    if sock.fileno() > _STDERR:
+        return sock
+    with sock:
+        return adopted_socket(fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, _STDERR + 1))
+
+
+_STDERR = 2
+
+
+def adopted_socket(fd: int) -> socket.socket:
+    """The socket of an inherited descriptor; it blocks, whatever time limit this program gives new sockets."""
+    sock = socket.socket(fileno=fd)
+    sock.settimeout(None)
+    return sock
 
 
 class Frame(NamedTuple):

@@ -1,6 +1,7 @@
 """The worker's side of the process lane: take a call, run it, report, until there is nothing more to do."""
 
 import contextvars
+import json
 import logging
 import os
 import pickle
@@ -16,11 +17,14 @@ from typing import Any
 
 from levelpool.errors import LevelpoolError, ResultNotPicklable, TaskNotPicklable
 from levelpool.lanes import progress, spans
+from levelpool.lanes.process.exit_functions import run_exit_functions
 from levelpool.lanes.process.failures import pack_failure
+from levelpool.lanes.process.log_levels import NO_LEVELS, Levels, apply_levels
 from levelpool.lanes.process.memfd_payload import MemfdPayload, decode_large, decode_small, encode
 from levelpool.lanes.process.meter import Meter
 from levelpool.lanes.process.pause import Pause
 from levelpool.lanes.process.pickle_diagnosis import blame
+from levelpool.lanes.process.program_state import State, complete_environment, set_output
 from levelpool.lanes.process.shared_flags import SharedFlags
 from levelpool.lanes.process.stack_dump import dump_on_signal
 from levelpool.lanes.process.threads import call_here, follow_threads
@@ -30,6 +34,7 @@ from levelpool.lanes.process.wire import (
     DONE,
     FAILED,
     ITEM,
+    LEVELS,
     LOG,
     PROGRESS,
     READY,
@@ -44,19 +49,24 @@ from levelpool.lanes.process.wire import (
 )
 from levelpool.tracebacks import format_error
 
+logger = logging.getLogger(__name__)
+
 _MAIN = "__mp_main__"
 _MOST_FUNCTIONS = 1024
 _REPORT_EVERY = 0.05
 
 
-def prepare(preparation: dict[str, Any]) -> None:
-    """Make this process like the lane's: arguments, working folder, and a `__main__` that is loaded when a task needs it."""
+def prepare(preparation: State) -> None:
+    """Make this process, which is new, like the lane's, and its `__main__` one that is loaded when a task needs it."""
     sys.argv[:] = preparation["argv"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    logging.getLogger().setLevel(preparation["log_level"])
+    if not preparation.get("main_is_loaded"):
+        sys.modules["__main__"] = ModuleType("__main__")
+    complete_environment(preparation["environment"])
+    set_output(preparation["output"])
+    apply_levels(preparation["logging"], NO_LEVELS)
 
 
-def work(talk: socket.socket, life_line: socket.socket, flags_fd: int, stack_fd: int, preparation: dict[str, Any]) -> None:
+def work(talk: socket.socket, life_line: socket.socket, flags_fd: int, stack_fd: int, preparation: State) -> None:
     """Run calls until the lane says stop or is gone, then end this process."""
     flags = SharedFlags(flags_fd)
     os.close(flags_fd)
@@ -81,12 +91,22 @@ def work(talk: socket.socket, life_line: socket.socket, flags_fd: int, stack_fd:
     except (OSError, KeyboardInterrupt):
         # The lane is gone, or this process can open no more files to take what the lane sends.
         code = 1
+    else:
+        run_exit_functions()
+    if flush_output() is not None:
+        code = 1
+    os._exit(code)
+
+
+def flush_output() -> Exception | None:
+    """Write out what was printed; the error of one that cannot be written."""
+    failed = None
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):
-            code = 1
-    os._exit(code)
+        except Exception as error:  # noqa: BLE001 - a task may have put anything in its place, or have closed it
+            failed = failed if stream is None else error
+    return failed
 
 
 def _reseed() -> None:
@@ -99,7 +119,7 @@ def _reseed() -> None:
 class Worker:
     """One worker process: its socket to the lane, its shared flags, the call that runs now."""
 
-    def __init__(self, talk: socket.socket, flags: SharedFlags, preparation: dict[str, Any]) -> None:
+    def __init__(self, talk: socket.socket, flags: SharedFlags, preparation: State) -> None:
         self._talk = talk
         self._flags = flags
         self._preparation = preparation
@@ -114,9 +134,10 @@ class Worker:
         self._functions: dict[bytes, Callable[..., Any]] = {}
         self._variables = Variables()
         self._progress: _ProgressSender | None = None
-        self._main_is_loaded = False
+        self._main_is_loaded: bool = preparation.get("main_is_loaded", False)
         self._main_error: str | None = None
         self._meter = Meter()
+        self._has_told_of_output = False
         self.call = 0
 
     def serve(self) -> None:
@@ -129,6 +150,8 @@ class Worker:
                 return
             if frame.kind == TASK:
                 self._take(frame)
+            elif frame.kind == LEVELS:
+                self._take_levels(json.loads(frame.body))
 
     def send(self, kind: int, call: int, meta: bytes = b"", body: bytes | MemfdPayload = b"") -> None:
         """
@@ -162,6 +185,10 @@ class Worker:
             frames.extend(self._framer.feed(data, fds))
         return frames.popleft()
 
+    def _take_levels(self, levels: Levels) -> None:
+        apply_levels(levels, self._preparation["logging"])
+        self._preparation["logging"] = levels
+
     def _take(self, frame: Frame) -> None:
         if self._flags.begin(frame.call):
             self.call = frame.call
@@ -175,9 +202,17 @@ class Worker:
         started = time.monotonic()
         kind, body = self._outcome(frame)
         run = time.monotonic() - started
+        self._flush_output()
         cpu, peak_rss = self._meter.read(run)
         size = body.length if isinstance(body, MemfdPayload) else len(body)
         self.send(kind, frame.call, REPORT.pack(started, run, cpu, peak_rss, size), body)
+
+    def _flush_output(self) -> None:
+        """What a call has printed is there when its result is, and no death of the worker takes it away."""
+        error = flush_output()
+        if error is not None and not self._has_told_of_output:
+            self._has_told_of_output = True
+            logger.warning("worker %d cannot write out what its tasks print: %r", os.getpid(), error)
 
     def _outcome(self, frame: Frame) -> tuple[int, bytes | MemfdPayload]:
         try:
@@ -298,7 +333,7 @@ def _forget_frames(error: BaseException) -> None:
         error.with_traceback(tb)
 
 
-def load_main(preparation: dict[str, Any]) -> None:
+def load_main(preparation: State) -> None:
     """Run the lane's main program as a module named `__mp_main__`, as `multiprocessing` does, so that its functions can be found."""
     name, path = preparation["main_name"], preparation["main_path"]
     if name:

@@ -13,7 +13,6 @@ MOST = 15
 
 KNOWN = {
     "sheets/clean/dates.py: first_not_in": 16,
-    "sheets/clean/draft.py: Draft._special": 18,
     "sheets/clean/numbers.py: _readings": 30,
     "sheets/clean/numbers.py: _padding": 17,
     "sheets/clean/numbers.py: _affixes": 19,

@@ -340,7 +340,7 @@ class Sheet:
 class Workbook:
     """One file, read to its end."""
 
-    format: str  # "xlsx", "xls", "xlsb", "ods", "csv", "html", "xml2003", "parquet", "arrow"
+    format: str  # "xlsx", "xls", "xlsb", "ods", "csv", "html", "mht", "xml2003", "parquet", "arrow"
     sheets: tuple[Sheet, ...]
     reader: str  # which route read it, for the report
     encoding: str | None = None  # text formats only

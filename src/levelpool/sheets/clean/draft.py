@@ -13,6 +13,14 @@ from levelpool.sheets.clean.row import Row, batch_of, is_ruled, is_ruler, rows_a
 from levelpool.sheets.clean.table_evidence import TableEvidence
 from levelpool.sheets.table import Batch, Cells, Outside, Sheet
 
+_MOST_TEMPLATES = 20
+"""Of more hidden rows than this each is a record: a filter has hidden them."""
+
+
+def may_have_templates(sheet: Sheet) -> bool:
+    """Whether so few rows are hidden that each is looked at."""
+    return 0 < len(sheet.hidden_rows) <= _MOST_TEMPLATES
+
 
 class Draft:
     """One table while its rows are taken in."""
@@ -26,6 +34,7 @@ class Draft:
         self.first_row: int | None = None
         self.last_row = 0
         self.gaps: list[int] = []  # rows that follow a blank row
+        self.hidden: list[Row] = []  # hidden rows, where they are so few that one may be a template
         self.labelled: list[Row] = []  # rows that begin with the label of a total
         self.sparse: list[Row] = []  # rows of one text at the very end, so far
         self.sparse_is_data = False
@@ -36,6 +45,7 @@ class Draft:
             self.set_aside(row, Aside.HEADER)
         for row in head.units:
             self.set_aside(row, Aside.RULER if is_ruler(row) else Aside.UNITS)
+        self._may_be_templates = sheet.hidden_rows if options.hidden_rows and may_have_templates(sheet) else frozenset()
         self._titles = {row.texts() for row in head.titles}
         self._title_texts = {text for texts in self._titles for text in texts[:1]}
         self._header = {row.number: row.texts() for row in head.header}
@@ -68,8 +78,8 @@ class Draft:
     def reach(self) -> tuple[int, int]:
         """The same with the rows that may turn out to be totals or data."""
         first, last = self.rows()
-        labelled = [row.number for row in self.labelled]
-        return min([first, *labelled]), max([last, *labelled])
+        others = [row.number for row in (*self.labelled, *self.hidden)]
+        return min([first, *others]), max([last, *others])
 
     def span(self) -> tuple[int, int]:
         """The columns of the table, from and to."""
@@ -108,14 +118,31 @@ class Draft:
         labels = worded | self._title_texts.intersection(firsts)
         if labels:
             places.update(place for place, first in enumerate(firsts) if first in labels)
-        for column, text in self._marks:
-            if column < len(batch.columns) and may_hold(batch.columns[column], text):
-                places.update(place for place, other in enumerate(batch.columns[column].texts) if other == text)
-        if not self.sparse_is_data and not all_share_columns(batch):
-            narrow = narrow_rows(batch)
-            if len(self.evidence) >= 3 or len(narrow) < len(batch.rows):
-                places.update(place for place, count in narrow.items() if count <= 1)
-        return sorted(places)
+        return sorted(places | self._repeated_places(batch) | self._hidden_places(batch) | self._narrow_places(batch))
+
+    def _repeated_places(self, batch: Batch) -> set[int]:
+        """Rows that may be the header once more."""
+        return {
+            place
+            for column, text in self._marks
+            if column < len(batch.columns) and may_hold(batch.columns[column], text)
+            for place, other in enumerate(batch.columns[column].texts)
+            if other == text
+        }
+
+    def _hidden_places(self, batch: Batch) -> set[int]:
+        """Rows that may be templates."""
+        hidden = self._may_be_templates
+        return {place for place, row in enumerate(batch.rows) if row in hidden} if hidden else set()
+
+    def _narrow_places(self, batch: Batch) -> set[int]:
+        """Rows of one cell, which may be notes."""
+        if self.sparse_is_data or all_share_columns(batch):
+            return set()
+        narrow = narrow_rows(batch)
+        if len(self.evidence) < 3 and len(narrow) == len(batch.rows):
+            return set()
+        return {place for place, count in narrow.items() if count <= 1}
 
     def _sort(self, places: list[int], last_plain: int, batch: Batch) -> None:
         """Put each special row where it belongs; what turns out to be plain data is taken in."""
@@ -129,6 +156,8 @@ class Draft:
                 self.set_aside(row, repeated)
                 # What stands alone under a line that ends the table is a note, as behind a blank row.
                 self.blank_before_sparse |= repeated is Aside.RULER and place > last_plain
+            elif row.number in self._may_be_templates:
+                self.hidden.append(row)
             elif filled and is_total_label(row.cells[filled[0]]) and len(filled) > 1 and not self.options.keep_totals:
                 self.labelled.append(row)
             elif len(filled) == 1 and not self.sparse_is_data and place > last_plain and row.looks(filled[0]) == "text":
@@ -144,6 +173,11 @@ class Draft:
             rows, self.sparse = self.sparse, []
             self.sparse_is_data = True
             self.add(batch_of(rows))
+
+    def is_template(self, row: Row) -> bool:
+        """Whether no cell of a hidden row fits the type of the other rows: it is there to be copied, and no record."""
+        typed = [(row.looks(column), looks) for column in row.filled() if (looks := self.evidence.looks(column)) not in {"", "text"}]
+        return bool(typed) and not any(here in {above, "error"} for here, above in typed)
 
     def close(self) -> None:
         """The table has ended: decide about the rows of one text behind its data."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from levelpool.sheets.clean.draft import may_have_templates
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.scan import Drafts, find_drafts
 from levelpool.sheets.spool import SpooledBatches, follow
@@ -25,9 +26,10 @@ class Scanned:
         """
         The drafts of *sheet*; None where nobody scanned.
 
-        Merged areas stand at the end of a file, and the calendar apart from the rows: a sheet that has more to say than its rows is scanned again.
+        Merged areas stand at the end of a file, and the calendar and what is hidden apart from the rows: a sheet that has more to say than
+        its rows is scanned again.
         """
-        if not isinstance(sheet.batches, SpooledBatches) or sheet.merges or sheet.date1904:
+        if not isinstance(sheet.batches, SpooledBatches) or sheet.merges or sheet.date1904 or may_have_templates(sheet):
             return None
         return self.drafts.get(_Spool.at(sheet.batches.path))
 

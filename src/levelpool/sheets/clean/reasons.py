@@ -68,6 +68,6 @@ _ASIDES = {
     Aside.TOTAL: "It begins with a label of the list below, and each number in it is a sum.",
     Aside.FOOTER: "It is a note behind the last row of data.",
     Aside.EMPTY: "All its texts are empty.",
-    Aside.HIDDEN: "The row is hidden, and the parameters of the import leave hidden rows out.",
+    Aside.HIDDEN: "The row is hidden, and the parameters of the import leave hidden rows out, or none of its cells fits the type of the other rows: a template.",
     Aside.LEFT_OUT: "The parameters of the import leave it out.",
 }

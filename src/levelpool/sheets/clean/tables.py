@@ -79,6 +79,8 @@ def dataset_names(dataset: str, plans: Sequence[TablePlan]) -> tuple[str, ...]:
 
 
 def _plan(sheet: Sheet, draft: Draft, position: int, merges: Merges, options: TableOptions) -> TablePlan:
+    if draft.hidden:
+        _decide_hidden(draft)
     if draft.labelled:
         _decide_totals(sheet, draft)
     named = {column for row in draft.head.header for column in row.filled()}
@@ -127,6 +129,16 @@ def as_said(column: Column, options: TableOptions) -> Column:
     if said is not None and said.type and said.type is not column.type:
         column = replace(column, type=said.type, why=f"{said.type} was given; {column.why}")
     return column
+
+
+def _decide_hidden(draft: Draft) -> None:
+    """Hidden rows are data, but for one that fits no column: a template."""
+    data = [row for row in draft.hidden if not draft.is_template(row)]
+    for row in draft.hidden:
+        if row not in data:
+            draft.set_aside(row, Aside.HIDDEN)
+    if data:
+        draft.add(batch_of(data))
 
 
 def _decide_totals(sheet: Sheet, draft: Draft) -> None:

@@ -27,6 +27,7 @@ class Format(StrEnum):
     FODS = "fods"  # read like .ods
     XML2003 = "xml2003"
     HTML = "html"
+    MHT = "mht"  # web archives
     CSV = "csv"
     PARQUET = "parquet"
     ARROW = "arrow"  # IPC files, which Feather is
@@ -95,6 +96,8 @@ def detect_format(path: Path, meter: Meter) -> Found:
             raise NotASpreadsheet(f"{name} is not a spreadsheet: it is {kind}")
     if head[_TAR[0]] == _TAR[1]:
         raise NotASpreadsheet(f"{name} is not a spreadsheet: it is a tar archive; unpack it and send the files in it")
+    if _is_web_archive(head):
+        return Found(Format.MHT)
     marked_up = _marked_up(head)
     return Found(marked_up) if marked_up else _text(path, meter)
 
@@ -151,13 +154,23 @@ def _compound(path: Path, name: str) -> Format:
     raise NotASpreadsheet(f"{name} is not a spreadsheet: it is an Office file of another kind")
 
 
+_MAIL_HEAD = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*:[^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+\r?\n)++")
+_PACKED_PAGES = re.compile(rb"^content-type:\s*(?:multipart/(?:related|mixed|alternative)|text/html)", re.IGNORECASE | re.MULTILINE)
+
+
+def _is_web_archive(head: bytes) -> bool:
+    """Whether the file begins like a mail that holds pages: the head has its version, and says what follows."""
+    found = _MAIL_HEAD.match(head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"))
+    return found is not None and b"mime-version:" in found[0].lower() and _PACKED_PAGES.search(found[0]) is not None
+
+
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|table|meta|style)\b", re.IGNORECASE)
 
 
 def _marked_up(head: bytes) -> Format | None:
     # Zero bytes go, so that UTF-16 reads like ASCII here.
     plain = head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
-    if not plain.startswith((b"<", b"MIME-Version", b"mime-version")):
+    if not plain.startswith(b"<"):
         return None
     if b"urn:schemas-microsoft-com:office:spreadsheet" in plain and b"Workbook" in plain and not _HTML.match(plain):
         return Format.XML2003

@@ -61,6 +61,28 @@ _BUILT_IN = {
     58: 'm"月"d"日"',
 }
 
+NAMED_FORMATS = {
+    "General": "General",
+    "General Number": "General",
+    "General Date": "m/d/yy h:mm",
+    "Long Date": "d mmmm yyyy",
+    "Medium Date": "d-mmm-yy",
+    "Short Date": "mm-dd-yy",
+    "Long Time": "h:mm:ss AM/PM",
+    "Medium Time": "h:mm AM/PM",
+    "Short Time": "h:mm",
+    "Currency": "$#,##0.00",
+    "Euro Currency": "€#,##0.00",
+    "Fixed": "0.00",
+    "Standard": "#,##0.00",
+    "Percent": "0.00%",
+    "Scientific": "0.00E+00",
+    "Yes/No": '"Yes";"Yes";"No"',
+    "True/False": '"True";"True";"False"',
+    "On/Off": '"On";"On";"Off"',
+}
+"""Formats that the XML of 2003 and the pages of Excel call by a name."""
+
 
 def number_kind(number: int, custom: dict[int, str]) -> str:
     """The kind of a number cell whose format has this *number*: "n" alone for General, else "n" and the format code."""

@@ -19,6 +19,7 @@ from levelpool.sheets.read.html import read_html
 from levelpool.sheets.read.limits import Limits, Meter
 from levelpool.sheets.read.ods import read_fods, read_ods
 from levelpool.sheets.read.source import ReadOptions, Source
+from levelpool.sheets.read.web_archive import read_web_archive
 from levelpool.sheets.read.xls import read_xls
 from levelpool.sheets.read.xlsb import read_xlsb
 from levelpool.sheets.read.xlsx import read_xlsx
@@ -33,6 +34,7 @@ _READERS: dict[Format, Callable[[Source], Workbook]] = {
     Format.FODS: read_fods,
     Format.XML2003: read_xml2003,
     Format.HTML: read_html,
+    Format.MHT: read_web_archive,
     Format.CSV: read_delimited,
     Format.PARQUET: read_parquet,
     Format.ARROW: read_arrow,

@@ -5,33 +5,13 @@ from collections.abc import Iterator
 
 from levelpool.sheets.read.encoding import BLOCK, Encoding, decode
 from levelpool.sheets.read.markup import create_parser, feed, is_sum, local
+from levelpool.sheets.read.number_formats import NAMED_FORMATS
 from levelpool.sheets.read.source import SheetBuilder, Source
 from levelpool.sheets.read.text import text_encoding
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Box, Kind, Sheet, Workbook
 
 _DECLARED = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9_.\-]+)["']""")
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
-
-_NAMED_FORMATS = {
-    "General": "General",
-    "General Number": "General",
-    "General Date": "m/d/yy h:mm",
-    "Long Date": "d mmmm yyyy",
-    "Medium Date": "d-mmm-yy",
-    "Short Date": "mm-dd-yy",
-    "Long Time": "h:mm:ss AM/PM",
-    "Medium Time": "h:mm AM/PM",
-    "Short Time": "h:mm",
-    "Currency": "$#,##0.00",
-    "Euro Currency": "€#,##0.00",
-    "Fixed": "0.00",
-    "Standard": "#,##0.00",
-    "Percent": "0.00%",
-    "Scientific": "0.00E+00",
-    "Yes/No": '"Yes";"Yes";"No"',
-    "True/False": '"True";"True";"False"',
-    "On/Off": '"On";"On";"Off"',
-}
 
 
 def read_xml2003(source: Source) -> Workbook:
@@ -94,7 +74,7 @@ class _WorkbookParser:
             self._style = attributes.get("ID", "")
         elif tag == "NumberFormat":
             code = attributes.get("Format", "General")
-            self._formats[self._style] = _NAMED_FORMATS.get(code, code)
+            self._formats[self._style] = NAMED_FORMATS.get(code, code)
         elif tag == "Worksheet":
             self._start_sheet(attributes)
         elif tag in {"Date1904", "Visible"}:

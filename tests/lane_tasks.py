@@ -160,6 +160,21 @@ def return_lambda():
     return {"rows": [1, lambda: 2]}
 
 
+def return_bytes_within(limit, value, size):
+    """The resource *limit* of this worker is lowered to *value* first; for descriptors that is one more than it has open."""
+    if limit == resource.RLIMIT_NOFILE:
+        value = os.dup(0)
+        os.close(value)
+    resource.setrlimit(limit, (value, resource.getrlimit(limit)[1]))
+    return bytes(size)
+
+
+def fail_at_length_without_descriptors(size):
+    hoard = os.dup(0)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hoard + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    raise ValueError("x" * size)
+
+
 def return_bytes(size):
     return b"x" * size
 

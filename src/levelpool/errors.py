@@ -14,6 +14,7 @@ Everything that levelpool raises on purpose.
     ├── TaskNotPicklable          function or arguments cannot travel to a worker
     ├── ResultNotPicklable        the result cannot travel back
     ├── ResultTooLarge            the result is over `max_result_bytes`
+    ├── NoRoom                    no descriptor, memory or space for a large argument or result
     ├── RemoteError               an exception of the task that could not travel itself
     ├── DatabaseError             the database is out of reach, or its pool is exhausted
     │   ├── DatabaseUnwritable    it is there and cannot write: its disk is full, or it may only read
@@ -148,6 +149,18 @@ class ResultNotPicklable(LevelpoolError):
 
 class ResultTooLarge(LevelpoolError):
     """The task ended, but its result is over `max_result_bytes`."""
+
+
+class NoRoom(LevelpoolError):
+    """
+    A large argument or result found no descriptor, no memory or no space to travel in; the message says where, and names the limit.
+
+    `cause` is one of "descriptors", "memory", "space", "file size".
+    """
+
+    def __init__(self, message: str, *, cause: str) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class RemoteError(LevelpoolError):

@@ -2,7 +2,9 @@
 
 import asyncio
 import collections
+import contextlib
 import datetime as dt
+import errno
 import gc
 import itertools
 import os
@@ -20,7 +22,7 @@ import pytest
 import corner_tasks
 import lane_tasks
 import processes
-from levelpool import ExecutorManager, LaneFull, TaskNotPicklable, WorkerDied
+from levelpool import ExecutorManager, LaneFull, NoRoom, RemoteError, TaskNotPicklable, WorkerDied
 from levelpool.lanes.admission import Admission
 from levelpool.lanes.helper_threads import HelperThreads
 from levelpool.lanes.lane import DEFAULT_OPTIONS
@@ -304,6 +306,53 @@ async def test_no_descriptor_left_costs_one_call(manager):
     assert died.value.cause == "descriptors"
     assert manager.stats().cpu.deaths == {"descriptors": 1}
     assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
+
+
+@contextlib.contextmanager
+def limited(limit, value):
+    """As if the program had been started under `ulimit`; of descriptors there are no more than it has open."""
+    soft, hard = resource.getrlimit(limit)
+    hoard = os.open(os.devnull, os.O_RDONLY)
+    resource.setrlimit(limit, (hoard + 1 if limit == resource.RLIMIT_NOFILE else value, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(limit, (soft, hard))
+        os.close(hoard)
+
+
+@pytest.mark.parametrize(
+    ("limit", "cause"), [(resource.RLIMIT_NOFILE, "descriptors"), (resource.RLIMIT_FSIZE, "file size")], ids=["descriptors", "size"]
+)
+async def test_no_room_for_what_is_large_is_told_as_that(manager, limit, cause):
+    """Arguments that find none here, and a result that finds none in its worker, are not said to be impossible to pickle; the worker lives on."""
+    pid = await manager.run_cpu_intensive(lane_tasks.pid)
+    with limited(limit, 200_000), pytest.raises(NoRoom, match=r"lane_tasks\.noop was not sent: .*ulimit") as here:
+        await manager.run_cpu_intensive(lane_tasks.noop, bytes(300_000))
+    with pytest.raises(NoRoom, match=r"result of return_bytes_within was not sent back.*ulimit") as there:
+        await manager.run_cpu_intensive(lane_tasks.return_bytes_within, limit, 200_000, 300_000)
+
+    assert (here.value.cause, there.value.cause) == (cause, cause)
+    assert await manager.run_cpu_intensive(lane_tasks.pid) == pid
+
+
+async def test_long_error_without_room_arrives_in_brief(manager):
+    """The worker has no descriptor left to send all of it with: its type and the beginning of its words are told."""
+    with pytest.raises(RemoteError, match="ValueError: xxx") as brief:
+        await manager.run_cpu_intensive(lane_tasks.fail_at_length_without_descriptors, 300_000)
+
+    assert brief.value.type_name == "ValueError"
+
+
+async def test_large_things_travel_without_memfd(monkeypatch):
+    """In both directions, where neither this process nor its workers may make memory files of their own kind."""
+
+    def refuse(*_args):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "memfd_create", refuse)
+    async with ExecutorManager(cpu_workers=1, io_workers=1, preload=["without_memfd"]) as manager:
+        assert await manager.run_cpu_intensive(lane_tasks.add, bytes(300_000), b"1") == bytes(300_000) + b"1"
 
 
 # ---------------------------------------------------------------- what travels

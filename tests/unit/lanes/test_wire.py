@@ -1,14 +1,16 @@
 """Frames and memfd payloads: what goes in comes out, whatever the size and wherever the stream is cut."""
 
+import errno
 import os
 import pickle
 import socket
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from levelpool.errors import ResultTooLarge
+from levelpool.errors import NoRoom, ResultTooLarge
 from levelpool.lanes.process.memfd_payload import (
     SMALL,
     MemfdPayload,
@@ -17,6 +19,7 @@ from levelpool.lanes.process.memfd_payload import (
     decode_small,
     encode,
     encode_small,
+    memory_file_of,
     refuse_missing_module,
 )
 from levelpool.lanes.process.wire import Framer, pack, receive
@@ -86,3 +89,47 @@ def test_nothing_is_imported_on_the_loop():
     assert decode_small(data, refuse_missing_module) == SMALL
     with pytest.raises(MissingModuleError):
         decode_small(named, refuse_missing_module)
+
+
+@pytest.mark.parametrize("said", [errno.ENOSYS, errno.EPERM, errno.EACCES])
+def test_memory_file_without_memfd(monkeypatch, said):
+    """Where the kernel or a sandbox has no `memfd_create`, a file without a name takes its place."""
+
+    def refuse(*_args):
+        raise OSError(said, os.strerror(said))
+
+    monkeypatch.setattr(os, "memfd_create", refuse)
+    fd = memory_file_of(b"what is in it")
+    try:
+        assert os.read(fd, 100) == b"what is in it"
+        assert not os.get_inheritable(fd)
+        assert os.fstat(fd).st_nlink == 0
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (errno.EMFILE, "descriptors"),
+        (errno.ENFILE, "descriptors"),
+        (errno.ENOMEM, "memory"),
+        (errno.ENOSPC, "space"),
+        (errno.EFBIG, "file size"),
+    ],
+)
+@pytest.mark.parametrize("step", ["memfd_create", "pwrite"])
+def test_no_room_is_said_as_that(monkeypatch, said, cause, step):
+    """Whatever the system has too little of, and whenever it says so: it is named, and nothing is left open."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    def refuse(*_args):
+        raise OSError(said, os.strerror(said))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, refuse)
+        with pytest.raises(NoRoom, match=os.strerror(said).split()[0]) as no_room:
+            encode(b"x" * 2 * SMALL)
+
+    assert no_room.value.cause == cause
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

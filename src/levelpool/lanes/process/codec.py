@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
 
-from levelpool.errors import ResultNotPicklable, TaskNotPicklable
+from levelpool.errors import LevelpoolError, ResultNotPicklable, TaskNotPicklable
 from levelpool.lanes.backend import Events, LaneParts
 from levelpool.lanes.call import Call, LargePayload
 from levelpool.lanes.completions import LoopCompletion, StreamCompletion
@@ -29,6 +29,7 @@ from levelpool.lanes.process.memfd_payload import (
     refuse_missing_module,
 )
 from levelpool.lanes.process.pickle_diagnosis import task_not_picklable
+from levelpool.lanes.process.room import no_room
 from levelpool.lanes.process.wire import DONE, LOG, PROGRESS, Frame
 from levelpool.lanes.stream import WINDOW
 
@@ -133,6 +134,9 @@ class PickleCodec:
     def _cannot_pack(self, call: Call, error: BaseException) -> None:
         if isinstance(error, TaskNotPicklable):
             self._events.refuse(call, error)
+        elif (refusal := no_room(f"{call.name} was not sent", error)) is not None:
+            refusal.__cause__ = error
+            self._events.refuse(call, refusal)
         elif isinstance(error, KeyboardInterrupt):
             self._events.refuse(call, TaskNotPicklable(f"{call.name} was not sent: Ctrl-C came while it was pickled"))
         else:
@@ -247,8 +251,10 @@ def _contents(call: Call) -> tuple[Any, ...]:
     return (call.args, call.kwargs) if call.function_ref else (call.args, call.kwargs, call.func)
 
 
-def _cannot_unpack(call: Call, error: BaseException) -> ResultNotPicklable:
-    refusal = ResultNotPicklable(f"the result of {call.name} cannot be unpacked here ({type(error).__name__}: {error})")
+def _cannot_unpack(call: Call, error: BaseException) -> LevelpoolError:
+    refusal = no_room(f"the result of {call.name} cannot be taken", error) or ResultNotPicklable(
+        f"the result of {call.name} cannot be unpacked here ({type(error).__name__}: {error})"
+    )
     refusal.__cause__ = error
     return refusal
 

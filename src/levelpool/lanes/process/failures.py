@@ -29,6 +29,15 @@ def pack_failure(error: BaseException) -> tuple[bytes, str, str, str]:
     return _pickle_of(error) or _pickle_of_exit(error), type_name(error), message_of(error), format_error(error)
 
 
+def brief_failure(error: BaseException) -> tuple[bytes, str, str, str]:
+    """The same as plain text, cut to what always travels."""
+    return b"", type_name(error), message_of(error)[:_BRIEF], format_error(error)[-_BRIEF:]
+
+
+_BRIEF = 8192
+"""Letters, of up to four bytes each."""
+
+
 def unpack_failure(packed: tuple[bytes, str, str, str], found: Callable[[str], None] | None = None) -> BaseException:
     """
     The exception to raise for the caller; its cause shows the worker's traceback.

@@ -307,7 +307,7 @@ def _in_words(cause: str, exit_code: int | None, number: int | None, rss: int, l
             over = f"it used {_mib(rss)} of resident memory, the limit is {_mib(limit or 0)}"
             return f"killed because {over} (LEVELPOOL_WORKER_MEMORY_LIMIT or worker_memory_limit)"
         case "descriptors":
-            return "killed because this process has no file descriptor left to take its result with (ulimit -n)"
+            return "killed because this process has no file descriptor left for its arguments or its result (ulimit -n)"
         case "signal":
             name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
             hint = "; perhaps by the kernel, out of memory" if number == signal.SIGKILL else ""

@@ -105,11 +105,21 @@ class Link:
             except ConnectionError:
                 # It is gone, which is noticed elsewhere.
                 return
+            except OSError:
+                # The kernel passes no more memory files on.
+                self.kill("descriptors")
+                return
             if sent == len(data):
                 return
             data, fd = data[sent:], -1 if sent else fd
             self._lane_loop.watch_writing(talk, self._on_writable, talk)
-        self._outgoing.append((data, os.dup(fd) if fd >= 0 else -1))
+        try:
+            held = os.dup(fd) if fd >= 0 else -1
+        except OSError:
+            # Half of what it needs has gone already.
+            self.kill("descriptors")
+            return
+        self._outgoing.append((data, held))
 
     def send_soon(self, data: bytes) -> None:
         """Send with whatever else comes in this turn of the loop: the worker is busy anyway, and a system call costs more than a no-op."""

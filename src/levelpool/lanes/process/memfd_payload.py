@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from levelpool.errors import ResultTooLarge
+from levelpool.lanes.process.room import no_room
 
 SMALL = 64 * 1024
 """Objects whose pickle is longer than this travel in a memory file."""
@@ -90,7 +91,7 @@ def encode(thing: object, limit: int | None = None) -> bytes | MemfdPayload:
     """
     *thing* as bytes if it is small, else as a memfd.
 
-    Raises what pickle raises, and `ResultTooLarge` when it takes more than *limit* bytes.
+    Raises what pickle raises, `ResultTooLarge` when it takes more than *limit* bytes, and `NoRoom` when there is none for so many.
     """
     small = encode_small(thing)
     if small is None:
@@ -223,8 +224,12 @@ def encode_large(thing: object, limit: int | None = None, *, pause: float = 0.0)
     *thing* in a memory file.
 
     With *pause* (seconds) it rests between small steps, so that an event loop in the same process is never kept waiting.
+    Raises `NoRoom` when the system has no room for the file.
     """
-    fd = memory_file()
+    try:
+        fd = memory_file()
+    except OSError as error:
+        raise _not_kept(error) from error
     try:
         out = _FileOutput(fd, limit, pause)
         _pickler(out, out.keep_aside).dump(thing)
@@ -262,7 +267,10 @@ class _FileOutput:
     def write(self, data: bytes | memoryview) -> int:
         view = memoryview(data).cast("B")
         self._check(view.nbytes)
-        written = _write_all(self._fd, view, self.length)
+        try:
+            written = _write_all(self._fd, view, self.length)
+        except OSError as error:
+            raise _not_kept(error) from error
         self.length += written
         if self._pause and self.length - self._rested_at >= STEP:
             self._rested_at = self.length
@@ -278,6 +286,10 @@ class _FileOutput:
     def _check(self, more: int) -> None:
         if self._limit is not None and max(self.length + more, self._aside_size) > self._limit:
             raise too_large(self._limit)
+
+
+def _not_kept(error: OSError) -> BaseException:
+    return no_room("what is over 64 KiB travels in a memory file", error) or error
 
 
 def travels(thing: object) -> bool:

@@ -15,16 +15,17 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
-from levelpool.errors import LevelpoolError, ResultNotPicklable, TaskNotPicklable
+from levelpool.errors import LevelpoolError, NoRoom, ResultNotPicklable, TaskNotPicklable
 from levelpool.lanes import progress, spans
 from levelpool.lanes.process.exit_functions import run_exit_functions
-from levelpool.lanes.process.failures import pack_failure
+from levelpool.lanes.process.failures import brief_failure, pack_failure
 from levelpool.lanes.process.log_levels import NO_LEVELS, Levels, apply_levels
 from levelpool.lanes.process.memfd_payload import MemfdPayload, decode_large, decode_small, encode
 from levelpool.lanes.process.meter import Meter
 from levelpool.lanes.process.pause import Pause
 from levelpool.lanes.process.pickle_diagnosis import blame
 from levelpool.lanes.process.program_state import State, complete_environment, set_output
+from levelpool.lanes.process.room import no_room
 from levelpool.lanes.process.shared_flags import SharedFlags
 from levelpool.lanes.process.stack_dump import dump_on_signal
 from levelpool.lanes.process.threads import call_here, follow_threads
@@ -226,7 +227,7 @@ class Worker:
             return DONE, self._pack_result(func, result)
         except BaseException as error:  # noqa: BLE001 - everything a task raises belongs to its caller, SystemExit included
             _forget_frames(error)
-            return FAILED, encode(pack_failure(error))
+            return FAILED, _pack_error(error)
         finally:
             if frame.meta:
                 self._clear_metadata()
@@ -263,6 +264,9 @@ class Worker:
         except TaskNotPicklable:
             raise
         except Exception as error:
+            refusal = no_room("the arguments of the call cannot be taken", error, "the worker process")
+            if refusal is not None:
+                raise refusal from error
             raise TaskNotPicklable(_why_not_unpacked(error)) from error
         return func, args, kwargs
 
@@ -307,12 +311,23 @@ class Worker:
     def _pack_result(self, func: Callable[..., Any], result: object) -> bytes | MemfdPayload:
         try:
             return encode(result, self._limit)
-        except LevelpoolError:
-            raise
         except Exception as error:
-            where, what = blame([("the result", result)])
             name = getattr(func, "__qualname__", repr(func))
+            refusal = no_room(f"the result of {name} was not sent back from its worker process", error)
+            if refusal is not None:
+                raise refusal from error
+            if isinstance(error, LevelpoolError):
+                raise
+            where, what = blame([("the result", result)])
             raise ResultNotPicklable(f"{where} of {name} cannot travel back from the worker process: {what} ({error})") from error
+
+
+def _pack_error(error: BaseException) -> bytes | MemfdPayload:
+    try:
+        return encode(pack_failure(error))
+    except NoRoom:
+        # A long one: its words are cut rather than lost.
+        return encode(brief_failure(error))
 
 
 def _why_not_unpacked(error: Exception) -> str:

@@ -774,15 +774,31 @@ TRAPS = [
     Trap(
         "dates_that_no_row_decides.csv",
         "03/04/2026 is the 3 April or the 4 March; other readers choose one without a word, some for each row anew",
-        lambda: b"id,open,proved\n1,03/04/2026,03/04/2026\n2,05/06/2026,27/04/2026\n",
+        lambda: b"id,open\n1,03/04/2026\n2,05/06/2026\n",
+        "csv",
+        tables=[table(0, {"id": "BIGINT", "open": "TEXT"}, [[1, "03/04/2026"], [2, "05/06/2026"]], {1: "header"})],
+    ),
+    Trap(
+        "one_column_decides.csv",
+        "one column proves that the day comes first, and another that a comma parts decimals; other readers choose for each column, or each row, anew",
+        lambda: b"id;sent;paid;kg;sum\n1;03/04/2026;03/04/2026;1,250;9,5\n2;05/06/2026;27/04/2026;2,500;12,75\n",
         "csv",
         tables=[
             table(
                 0,
-                {"id": "BIGINT", "open": "TEXT", "proved": "DATE"},
-                [[1, "03/04/2026", "2026-04-03"], [2, "05/06/2026", "2026-04-27"]],
+                {"id": "BIGINT", "sent": "DATE", "paid": "DATE", "kg": "NUMERIC", "sum": "NUMERIC"},
+                [[1, "2026-04-03", "2026-04-03", "1.250", "9.5"], [2, "2026-06-05", "2026-04-27", "2.500", "12.75"]],
                 {1: "header"},
             )
+        ],
+    ),
+    Trap(
+        "points_between_thousands.csv",
+        "-3.000 in a German account is minus three thousand; other readers load minus three",
+        lambda: b"Datum;Betrag\n02.11.2026;-3.000\n13.11.2026;1.250\n",
+        "csv",
+        tables=[
+            table(0, {"datum": "DATE", "betrag": "TEXT"}, [["2026-11-02", "-3.000"], ["2026-11-13", "1.250"]], {1: "header"}),
         ],
     ),
     Trap(

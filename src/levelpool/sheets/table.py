@@ -326,6 +326,7 @@ class Sheet:
     batches: Callable[[], Iterator[Batch]]
     hidden: bool = False
     date1904: bool = False  # date serials count from 1904-01-01
+    delimiter: str = ""  # of a delimited text
     row_count: int = 0  # rows delivered
     cell_count: int = 0  # non-blank cells delivered: the `read` of every account
     complete: bool = True  # False: reading stopped early, because only the first rows were asked for

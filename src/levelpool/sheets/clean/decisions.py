@@ -4,14 +4,15 @@ How a column gets its type: the table of decisions over the evidence of all its 
 A type is given only when every value reads back to its text; otherwise the column is TEXT and says which values decided.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from levelpool.sheets.clean.cell_group import SERIAL, Seen
 from levelpool.sheets.clean.dates import form_in_letters
 from levelpool.sheets.clean.evidence import ColumnEvidence
 from levelpool.sheets.clean.format_evidence import FormatEvidence
-from levelpool.sheets.clean.numbers import Reading, readings
+from levelpool.sheets.clean.numbers import OF_POINTS_BETWEEN_THOUSANDS, Reading, readings
 from levelpool.sheets.clean.text_evidence import BOOLEANS, DATES, NUMBERS
 from levelpool.sheets.clean.verdicts import (
     Verdict,
@@ -33,10 +34,17 @@ _BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
 class Answers:
     """What answers the questions that the values of a column leave open."""
 
-    comma_elsewhere: bool = False  # another column of the table proves a decimal comma: then "1.234" throughout is a question, too
     date_form: str | None = None
     decimal: str | None = None
     day_first: bool | None = None
+    marks: Mapping[str, str] = field(default_factory=dict)  # each decimal mark that another column proves, with the reason
+    thousands: str = ""  # what else in the file speaks for points between thousands
+    days: Mapping[bool, str] = field(default_factory=dict)  # whether the day comes first, as another column proves, with the reason
+
+    @property
+    def mark(self) -> str:
+        """The one decimal mark that other columns prove; "" where none does, or both."""
+        return next(iter(self.marks)) if len(self.marks) == 1 else ""
 
 
 NO_ANSWERS = Answers()
@@ -66,6 +74,45 @@ def proves_comma(evidence: ColumnEvidence) -> bool:
 
 def _has_comma(reading: Reading) -> bool:
     return (reading.notation.decimal == "," and not reading.doubtful) or reading.notation.thousands == "."
+
+
+def proves_point(evidence: ColumnEvidence) -> bool:
+    """Whether texts of this column can only be read with a decimal point, or with commas between thousands."""
+    found = () if evidence.numbers.shapes else _number_readings(evidence)
+    return bool(found) and all(map(_has_point, found))
+
+
+def _has_point(reading: Reading) -> bool:
+    notation = reading.notation
+    has_point = notation.decimal == "." and not (reading.whole or reading.exponent or reading.doubtful)
+    return notation.thousands != "." and (has_point or notation.thousands == ",")
+
+
+def proves_day_first(evidence: ColumnEvidence) -> bool | None:
+    """Whether the day comes before the month in the dates of this column, as in 27/04/2026; None where they do not tell."""
+    forms = _forms_of_dates(evidence)
+    if not forms or _mean_several(forms) or not all(map(_is_in_digits, forms)):
+        return None
+    return forms[0].index("d") < forms[0].index("m")
+
+
+def has_dotted_dates(evidence: ColumnEvidence) -> bool:
+    """Whether there are dates such as 27.04.2026."""
+    return any("." in form and _is_in_digits(form) for form in _forms_of_dates(evidence))
+
+
+def _forms_of_dates(evidence: ColumnEvidence) -> list[str]:
+    texts = evidence.texts
+    is_date = bool(texts.shapes) and DATES in texts.could and not evidence.is_text
+    return sorted(texts.forms or ()) if is_date and not _number_readings(evidence) else []
+
+
+def _is_in_digits(form: str) -> bool:
+    """Whether day and month are two numbers, and the year stands behind them."""
+    return bool(_DIGITS_OF_DAYS.match(form))
+
+
+_DIGITS_OF_DAYS = re.compile(r" *%-?[dm]([-/.])%-?[dm]\1%Y")
 
 
 # ---------------------------------------------------------------- the decisions
@@ -143,9 +190,10 @@ def _date_texts(evidence: ColumnEvidence, answers: Answers) -> Verdict | None:
     possible = texts.forms or set()
     forms = [answers.date_form] if answers.date_form in possible and answers.date_form else sorted(possible, key=_plainest)
     said = ""
-    if _mean_several(forms) and answers.day_first is not None:
-        forms = [form for form in forms if (form.index("d") < form.index("m")) == answers.day_first]
-        said = f"; the {'day' if answers.day_first else 'month'} comes first, as was said"
+    if _mean_several(forms) and (answers.day_first is not None or len(answers.days) == 1):
+        day_first, reason = next(iter(answers.days.items())) if answers.day_first is None else (answers.day_first, "as was said")
+        forms = [form for form in forms if (form.index("d") < form.index("m")) == day_first]
+        said = f"; the {'day' if day_first else 'month'} comes first, {reason}"
     if _mean_several(forms):
         return text_verdict(f"{texts.first} can be two dates; no row decides: does the day or the month come first?")
     form = forms[0]
@@ -192,12 +240,15 @@ def _number_verdict(evidence: ColumnEvidence, answers: Answers) -> Verdict:
     seen = [*numbers.shapes.values(), *texts.shapes.values()]
     if not found:
         return text_verdict(not_one_way(seen[0], seen[-1]))
-    if _is_a_question(found, said=answers.decimal is not None, comma_elsewhere=answers.comma_elsewhere):
+    is_open = not numbers.shapes and answers.decimal is None and _is_open(found)
+    found, said = _answered(found, answers) if is_open else (found, "")
+    if not found:
         asked = next((each for each in seen if "," in each.text or "." in each.text), seen[0])
-        return text_verdict(f"{asked} can be two numbers; no row decides: does the mark stand between thousands or before decimals?")
+        question = "can be two numbers; no row decides: does the mark stand between thousands or before decimals?"
+        return text_verdict(f"{asked} {question}{said}")
     verdict = number_verdict(found, seen, evidence.values, exponent=numbers.exponent, texts=texts.shapes)
     lost = [lost_digits(numbers.rounded)] if numbers.rounded and verdict.type is not ColumnType.DOUBLE else []
-    return replace(verdict, why="; ".join([verdict.why, *lost, *_said_by_formats(evidence.formats)]))
+    return replace(verdict, why="; ".join([verdict.why, *lost, *_said_by_formats(evidence.formats)]) + said)
 
 
 def _said_by_formats(formats: FormatEvidence) -> Iterator[str]:
@@ -210,12 +261,40 @@ def _said_by_formats(formats: FormatEvidence) -> Iterator[str]:
         yield different_units(formats.units)
 
 
-def _is_a_question(found: tuple[Reading, ...], *, said: bool, comma_elsewhere: bool) -> bool:
-    """Whether the mark may stand between thousands or before decimals: a point is taken for a decimal one where no column has a comma for it."""
+def _is_open(found: tuple[Reading, ...]) -> bool:
+    """Whether the values leave open what their mark means."""
+    return len(found) > 1 or found[0].doubtful
+
+
+def _answered(found: tuple[Reading, ...], answers: Answers) -> tuple[tuple[Reading, ...], str]:
+    """
+    The readings with the likeliest first where their mark may stand between thousands or before decimals, and why; none where that is a question.
+
+    A decimal mark that another column proves is the one of all commas, and lets points be decimal ones. A point is decimal where nothing
+    in the file speaks for thousands.
+    """
     usual = found[0].notation.decimal == "." and not found[0].notation.thousands
-    if len(found) > 1:
-        return not usual or comma_elsewhere
-    return found[0].doubtful and not said and usual == comma_elsewhere
+    proved = answers.mark
+    if usual:
+        if proved == ".":
+            return found, f"; the point parts decimals, {answers.marks['.']}"
+        against = answers.marks.get(",") or answers.thousands or _has_no_decimals(found[0].notation.currency)
+        return ((), f" {_capital(against)}") if against else (found, "; that the point parts no thousands is not proved by any of them")
+    fitting = tuple(reading for reading in found if reading.notation.decimal == proved)
+    return (fitting, f"; the {_MARKS[proved]} parts decimals, {answers.marks[proved]}") if proved and fitting else ((), "")
+
+
+_MARKS = {".": "point", ",": "comma"}
+
+
+def _has_no_decimals(currency: str) -> str:
+    """That amounts of this currency have no decimals, or are written with a comma, so that points part thousands; "" for others."""
+    mark = currency.strip()
+    return f"amounts in {mark} seldom have three decimals" if mark in OF_POINTS_BETWEEN_THOUSANDS else ""
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 # ---------------------------------------------------------------- forms of dates

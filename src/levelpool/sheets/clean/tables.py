@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from levelpool.sheets.clean.decisions import Answers, decide, proves_comma
+from levelpool.sheets.clean.decisions import Answers, decide
 from levelpool.sheets.clean.draft import Draft
 from levelpool.sheets.clean.evidence import ColumnEvidence
 from levelpool.sheets.clean.header import header_texts
@@ -15,6 +15,7 @@ from levelpool.sheets.clean.options import TableOptions, letters_of
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import batch_of
 from levelpool.sheets.clean.scan import Drafts, find_drafts
+from levelpool.sheets.clean.table_answers import answers_of
 from levelpool.sheets.clean.totals import Totals, find_totals
 from levelpool.sheets.table import Box, Column, Sheet, TablePlan
 from levelpool.sheets.wording import counted
@@ -86,7 +87,7 @@ def _plan(sheet: Sheet, draft: Draft, position: int, merges: Merges, options: Ta
     named = {column for row in draft.head.header for column in row.filled()}
     places = sorted(named.union(draft.evidence.columns()))
     headers = header_texts(draft.head, places, merges, date1904=sheet.date1904)
-    columns = _columns(draft, places, headers, options)
+    columns = _columns(sheet, draft, headers, options)
     header_rows = tuple(row.number for row in draft.head.header)
     first_row, last_row = draft.rows()
     return TablePlan(
@@ -102,16 +103,18 @@ def _plan(sheet: Sheet, draft: Draft, position: int, merges: Merges, options: Ta
     )
 
 
-def _columns(draft: Draft, places: list[int], headers: dict[int, str], options: TableOptions) -> tuple[Column, ...]:
+def _columns(sheet: Sheet, draft: Draft, headers: dict[int, str], options: TableOptions) -> tuple[Column, ...]:
     found = draft.evidence.by_column()
-    evidence = {place: found.get(place) or ColumnEvidence() for place in places}
-    comma = any(map(proves_comma, evidence.values()))
-    names = column_names([headers[place] for place in places])
+    evidence = {place: found.get(place) or ColumnEvidence() for place in headers}
+    proved = answers_of(evidence, headers, sheet.delimiter)
+    names = column_names(headers.values())
     columns = []
-    for place, name in zip(places, names, strict=True):
+    for place, name in zip(headers, names, strict=True):
         said = options.column(headers[place], letters_of(place))
         answers = Answers(
-            comma_elsewhere=comma,
+            marks=proved.marks,
+            thousands=proved.thousands,
+            days=proved.days,
             date_form=said.date_form if said else None,
             decimal=(said.decimal if said else None) or options.decimal,
             day_first=options.day_first,

@@ -149,7 +149,7 @@ def _read_sheet(source: Source, text: Text, dialect: _Dialect, *, directive: str
         )
     for remark in rows.remarks():
         builder.remark(remark)
-    return builder.finish()
+    return builder.finish(delimiter=dialect.delimiter)
 
 
 def _without_formulas(record: list[str]) -> int:

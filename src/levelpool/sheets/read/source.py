@@ -168,7 +168,7 @@ class SheetBuilder:
         self._meter.merge()
         self.merges.append(box)
 
-    def finish(self, *, hidden: bool = False, date1904: bool = False, declared: tuple[Declared, ...] = ()) -> Sheet:
+    def finish(self, *, hidden: bool = False, date1904: bool = False, declared: tuple[Declared, ...] = (), delimiter: str = "") -> Sheet:
         """The sheet, read to its end."""
         self._flush()
         return Sheet(
@@ -177,6 +177,7 @@ class SheetBuilder:
             batches=self._spool.close(),
             hidden=hidden,
             date1904=date1904,
+            delimiter=delimiter,
             row_count=self._row_count,
             cell_count=self._cell_count,
             complete=self.complete,

@@ -69,3 +69,69 @@ def test_utf16_without_a_mark_is_still_found():
     for words in ("订单编号,买家会员名,实付金额", "Заказ,Клиент,Город", "주문번호,고객,도시"):
         report = look((f"{words}\n" * 2 + "一,二,三\n" * 9).encode("utf-16-le"))
         assert report["encoding"] == "utf-16-le"
+
+
+# ---------------------------------------------------------------- what the rest of the file says about marks and days
+
+
+def why(report, name):
+    return next(column["why"] for column in first(report)["columns"] if column["name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("content", "speaks"),
+    [
+        ("konto;saldo\n4400;1.500\n4401;-2.750\n", "semicolons"),
+        ("konto,saldo,am\n4400,1.500,31.12.2025\n4401,-2.750,30.11.2025\n", "'am'"),
+        ("sku,harga\nA,Rp 45.000\nB,Rp 7.500\n", "Rp"),
+        ("sku,preço\nA,R$ 1.450\nB,R$ 2.300\n", "R$"),
+        ('sku,gewicht,preis\nA,1.500,"3,75"\nB,2.250,"12,5"\n', "'preis'"),
+    ],
+)
+def test_points_that_may_part_thousands_are_asked_where_the_file_speaks_for_it(content, speaks):
+    """A thousandth of an amount is the worst that a file can become; what speaks for thousands is named."""
+    report = look(content)
+
+    name = first(report)["columns"][1]["name"]
+    assert types(report)[name] == "TEXT"
+    assert "can be two numbers" in why(report, name)
+    assert speaks in why(report, name)
+    assert types(look(content, decimal=","))[name] == "BIGINT"
+    assert types(look(content, decimal="."))[name] == "NUMERIC"
+
+
+def test_points_are_decimal_where_nothing_speaks_against_it():
+    """The report says that no value decided, or which column did."""
+    alone = look("sku,kg\nA,1.250\nB,0.375\nC,2.500\n")
+    open_ = look("sku,kg\nA,1.250\nB,2.500\n")
+    beside = look("sku;kg;preis\nA;1.250;9.90\nB;2.500;12.50\n")
+
+    assert [types(each)["kg"] for each in (alone, open_, beside)] == ["NUMERIC"] * 3
+    assert "thousands" not in why(alone, "kg")
+    assert "is not proved" in why(open_, "kg")
+    assert "as 'preis' shows" in why(beside, "kg")
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "kind"),
+    [
+        ('n,qty,price\n1,"1,234",12.50\n2,"5,678",3.75\n', "qty", "BIGINT"),
+        ("n;qty;price\n1;1,234;12,50\n2;5,678;3,75\n", "qty", "NUMERIC"),
+        ("n,sent,paid\n1,03/04/2026,27/04/2026\n2,05/06/2026,30/06/2026\n", "sent", "DATE"),
+        ("n,sent,paid\n1,03/04/2026,04/27/2026\n2,05/06/2026,06/30/2026\n", "sent", "DATE"),
+    ],
+)
+def test_one_column_that_proves_a_mark_or_the_day_decides_for_the_others(content, name, kind):
+    """With the reason."""
+    report = look(content)
+
+    assert types(report)[name] == kind
+    assert "as '" in why(report, name)
+
+
+def test_columns_that_contradict_each_other_decide_nothing():
+    """Commas and points before decimals, and the day first and the month first, in one file."""
+    marks = look("n;qty;a;b\n1;1,234;12,50;12.50\n2;5,678;3,75;3.75\n")
+    days = look("n,sent,a,b\n1,03/04/2026,27/04/2026,04/27/2026\n2,05/06/2026,30/06/2026,06/30/2026\n")
+
+    assert (types(marks)["qty"], types(days)["sent"]) == ("TEXT", "TEXT")

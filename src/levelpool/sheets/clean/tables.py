@@ -15,6 +15,7 @@ from levelpool.sheets.clean.options import TableOptions, letters_of
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import batch_of
 from levelpool.sheets.clean.scan import Drafts, find_drafts
+from levelpool.sheets.clean.short_header import names_of_columns
 from levelpool.sheets.clean.table_answers import answers_of
 from levelpool.sheets.clean.totals import Totals, find_totals
 from levelpool.sheets.table import Box, Column, Sheet, TablePlan
@@ -86,7 +87,7 @@ def _plan(sheet: Sheet, draft: Draft, position: int, merges: Merges, options: Ta
         _decide_totals(sheet, draft)
     named = {column for row in draft.head.header for column in row.filled()}
     places = sorted(named.union(draft.evidence.columns()))
-    headers = header_texts(draft.head, places, merges, date1904=sheet.date1904)
+    headers, short = names_of_columns(sheet, draft, header_texts(draft.head, places, merges, date1904=sheet.date1904))
     columns = _columns(sheet, draft, headers, options)
     header_rows = tuple(row.number for row in draft.head.header)
     first_row, last_row = draft.rows()
@@ -98,7 +99,7 @@ def _plan(sheet: Sheet, draft: Draft, position: int, merges: Merges, options: Ta
         columns=columns,
         outside=tuple(sorted(draft.outside, key=lambda each: each.row)),
         hidden=sheet.hidden,
-        reasons=_reasons(sheet, draft),
+        reasons=(*_reasons(sheet, draft), *([short] if short else [])),
         trace=draft.head.trace,
     )
 

@@ -135,3 +135,34 @@ def test_columns_that_contradict_each_other_decide_nothing():
     days = look("n,sent,a,b\n1,03/04/2026,27/04/2026,04/27/2026\n2,05/06/2026,30/06/2026,06/30/2026\n")
 
     assert (types(marks)["qty"], types(days)["sent"]) == ("TEXT", "TEXT")
+
+
+# ---------------------------------------------------------------- headers that are too short
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ('"mpg","cyl"\n"Duster",14.3,8\n"Fiat",32.4,4\n"Merc",24.4,4\n', ["column_1", "mpg", "cyl"]),
+        ("t1\tt2\nBRCA1\t0.5\t2\nTP53\t1.5\t4\n", ["column_1", "t1", "t2"]),
+        ("city;sales\n1;Graz;7\n2;Cork;9\n3;Bonn;2\n", ["column_1", "city", "sales"]),
+        ("id,city\n1,Graz,x\n2,Cork,y\n3,Bonn,z\n", ["id", "city", "column_3"]),
+        ("city,price\nGraz,2,50\nCork,3,75\nBonn,4,00\n", ["city", "price", "column_3"]),
+        ("city,price\nGraz,2.5,ok\nCork,3.5\nBonn,4.5\n", ["city", "price", "column_3"]),
+        ("a;b\n1;2;3;4\n5;6;7;8\n", ["a", "b", "column_3", "column_4"]),
+    ],
+)
+def test_a_header_shorter_than_its_rows_is_told(content, names):
+    """Names of rows, as R writes them, have no name; where that is not certain nothing is moved."""
+    report = look(content)
+
+    assert list(types(report)) == names
+    assert (
+        f"the header has {sum(not name.startswith('column_') for name in names)} names and the rows have up to {len(names)} cells"
+        in told(report)
+    )
+
+
+def test_a_delimiter_at_the_end_of_each_row_is_no_column():
+    """Nothing stands behind it."""
+    assert "the header has" not in told(look("city,price\nGraz,2.5,\nCork,3.5,\n"))

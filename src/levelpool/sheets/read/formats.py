@@ -14,6 +14,7 @@ from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.read.locked import no_password
 from levelpool.sheets.read.ole import SIGNATURE as OLE_SIGNATURE
 from levelpool.sheets.read.ole import stream_names
+from levelpool.sheets.read.other_texts import other_text
 from levelpool.sheets.read.package import open_zip
 
 
@@ -184,9 +185,12 @@ def _text(path: Path, meter: Meter) -> Found:
     encoding = detect_encoding(path, meter.tick)
     if encoding is None:
         raise NotASpreadsheet(f"{name} is not a spreadsheet: its content is neither a workbook nor readable text")
+    sample = next(decode(path, encoding.name))[:HEAD]
+    other = other_text(sample)
+    if other is not None:
+        raise NotASpreadsheet(f"{name} is not a spreadsheet: it is {other}; export it as .csv or .xlsx and send that")
     if Path(name).suffix.lower() in _TEXT_SUFFIXES:
         return Found(Format.CSV, encoding)
-    sample = next(decode(path, encoding.name))[:HEAD]
     lines = [line for line in sample.splitlines() if line.strip()]
     if len(lines) >= 2 and detect_delimiter(lines).share >= 0.8:
         return Found(Format.CSV, encoding)

@@ -3,6 +3,7 @@
 import pytest
 
 from levelpool.sheets import TableOptions, inspect_file
+from levelpool.sheets.errors import NotASpreadsheet
 
 
 def look(content, name="export.csv", **said):
@@ -166,3 +167,36 @@ def test_a_header_shorter_than_its_rows_is_told(content, names):
 def test_a_delimiter_at_the_end_of_each_row_is_no_column():
     """Nothing stands behind it."""
     assert "the header has" not in told(look("city,price\nGraz,2.5,\nCork,3.5,\n"))
+
+
+# ---------------------------------------------------------------- texts that are no tables of fields
+
+ORDERS = "\n".join(f'{{"order": "A-{n}", "sum": {n}.5, "lines": [{{"sku": "x"}}]}}' for n in range(3))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a", "a.slk"])
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ('ID;PCALCOOO32\r\nC;Y1;X1;K"city"\r\nC;X2;K"sum"\r\nC;Y2;X1;K"Graz"\r\nC;X2;K7\r\nE\r\n', "a SYLK file"),
+        ('TABLE\n0,1\n"EXCEL"\nVECTORS\n0,2\n""\nTUPLES\n0,2\n""\nDATA\n0,0\n""\n', "a DIF file"),
+        (ORDERS, "JSON lines"),
+        ("\ufeff" + '["A-1", 2.5]\r\n["A-2", 3.5]\r\n["A-3", 1]\r\n', "JSON lines"),
+        ('[{"order": "A-1", "sum": 2.5}, {"order": "A-2", "sum": 3.5}]', "JSON"),
+        ('{\n  "orders": [\n    {"order": "A-1"}\n  ]\n}\n', "JSON"),
+        ("BEGIN:VCARD\nVERSION:3.0\nN:Lee;Ann;;;\nEND:VCARD\n", "a vCard"),
+        ("!Type:Bank\nD01/02/2026\nT-12.50\nPGrocer\n^\n", "a QIF file"),
+    ],
+)
+def test_texts_of_other_kinds_are_refused_by_name(content, what, name):
+    """They would become tables of their syntax."""
+    with pytest.raises(NotASpreadsheet, match=f"{what}[^:;]*; export it as .csv or .xlsx"):
+        look(content, name)
+
+
+@pytest.mark.parametrize(
+    "content", ["[id],[city]\n1,Graz\n2,Cork\n", "{id},{city}\n1,Graz\n2,Cork\n", "ID;Pos\n1;Graz\n2;Cork\n", "TABLE,n\nGraz,1\nCork,2\n"]
+)
+def test_tables_that_begin_like_them_are_read(content):
+    """A bracket, or a word, makes no other kind."""
+    assert first(look(content))["rows"] == 2

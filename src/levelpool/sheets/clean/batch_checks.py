@@ -27,7 +27,12 @@ def first_texts(batch: Batch) -> tuple[Sequence[str], list[int]]:
 def worded_texts(batch: Batch, firsts: Sequence[str]) -> set[str]:
     """The distinct texts among the first of each row; none when all of them are plainly numbers, dates and the like."""
     joined = batch.columns[0].joined if batch.columns and batch.columns[0].is_full else None
-    plain = joined and joined.isascii() and joined.lower() == joined.upper() and not any(mark in joined for mark in ("---", "===", "*"))
+    plain = (
+        joined
+        and joined.isascii()
+        and joined.lower() == joined.upper()
+        and not any(mark in joined for mark in ("---", "===", "*", "#", "//", "%", "!", ";"))
+    )
     return set() if plain else set(firsts)
 
 

@@ -243,12 +243,18 @@ def _number_verdict(evidence: ColumnEvidence, answers: Answers) -> Verdict:
     is_open = not numbers.shapes and answers.decimal is None and _is_open(found)
     found, said = _answered(found, answers) if is_open else (found, "")
     if not found:
-        asked = next((each for each in seen if "," in each.text or "." in each.text), seen[0])
-        question = "can be two numbers; no row decides: does the mark stand between thousands or before decimals?"
-        return text_verdict(f"{asked} {question}{said}")
+        return text_verdict(f"{_asked(seen)} can be two numbers; {_QUESTION}{said}")
     verdict = number_verdict(found, seen, evidence.values, exponent=numbers.exponent, texts=texts.shapes)
     lost = [lost_digits(numbers.rounded)] if numbers.rounded and verdict.type is not ColumnType.DOUBLE else []
     return replace(verdict, why="; ".join([verdict.why, *lost, *_said_by_formats(evidence.formats)]) + said)
+
+
+_QUESTION = "no row decides: does the mark stand between thousands or before decimals?"
+
+
+def _asked(seen: Sequence[Seen]) -> Seen:
+    """The first value with a mark."""
+    return next((each for each in seen if "," in each.text or "." in each.text), seen[0])
 
 
 def _said_by_formats(formats: FormatEvidence) -> Iterator[str]:

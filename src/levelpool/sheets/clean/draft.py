@@ -6,7 +6,7 @@ Rows that may be totals or notes are set apart until the end of the table shows 
 
 from levelpool.sheets.clean.batch_checks import all_share_columns, first_texts, may_hold, narrow_rows, worded_texts
 from levelpool.sheets.clean.header import Head
-from levelpool.sheets.clean.labels import is_total_label
+from levelpool.sheets.clean.labels import is_comment, is_total_label
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import Row, batch_of, is_ruled, is_ruler, rows_at
@@ -36,6 +36,8 @@ class Draft:
         self.gaps: list[int] = []  # rows that follow a blank row
         self.hidden: list[Row] = []  # hidden rows, where they are so few that one may be a template
         self.labelled: list[Row] = []  # rows that begin with the label of a total
+        self.comments: list[Row] = []  # rows that begin as comments do, so far
+        self.comments_are_data = False
         self.sparse: list[Row] = []  # rows of one text at the very end, so far
         self.sparse_is_data = False
         self.blank_before_sparse = False
@@ -114,7 +116,7 @@ class Draft:
         """The places of rows that may not be data."""
         firsts, empty = first_texts(batch)
         places = set(empty)
-        worded = {first for first in worded_texts(batch, firsts) if is_total_label(first) or is_ruled(first)}
+        worded = set(filter(self._is_worded, worded_texts(batch, firsts)))
         labels = worded | self._title_texts.intersection(firsts)
         if labels:
             places.update(place for place, first in enumerate(firsts) if first in labels)
@@ -160,12 +162,41 @@ class Draft:
                 self.hidden.append(row)
             elif filled and is_total_label(row.cells[filled[0]]) and len(filled) > 1 and not self.options.keep_totals:
                 self.labelled.append(row)
+            elif self._is_comment(row):
+                self.comments.append(row)
             elif len(filled) == 1 and not self.sparse_is_data and place > last_plain and row.looks(filled[0]) == "text":
                 self.sparse.append(row)
             else:
                 data.append(row)
         if data:
             self.add(batch_of(data))
+
+    def _is_worded(self, first: str) -> bool:
+        """Whether the first text of a row may say that it is no data."""
+        return is_total_label(first) or is_ruled(first) or self._may_be_comment(first)
+
+    def _may_be_comment(self, first: str) -> bool:
+        """Whether the first text of a row begins as a comment does, and no record began so."""
+        return not self.comments_are_data and is_comment(first)
+
+    def _is_comment(self, row: Row) -> bool:
+        """
+        Whether a row begins as comments do and is no record.
+
+        It is one when it is as wide, or has numbers and dates where they stand; then there are no comments.
+        """
+        filled = row.filled()
+        if not self._may_be_comment(row.cells[filled[0]]):
+            return False
+        looks = [(row.looks(column), self.evidence.looks(column)) for column in filled]
+        solid = [here in {above, "error"} for here, above in looks if above not in {"text", ""}]
+        is_record = all(solid) if solid else len(filled) * 2 > len(self.evidence)
+        if is_record:
+            comments, self.comments = self.comments, []
+            self.comments_are_data = True
+            if comments:
+                self.add(batch_of(comments))
+        return not is_record
 
     def _flush_sparse(self) -> None:
         """Rows of one text that data follows are data, and so are those that come later."""
@@ -181,6 +212,9 @@ class Draft:
 
     def close(self) -> None:
         """The table has ended: decide about the rows of one text behind its data."""
+        for row in self.comments:
+            self.set_aside(row, Aside.COMMENT)
+        self.comments = []
         notes = [row for row in self.sparse if self._is_footer(row)]
         rest = [row for row in self.sparse if row not in notes]
         for row in notes:

@@ -156,7 +156,7 @@ class _Search:
     def _may_stand_above(self, run: Run, place: int, header: int) -> bool:
         """Whether a row above the header is a title or part of the header, and no record."""
         above, below = run[place], run[header]
-        if self.merges.groups(above.number) or self.merges.join(above.number, below.number):
+        if above.is_comment or self.merges.groups(above.number) or self.merges.join(above.number, below.number):
             return True
         if place == header - 1 and below.has_double:
             return True

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from levelpool.sheets.clean.header_policy import POLICY, HeaderPolicy
-from levelpool.sheets.clean.labels import is_header_word
+from levelpool.sheets.clean.labels import is_header_word, is_notice
 from levelpool.sheets.clean.row_features import Beneath, RowFeatures
 from levelpool.sheets.clean.shapes import shapes_of
 from levelpool.sheets.table import HeaderStep
@@ -97,6 +97,10 @@ def _has_no_names(candidate: Candidate) -> str | None:
     return None if row.texts and (row.is_all_text or row.is_years) else "a cell is neither a text nor one of rising years"
 
 
+def _is_message(candidate: Candidate) -> str | None:
+    return "it is a message of the program that wrote the file" if is_notice(candidate.row.names[0]) else None
+
+
 def _asks_for_a_value(candidate: Candidate) -> str | None:
     row = candidate.row
     return "a colon asks for a value" if len(row.filled) <= candidate.policy.most_pairs and row.has_key else None
@@ -177,6 +181,7 @@ def _stands_above_repetition(candidate: Candidate) -> str | None:
 
 RULES = (
     Rule("not all texts", NO_HEADER, _has_no_names),
+    Rule("a message", NO_HEADER, _is_message),
     Rule("asks for a value", NO_HEADER, _asks_for_a_value),
     Rule("nothing but names", HEADER, _is_nothing_but_names),
     Rule("stands alone", NO_HEADER, _stands_alone),

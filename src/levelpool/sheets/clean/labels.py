@@ -69,6 +69,22 @@ def is_total_label(text: str) -> bool:
     return len(text) < _LONGEST_LABEL and text.strip().rstrip(":：").rstrip().lower() in _TOTALS
 
 
+_COMMENTS = ("#", "//", "%", "!", ";")
+_NOTICE = re.compile(
+    r"<br */?>|(?:<b>)?(?:PHP )?(?:Warning|Notice|Deprecated|(?:Recoverable |Catchable )?[Ff]atal error|Parse error|Strict Standards)(?:</b>)?: "
+)
+
+
+def is_notice(text: str) -> bool:
+    """Whether a cell begins a message that a program printed into its own export, as PHP does."""
+    return text[:1] in "<PWNDFRCS" and bool(_NOTICE.match(text))
+
+
+def is_comment(text: str) -> bool:
+    """Whether a cell begins as comments do, or is such a message."""
+    return text.startswith(_COMMENTS) or is_notice(text)
+
+
 def is_unit(text: str) -> bool:
     """Whether a cell holds a unit of measurement and nothing else."""
     return len(text) < 16 and text.strip().strip("()[]（）【】").strip().lower() in UNITS

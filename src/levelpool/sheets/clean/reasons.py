@@ -47,6 +47,7 @@ class Aside(StrEnum):
     REPEATED_HEADER = "repeated header"
     UNITS = "units"
     RULER = "ruler"
+    COMMENT = "comment"
     TOTAL = "total"
     FOOTER = "footer"
     EMPTY = "empty text"
@@ -65,6 +66,7 @@ _ASIDES = {
     Aside.REPEATED_HEADER: "It is the header once more, as page breaks leave it.",
     Aside.UNITS: "It stands under the header and holds nothing but units of measurement.",
     Aside.RULER: "It is a line drawn of dashes and the like.",
+    Aside.COMMENT: "It begins as comments do (#, //, %, !, ;), or is a message of the program that wrote the file, and no record begins so.",
     Aside.TOTAL: "It begins with a label of the list below, and each number in it is a sum.",
     Aside.FOOTER: "It is a note behind the last row of data.",
     Aside.EMPTY: "All its texts are empty.",

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import islice
 
 from levelpool.sheets.clean.header_policy import HeaderPolicy
-from levelpool.sheets.clean.labels import is_header_word, is_unit
+from levelpool.sheets.clean.labels import is_comment, is_header_word, is_unit
 from levelpool.sheets.clean.row import Row, is_ruler
 
 _WITH_POINT = re.compile(r"(?<=[0-9])\.0+$")
@@ -65,6 +65,11 @@ class RowFeatures:
     def is_words(self) -> bool:
         """Whether every cell reads like the name of a column."""
         return all(map(is_header_word, self.names))
+
+    @cached_property
+    def is_comment(self) -> bool:
+        """Whether the row begins as comments do."""
+        return bool(self.names) and is_comment(self.names[0])
 
     @cached_property
     def is_ruler(self) -> bool:

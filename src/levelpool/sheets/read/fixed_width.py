@@ -9,6 +9,10 @@ _FEWEST_LINES = 3
 _GAP = 2
 """So many blanks stand between two columns in every line: one blank stands between words, too."""
 
+_LEAST_REACHING = 0.5
+"""The part of the lines that reaches the second column: where fewer do, a title with two blanks in it stands above lines of another kind."""
+_ENOUGH_LINES = 1000
+
 _INK = bytes(0 if byte == 0x20 else 1 for byte in range(256))
 
 
@@ -20,14 +24,24 @@ def detect_columns(lines: Iterable[str]) -> tuple[int, ...]:
         return ()
     rule = next(filter(_RULE.fullmatch, first), "")
     inked = 0
+    lengths = [0] * (_WIDEST + 1)
     for number, line in enumerate(chain(first, following)):
         if len(line) > _WIDEST or "\t" in line:
             return ()
+        lengths[len(line.rstrip(" "))] += 1
         # One bit of a number for each place: together they show the places that are blank in all lines.
         inked |= int.from_bytes(line.encode("latin-1", errors="replace").translate(_INK), "little")
         if number >= _FEWEST_LINES and not _starts(inked, rule):
             return ()
-    return _starts(inked, rule)
+        if number == _ENOUGH_LINES and not _reach(lengths, _starts(inked, rule)):
+            return ()
+    starts = _starts(inked, rule)
+    return starts if _reach(lengths, starts) else ()
+
+
+def _reach(lengths: Sequence[int], starts: tuple[int, ...]) -> bool:
+    """Whether enough lines, of which so many have each length, reach the second column."""
+    return len(starts) > 1 and sum(lengths[starts[1] + 1 :]) >= _LEAST_REACHING * sum(lengths)
 
 
 _RULE = re.compile("([-=])\\1*(?: +\\1+)+ *")

@@ -17,6 +17,7 @@ HEADED = [["sku", "qty"], ["a", 1], ["b", 2]]
 
 EXAMPLES = {
     "not all texts": [["Stand", 5], [], ["sku", "qty", "city"], ["a", 1, "x"], ["b", 2, "y"]],
+    "a message": [["PHP Warning: Undefined variable $a", "b in /srv/x.php"], ["sku", "qty"], ["a", 1], ["b", 2]],
     "asks for a value": [["Customer:", "Anna"], [], ["sku", "qty", "city"], ["a", 1, "x"], ["b", 2, "y"]],
     "nothing but names": [["Order No", "Quantity"]],
     "stands alone": [["Anna", "Bob"]],

@@ -200,3 +200,57 @@ def test_texts_of_other_kinds_are_refused_by_name(content, what, name):
 def test_tables_that_begin_like_them_are_read(content):
     """A bracket, or a word, makes no other kind."""
     assert first(look(content))["rows"] == 2
+
+
+# ---------------------------------------------------------------- comments, messages and titles
+
+
+@pytest.mark.parametrize(
+    ("content", "rows", "aside"),
+    [
+        ("t,mv\n1,0.5\n# lamp changed\n2,0.7\n", 2, ["comment"]),
+        ("t;mv\n2026-11-02;0.5\n// pause; 10 min\n2026-11-03;0.7\n// end\n", 2, ["comment", "comment"]),
+        ("t\tmv\n1\t0.5\n% gain 2\n%\n2\t0.7\n!stop\t\n", 2, ["comment"] * 3),
+        ("# run 7\n# gain, 2, high\nname,mv\nAnn,0.5\n#recalibrated\nBob,0.7\n", 2, ["title", "title", "comment"]),
+        ("tag,n\n#red,1\n#blue,2\n", 2, []),
+        ("tag,n\nred,1\n#blue,2\n", 2, []),
+        ("tag,text\nred,warm\n#blue,cold\ngreen,cool\n", 3, []),
+        ("tag,n\n# a note\n#red,1\n#blue,2\n", 3, []),
+        ("tag\n#red\n#blue\n", 2, []),
+    ],
+)
+def test_comments_among_records_stand_outside(content, rows, aside):
+    """Where no record begins so; names such as #red stay records."""
+    report = look(content)
+
+    assert first(report)["rows"] == rows
+    assert [each["reason"] for each in first(report)["outside"] if each["reason"] != "header"] == aside
+
+
+NOTICES = [
+    "<br />\n<b>Warning</b>:  Undefined array key 3, in <b>/srv/x.php</b> on line <b>9</b><br />\n",
+    "PHP Notice: Trying to access array offset, on value, of type null in /srv/x.php on line 9\n",
+    "\nDeprecated: strlen(): Passing null to parameter #1 ($string) is deprecated in /srv/x.php on line 9\n",
+]
+
+
+@pytest.mark.parametrize("notice", NOTICES)
+@pytest.mark.parametrize("place", [0, 1, 3, 99])
+def test_messages_of_the_program_are_no_records(notice, place):
+    """Above the header, among the records, and behind them."""
+    lines = ["id,city,sum\n", *(f"{n},Graz,{n}.5\n" for n in range(60))]
+    report = look("".join([*lines[:place], notice, *lines[place:]]))
+
+    assert types(report) == {"id": "BIGINT", "city": "TEXT", "sum": "NUMERIC"}
+    assert first(report)["rows"] == 60
+
+
+@pytest.mark.parametrize(
+    "title", ["All sales  of the whole group in the last month\n", "Statement\nAccount holder:   ACME Ltd. of Graz in Austria\n"]
+)
+def test_a_title_with_blanks_makes_no_columns_of_a_fixed_width(title):
+    """The records below it end before the blanks."""
+    report = look(title + "id,city,sum\n" + "".join(f"{n},Graz,{n}.5\n" for n in range(9)))
+
+    assert types(report) == {"id": "BIGINT", "city": "TEXT", "sum": "NUMERIC"}
+    assert first(report)["rows"] == 9

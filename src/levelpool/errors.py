@@ -3,6 +3,7 @@ Everything that levelpool raises on purpose.
 
     LevelpoolError
     ├── SettingsError             an environment variable or an argument that cannot be used
+    │   └── ArgumentError         (also a TypeError and a ValueError) one of a call or of a manager
     ├── ExtraMissing              (also a ModuleNotFoundError) an optional package is not installed
     ├── LaneFull                  the waiting room of a lane is full: come back after `retry_after`
     ├── LaneClosed                the lane drains or is closed
@@ -42,6 +43,14 @@ def _restore(cls: type[LevelpoolError], args: tuple[object, ...], state: dict[st
 
 class SettingsError(LevelpoolError):
     """A value that cannot be used; the message names the variable, the value and what is allowed."""
+
+
+class ArgumentError(SettingsError, TypeError, ValueError):
+    """
+    An argument of a call or of a manager that cannot be used; raised before anything is done. The message says which one, what it is, and what is allowed.
+
+    Also a TypeError and a ValueError, for programs that expect these.
+    """
 
 
 class ExtraMissing(LevelpoolError, ModuleNotFoundError):

@@ -106,7 +106,7 @@ async def test_unknown_group_is_named_with_those_there_are(manager):
     """A wrong name is a sentence, not a call without limits."""
     with pytest.raises(SettingsError, match="lane 'cpu' has no bulkhead 'exports': there are reports"):
         await manager.with_options(bulkhead="exports").run_cpu_intensive(lane_tasks.noop)
-    with pytest.raises(SettingsError, match="it needs 1 worker at least"):
+    with pytest.raises(SettingsError, match="it must be a whole number from 1 on"):
         Bulkhead(workers=0)
 
 

@@ -135,6 +135,8 @@ async def test_what_cannot_travel_is_named(manager):
         await manager.run_cpu_intensive(lane_tasks.add, 1, b={"key": lambda: 1})
     with pytest.raises(ResultNotPicklable, match=r"result\['rows'\]\[1\]"):
         await manager.run_cpu_intensive(lane_tasks.return_lambda)
+    with pytest.raises(ResultNotPicklable, match="one by one with stream_cpu_intensive"):
+        await manager.run_cpu_intensive(lane_tasks.count, 3)
 
     assert await manager.run_cpu_intensive(lane_tasks.add, 1) == 1
 

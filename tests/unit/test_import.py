@@ -26,7 +26,9 @@ def test_import_of_the_executor_loads_no_lane():
     """Dispatcher, fork server, threads and cluster are loaded by the manager that needs them: the import stays near that of asyncio."""
     loaded = {name for name in loaded_by("levelpool.executor") - loaded_by("asyncio") if name.startswith("levelpool.lanes.")}
 
-    assert loaded == {f"levelpool.lanes.{each}" for each in ("bulkheads", "lane", "place", "progress", "task_stats", "waiting_line")}
+    assert loaded == {
+        f"levelpool.lanes.{each}" for each in ("arguments", "bulkheads", "lane", "place", "progress", "task_stats", "waiting_line")
+    }
 
 
 def test_reading_sheets_loads_nothing_from_outside():

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from levelpool.errors import LaneClosed, LaneFull
+from levelpool.lanes.arguments import check_function, seconds, whole_number
 from levelpool.lanes.lane import DEFAULT_OPTIONS, Lane, now
 
 P = ParamSpec("P")
@@ -64,13 +65,13 @@ class LaneExecutor(concurrent.futures.Executor):
         result that is taken next, and the iterables may be endless: as in Python 3.14, on every Python.
         What the queue has no place for is submitted while results are taken. Raises `LaneFull` when it has none for the first.
         """
-        if chunksize < 1:
-            raise ValueError("chunksize must be >= 1.")
+        check_function(fn)
+        chunksize = whole_number("chunksize", chunksize, 1)
         if buffersize is not None and not isinstance(buffersize, int):
             raise TypeError("buffersize must be an integer or None")
         if buffersize is not None and buffersize < 1:
             raise ValueError("buffersize must be None or > 0")
-        end_by = None if timeout is None else now() + timeout
+        end_by = None if timeout is None else now() + seconds("timeout", timeout)
         rows: Iterator[tuple[Any, ...]] = zip(*iterables, strict=False)
         if buffersize is None:
             rows = iter(list(rows))

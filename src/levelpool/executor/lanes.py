@@ -33,7 +33,6 @@ def process_lanes(options: ProcessOptions) -> Lanes:
     from levelpool.lanes.process.lane import process_lane  # noqa: PLC0415 - see the top
     from levelpool.lanes.process.limits import ProcessLimits  # noqa: PLC0415 - see the top
 
-    check_counts(cpu_workers=options.cpu_workers, io_workers=options.io_workers, worker_max_tasks=options.worker_max_tasks)
     found = sizes() if options.cpu_workers is None or options.io_workers is None else None
     limits = ProcessLimits(
         queue_limit=options.cpu_queue_limit,
@@ -54,7 +53,6 @@ def process_lanes(options: ProcessOptions) -> Lanes:
 
 def dask_lanes(scheduler: str, options: ClusterOptions) -> Lanes:
     """The Dask cluster of the *scheduler* at this address, and threads of this process."""
-    check_counts(cpu_workers=options.cpu_workers, io_workers=options.io_workers)
     cpu: StreamingLane = distributed().dask_lane(
         "cpu",
         scheduler,
@@ -70,13 +68,6 @@ def _threads(options: ClusterOptions, most: int) -> Lane:
     from levelpool.lanes.thread import thread_lane  # noqa: PLC0415 - see the top
 
     return thread_lane("io", most, queue_limit=options.io_queue_limit, bulkheads=options.io_bulkheads)
-
-
-def check_counts(**counts: int | None) -> None:
-    """Raise `SettingsError` for a count below one."""
-    for name, value in counts.items():
-        if value is not None and value < 1:
-            raise SettingsError(f"{name} is {value}: it must be a whole number from 1 on")
 
 
 def distributed() -> ModuleType:

@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from levelpool.executor.futures import LaneExecutor
-from levelpool.executor.lanes import check_counts, lanes_of
+from levelpool.executor.lanes import lanes_of
 from levelpool.executor.options import ManagerOptions, takes_after
+from levelpool.lanes.arguments import seconds, whole_number
 from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, Progress, StreamingLane
 from levelpool.lanes.place import WorkerStack
 from levelpool.lanes.task_stats import LaneStats, TaskStats
@@ -215,16 +216,17 @@ class ExecutorManager(_Calls):
         """Allow this many worker processes and threads from now on; running calls finish where they are."""
         for name, value, lane in (("cpu_workers", cpu_workers, self._cpu), ("io_workers", io_workers, self._io)):
             if value is not None:
-                check_counts(**{name: value})
-                lane.resize(value)
+                lane.resize(whole_number(name, value, 1))
 
     async def aclose(self, timeout: float = 30.0) -> None:  # noqa: ASYNC109 - a drain is not cancelled at its deadline, it kills
         """Take no new calls, let the admitted ones finish, kill the rest after *timeout* seconds; returns when all is gone."""
+        timeout = seconds("timeout", timeout)
         self._finalizer.detach()
         await asyncio.gather(*[asyncio.wrap_future(closed) for closed in self._lanes.close(timeout)])
 
     def shutdown(self, timeout: float = 30.0) -> None:
         """Like `aclose`, for programs without a loop: blocks until all is gone."""
+        timeout = seconds("timeout", timeout)
         self._finalizer.detach()
         self._cpu.use_private_loop()
         for closed in self._lanes.close(timeout):

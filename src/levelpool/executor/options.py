@@ -6,10 +6,12 @@ The manager and its factories take the fields of these records as keywords; `tak
 
 import contextvars
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from levelpool.errors import ArgumentError
+from levelpool.lanes.arguments import refuse, seconds, size, text, texts, whole_number
 from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.lane import Lane, StreamingLane
 
@@ -37,6 +39,12 @@ class ClusterOptions:
     io_bulkheads: Mapping[str, Bulkhead] | None = None
     carry: Sequence[contextvars.ContextVar[Any]] = ()
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value, check = getattr(self, each.name), _CHECKS.get(each.name)
+            if check is not None and value is not each.default:
+                object.__setattr__(self, each.name, check(each.name, value))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessOptions(ClusterOptions):
@@ -63,6 +71,78 @@ class ManagerOptions(ProcessOptions):
 
     dask_scheduler: str | None = None
     lanes: Lanes | None = None
+
+
+# ---------------------------------------------------------------- what may be said
+
+
+def _one_or_more(name: str, value: object) -> int:
+    return whole_number(name, value, 1)
+
+
+def _none_or_more(name: str, value: object) -> int:
+    return whole_number(name, value, 0)
+
+
+def _worker_memory(name: str, value: object) -> int:
+    from levelpool.sizing import LEAST_WORKER_MEMORY  # noqa: PLC0415 - the import of the executor stays light
+
+    return size(name, value, LEAST_WORKER_MEMORY)
+
+
+def _bulkheads(name: str, value: object) -> Mapping[str, Bulkhead]:
+    if not isinstance(value, Mapping):
+        refuse(name, value, "a dictionary, a name and a Bulkhead each")
+    for group, limits in value.items():
+        text(f"a name in {name}", group)
+        if not isinstance(limits, Bulkhead):
+            refuse(f"{name}[{group!r}]", limits, "a Bulkhead(workers=..., queue_limit=...)")
+    return value
+
+
+def _variables(name: str, value: object) -> tuple[contextvars.ContextVar[Any], ...]:
+    if not isinstance(value, Iterable):
+        refuse(name, value, "a list of context variables")
+    found = tuple(value)
+    for each in found:
+        if not isinstance(each, contextvars.ContextVar):
+            refuse(f"one of {name}", each, "a ContextVar")
+    return found
+
+
+def _environment(name: str, value: object) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        refuse(name, value, "a dictionary of texts, such as dict(os.environ)")
+    for variable, content in value.items():
+        text(f"a name in {name}", variable)
+        if not isinstance(content, str):
+            # Not shown: it may be a password that is a number.
+            raise ArgumentError(f"{variable} in {name} is of type {type(content).__qualname__}: it must be a text")
+        if not variable or "=" in variable or "\0" in variable + content:
+            raise ArgumentError(
+                f"{variable!r} in {name} cannot be set: no variable has an empty name, an equals sign in its name, or a NUL in either"
+            )
+    return value
+
+
+_CHECKS: Mapping[str, Callable[[str, object], object]] = {
+    "cpu_workers": _one_or_more,
+    "io_workers": _one_or_more,
+    "cpu_queue_limit": _none_or_more,
+    "io_queue_limit": _none_or_more,
+    "cpu_bulkheads": _bulkheads,
+    "io_bulkheads": _bulkheads,
+    "carry": _variables,
+    "worker_memory_limit": _worker_memory,
+    "worker_idle_timeout": seconds,
+    "worker_max_tasks": _one_or_more,
+    "max_result_bytes": _one_or_more,
+    "max_kills": _one_or_more,
+    "preload": texts,
+    "worker_environment": _environment,
+    "dask_scheduler": text,
+}
+"""How each option is checked when it is not its default; the value as the lanes take it comes back."""
 
 
 def takes(record: Callable[P, object]) -> Callable[[Callable[..., R]], Callable[P, R]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from levelpool.errors import SettingsError
+from levelpool.lanes.arguments import whole_number
 from levelpool.lanes.waiting_line import Order, WaitingLine
 
 
@@ -17,10 +17,8 @@ class Bulkhead:
     """Most calls of this group that wait beside those that run; they take no place in the lane's own queue."""
 
     def __post_init__(self) -> None:
-        if self.workers < 1 or self.queue_limit < 0:
-            raise SettingsError(
-                f"a bulkhead with {self.workers} workers and a queue of {self.queue_limit}: it needs 1 worker at least, and no negative queue"
-            )
+        whole_number("workers of a bulkhead", self.workers, 1)
+        whole_number("queue_limit of a bulkhead", self.queue_limit, 0)
 
 
 class _Group:

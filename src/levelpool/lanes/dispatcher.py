@@ -20,6 +20,7 @@ from typing import Any
 from levelpool.errors import ClusterUnreachable, LaneClosed, LaneFull, LevelpoolError, TaskTimeout, WorkerDied
 from levelpool.lanes.admission import Admission, LaneAdmission, lane_full
 from levelpool.lanes.alarm import Alarm
+from levelpool.lanes.arguments import check_function
 from levelpool.lanes.backend import Backend, Codec, LaneLimits, LaneParts, MakeBackend, StartError
 from levelpool.lanes.call import Call, LargePayload, task_name
 from levelpool.lanes.completions import Deferred, DeferredCallbacks, LoopCompletion, OwnCallbacks, StreamCompletion, ThreadCompletion
@@ -160,6 +161,7 @@ class Dispatcher:
         options: CallOptions,
     ) -> Call:
         """Admit a call, or let it wait."""
+        check_function(func)
         name, loop = options.name or task_name(func), completion.loop
         # A program that has not imported OpenTelemetry has no spans to join.
         span = self._tracing.begin(name) if self._limits.is_traced and "opentelemetry.trace" in sys.modules else None

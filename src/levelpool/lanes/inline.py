@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from levelpool.errors import LaneClosed
 from levelpool.lanes import progress
+from levelpool.lanes.arguments import check_function
 from levelpool.lanes.call import task_name
 from levelpool.lanes.completions import unmistakable
 from levelpool.lanes.lane import CallOptions, now
@@ -28,7 +29,7 @@ class InlineLane:
 
     async def run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Any:
         """Run *func* here; gives other tasks a turn first, as every lane does."""
-        self._check_open(options.name or task_name(func))
+        self._check_open(func, options)
         await asyncio.sleep(0)
         return self._run(func, args, kwargs, options)
 
@@ -36,7 +37,7 @@ class InlineLane:
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
     ) -> "concurrent.futures.Future[Any]":
         """Run *func* here and return its future, done."""
-        self._check_open(options.name or task_name(func))
+        self._check_open(func, options)
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         future.set_running_or_notify_cancel()
         try:
@@ -101,11 +102,12 @@ class InlineLane:
         """Never: what was called has ended."""
         return False
 
-    def _check_open(self, name: str) -> None:
+    def _check_open(self, func: Callable[..., Any], options: CallOptions) -> None:
+        check_function(func)
         if self._is_closed:
             raise LaneClosed(f"lane {self.name!r} is closed and takes no new calls")
         self._counters.submitted += 1
-        self._counters.of(name)
+        self._counters.of(options.name or task_name(func))
 
     def _run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Any:
         name, began, outcome = options.name or task_name(func), now(), "failed"

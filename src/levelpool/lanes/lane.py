@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from levelpool.lanes.arguments import callback, seconds, text, whole_number
 from levelpool.lanes.place import Place
 from levelpool.lanes.task_stats import LaneStats, TaskStats
 
@@ -30,9 +31,20 @@ class CallOptions:
     """Called with (done, total, message) in the caller's loop."""
 
     def __post_init__(self) -> None:
+        put = object.__setattr__
+        if self.timeout is not None:
+            put(self, "timeout", seconds("timeout", self.timeout))
+        if self.admission_timeout is not None:
+            put(self, "admission_timeout", seconds("admission_timeout", self.admission_timeout))
+        if self.priority != 0 or type(self.priority) is not int:
+            put(self, "priority", whole_number("priority", self.priority))
         # Statistics are sorted by name: one of another kind would break them for everybody.
-        if self.name is not None and not isinstance(self.name, str):
-            raise TypeError(f"the name of a task is {self.name!r}: it must be a text")
+        if self.name is not None:
+            text("name", self.name)
+        if self.bulkhead is not None:
+            text("bulkhead", self.bulkhead)
+        if self.on_progress is not None:
+            callback("on_progress", self.on_progress)
 
 
 DEFAULT_OPTIONS = CallOptions()

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
 from levelpool.capacity.detect import Capacity
+from levelpool.lanes.arguments import number, seconds
 from levelpool.monitoring.diagnosis import diagnose
 from levelpool.monitoring.lag import LagReading, LagWatch
 from levelpool.monitoring.resources import SHORTEST_SPAN, ResourceReader
@@ -87,9 +88,9 @@ class ResourceMonitor:
         lag: LagWatch | None = None,
         reader: ResourceReader | None = None,
     ) -> None:
-        self.interval = interval
-        self.cpu_threshold = cpu_threshold
-        self.memory_threshold = memory_threshold
+        self.interval = seconds("interval", interval)
+        self.cpu_threshold = number("cpu_threshold", cpu_threshold, 0, 100)
+        self.memory_threshold = number("memory_threshold", memory_threshold, 0, 100)
         self._manager = manager
         self._lag = lag
         self._own_lag: LagWatch | None = None
@@ -175,7 +176,7 @@ class ResourceMonitor:
 
         From within a loop it is called in that loop, otherwise in the monitor's thread. What it raises is logged.
         """
-        subscription = _Subscription(listener, _running_loop(), self.interval if interval is None else interval)
+        subscription = _Subscription(listener, _running_loop(), self.interval if interval is None else seconds("interval", interval))
         with self._lock:
             self._subscriptions.append(subscription)
         self._wake.set()

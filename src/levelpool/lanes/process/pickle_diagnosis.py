@@ -1,10 +1,17 @@
 """Which part of a call or of a result cannot travel. Looking for it may take several picklings of the whole: never on an event loop."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from levelpool.errors import TaskNotPicklable
 from levelpool.lanes.process.memfd_payload import travels
+
+_HINTS: Mapping[type, str] = {
+    GeneratorType: ", whose items travel one by one with stream_cpu_intensive, or together as a list",
+    CoroutineType: ", which nobody has awaited: await it in your loop, or run it to its end in the task with asyncio.run",
+    AsyncGeneratorType: ", whose items only a loop can take: iterate over it in your loop",
+}
 
 DEPTH = 6
 """Levels of nested containers that are looked into."""
@@ -30,7 +37,8 @@ def _find(parts: Iterable[tuple[str, Any]], depth: int) -> tuple[str, str] | Non
     for where, value in parts:
         if not travels(value):
             inner = _find(_children(where, value), depth - 1) if depth else None
-            return inner or (where, f"an object of type {type(value).__module__}.{type(value).__qualname__}")
+            hint = _HINTS.get(type(value), "")
+            return inner or (where, f"an object of type {type(value).__module__}.{type(value).__qualname__}{hint}")
     return None
 
 

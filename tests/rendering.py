@@ -25,6 +25,9 @@ def render_number(value: Decimal | int, notation: Notation) -> str:
     if notation.thousands:
         whole = _grouped(whole, notation)
     text = f"{whole}{notation.decimal}{fraction}" if fraction else whole
+    if any(notation.accounting):
+        positive, negative, zero = notation.accounting
+        return zero if zero and not number else (negative if sign else positive).replace("0", text)
     text += f"{notation.percent_gap}%" if notation.percent else ""
     negative = bool(sign)
     if notation.minus == "inside" and negative:
@@ -37,6 +40,7 @@ def render_number(value: Decimal | int, notation: Notation) -> str:
     elif notation.minus == "after":
         text += "-" if negative else " " * notation.sign_gap
     text = text.ljust(notation.width) if notation.blanks_after else text.rjust(notation.width)
+    text = text.replace("-", notation.minus_sign)
     return text.translate(_TO_FULL_WIDTH) if notation.full_width else text
 
 
@@ -48,7 +52,9 @@ def render_date(value: date | datetime | time, form: str) -> str:
 def _render_directive(directive: str, value: date | datetime | time) -> str:
     name = directive[-1]
     if (name == "f" and not isinstance(value, date)) or (isinstance(value, datetime) and name == "f"):
-        return f"{value.microsecond:06d}"[: int(directive[1])]
+        if directive == "%-f":
+            return f".{value.microsecond:06d}".rstrip("0") if value.microsecond else ""
+        return f"{value.microsecond:06d}".ljust(9, "0")[: int(directive[1])]
     if name in "YmdbB" and isinstance(value, date):
         number = {"Y": value.year, "d": value.day}.get(name, value.month)
         words = {"b": _MONTHS[value.month - 1], "B": _LONG_MONTHS[value.month - 1]}

@@ -383,6 +383,12 @@ class Notation:
     currency_after: bool = False
     parentheses: bool = False  # "(12.00)" is -12.00
     minus: str = "before"  # where a minus stands: "before" everything, "inside" ("$-5"), or "after" ("5-")
+    minus_sign: str = "-"  # or another character that is printed for it, such as U+2212
+    accounting: tuple[str, str, str] = (
+        "",
+        "",
+        "",
+    )  # positive, negative and zero as an accounting format writes them, "0" for the digits: " $0 "
     full_width: bool = False  # "１２３"
     sign_gap: bool = False  # a blank stands behind where a minus would: "5 " beside "3-"
     width: int = 0  # characters that blanks fill up; 0: none

@@ -1,7 +1,8 @@
 """
 How dates and times are written: forms of texts, serials of workbooks, and the number formats that make a number a date.
 
-A form is strptime-like. Beside the usual directives, "%-d" is a day without a leading zero, and "%3f" are three digits of a second's fraction.
+A form is strptime-like. Beside the usual directives, "%-d" is a day without a leading zero, "%3f" are three digits of a second's fraction, and
+"%-f" is its point with as many digits as there are, or nothing.
 """
 
 import re
@@ -37,7 +38,10 @@ _DIRECTIVES = {
     "%M": r"(?P<M>[0-5][0-9])",
     "%S": r"(?P<S>[0-5][0-9])",
     "%p": r"(?P<p>AM|PM)",
+    "%-f": r"(?:\.(?P<f>[0-9]{1,6})0{0,3})?",
     **{f"%{digits}f": rf"(?P<f>[0-9]{{{digits}}})" for digits in range(1, 7)},
+    # A TIMESTAMP keeps six digits; what stands behind them must be nothing.
+    **{f"%{digits}f": rf"(?P<f>[0-9]{{6}})0{{{digits - 6}}}" for digits in range(7, 10)},
 }
 _DIRECTIVE = re.compile(r"%(?:-?[A-Za-z]|\df)")
 
@@ -63,12 +67,24 @@ _TIME_FORMS = tuple(
     for padded in (
         "%H:%M",
         "%H:%M:%S",
-        *(f"%H:%M:%S.%{digits}f" for digits in range(1, 7)),
+        *(f"%H:%M:%S{mark}%{digits}f" for mark in ".," for digits in range(1, 10)),
         "%I:%M %p",
         "%I:%M:%S %p",
     )
     for form in (padded, padded.replace("%H", "%-H").replace("%I", "%-I"))
 )
+
+
+_FRACTION = re.compile(r"(?<=%S)(?:\.%\df)?(?!%-f)")
+
+
+def common_forms(known: set[str], more: set[str]) -> set[str]:
+    """
+    The forms that fit two groups of texts, each by its own forms.
+
+    Where the two differ in the digits of a second's fraction alone, as programs write it that leave zeros at its end away, the form takes any.
+    """
+    return known & more or {_FRACTION.sub("%-f", form) for form in known} & {_FRACTION.sub("%-f", form) for form in more}
 
 
 @lru_cache(maxsize=4096)
@@ -189,10 +205,15 @@ def _month(parts: dict[str, str]) -> int:
 def _clock(parts: dict[str, str]) -> tuple[int, int, int, int]:
     half_day = "I" in parts
     hour = int(parts["I"]) % 12 + (12 if parts["p"] == "PM" else 0) if half_day else int(parts["H"])
-    return hour, int(parts["M"]), int(parts.get("S", 0)), int(parts.get("f", "0").ljust(6, "0"))
+    return hour, int(parts["M"]), int(parts.get("S", 0)), int((parts.get("f") or "").ljust(6, "0"))
 
 
 _LETTERS = {"Y": "YYYY", "m": "MM", "d": "DD", "b": "Mon", "B": "Month", "H": "hh", "I": "hh", "M": "mm", "S": "ss", "p": "AM"}
+
+
+def is_unpadded(form: str) -> bool:
+    """Whether numbers below ten have no zero before them."""
+    return "%-" in form.replace("%-f", "")
 
 
 def form_in_letters(form: str) -> str:
@@ -200,6 +221,8 @@ def form_in_letters(form: str) -> str:
 
     def letters(directive: re.Match[str]) -> str:
         name = directive[0]
+        if name == "%-f":
+            return "[.f]"
         if name[-1] == "f":
             return "f" * int(name[1])
         return _LETTERS[name[-1]][:1] if name.startswith("%-") else _LETTERS[name[-1]]
@@ -348,8 +371,12 @@ def first_not_in(form: str, values: Sequence[str]) -> str | None:
     parts = [value.partition(mark) for value in values]
     if are_in_form(clock, {part[2] for part in parts}) and are_in_form(day, {part[0] for part in parts}):
         return None
-    found = _refused(day, {value.partition(mark)[0]: value for value in values})
-    return found if found is not None else _refused(clock, {value.partition(mark)[2]: value for value in values})
+    firsts: tuple[dict[str, str], dict[str, str]] = {}, {}
+    for value, part in zip(values, parts, strict=True):
+        firsts[0].setdefault(part[0], value)
+        firsts[1].setdefault(part[2], value)
+    found = _refused(day, firsts[0])
+    return found if found is not None else _refused(clock, firsts[1])
 
 
 def _refused(form: str, parts: dict[str, str]) -> str | None:

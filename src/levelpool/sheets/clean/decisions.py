@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from levelpool.sheets.clean.cell_group import SERIAL, Seen
-from levelpool.sheets.clean.dates import form_in_letters
+from levelpool.sheets.clean.currencies import OF_POINTS_BETWEEN_THOUSANDS
+from levelpool.sheets.clean.dates import form_in_letters, is_unpadded
 from levelpool.sheets.clean.evidence import ColumnEvidence
 from levelpool.sheets.clean.format_evidence import FormatEvidence
-from levelpool.sheets.clean.numbers import OF_POINTS_BETWEEN_THOUSANDS, Reading, readings
+from levelpool.sheets.clean.numbers import Reading, readings
 from levelpool.sheets.clean.text_evidence import BOOLEANS, DATES, NUMBERS
 from levelpool.sheets.clean.verdicts import (
     Verdict,
@@ -20,6 +21,7 @@ from levelpool.sheets.clean.verdicts import (
     in_days,
     is_plain,
     lost_digits,
+    no_type,
     not_one_way,
     number_verdict,
     text_verdict,
@@ -239,14 +241,28 @@ def _number_verdict(evidence: ColumnEvidence, answers: Answers) -> Verdict:
         found = tuple(reading for reading in found if reading.notation.decimal == answers.decimal or reading.whole)[:1] or found
     seen = [*numbers.shapes.values(), *texts.shapes.values()]
     if not found:
-        return text_verdict(not_one_way(seen[0], seen[-1]))
+        return text_verdict(_odd_one(evidence, seen))
     is_open = not numbers.shapes and answers.decimal is None and _is_open(found)
     found, said = _answered(found, answers) if is_open else (found, "")
     if not found:
         return text_verdict(f"{_asked(seen)} can be two numbers; {_QUESTION}{said}")
-    verdict = number_verdict(found, seen, evidence.values, exponent=numbers.exponent, texts=texts.shapes)
+    verdict = number_verdict(found, seen, evidence.values, exponent=numbers.exponent, beyond_double=texts.beyond_double)
     lost = [lost_digits(numbers.rounded)] if numbers.rounded and verdict.type is not ColumnType.DOUBLE else []
     return replace(verdict, why="; ".join([verdict.why, *lost, *_said_by_formats(evidence.formats)]) + said)
+
+
+_MOST_TRIED = 50  # shapes
+
+
+def _odd_one(evidence: ColumnEvidence, seen: list[Seen]) -> str:
+    """Why numbers of these shapes have no notation: the first value that is not written as those before it, beside the first of all."""
+    shapes = [*evidence.numbers.shapes, *evidence.texts.shapes]
+    for shape, value in zip(shapes, seen, strict=True):
+        if not any(digit in shape for digit in "0０"):
+            return no_type(value)
+    tried = range(2, min(len(shapes), _MOST_TRIED))
+    odd = next((place for place in tried if not readings(shapes[:place], zero_before=evidence.texts.marks)), len(shapes))
+    return not_one_way(seen[0], seen[odd - 1])
 
 
 _QUESTION = "no row decides: does the mark stand between thousands or before decimals?"
@@ -308,7 +324,7 @@ def _capital(sentence: str) -> str:
 
 def _proof_of_day(counter_examples: dict[str, Seen], form: str) -> str:
     """The value that fits no form but those of this meaning, if there is one."""
-    others = [each for each in sorted(counter_examples) if _order(each) != _order(form) and ("%-" in each) == ("%-" in form)]
+    others = [each for each in sorted(counter_examples) if _order(each) != _order(form) and is_unpadded(each) == is_unpadded(form)]
     return f"; {counter_examples[others[0]]} shows which number is the day" if others else ""
 
 
@@ -321,7 +337,7 @@ def _named(form: str) -> tuple[ColumnType, str]:
 
 def _plainest(form: str) -> tuple[bool, str]:
     """Forms with all their zeros come first."""
-    return "%-" in form, form
+    return is_unpadded(form), form
 
 
 def _mean_several(forms: Sequence[str]) -> bool:

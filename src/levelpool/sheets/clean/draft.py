@@ -160,7 +160,7 @@ class Draft:
                 self.blank_before_sparse |= repeated is Aside.RULER and place > last_plain
             elif row.number in self._may_be_templates:
                 self.hidden.append(row)
-            elif filled and is_total_label(row.cells[filled[0]]) and len(filled) > 1 and not self.options.keep_totals:
+            elif is_total_label(row.cells[filled[0]]) and len(filled) > 1 and not self.options.keep_totals:
                 self.labelled.append(row)
             elif self._is_comment(row):
                 self.comments.append(row)

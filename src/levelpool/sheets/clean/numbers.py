@@ -7,63 +7,25 @@ from decimal import Decimal
 from functools import cache, lru_cache
 from math import isinf
 
-from levelpool.sheets.clean.shapes import TO_HALF_WIDTH, shape_of, shapes_of
+from levelpool.sheets.clean.accounting import framed, framed_pattern, frames_of
+from levelpool.sheets.clean.currencies import MARK
+from levelpool.sheets.clean.shapes import MINUSES, TO_HALF_WIDTH, shape_of, shapes_of
 from levelpool.sheets.table import Notation
 
 MOST_DIGITS = 18  # a longer digit string is an identifier, not a number
 
 _TO_FULL_WIDTH = str.maketrans("0123456789.,-()%", "０１２３４５６７８９．，－（）％")
 _HALF_WIDTH_MARKS = frozenset("0123456789.,-()%")
+_TO_HYPHEN = str.maketrans(dict.fromkeys(MINUSES, "-"))
 
-OF_POINTS_BETWEEN_THOUSANDS = frozenset(
-    [
-        "₫",
-        "đ",
-        "VNĐ",
-        "VND",
-        "₩",
-        "KRW",
-        "원",
-        "JPY",
-        "円",
-        "Rp",
-        "IDR",
-        "CLP",
-        "ISK",
-        "Ft",
-        "HUF",
-        "R$",
-        "BRL",
-        "kr",
-        "SEK",
-        "NOK",
-        "DKK",
-        "zł",
-        "PLN",
-        "Kč",
-        "CZK",
-        "lei",
-        "RON",
-        "₺",
-        "TRY",
-    ]
-)
-"""Currencies whose amounts have no decimals, or a comma before them where people write a point between thousands."""
-
-_CURRENCIES = """
-    $ € £ ¥ ￥ ₹ ₩ ₽ ₺ ₫ ₴ ₪ ฿ ₦ ₱ ₿ US$ HK$ NT$ A$ C$ S$ R$ RMB CN¥ 元 円 원 kr zł Kč Ft lei Rs USD EUR GBP CNY JPY CHF AUD CAD HKD
-    TWD SGD KRW INR SEK NOK DKK PLN CZK HUF RON RUB TRY BRL MXN ZAR THB VND IDR MYR đ VNĐ Rp CLP ISK
-"""
-# The longest mark first, so that "US$" is not read as "U" and "S$".
-_MARK = "|".join(map(re.escape, sorted(_CURRENCIES.split(), key=len, reverse=True)))
 _WRITTEN = re.compile(
-    rf"(?P<open>\()?(?P<before>-)?(?P<mark>(?:{_MARK})[ \u00a0]?)?(?P<inside>-)?"
+    rf"(?P<open>\()?(?P<before>-)?(?P<mark>(?:{MARK})[ \u00a0]?)?(?P<inside>-)?"
     r"(?P<core>0(?:[0.,'’ \u00a0\u202f]*0)?)"
-    rf"(?P<percent>[ \u00a0\u202f]?%)?(?P<tail>[ \u00a0]?(?:{_MARK}))?(?P<after>-)?(?P<close>\))?"
+    rf"(?P<percent>[ \u00a0\u202f]?%)?(?P<tail>[ \u00a0]?(?:{MARK}))?(?P<after>-)?(?P<close>\))?"
 )
 _FRACTION = re.compile(r"[.eE]")
 _NUMBER_CELL = re.compile(r"-?0+(?:\.0+)?(?:[eE][+-]?0+)?")
-_EXPONENT = re.compile(r"-?0(?:\.0+)?(?:e[+-]?|E[+-])0{1,3}|-?0\.0+E0{1,3}")
+_EXPONENT = re.compile(r"-?0(?:[.,]0+)?(?:e[+-]?|E[+-])0{1,3}|-?0[.,]0+E0{1,3}")
 
 # The order is the order of preference where two mean the same.
 _CONVENTIONS = (
@@ -80,7 +42,8 @@ _CONVENTIONS = (
 
 def is_number_shape(shape: str) -> bool:
     """Whether a text of this shape can be a number in any notation."""
-    return bool(_WRITTEN.fullmatch(shape.strip(" ").translate(TO_HALF_WIDTH)) or _EXPONENT.fullmatch(shape))
+    plain = shape if shape.isascii() else shape.translate(TO_HALF_WIDTH).translate(_TO_HYPHEN)
+    return bool(_WRITTEN.fullmatch(plain.strip(" ")) or _EXPONENT.fullmatch(shape) or framed(plain))
 
 
 def is_number_cell(shape: str) -> bool:
@@ -124,26 +87,48 @@ def readings(shapes: Iterable[str], *, zero_before: frozenset[str] = frozenset()
 
 @lru_cache(maxsize=4096)
 def _readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Reading, ...]:
+    signs = set("".join(shapes)) & {"-", *MINUSES}
+    if len(signs) > 1:
+        return ()  # not all are written with the same
+    if signs <= {"-"}:
+        return _plain_readings(shapes, zero_before) or _accounting_readings(shapes, zero_before)
+    sign = signs.pop()
+    found = _readings(tuple(shape.replace(sign, "-") for shape in shapes), zero_before)
+    return tuple(replace(reading, notation=replace(reading.notation, minus_sign=sign)) for reading in found if not reading.exponent)
+
+
+def _plain_readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Reading, ...]:
     padding = _padding(shapes) if shapes else None
-    if padding is None:
+    plain = _half_width([shape.strip(" ") for shape in shapes])
+    if padding is None or plain is None:
         return ()
-    stripped = [shape.strip(" ") for shape in shapes]
-    plain = [shape.translate(TO_HALF_WIDTH) for shape in stripped]
     full_width = any("０" in shape for shape in shapes)
-    # Digits and marks are all full-width, or none of them is: nothing else would be read back.
-    if any(_HALF_WIDTH_MARKS & set(shape) for shape in shapes) if full_width else plain != stripped:
-        return ()
-    if not full_width and any(_EXPONENT.fullmatch(shape) for shape in plain):
+    if not full_width and any(map(_EXPONENT.fullmatch, plain)):
         return _read_exponents(plain) if padding == Notation() else ()
-    parts = [_WRITTEN.fullmatch(shape) for shape in plain]
-    affixes = _affixes([part for part in parts if part]) if all(parts) else None
-    if affixes is None:
-        return ()
-    if padding.sign_gap and (affixes.parentheses or (affixes.minus != "after" and "-" in "".join(plain))):
-        return ()
-    base = replace(affixes, full_width=full_width, width=padding.width, sign_gap=padding.sign_gap, blanks_after=padding.blanks_after)
-    base = replace(base, minus="after") if padding.sign_gap else base
-    cores = [part["core"] for part in parts if part]
+    parts = [part for shape in plain if (part := _WRITTEN.fullmatch(shape))]
+    base = _base(parts, padding, has_minus="-" in "".join(plain)) if len(parts) == len(plain) else None
+    return () if base is None else _in_conventions([part["core"] for part in parts], replace(base, full_width=full_width), zero_before)
+
+
+def _half_width(shapes: list[str]) -> list[str] | None:
+    """The shapes in half-width characters; None when some digits and marks are full-width and others are not: nothing else would be read back."""
+    plain = [shape.translate(TO_HALF_WIDTH) for shape in shapes]
+    if any("０" in shape for shape in shapes):
+        return None if any(_HALF_WIDTH_MARKS & set(shape) for shape in shapes) else plain
+    return plain if plain == shapes else None
+
+
+def _base(parts: list[re.Match[str]], padding: Notation, *, has_minus: bool) -> Notation | None:
+    """What stands around all numbers alike; None when it differs, or when the blanks around leave no place for a sign."""
+    affixes = _affixes(parts)
+    if affixes is None or (padding.sign_gap and (affixes.parentheses or (affixes.minus != "after" and has_minus))):
+        return None
+    base = replace(affixes, width=padding.width, sign_gap=padding.sign_gap, blanks_after=padding.blanks_after)
+    return replace(base, minus="after") if padding.sign_gap else base
+
+
+def _in_conventions(cores: list[str], base: Notation, zero_before: frozenset[str]) -> tuple[Reading, ...]:
+    """The readings of what stands between the marks around numbers, one for each meaning."""
     meanings: dict[tuple[int, ...], Reading] = {}
     for convention in _CONVENTIONS:
         if convention.thousands not in zero_before and all(map(_core_pattern(convention).fullmatch, cores)):
@@ -151,6 +136,13 @@ def _readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Rea
             meanings.setdefault(*_read(cores, notation))
     alone = len(meanings) == 1
     return tuple(replace(reading, doubtful=alone and _is_doubtful(reading, cores, zero_before)) for reading in meanings.values())
+
+
+def _accounting_readings(shapes: tuple[str, ...], zero_before: frozenset[str]) -> tuple[Reading, ...]:
+    frames = frames_of(shapes)
+    if frames is None:
+        return ()
+    return _in_conventions(list(frames.cores), Notation(accounting=frames.templates, currency=frames.mark), zero_before)
 
 
 def _is_doubtful(reading: Reading, cores: list[str], zero_before: frozenset[str]) -> bool:
@@ -181,12 +173,16 @@ def _padding(shapes: tuple[str, ...]) -> Notation | None:
     return Notation(sign_gap=gap, width=len(shapes[0])) if fills else None
 
 
-def _read_exponents(shapes: list[str]) -> tuple[Reading, ...]:
+def _read_exponents(written: list[str]) -> tuple[Reading, ...]:
+    decimal = "," if any("," in shape for shape in written) else "."
+    if decimal == "," and any("." in shape for shape in written):
+        return ()
+    shapes = [shape.replace(decimal, ".") for shape in written]
     if not all(_NUMBER_CELL.fullmatch(shape) for shape in shapes):
         return ()
     digits = max(len(re.sub(r"[eE].*|\D", "", shape)) for shape in shapes)
     whole_digits = max((shape.count("0") for shape in shapes if not re.search(r"[.eE]", shape)), default=0)
-    return (Reading(Notation(), whole=False, exponent=True, digits=digits, whole_digits=whole_digits, scale=0),)
+    return (Reading(Notation(decimal=decimal), whole=False, exponent=True, digits=digits, whole_digits=whole_digits, scale=0),)
 
 
 def _affixes(parts: list[re.Match[str]]) -> Notation | None:
@@ -292,10 +288,28 @@ def has_long_exponent(shape: str) -> bool:
 
 def is_kept_by_double(text: str) -> bool:
     """Whether a text with an exponent, such as 1e5, is a number that a double holds; any other text is for others to judge."""
-    if not _EXPONENT.fullmatch(shape_of(text)):
-        return True
-    value = float(text)
-    return not isinf(value) and Decimal(repr(value)) == Decimal(text)
+    return not _EXPONENT.fullmatch(shape_of(text)) or is_double(text)
+
+
+SURELY_DOUBLE = 16
+"""Characters of a plain number with a decimal mark that a double surely keeps: they have 15 digits at most."""
+
+
+def is_double(text: str) -> bool:
+    """
+    Whether a plain number of any length, such as 0.30000000000000004 or 3.3333333333333331e-01, says no more than its double.
+
+    So it is when it is the shortest number of its double, or the one that printing the double with so many digits gives.
+    """
+    plain = text.replace(",", ".")
+    try:
+        value = float(plain)
+    except ValueError:
+        return False
+    if isinf(value):
+        return False
+    number = Decimal(plain)
+    return repr(value) == plain or Decimal(repr(value)) == number or Decimal(f"{value:.{len(number.as_tuple().digits) - 1}e}") == number
 
 
 def cell_decimals(texts: list[str]) -> list[Decimal]:
@@ -331,11 +345,21 @@ def _decimal(value: float) -> Decimal:
 @lru_cache(maxsize=1024)
 def number_parser(notation: Notation) -> Callable[[str], Decimal]:
     """A function from a text in this notation to its value; it raises `ValueError` for any other text."""
-    pattern = re.compile(_value_pattern(notation))
-    percent, decimal, thousands = notation.percent, notation.decimal, notation.thousands
+    pattern = re.compile(framed_pattern(notation.accounting, _core_of(notation)) if any(notation.accounting) else _value_pattern(notation))
+    percent, decimal, thousands, sign, zero = (
+        notation.percent,
+        notation.decimal,
+        notation.thousands,
+        notation.minus_sign,
+        notation.accounting[2],
+    )
 
     def parse(text: str) -> Decimal:
         written = text.translate(TO_HALF_WIDTH) if notation.full_width and not _HALF_WIDTH_MARKS & set(text) else text
+        if sign != "-":
+            written = written.replace("-", sign + sign).replace(sign, "-")  # a hyphen is none here
+        if zero and written == zero:
+            return Decimal(0)
         found = pattern.fullmatch(written)
         if found is None or (notation.width and len(text) != notation.width):
             raise ValueError(text)
@@ -357,7 +381,7 @@ def _value_pattern(notation: Notation) -> str:
 
 
 def _bare_pattern(notation: Notation) -> str:
-    core = rf"(?P<core>{_whole_pattern(notation)}(?:{re.escape(notation.decimal)}[0-9]+)?)"
+    core = _core_of(notation)
     mark = re.escape(notation.currency)
     percent = re.escape(f"{notation.percent_gap}%") if notation.percent else ""
     before, after = ("", mark) if notation.currency_after else (mark, "")
@@ -369,6 +393,10 @@ def _bare_pattern(notation: Notation) -> str:
     return f"{before}{minus}{core}{percent}{after}" if notation.minus == "inside" else f"{minus}{before}{core}{percent}{after}"
 
 
+def _core_of(notation: Notation) -> str:
+    return rf"(?P<core>{_whole_pattern(notation)}(?:{re.escape(notation.decimal)}[0-9]+)?)"
+
+
 def _whole_pattern(notation: Notation) -> str:
     mark = re.escape(notation.thousands)
     if not mark:
@@ -378,7 +406,7 @@ def _whole_pattern(notation: Notation) -> str:
     return rf"(?:0|[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{3}})*)"
 
 
-_CURRENCY = re.compile(rf"(-?)(?:{_MARK})?[ \u00a0]?(.*?)[ \u00a0]?(?:{_MARK})?")
+_CURRENCY = re.compile(rf"(-?)(?:{MARK})?[ \u00a0]?(.*?)[ \u00a0]?(?:{MARK})?")
 
 
 def without_currency(text: str) -> str:

@@ -10,6 +10,9 @@ from collections.abc import Container, Iterable
 _TO_SHAPE = str.maketrans("123456789１２３４５６７８９", "000000000０００００００００")
 TO_HALF_WIDTH = str.maketrans("０１２３４５６７８９．，－（）％", "0123456789.,-()%")
 
+MINUSES = "\u2010\u2011\u2012\u2013\u2212\ufe63"
+"""Characters that are printed for a minus beside "-" and the full-width one: hyphens, a dash as wide as a digit, U+2212 itself."""
+
 
 def shapes_of(joined: str) -> list[str]:
     """The shapes of texts that were joined by line feeds; texts that hold a line feed themselves must not be among them."""

@@ -1,10 +1,13 @@
 """What the texts of a column have shown: whether all of them may be numbers, dates or booleans, and in which notation."""
 
+import re
+from itertools import filterfalse
+
 from levelpool.sheets.clean.cell_group import LONGEST, CellGroup, Seen
-from levelpool.sheets.clean.dates import first_not_in, forms_for
-from levelpool.sheets.clean.numbers import has_long_exponent, is_kept_by_double, is_number_shape
+from levelpool.sheets.clean.dates import common_forms, first_not_in, forms_for, is_unpadded
+from levelpool.sheets.clean.numbers import SURELY_DOUBLE, has_long_exponent, is_double, is_kept_by_double, is_number_shape
 from levelpool.sheets.clean.refutations import Refutations
-from levelpool.sheets.clean.verdicts import cut_short, not_one_way
+from levelpool.sheets.clean.verdicts import cut_short, no_type, not_one_way
 from levelpool.sheets.clean.zeros import zeros_of
 from levelpool.sheets.table import TEXT, Cells
 
@@ -15,7 +18,7 @@ NUMBERS, DATES, BOOLEANS = "number", "date", "boolean"
 class TextEvidence:
     """The shapes of texts, and what they may still be."""
 
-    __slots__ = ("_refutations", "could", "counter_examples", "forms", "marks", "shapes")
+    __slots__ = ("_refutations", "beyond_double", "could", "counter_examples", "forms", "marks", "shapes")
 
     def __init__(self, refutations: Refutations) -> None:
         self._refutations = refutations
@@ -24,6 +27,7 @@ class TextEvidence:
         self.forms: set[str] | None = None  # of dates, which fit all texts so far
         self.counter_examples: dict[str, Seen] = {}  # form -> the first value that is not in it
         self.marks: frozenset[str] = frozenset()  # marks that stand behind a lone zero somewhere
+        self.beyond_double: Seen | None = None  # the first number with more digits than a double keeps
 
     @property
     def first(self) -> Seen | None:
@@ -81,9 +85,9 @@ class TextEvidence:
         is_number = is_number_shape(shape)
         if self._refutations.is_text:
             if self._refutations.was_nearly_typed and not (forms or is_number):
-                self._refutations.add(f"{seen} is no number, no date, and not true or false")
+                self._refutations.add(no_type(seen))
             return
-        self.forms = forms if self.forms is None else self.forms & forms
+        self.forms = forms if self.forms is None else common_forms(self.forms, forms)
         can = {
             *([BOOLEANS] if shape.lower() in {"true", "false"} else []),
             *([NUMBERS] if is_number else []),
@@ -92,7 +96,7 @@ class TextEvidence:
         if not self.could & can:
             self._refutations.was_nearly_typed = bool(earlier or is_among_typed)
             if earlier is None or not (can or forms):
-                self._refutations.add(f"{seen} is no number, no date, and not true or false{cut_short([seen])}")
+                self._refutations.add(f"{no_type(seen)}{cut_short([seen])}")
             else:
                 self._refutations.add(not_one_way(earlier, seen))
         self.could &= can
@@ -103,6 +107,11 @@ class TextEvidence:
             lost = next((value for value in group.values if not is_kept_by_double(value)), None)
             if lost is not None:
                 self._rule_out(NUMBERS, f"{group.seen(lost)} is too large or too small for a number with an exponent")
+        long = {shape for shape in group.shapes.distinct if len(shape) > SURELY_DOUBLE} if self.beyond_double is None else None
+        if long:
+            texts = (text for text, shape in zip(group.texts, group.shapes.each, strict=True) if text and shape in long)
+            lost = next(filterfalse(is_double, texts), None)
+            self.beyond_double = None if lost is None else group.seen(lost)
         zeros = zeros_of(group.joined or "", group.shapes.distinct)
         if zeros.lost is not None:
             self._rule_out(NUMBERS, f"{group.seen(zeros.lost)} {zeros.why}")
@@ -111,14 +120,16 @@ class TextEvidence:
     def _check_forms(self, group: CellGroup) -> None:
         """Keep the forms of dates that every value is in."""
         distinct = [value for value in dict.fromkeys(group.values) if value.strip()]
+        refused: dict[str, Seen] = {}
         for form in sorted(self.forms or ()):
             found = first_not_in(form, distinct)
             if found is not None and self.forms is not None:
                 self.forms.discard(form)
-                self.counter_examples[form] = group.seen(found)
+                refused[form] = group.seen(found)
+        self.counter_examples |= refused
         if not self.forms:
-            seen = max(self.counter_examples.values(), key=lambda each: each.row, default=None)
-            self._rule_out(DATES, f"{seen} is no day or time in the form of the others" if seen else "no form of a date fits all values")
+            last = min(refused, key=is_unpadded, default=None)
+            self._rule_out(DATES, "no form of a date fits all values" if last is None else _not_in_form(refused[last]))
 
     def _rule_out(self, what: str, why: str) -> None:
         self.could.discard(what)
@@ -131,3 +142,12 @@ def _without_nuls(group: CellGroup) -> CellGroup:
     if not any(_NUL in value for value in group.values):
         return group
     return CellGroup(group.rows, Cells([None if text and _NUL in text else text for text in group.texts], kind=TEXT))
+
+
+_MANY_DIGITS = re.compile(r"[.,][0-9]{7,}Z?$", re.ASCII)
+
+
+def _not_in_form(seen: Seen) -> str:
+    if _MANY_DIGITS.search(seen.text):
+        return f"{seen} has more digits of a second than the six that a TIMESTAMP keeps"
+    return f"{seen} is no day or time in the form of the others"

@@ -4,18 +4,18 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import isinf
 
 from levelpool.sheets.clean.dates import date_parser, iso_value, serial_family, serial_text, serial_time, serial_value
-from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimal, is_number_cell, number_parser, number_text, plain_number
+from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimal, is_double, is_number_cell, number_parser, number_text, plain_number
 from levelpool.sheets.clean.reasons import Reason
 from levelpool.sheets.clean.shapes import shapes_of
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, TEXT, Column, ColumnType, Kind, Notation, Value
 
 Convert = Callable[[str], Value]
 
-_EXPONENT_TEXT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+_EXPONENT_TEXT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 _DATE_FORMS = ("%Y-%m-%d", "%Y/%m/%d", "%Y年%m月%d日", "%Y年%-m月%-d日")
 _STAMP_FORMS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
 _TIME_FORMS = ("%H:%M:%S", "%H:%M")
@@ -122,7 +122,7 @@ def _text_parser(wanted: ColumnType, notation: Notation) -> Convert:
     if wanted is ColumnType.NUMERIC:
         return number_parser(notation)
     if wanted is ColumnType.DOUBLE:
-        return _double
+        return partial(_double, notation.decimal)
     forms = _forms(wanted, notation)
     if len(forms) == 1:
         return _fitting(wanted, date_parser(forms[0]))
@@ -172,13 +172,13 @@ def _whole(number: Decimal) -> int:
     return value
 
 
-def _double(text: str) -> float:
-    if not _EXPONENT_TEXT.fullmatch(text):
+def _double(decimal: str, text: str) -> float:
+    if not _EXPONENT_TEXT.fullmatch(text) or ("," if decimal == "." else ".") in text:
         raise ValueError(text)
-    value = float(text)
+    value = float(text.replace(decimal, "."))
     if isinf(value):
         raise ValueError(text)
-    if Decimal(repr(value)) != Decimal(text):
+    if not is_double(text):
         raise Misfit(Reason.TOO_LONG)
     return value
 

@@ -1,6 +1,7 @@
 """What a column turns out to be, and the words that say why."""
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -30,25 +31,27 @@ def text_verdict(why: str) -> Verdict:
     return Verdict(ColumnType.TEXT, why)
 
 
-def number_verdict(found: tuple[Reading, ...], seen: Iterable[Seen], count: int, *, exponent: bool, texts: Iterable[str] = ()) -> Verdict:
+def number_verdict(
+    found: tuple[Reading, ...], seen: Iterable[Seen], count: int, *, exponent: bool, beyond_double: Seen | None = None
+) -> Verdict:
     """
     What a column of numbers is that can be read as *found* says: its values are the cells *seen* first, and those alike.
 
-    *texts* are the shapes of those that are no number cells, *exponent* says that a number cell has one.
+    *exponent* says that a number cell has one, *beyond_double* is a text with more digits than a double keeps.
     """
     reading = found[0]
     exponent = exponent or reading.exponent
     if reading.whole_digits > MOST_DIGITS:
         return text_verdict(f"{_longest(seen)} has more than {MOST_DIGITS} digits: it names something and counts nothing")
-    too_long = reading.whole_digits if not any(texts) else reading.digits
-    if exponent and too_long > _DOUBLE_DIGITS:
-        return text_verdict(f"{_longest(seen)} has more digits than a number with an exponent can keep")
+    if exponent and (beyond_double is not None or reading.whole_digits > _DOUBLE_DIGITS):
+        return text_verdict(f"{beyond_double or _longest(seen)} has more digits than a number with an exponent can keep")
     notation = _in_words(reading.notation)
     if exponent:
         cut = cut_short(seen)
+        comma = " and a decimal comma" if reading.notation.decimal == "," else ""
         return Verdict(
             ColumnType.DOUBLE,
-            f"{all_of(count, 'a number', 'numbers')}, written with an exponent{'' if count == 1 else ' at least once'}{cut}",
+            f"{all_of(count, 'a number', 'numbers')}, written with an exponent{'' if count == 1 else ' at least once'}{comma}{cut}",
             reading.notation,
         )
     if reading.whole and not reading.notation.percent:
@@ -80,8 +83,18 @@ def not_one_way(first: Seen, other: Seen) -> str:
     if _SHORT_YEAR.fullmatch(first.text):
         return f"{first} gives a year of two digits: the century is not said"
     if first == other:
-        return f"{first} is no number, no date, and not true or false"
+        return no_type(first)
     return f"{first} and {other} are not written in one and the same way"
+
+
+_NO_VALUES = re.compile(r"n\.?/?a\.?|#n/a|nan|<na>|null|none|nil|\\n|-+|–|—|\.+|\?+", re.IGNORECASE)
+
+
+def no_type(seen: Seen) -> str:
+    """Why one value fits no type; a word that many programs write where there is no value is told with the option for it."""
+    word = seen.text.strip()
+    hint = f"; if it stands for no value, say so: --blank {shlex.quote(word)}" if _NO_VALUES.fullmatch(word) else ""
+    return f"{seen} is no number, no date, and not true or false{hint}"
 
 
 def cut_short(seen: Iterable[Seen]) -> str:
@@ -119,24 +132,23 @@ def different_units(units: Mapping[str, Seen]) -> str:
 
 
 def _in_words(notation: Notation) -> str:
-    words = []
-    if notation.decimal != ".":
-        words.append("a decimal comma")
-    if notation.thousands:
-        words.append(f"{notation.thousands!r} between thousands{' and lakhs' if notation.lakhs else ''}")
-    if notation.currency:
-        words.append(f"the mark {notation.currency.strip()}")
-    if notation.percent:
-        words.append("a percent sign")
-    if notation.parentheses:
-        words.append("parentheses for negatives")
-    if notation.minus == "after":
-        words.append("the minus, or a blank in its place, behind" if notation.sign_gap else "the minus behind")
-    if notation.full_width:
-        words.append("full-width digits")
-    if notation.width:
-        words.append(f"blanks {'behind' if notation.blanks_after else 'before'} that make it {notation.width} characters")
-    return f", written with {', '.join(words)}" if words else ""
+    _, negative, zero = notation.accounting
+    is_money = notation.currency or zero or "(" in negative
+    words = (
+        (notation.decimal != ".", "a decimal comma"),
+        (notation.thousands, f"{notation.thousands!r} between thousands{' and lakhs' if notation.lakhs else ''}"),
+        (notation.currency, f"the mark {notation.currency.strip()}"),
+        (notation.percent, "a percent sign"),
+        (notation.parentheses, "parentheses for negatives"),
+        (notation.minus == "after", "the minus, or a blank in its place, behind" if notation.sign_gap else "the minus behind"),
+        (notation.minus_sign != "-", f"{notation.minus_sign!r} (U+{ord(notation.minus_sign):04X}) for the minus"),
+        (any(notation.accounting), "the blanks and signs of an accounting format" if is_money else "the same blanks around"),
+        (zero, f"{zero!r} for zero"),
+        (notation.full_width, "full-width digits"),
+        (notation.width, f"blanks {'behind' if notation.blanks_after else 'before'} that make it {notation.width} characters"),
+    )
+    said = ", ".join(word for holds, word in words if holds)
+    return f", written with {said}" if said else ""
 
 
 def is_plain(notation: Notation) -> bool:

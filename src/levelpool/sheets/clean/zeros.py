@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from levelpool.sheets.clean.shapes import TO_HALF_WIDTH, shapes_of
+from levelpool.sheets.clean.shapes import MINUSES, TO_HALF_WIDTH, shapes_of
 
 _AFFIX = re.compile(r"[^0-9.,\n]")
 _PLAIN_SHAPE = re.compile(r"-?0+(?:\.0+)?")
@@ -20,7 +20,9 @@ def are_plain(texts: list[str], *, most: int = 10**6, whole: bool = False) -> bo
 
 
 _LEADING_ZERO = re.compile(r"^([^0-9０-９\n]*[0０][0-9０-９][^\n]*)$", re.MULTILINE)
-_SIGNED_ZERO = re.compile(r"^([^1-9１-９\n]*[-－(（][^1-9１-９\n]*|[^1-9１-９\n]*[0０][^1-9１-９\n]*[-－])$", re.MULTILINE)
+_SIGNED_ZERO = re.compile(
+    rf"^(?=[^\n]*[0０])([^1-9１-９\n]*[-－(（{MINUSES}][^1-9１-９\n]*|[^1-9１-９\n]*[0０][^1-9１-９\n]*[-－{MINUSES}])$", re.MULTILINE
+)
 _ZERO_MARK = re.compile(r"^[^0-9０-９\n]*[0０]([.,，．'’ \u00a0\u202f])", re.MULTILINE)
 
 
@@ -35,7 +37,7 @@ def starts_with_zero(joined: str) -> str | None:
 
 def signed_zero(joined: str) -> str | None:
     """The first of the texts (joined by line feeds) that is a zero with a sign: no number brings the sign back."""
-    if "-" not in joined and "(" not in joined and "－" not in joined and "（" not in joined:
+    if "-" not in joined and "(" not in joined and joined.isascii():
         return None
     found = _SIGNED_ZERO.search(joined)
     return found[1] if found else None

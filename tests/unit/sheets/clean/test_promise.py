@@ -1,5 +1,6 @@
 """The promise, held against tables that nobody thought of: each cell is a value that renders back, in quarantine, or outside."""
 
+import re
 from collections import Counter
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -57,10 +58,22 @@ def _text_renders_back(value, column, text):
     if isinstance(value, bool):
         return text == column.notation.booleans[0 if value else 1]
     if isinstance(value, float):
-        return Decimal(repr(value)) == Decimal(text)
+        return _prints(value, text.replace(column.notation.decimal, "."))
     if isinstance(value, int | Decimal):
         return render_number(value, column.notation) == text
-    return render_date(value, column.notation.date_form) == text
+    form = column.notation.date_form
+    return render_date(value, form) == (_without_zeros(text) if "%-f" in form else text)
+
+
+def _prints(value, text):
+    """Whether *text* is the shortest number of a double, or the one that printing it with so many digits gives."""
+    number = Decimal(text)
+    return Decimal(repr(value)) == number or Decimal(f"{value:.{len(number.as_tuple().digits) - 1}e}") == number
+
+
+def _without_zeros(text):
+    """A second's fraction of any length, without the zeros at its end."""
+    return re.sub(r"\.0+(?=Z?$)|(?<=[1-9])0+(?=Z?$)", "", text) if re.search(r"\.[0-9]+Z?$", text) else text
 
 
 def _instant(value):
@@ -208,6 +221,12 @@ def test_any_column_keeps_the_promise(data, count, cells):
                     r"\$?[0-9]{1,3}",
                     r"[0-9]{2}/[0-9]{2}/[0-9]{4}",
                     r"[0-9]{1,2}\.[0-9]{3}",
+                    r"\u2212?[0-9]{1,2}\.[0-9]{2}",
+                    r" \$[1-9][0-9]{0,2}\.[0-9]{2} | \$\([1-9]\.[0-9]{2}\)| \$-   ",
+                    r" 1?[1-9],[0-9]{2} € |-[1-9],[0-9]{2} € | -   € ",
+                    r"[0-9]\.[0-9]{1,18}(e-0[1-9])?",
+                    r"[0-9],[0-9]{1,3}|[1-9]e-[1-9]",
+                    r"2026-11-02 08:30:0[0-9](\.[0-9]{1,7})?",
                 ]
             )
         )

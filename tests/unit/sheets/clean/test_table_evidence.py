@@ -19,7 +19,10 @@ def test_a_column_gets_the_same_type_however_its_cells_come(size):
 
     column = decide(evidence.by_column()[0], name="x", header="X", position=0)
 
-    assert (column.type, column.why) == ("TEXT", "'n/a' (row 201) is no number, no date, and not true or false")
+    assert (column.type, column.why) == (
+        "TEXT",
+        "'n/a' (row 201) is no number, no date, and not true or false; if it stands for no value, say so: --blank n/a",
+    )
     assert column.samples == ("1", "2", "3")
     assert list(evidence.columns()) == [0]
 

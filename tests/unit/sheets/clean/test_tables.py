@@ -1,5 +1,8 @@
 """Where tables are found."""
 
+from datetime import date
+from decimal import Decimal
+
 import pytest
 
 from handmade import account, make_sheet
@@ -294,6 +297,25 @@ def test_a_person_may_name_and_type_a_column():
 
     assert [column.name for column in plan.columns] == ["order", "town", "amount"]
     assert plan.columns[2].type == ColumnType.TEXT
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind", "loaded"),
+    [
+        (["1.310,50 €", "to follow", "8,25 €"], ColumnType.NUMERIC, [Decimal("1310.50"), Decimal("8.25")]),
+        (["30.11.2026", "soon", "01.12.2026"], ColumnType.DATE, [date(2026, 11, 30), date(2026, 12, 1)]),
+        (["\u22124", "n/a", "7"], ColumnType.BIGINT, [-4, 7]),
+    ],
+)
+def test_a_type_that_is_given_is_read_in_the_notation_of_the_values_that_fit(texts, kind, loaded):
+    """One value that fits no type does not take the notation of the others away."""
+    sheet = make_sheet([["Ref", "Value"], *([f"r{place}", text] for place, text in enumerate(texts))])
+    (plan,) = find_tables(sheet, TableOptions(columns=(ColumnOptions(header="Value", type=kind),)))
+
+    batches = list(clean_rows(sheet, plan, plan.columns))
+
+    assert [value for batch in batches for value in batch.columns[1]] == loaded
+    assert [each.row for batch in batches for each in batch.quarantined] == [3]
 
 
 def test_what_lies_beside_the_box_is_left_out():

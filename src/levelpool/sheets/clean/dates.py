@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from math import ulp
 
 from levelpool.sheets.number_codes import family
-from levelpool.sheets.table import NUMBER, Value
+from levelpool.sheets.table import NUMBER, ColumnType, Value
 
 LAST_SERIAL = 2958466  # the day after 9999-12-31, counted from 1900
 _EPOCH_1900 = datetime(1899, 12, 30)  # noqa: DTZ001  # a cell's date has no zone
@@ -25,6 +25,7 @@ _LONG_MONTHS = ["January", "February", "March", "April", "May", "June", "July", 
 
 _DIRECTIVES = {
     "%Y": r"(?P<Y>[1-9][0-9]{3})",
+    "%y": r"(?P<y>[0-9]{2})",
     "%m": r"(?P<m>0[1-9]|1[0-2])",
     "%-m": r"(?P<m>[1-9]|1[0-2])",
     "%d": r"(?P<d>0[1-9]|[12][0-9]|3[01])",
@@ -138,7 +139,7 @@ def _shape_pattern(form: str) -> str:
 def date_parser(form: str) -> Callable[[str], date | datetime | time]:
     """A function from a text in this form to its value; it raises `ValueError` for any other text, and for a day that does not exist."""
     pattern = re.compile(_DIRECTIVE.sub(lambda found: _DIRECTIVES[found[0]], re.sub(r"[.]", r"\\.", form)))
-    has_day, has_time = "%Y" in form, "%M" in form
+    has_day, has_time = has_year(form), "%M" in form
 
     def parse(text: str) -> date | datetime | time:
         found = pattern.fullmatch(text)
@@ -147,10 +148,38 @@ def date_parser(form: str) -> Callable[[str], date | datetime | time]:
         parts = found.groupdict()
         if not has_day:
             return time(*_clock(parts))
-        day = int(parts["Y"]), _month(parts), int(parts["d"])
+        day = _year(parts), _month(parts), int(parts["d"])
         return datetime(*day, *_clock(parts)) if has_time else date(*day)  # noqa: DTZ001
 
     return parse
+
+
+def has_year(form: str) -> bool:
+    """Whether texts of this form say a day; else they say a time of day."""
+    return "%Y" in form or "%y" in form
+
+
+def type_of_form(form: str) -> ColumnType:
+    """What texts of this form are."""
+    if not has_year(form):
+        return ColumnType.TIME
+    return ColumnType.TIMESTAMP if "%M" in form else ColumnType.DATE
+
+
+def is_form(text: str) -> bool:
+    """Whether a text is a form that `date_parser` takes: it says a day, a time, or both, each part of them once."""
+    found = _DIRECTIVE.findall(text)
+    parts = sorted(_PART.get(name[-1], name[-1]) for name in found)
+    if "%" in _DIRECTIVE.sub("", text) or any(name not in _DIRECTIVES for name in found) or len(set(parts)) < len(parts):
+        return False
+    day, time_ = set(parts) & set("Ymd"), set(parts) & set("HMSfp")
+    is_day = day == set("Ymd") or not day
+    is_time = time_ >= set("HM") and ("f" not in time_ or "S" in time_) and ("p" in time_) == any(name[-1] == "I" for name in found)
+    return is_day and (is_time or not time_) and bool(found)
+
+
+_PART = {"y": "Y", "b": "m", "B": "m", "I": "H"}
+"""Directives that say the same part of a moment."""
 
 
 def are_in_form(form: str, texts: Collection[str]) -> bool:
@@ -158,7 +187,7 @@ def are_in_form(form: str, texts: Collection[str]) -> bool:
     joined = "\n".join(texts)
     if _lines_pattern(form).fullmatch(joined) is None or joined.count("\n") != len(texts) - 1:
         return False
-    return "%Y" not in form or all(_is_in_form(form, text) for text in texts)
+    return not has_year(form) or all(_is_in_form(form, text) for text in texts)
 
 
 _ISO: dict[str, Callable[[str], date]] = {
@@ -196,6 +225,17 @@ def _is_in_form(form: str, text: str) -> bool:
     return True
 
 
+_LAST_OF_THIS_CENTURY = 68
+
+
+def _year(parts: dict[str, str]) -> int:
+    """Of two digits, 69 to 99 are of the last century, as POSIX has it."""
+    if "Y" in parts:
+        return int(parts["Y"])
+    year = int(parts["y"])
+    return year + (2000 if year <= _LAST_OF_THIS_CENTURY else 1900)
+
+
 def _month(parts: dict[str, str]) -> int:
     if "m" in parts:
         return int(parts["m"])
@@ -208,7 +248,7 @@ def _clock(parts: dict[str, str]) -> tuple[int, int, int, int]:
     return hour, int(parts["M"]), int(parts.get("S", 0)), int((parts.get("f") or "").ljust(6, "0"))
 
 
-_LETTERS = {"Y": "YYYY", "m": "MM", "d": "DD", "b": "Mon", "B": "Month", "H": "hh", "I": "hh", "M": "mm", "S": "ss", "p": "AM"}
+_LETTERS = {"Y": "YYYY", "y": "YY", "m": "MM", "d": "DD", "b": "Mon", "B": "Month", "H": "hh", "I": "hh", "M": "mm", "S": "ss", "p": "AM"}
 
 
 def is_unpadded(form: str) -> bool:

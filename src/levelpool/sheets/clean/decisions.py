@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from levelpool.sheets.clean.cell_group import SERIAL, Seen
 from levelpool.sheets.clean.currencies import OF_POINTS_BETWEEN_THOUSANDS
-from levelpool.sheets.clean.dates import form_in_letters, is_unpadded
+from levelpool.sheets.clean.dates import form_in_letters, is_unpadded, type_of_form
 from levelpool.sheets.clean.evidence import ColumnEvidence
 from levelpool.sheets.clean.format_evidence import FormatEvidence
 from levelpool.sheets.clean.numbers import Reading, readings
@@ -199,8 +199,8 @@ def _date_texts(evidence: ColumnEvidence, answers: Answers) -> Verdict | None:
     if _mean_several(forms):
         return text_verdict(f"{texts.first} can be two dates; no row decides: does the day or the month come first?")
     form = forms[0]
-    kind, one = _named(form)
-    shown = form_in_letters(form)
+    kind, shown = type_of_form(form), form_in_letters(form)
+    one = _NAMES[kind]
     why = all_of(evidence.values, f"a {one} in the form {shown}", f"{one}s in the form {shown}")
     return Verdict(kind, f"{why}{_proof_of_day(texts.counter_examples, form)}{said}", Notation(date_form=form))
 
@@ -328,11 +328,7 @@ def _proof_of_day(counter_examples: dict[str, Seen], form: str) -> str:
     return f"; {counter_examples[others[0]]} shows which number is the day" if others else ""
 
 
-def _named(form: str) -> tuple[ColumnType, str]:
-    """What texts of this form are."""
-    if "%Y" not in form:
-        return ColumnType.TIME, "time"
-    return (ColumnType.TIMESTAMP, "moment") if "%M" in form else (ColumnType.DATE, "date")
+_NAMES = {ColumnType.TIME: "time", ColumnType.TIMESTAMP: "moment", ColumnType.DATE: "date"}
 
 
 def _plainest(form: str) -> tuple[bool, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from levelpool.sheets.clean import option_fields
+from levelpool.sheets.clean.dates import is_form
 from levelpool.sheets.clean.option_fields import COLUMN_FIELDS, FIELDS, NULL
 from levelpool.sheets.clean.subsheets import Span
 from levelpool.sheets.errors import OptionsRefused
@@ -33,6 +34,9 @@ class ColumnOptions:
     def __post_init__(self) -> None:
         _check_types(self, _COLUMN_TYPES)
         _check(self.decimal in {None, ".", ","}, "decimal", self.decimal, "'.' or ','")
+        _check(
+            self.date_form is None or is_form(self.date_form), "date_form", self.date_form, "a form such as %d/%m/%Y or %Y-%m-%d %H:%M:%S"
+        )
         if self.type is not None:
             _check(self.type in _KINDS, "type", self.type, ", ".join(_KINDS))
             object.__setattr__(self, "type", _KINDS[self.type])

@@ -6,7 +6,7 @@ from itertools import islice
 
 from levelpool.sheets.clean.cell_group import SAMPLES
 from levelpool.sheets.clean.names import column_names
-from levelpool.sheets.clean.options import TableOptions, parse_box
+from levelpool.sheets.clean.options import TableOptions, letters_of, parse_box
 from levelpool.sheets.clean.pipelined_scan import NOTHING_SCANNED, Scanned
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import Row
@@ -48,7 +48,24 @@ def plan_tables(
         name: iter(agree_on_types([(sheet, plan) for other, sheet, plan in placed if other == name], options))
         for name in dict.fromkeys(name for name, _, _ in placed if name is not None)
     }
-    return tuple(Planned(sheet, plan if name is None else next(agreed[name]), name) for name, sheet, plan in placed)
+    planned = tuple(Planned(sheet, plan if name is None else next(agreed[name]), name) for name, sheet, plan in placed)
+    return _with_options_that_fit_nothing(planned, options)
+
+
+def _with_options_that_fit_nothing(planned: tuple[Planned, ...], options: TableOptions) -> tuple[Planned, ...]:
+    """The tables, of which the first one says which columns a person spoke of and no table has."""
+    first = next((place for place, each in enumerate(planned) if each.plan.columns), None)
+    if not options.columns or first is None:
+        return planned
+    columns = [column for each in planned for column in each.plan.columns]
+    there = {column.header for column in columns} | {letters_of(column.position) for column in columns}
+    missing = tuple(
+        f"no column has the header or the letter {each.header!r}, for which something was said"
+        for each in options.columns
+        if each.header not in there
+    )
+    told = replace(planned[first], plan=replace(planned[first].plan, reasons=(*planned[first].plan.reasons, *missing)))
+    return (*planned[:first], told, *planned[first + 1 :])
 
 
 def plan_sheet(

@@ -81,7 +81,7 @@ _SHORT_YEAR = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2}", re.ASCII)
 def not_one_way(first: Seen, other: Seen) -> str:
     """Why two values, or one alone, have no notation."""
     if _SHORT_YEAR.fullmatch(first.text):
-        return f"{first} gives a year of two digits: the century is not said"
+        return f"{first} gives a year of two digits: the century is not said; say the form of the dates, with %y for the year, and 69 to 99 are 1969 to 1999"
     if first == other:
         return no_type(first)
     return f"{first} and {other} are not written in one and the same way"

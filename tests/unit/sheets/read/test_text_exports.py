@@ -2,8 +2,8 @@
 
 import pytest
 
-from levelpool.sheets import TableOptions, inspect_file
-from levelpool.sheets.errors import NotASpreadsheet
+from levelpool.sheets import ColumnOptions, TableOptions, inspect_file
+from levelpool.sheets.errors import NotASpreadsheet, OptionsRefused
 
 
 def look(content, name="export.csv", **said):
@@ -254,3 +254,68 @@ def test_a_title_with_blanks_makes_no_columns_of_a_fixed_width(title):
 
     assert types(report) == {"id": "BIGINT", "city": "TEXT", "sum": "NUMERIC"}
     assert first(report)["rows"] == 9
+
+
+# ---------------------------------------------------------------- forms of dates that a person gives
+
+
+def with_form(content, form, header="tag"):
+    return look(content, columns=[ColumnOptions(header=header, date_form=form)])
+
+
+@pytest.mark.parametrize(
+    ("form", "values", "kind", "loaded"),
+    [
+        ("%d.%m.%y", ["23.04.26", "31.12.68"], "DATE", ["2026-04-23", "2068-12-31"]),
+        ("%y-%m-%d", ["69-04-23", "99-12-31"], "DATE", ["1969-04-23", "1999-12-31"]),
+        ("%-m/%-d/%y %-I:%M %p", ["4/3/26 8:05 PM", "12/31/26 12:00 AM"], "TIMESTAMP", ["2026-04-03T20:05:00", "2026-12-31T00:00:00"]),
+        ("%d%m%Y", ["23042026", "01122026"], "DATE", ["2026-04-23", "2026-12-01"]),
+    ],
+)
+def test_a_form_that_was_given_makes_dates(form, values, kind, loaded):
+    """Also such as are never found out: years of two digits have a stated century, and digits alone are a number otherwise."""
+    content = "id;tag\n" + "".join(f"{n};{value}\n" for n, value in enumerate(values))
+    report = with_form(content, form)
+
+    assert types(report)["tag"] == kind
+    assert "as was said" in why(report, "tag")
+    options = TableOptions(columns=[ColumnOptions(header="tag", date_form=form)])
+    assert [row["tag"] for row in inspect_file(content.encode(), name="a.csv", options=options).preview()["sheets"][0]["rows"]] == loaded
+
+
+def test_values_that_are_not_in_the_form_that_was_given_are_set_aside():
+    """And counted in the reason."""
+    report = with_form("id;tag\n1;23.04.26\n2;offen\n3;24.04.26\n", "%d.%m.%y")
+
+    assert [(each["row"], each["value"]) for each in first(report)["quarantine"]] == [(3, "offen")]
+    assert "1 of them are not, the first of them 'offen' (row 3)" in why(report, "tag")
+
+
+@pytest.mark.parametrize("form", ["nonsense", "%q", "%d.%m", "%d.%m.%Y %Y", "%H", "", "%I:%M", "%d/%m/%Y %"])
+def test_what_is_no_form_is_refused(form):
+    """With what a form looks like."""
+    with pytest.raises(OptionsRefused, match=r"date_form cannot be .*give a form such as"):
+        ColumnOptions(header="tag", date_form=form)
+
+
+def test_a_form_that_no_value_has_is_refused_with_the_first_value():
+    """It was passed over."""
+    with pytest.raises(
+        OptionsRefused, match=r"no value of the column 'tag' is in the form %m/%d/%Y that was given: the first is '23.04.2026' \(row 2\)"
+    ):
+        with_form("id;tag\n1;23.04.2026\n2;24.04.2026\n", "%m/%d/%Y")
+
+
+def test_what_was_said_about_a_column_that_is_not_there_is_told():
+    """Its name may be spelt wrongly."""
+    assert "no column has the header or the letter 'Tag', for which something was said" in told(
+        with_form("id;tag\n1;23.04.2026\n", "%d.%m.%Y", "Tag")
+    )
+
+
+def test_years_of_two_digits_are_a_question():
+    """Nobody guesses the century; the reason says how to answer."""
+    report = look("id;tag\n1;23.04.26\n2;24.04.26\n")
+
+    assert types(report)["tag"] == "TEXT"
+    assert "with %y for the year" in why(report, "tag")

@@ -289,11 +289,13 @@ def widen_(name: str, column: str, database: str | None) -> None:
 def capacity(as_json: bool) -> None:
     """Say what this container allows, which file says so, and what follows for one web worker."""
     from levelpool.capacity.detect import detect_capacity
+    from levelpool.lanes.process.worker_variables import withheld_variables
     from levelpool.runtime import size_for
 
     found = detect_capacity()
     settings = Settings.read()
     sizes = size_for(settings, found)
+    withheld = withheld_variables(os.environ, settings.worker_variables)
     answer = {
         "cpus": found.cpus,
         "cpu_source": found.cpu_source,
@@ -310,6 +312,7 @@ def capacity(as_json: bool) -> None:
         "db_max_overflow": sizes.db_max_overflow,
         "worker_memory_limit": sizes.worker_memory_limit,
         "notes": list(found.notes),
+        "withheld_variables": [{"name": name, "reason": reason} for name, reason in withheld.items()],
     }
     if as_json:
         _print_json(answer)
@@ -325,6 +328,11 @@ def capacity(as_json: bool) -> None:
     click.echo(f"threads          {sizes.io_workers}  ({settings.why('io_executor_workers')})")
     click.echo(f"DB connections   {sizes.db_pool_size}  ({settings.why('db_pool_size')})")
     click.echo(f"more for a burst {sizes.db_max_overflow}  ({settings.why('db_max_overflow')})")
+    if withheld:
+        click.echo("")
+        click.echo("environment variables that worker processes do not get (LEVELPOOL_WORKER_VARIABLES decides otherwise):")
+        for name, reason in withheld.items():
+            click.echo(f"  {name}  ({reason})")
     for note in found.notes:
         click.echo(f"note: {note}")
 

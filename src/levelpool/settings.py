@@ -140,6 +140,13 @@ class Settings:
     worker_max_tasks: int | None = _variable(
         "LEVELPOOL_WORKER_MAX_TASKS", _whole(1), None, "Calls after which a worker process is replaced.", shown="no limit"
     )
+    worker_variables: tuple[str, ...] = _variable(
+        "LEVELPOOL_WORKER_VARIABLES",
+        _WORDS,
+        (),
+        "Environment variables that reach worker processes although they look like secrets, by name or pattern (*); with a minus before it, one that does not.",
+        shown="none",
+    )
     shutdown_timeout: float = _variable(
         "LEVELPOOL_SHUTDOWN_TIMEOUT", _number(0), 30.0, "Seconds that running calls have to finish when the service stops."
     )

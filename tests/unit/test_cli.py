@@ -79,8 +79,10 @@ def test_what_keeps_the_service_from_starting_is_one_sentence(run_levelpool, var
 
 def test_capacity_names_the_numbers_and_their_sources(run_levelpool, var):
     """For programs and for people."""
-    answer = json.loads(run_levelpool("capacity", "--json", data_dir=var, CPU_EXECUTOR_WORKERS="3").stdout)
-    shown = run_levelpool("capacity", data_dir=var, CPU_EXECUTOR_WORKERS="3")
+    answer = json.loads(run_levelpool("capacity", "--json", data_dir=var, CPU_EXECUTOR_WORKERS="3", BROKER="redis://:letmein@mq").stdout)
+    shown = run_levelpool(
+        "capacity", data_dir=var, CPU_EXECUTOR_WORKERS="3", MAPS_TOKEN="letmein", LEVELPOOL_WORKER_VARIABLES="-LANG MAPS_*", LANG="C"
+    )
 
     assert "worker processes 3  for the whole host  (set by CPU_EXECUTOR_WORKERS)" in shown.stdout
     assert "(min(floor(cpus * 5), 20), at least 2)" in shown.stdout
@@ -90,6 +92,9 @@ def test_capacity_names_the_numbers_and_their_sources(run_levelpool, var):
     assert answer["cpus"] > 0
     assert answer["cpu_source"] in shown.stdout
     assert answer["memory_source"] in shown.stdout
+    assert {"name": "BROKER", "reason": "its value has a URL with a password in it"} in answer["withheld_variables"]
+    assert "  LANG  (the rule -LANG)" in shown.stdout
+    assert "MAPS_TOKEN  " not in shown.stdout
 
 
 def test_list_of_no_tokens_says_so(run_levelpool, var):

@@ -53,6 +53,7 @@ READ = (
     "worker_memory_limit",
     "worker_idle_timeout",
     "worker_max_tasks",
+    "worker_variables",
     "runtime_dir",
     "data_dir",
 )
@@ -116,6 +117,7 @@ def make_manager(settings: "Settings") -> ExecutorManager:
         worker_memory_limit=found.worker_memory_limit,
         worker_idle_timeout=settings.worker_idle_timeout,
         worker_max_tasks=settings.worker_max_tasks,
+        worker_variables=settings.worker_variables,
         gate=_share(settings, found.cpu_workers) if settings.web_concurrency > 1 else None,
     )
 

@@ -43,6 +43,7 @@ def process_lanes(options: ProcessOptions) -> Lanes:
         carry=options.carry,
         preload=options.preload,
         environment=options.worker_environment,
+        variables=options.worker_variables,
         max_kills=options.max_kills,
         bulkheads=options.cpu_bulkheads or {},
         gate=options.gate,

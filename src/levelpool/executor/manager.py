@@ -122,7 +122,8 @@ class ExecutorManager(_Calls):
         A call that has killed *max_kills* workers in a row with the same arguments is refused with `TaskRefused` for a minute; by default never.
         *cpu_bulkheads* and *io_bulkheads* name groups of calls with limits of their own, see `with_options`. *carry* names context variables whose values travel pickled.
         *preload* names modules that are imported once and shared by all workers; they must not start threads. *worker_environment* is what
-        workers find in `os.environ`; by default a copy of ours without what looks like a secret. *gate* is shared with managers of other processes:
+        workers find in `os.environ`; by default a copy of ours without what looks like a secret, where *worker_variables* has the last word: `NAME` lets
+        a variable through, `-NAME` keeps it back, `*` stands for anything, and the last one that fits decides. *gate* is shared with managers of other processes:
         together they have no more workers at work than it allows (see `levelpool.neighbours.share.CpuShare`).
         *dask_scheduler* is the address of a Dask cluster on which the CPU lane runs, at most *cpu_workers* calls at a time (default: as many as it
         has threads); *worker_...*, *max_...*, *preload* and *gate* do not count there, and are refused with `SettingsError`. *lanes* replaces both lanes, for tests.
@@ -199,6 +200,10 @@ class ExecutorManager(_Calls):
     def trouble(self) -> str | None:
         """Why the CPU lane cannot run calls now, in a sentence; None when it can."""
         return self._cpu.place.trouble()
+
+    def withheld_variables(self) -> dict[str, str]:
+        """The environment variables that workers would not find now, because they look like secrets, each with the reason; no values."""
+        return self._cpu.place.withheld_variables()
 
     def worker_pids(self) -> tuple[int, ...]:
         """The process ids of the workers that live now."""

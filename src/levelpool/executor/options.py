@@ -57,6 +57,7 @@ class ProcessOptions(ClusterOptions):
     max_kills: int | None = None
     preload: Sequence[str] = ()
     worker_environment: Mapping[str, str] | None = None
+    worker_variables: Sequence[str] = ()
     gate: "Gate | None" = None
 
     def idle_on_a_cluster(self) -> list[str]:
@@ -140,6 +141,7 @@ _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "max_kills": _one_or_more,
     "preload": texts,
     "worker_environment": _environment,
+    "worker_variables": texts,
     "dask_scheduler": text,
 }
 """How each option is checked when it is not its default; the value as the lanes take it comes back."""

@@ -27,8 +27,8 @@ from levelpool._version import __version__
 from levelpool.errors import ClusterUnreachable, LevelpoolError, SettingsError, WorkerDied
 from levelpool.lanes.bulkheads import Bulkhead
 from levelpool.lanes.dispatcher import Dispatcher
-from levelpool.lanes.process.fork_server_client import worker_environment
 from levelpool.lanes.process.limits import ProcessLimits
+from levelpool.lanes.process.worker_variables import worker_environment
 from levelpool.lanes.remote.cluster_slots import ClusterSlots, RemoteLimits, remote_lane
 from levelpool.lanes.remote.relay import Pull, Relay, Teller
 from levelpool.lanes.remote.remote_call import Item, Outcome, RemoteCall, RemotePayload
@@ -360,6 +360,8 @@ class ChildProcesses(WorkerPlugin):
         self._worker = worker
         self._in_flight: dict[str, _InFlight] = {}
         scratch = Path(tempfile.mkdtemp(prefix="levelpool-", dir=worker.local_directory))
+        # What the setting of that name says on this machine; the manager that sends the calls is on another.
+        rules = os.environ.get("LEVELPOOL_WORKER_VARIABLES", "").split()
         threads, memory = worker.state.nthreads, worker.memory_manager.memory_limit
         self._relay = Relay(
             "dask",
@@ -367,7 +369,7 @@ class ChildProcesses(WorkerPlugin):
             ProcessLimits(
                 queue_limit=10_000,
                 memory_limit=memory // threads if memory else None,
-                environment=worker_environment(os.environ) | {"TMPDIR": str(scratch)},
+                environment=worker_environment(os.environ, rules) | {"TMPDIR": str(scratch)},
             ),
             scratch=scratch,
         )

@@ -46,3 +46,5 @@ class Place:
     """Have each of them that runs a call write down what it does."""
     stacks: Callable[[], tuple[WorkerStack, ...]] = tuple
     """What they have written."""
+    withheld_variables: Callable[[], dict[str, str]] = dict
+    """The environment variables that they would not find now, each with the reason."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -27,11 +26,6 @@ from levelpool.lanes.process.wire import (
     WITH_TEXT,
     socket_pair,
 )
-
-SECRET = re.compile(
-    r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|_KEY$|^LEVELPOOL_DATABASE_URL$|^DATABASE_URL$|^LEVELPOOL_ALERT_URLS$|^PGPASS|_DSN$"
-)
-"""Names of environment variables that a worker process does not get: what parses other people's files has no use for a password."""
 
 GRACE = 1.0
 """Seconds after the idle time for which a worker, and a fork server without workers, still waits to be told to go: the lane's loop may be late, or over."""
@@ -74,11 +68,6 @@ main({control}, {line}, preparation)
 
 _LASTING_SIGNALS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGSYS})
 """What a process that dies of it has done itself, and will do again."""
-
-
-def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """*environ* without the variables whose names say that they hold a secret."""
-    return {name: value for name, value in environ.items() if not SECRET.search(name.upper())}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from levelpool.lanes.helper_threads import HelperThreads
 from levelpool.lanes.lane_loop import LaneLoop, close_on
-from levelpool.lanes.process.fork_server_client import Answer, ForkServerClient, worker_environment
+from levelpool.lanes.process.fork_server_client import Answer, ForkServerClient
+from levelpool.lanes.process.worker_variables import withheld_variables, worker_environment
 
 
 class ForkServerSupervisor:
@@ -20,6 +21,7 @@ class ForkServerSupervisor:
         *,
         preload: Sequence[str],
         environment: Mapping[str, str] | None,
+        variables: Sequence[str],
         max_result_bytes: int | None,
         idle_timeout: float,
         listener: Callable[[ForkServerClient, socket.socket], None],
@@ -29,6 +31,7 @@ class ForkServerSupervisor:
         self._helpers = helpers
         self._preload = preload
         self._environment = environment
+        self._variables = variables
         self._max_result_bytes = max_result_bytes
         self._idle_timeout = idle_timeout
         self._listener = listener
@@ -52,7 +55,11 @@ class ForkServerSupervisor:
         return self._client
 
     def _current_environment(self) -> Mapping[str, str]:
-        return worker_environment(os.environ) if self._environment is None else self._environment
+        return worker_environment(os.environ, self._variables) if self._environment is None else self._environment
+
+    def withheld(self) -> dict[str, str]:
+        """The variables that its workers would not find now, each with the reason."""
+        return withheld_variables(os.environ, self._variables) if self._environment is None else {}
 
     def _watch(self, fork_server: ForkServerClient) -> None:
         self._lane_loop.watch(fork_server.control, self._listener, fork_server, fork_server.control)

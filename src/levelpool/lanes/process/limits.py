@@ -22,6 +22,8 @@ class ProcessLimits:
     preload: Sequence[str] = ()
     environment: Mapping[str, str] | None = None
     """Of the workers; None: that of this process without what looks like a secret."""
+    variables: Sequence[str] = ()
+    """What looks like a secret and is none, and the other way round: see `worker_variables`."""
     bulkheads: Mapping[str, Bulkhead] = field(default_factory=dict)
     max_kills: int | None = None
     """A call that has killed so many workers with the same arguments is refused for a while."""

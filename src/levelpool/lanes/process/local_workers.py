@@ -114,11 +114,14 @@ class LocalWorkers:
             parts.helpers,
             preload=limits.preload,
             environment=limits.environment,
+            variables=limits.variables,
             max_result_bytes=limits.max_result_bytes,
             idle_timeout=limits.idle_timeout,
             listener=self._on_control,
         )
-        self.place = Place(pids=self._pids, ask_for_stacks=self._ask_for_stacks, stacks=self._stacks)
+        self.place = Place(
+            pids=self._pids, ask_for_stacks=self._ask_for_stacks, stacks=self._stacks, withheld_variables=self._fork_server.withheld
+        )
 
     # ------------------------------------------------------------ what the dispatcher says
 

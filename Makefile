@@ -14,7 +14,7 @@ VENDOR := src/levelpool/service/static/vendor
 # A program that is started anew would compile its files each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test coverage check bench peers fuzz torture schemathesis test-container test-pythons check-pythons sbom licences picture docs assets wheel install-newest install-oldest clean system
+.PHONY: run test coverage check bench peers fuzz growth torture schemathesis test-container test-pythons check-pythons sbom licences picture docs assets wheel install-newest install-oldest clean system
 
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
@@ -50,6 +50,9 @@ peers: $(PEERS)  ## what the benchmarks compare with; some of it is large, and n
 
 fuzz: $(STAMP)  ## spoilt files for ten minutes, elsewhere each time; SECONDS=3600 SEED=7 say how long and where
 	FUZZ_SECONDS=$(or $(SECONDS),300) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest -q -s --no-cov -o timeout=0 tests/unit/sheets/read/test_fuzz.py
+
+growth: $(STAMP)  ## how the time of all readers and cleaning rules grows with the size of a file: minutes; CASES="csv totals" chooses by name
+	@$(BIN)/python -m tests.growth $(CASES)
 
 torture: $(STAMP)  ## the process lane under everything at once, for SECONDS (300)
 	LANE_TORTURE_SECONDS=$(or $(SECONDS),300) $(BIN)/python -m pytest -q -s tests/integration/test_lane_torture.py $(ARGS)

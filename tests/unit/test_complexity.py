@@ -17,7 +17,6 @@ KNOWN = {
     "sheets/clean/rows.py: _account": 17,
     "sheets/clean/scan.py: _Scan._begin": 20,
     "sheets/clean/subsheets.py: _filled": 17,
-    "sheets/clean/tables.py: _reasons": 17,
     "sheets/read/delimited.py: _read_sheet": 19,
     "sheets/read/xlsx_fast.py: PlainRows._contents": 20,
     "sheets/read/xlsx_rows.py: SheetParser._content": 19,

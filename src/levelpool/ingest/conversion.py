@@ -15,7 +15,7 @@ from levelpool.ingest.load.aside import set_aside
 from levelpool.ingest.load.target import EncodedRows, SheetRows, Target
 from levelpool.sheets.clean.batches import batch_by_batch
 from levelpool.sheets.clean.options import Policy, TableOptions
-from levelpool.sheets.clean.rows import RowCleaner
+from levelpool.sheets.clean.rows import RowCleaner, rows_of
 from levelpool.sheets.table import Batch, CellCounts, CleanBatch, Column, ColumnType, Sheet, StoredColumn, TablePlan
 from levelpool.sheets.work_sharing import WorkSharing
 
@@ -73,7 +73,7 @@ class Conversion:
 
 def convert(work: Conversion, sharing: WorkSharing | None = None) -> Iterator[Part]:
     """The rows of one planned table, batch by batch; with *sharing*, a helper worker does some of it."""
-    return batch_by_batch(work.sheet, work.begin, sharing)
+    return batch_by_batch(work.sheet, rows_of(work.plan), work.begin, sharing)
 
 
 @dataclass(frozen=True, slots=True)

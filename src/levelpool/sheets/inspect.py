@@ -13,7 +13,7 @@ from levelpool.sheets.clean.names import dataset_name
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.pipelined_scan import scan_while_reading
 from levelpool.sheets.clean.plans import Planned, plan_tables
-from levelpool.sheets.clean.rows import RowCleaner
+from levelpool.sheets.clean.rows import RowCleaner, rows_of
 from levelpool.sheets.inputs import Input, as_file, name_of
 from levelpool.sheets.read.limits import Limits
 from levelpool.sheets.reading import read_as_asked
@@ -116,12 +116,14 @@ def inspect_file(
         with scan_while_reading(private / _WHOLE, options, sharing) as scanned:
             workbook = _read(file, private, options, name=shown, limits=limits, max_seconds=max_seconds, progress=progress)
             planned = plan_tables(workbook.sheets, dataset or dataset_name(shown), options, scanned())
-        tables = [(each.sheet, _inspect_table(each, options, sharing)) for each in planned]
+        tables: dict[int, list[InspectedTable]] = {}
+        for each in planned:
+            tables.setdefault(each.sheet.position, []).append(_inspect_table(each, options, sharing))
         sheets = tuple(
             InspectedSheet(
                 name=sheet.name,
                 hidden=sheet.hidden,
-                tables=tuple(table for shown_in, table in tables if shown_in.position == sheet.position),
+                tables=tuple(tables.get(sheet.position, ())),
                 rows_read=sheet.row_count,
                 remarks=sheet.remarks,
             )
@@ -180,7 +182,7 @@ def _inspect_table(planned: Planned, options: TableOptions, sharing: WorkSharing
     cells = CellCounts()
     plan = planned.plan
     look = _Look(planned.sheet, plan, replace(options, password=None))
-    for some in batch_by_batch(planned.sheet, look.begin, sharing):
+    for some in batch_by_batch(planned.sheet, rows_of(plan), look.begin, sharing):
         rows += some.rows
         quarantined_rows += some.quarantined_rows
         quarantine.extend(some.quarantine)

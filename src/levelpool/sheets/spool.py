@@ -30,6 +30,7 @@ class SpooledBatches:
 
     path: Path
     starts: tuple[int, ...] = ()  # where each batch begins
+    rows: tuple[tuple[int, int], ...] = ()  # the lowest and the highest number of a row in each
 
     def __call__(self) -> Iterator[Batch]:
         with self.path.open("rb") as file:
@@ -38,6 +39,10 @@ class SpooledBatches:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def numbers(self, first: int, last: int) -> list[int]:
+        """The numbers of the batches that may hold a row from *first* to *last*."""
+        return [number for number, (lowest, highest) in enumerate(self.rows) if lowest <= last and highest >= first]
 
     def __getitem__(self, number: int) -> Batch:
         with self.path.open("rb") as file:
@@ -93,6 +98,7 @@ class SpoolWriter:
         path.unlink(missing_ok=True)  # whoever follows an earlier one must not take ours for it
         self._file = path.open("wb")
         self._starts = array("Q")
+        self._rows: list[tuple[int, int]] = []
         self._end = 0
 
     def write(self, batch: Batch) -> int:
@@ -101,6 +107,7 @@ class SpoolWriter:
         self._file.write(_LENGTH.pack(len(blob)))
         self._file.write(blob)
         self._starts.append(self._end)
+        self._rows.append((min(batch.rows), max(batch.rows)))
         self._end += _LENGTH.size + len(blob)
         return len(blob)
 
@@ -108,7 +115,7 @@ class SpoolWriter:
         """Close the file; returns what walks through it."""
         self._file.write(_LENGTH.pack(_END))
         self._file.close()
-        return SpooledBatches(self._path, tuple(self._starts))
+        return SpooledBatches(self._path, tuple(self._starts), tuple(self._rows))
 
     def __enter__(self) -> Self:
         return self

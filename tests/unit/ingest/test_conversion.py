@@ -17,7 +17,8 @@ from levelpool.ingest.load.sqlite import SqliteTarget
 from levelpool.ingest.load.target import Target
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.plans import Planned, plan_tables
-from levelpool.sheets.clean.subsheets import count_batches
+from levelpool.sheets.clean.rows import rows_of
+from levelpool.sheets.clean.subsheets import batch_numbers
 from levelpool.sheets.read.workbook import read_workbook
 from levelpool.sheets.spool import SpoolWriter
 from levelpool.sheets.table import ERROR, Batch, Sheet, StoredColumn
@@ -86,7 +87,7 @@ def both_ways(
     alone = convert(Conversion(kind, planned.sheet, planned.plan, goal, 7))
     sharing = WorkSharing(folder / "shared work")
     sharing.set_up()
-    batches = count_batches(planned.sheet)
+    batches = len(batch_numbers(planned.sheet, *rows_of(planned.plan)))
     work = Shared(kind, planned.sheet, planned.plan, goal, 7, sharing, max(1, round(share * batches)))
     return list(map(repr, alone)), list(map(repr, convert(work, sharing)))
 

@@ -215,10 +215,12 @@ class Draft:
         for row in self.comments:
             self.set_aside(row, Aside.COMMENT)
         self.comments = []
-        notes = [row for row in self.sparse if self._is_footer(row)]
-        rest = [row for row in self.sparse if row not in notes]
-        for row in notes:
-            self.set_aside(row, Aside.FOOTER)
+        rest: list[Row] = []
+        for row in self.sparse:
+            if self._is_footer(row):
+                self.set_aside(row, Aside.FOOTER)
+            else:
+                rest.append(row)
         self.sparse = []
         if rest:
             self.add(batch_of(rest))

@@ -1,5 +1,6 @@
 """Where a table begins: which rows name its columns, which stand above as titles, and which hold units."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -237,16 +238,18 @@ class _Search:
             row, following = self.rows[last], self.rows[last + 1]
             if following.number - row.number != 1:
                 break
-            reach = [box.last_row for index in range(place, last + 1) for box in self.merges.at(self.rows[index].number)]
-            if max(reach, default=0) <= row.number and not self._names_a_group(row, following):
+            reach = max(self.merges.reach(each.number) for each in self.rows[place : last + 1])
+            if reach <= row.number and not self._names_a_group(row, following):
                 break
             last += 1
         return last
 
     def _names_a_group(self, row: RowFeatures, following: RowFeatures) -> bool:
         """Whether a row names columns under a merged cell of the row above it."""
-        groups = self.merges.groups(row.number)
-        is_grouped = any(sum(box.first_column <= column <= box.last_column for column in following.filled) > 1 for box in groups)
+        named = following.filled
+        is_grouped = any(
+            bisect_right(named, box.last_column) - bisect_left(named, box.first_column) > 1 for box in self.merges.groups(row.number)
+        )
         return is_grouped and (following.is_all_text or following.is_years)
 
     def _first_header(self, place: int, start: int) -> tuple[int, list[int]]:
@@ -296,11 +299,7 @@ def header_texts(head: Head, columns: Iterable[int], merges: Merges, *, date1904
     """The header of each column: the texts above one another, each once, joined by " / "."""
     parts: dict[int, list[str]] = {column: [] for column in columns}
     for row in head.header:
-        across = {
-            column: box.first_column
-            for box in merges.at(row.number)
-            for column in range(box.first_column, min(box.last_column, 16_384) + 1)
-        }
+        across = merges.across(row.number, parts)
         reach, group = "", [""]
         for column in sorted(parts):
             text = _header_text(row, column, date1904=date1904)

@@ -76,13 +76,15 @@ def sheet_dataset_name(dataset: str, sheet_name: str, number: int = 1) -> str:
 def column_names(headers: Iterable[str]) -> tuple[str, ...]:
     """The database names of columns with these headers: clean, none empty, no two alike."""
     taken = set(SYSTEM_COLUMNS)
+    copies: dict[str, int] = {}  # up to which number the names that come of a base are taken
     names = []
     for number, header in enumerate(headers, 1):
         base = _finish(_split_words(header), empty=f"column_{number}", digit="c_", most=COLUMN_BYTES)
-        name, copy = base, 1
+        name, copy = base, copies.get(base, 1)
         while name in taken:
             copy += 1
             name = f"{_cut(base, COLUMN_BYTES - len(f'_{copy}'))}_{copy}"
+        copies[base] = copy
         taken.add(name)
         names.append(name)
     return tuple(names)

@@ -13,7 +13,7 @@ from levelpool.sheets.clean.row import Row
 from levelpool.sheets.clean.side_by_side import SIDE_BY_SIDE, find_cut
 from levelpool.sheets.clean.subsheets import Part, Span, subsheet
 from levelpool.sheets.clean.tables import as_said, dataset_names, find_tables
-from levelpool.sheets.clean.type_agreement import agree_on_types
+from levelpool.sheets.clean.type_agreement import Found, agree_on_types
 from levelpool.sheets.table import Box, Column, Outside, Sheet, TablePlan
 from levelpool.sheets.wording import counted
 
@@ -44,10 +44,11 @@ def plan_tables(
     found = [pair for sheet in sheets for pair in plan_sheet(sheet, options, scanned)]
     names = iter(dataset_names(dataset, [plan for _, plan in found if plan.columns]))
     placed = [(next(names) if plan.columns else None, sheet, plan) for sheet, plan in found]
-    agreed = {
-        name: iter(agree_on_types([(sheet, plan) for other, sheet, plan in placed if other == name], options))
-        for name in dict.fromkeys(name for name, _, _ in placed if name is not None)
-    }
+    together: dict[str, list[Found]] = {}
+    for name, sheet, plan in placed:
+        if name is not None:
+            together.setdefault(name, []).append((sheet, plan))
+    agreed = {name: iter(agree_on_types(tables, options)) for name, tables in together.items()}
     planned = tuple(Planned(sheet, plan if name is None else next(agreed[name]), name) for name, sheet, plan in placed)
     return _with_options_that_fit_nothing(planned, options)
 

@@ -1,5 +1,6 @@
 """Rows ready to load: the typed values of a planned table, with quarantine and an account of every cell."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
@@ -8,6 +9,7 @@ from levelpool.sheets.clean.dates import iso_values, serial_days, serial_values
 from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimals, cell_doubles
 from levelpool.sheets.clean.options import Policy
 from levelpool.sheets.clean.reasons import Reason
+from levelpool.sheets.clean.subsheets import batches_between
 from levelpool.sheets.clean.values import Misfit, converter, is_unstorable
 from levelpool.sheets.clean.verdicts import is_plain
 from levelpool.sheets.clean.zeros import are_plain
@@ -55,8 +57,22 @@ def clean_rows(
     tables of the sheet are in none.
     """
     cleaner = RowCleaner(sheet, plan, columns, policy=policy, blanks=blanks)
-    for batch in sheet.batches():
+    for batch in batches_between(sheet, *rows_of(plan)):
         yield from cleaner.clean(batch)
+
+
+def rows_of(plan: TablePlan) -> tuple[int, int]:
+    """The first and the last row that the plan accounts for, in the table or outside of it."""
+    outside = [each.row for each in plan.outside]
+    return min([plan.box.first_row, *outside]), max([plan.box.last_row, *outside])
+
+
+def _within(batch: Batch, first: int, last: int) -> Batch:
+    """The batch without rows before *first* and behind *last*, where its rows stand in order: a sheet may have a table in every few rows."""
+    if batch.rows != sorted(batch.rows):
+        return batch
+    begin, end = bisect_left(batch.rows, first), bisect_right(batch.rows, last)
+    return batch if (begin, end) == (0, len(batch.rows)) else batch.pick(range(begin, end))
 
 
 def _bounded(batch: Batch, width: int) -> Iterator[Batch]:
@@ -84,11 +100,13 @@ class RowCleaner:
             self.outside.setdefault(outside.row, set()).add(outside.cells)
         self.first = plan.box.first_row
         self.last = plan.box.last_row
+        self.rows = rows_of(plan)
         self.places = frozenset(column.position for column in columns)
 
     def clean(self, batch: Batch) -> Iterator[CleanBatch]:
         """What becomes of one batch of the sheet; nothing comes of one without a row of the table."""
-        for some in _bounded(batch, len(self.columns)):
+        own = _within(batch, *self.rows)
+        for some in _bounded(own, len(self.columns)) if own.rows else ():
             cleaned = _clean_batch(self, some)
             if cleaned is not None:
                 yield cleaned

@@ -22,6 +22,8 @@ SIDE_BY_SIDE = "tables stand side by side"
 
 _HEAD = 80  # first rows of each side that are looked at
 _MOST_COLUMNS = 1 << 14  # of all sides that are looked at: a sheet with more gaps is one table that has empty columns
+_MOST_ROWS = 1 << 17  # that are looked at for all tables of a sheet, each from the first row on, and ...
+_MOST_TIMES = 4  # ... so many times its own rows: of a sheet with more tables below each other only the upper ones may stand side by side
 _LONGER = 2  # rows by which one side must outlast the other
 _DENSE = 0.9  # of the rows of a side hold something
 _END = 1 << 40
@@ -49,11 +51,16 @@ class Cut:
 def find_cut(sheet: Sheet, plans: Sequence[TablePlan]) -> Cut | None:
     """The first place where tables of *sheet* that were found as one stand side by side; None when there is none."""
     merges = Merges(sheet.merges)
+    looked_at = 0
     for plan in plans:
-        for band in _walk(sheet, plan, merges):
+        bands, rows = _walk(sheet, plan, merges)
+        looked_at += rows
+        for band in bands:
             cut = _judge(band, merges)
             if cut is not None:
                 return cut
+        if looked_at > _MOST_ROWS + _MOST_TIMES * sheet.row_count:
+            break
     return None
 
 
@@ -164,12 +171,18 @@ class _Band:
         return self.is_none or not all(side.may_have_header(merges) for side in (self.left, self.right))
 
 
-def _walk(sheet: Sheet, plan: TablePlan, merges: Merges) -> list[_Band]:
-    """The bands that may part tables, all of them filled in one walk; most are given up as soon as their sides have shown no header."""
+def _walk(sheet: Sheet, plan: TablePlan, merges: Merges) -> tuple[list[_Band], int]:
+    """
+    The bands that may part tables, all of them filled in one walk, and how many rows were looked at.
+
+    Most are given up as soon as their sides have shown no header.
+    """
+    looked_at = 0
     bands = [_Band(left, right) for left, right in _gutters(plan)]
     for batch in sheet.batches() if bands else ():
         for number, texts, kinds in batch.records():
             row, places = Row(number, texts, kinds), list(texts)
+            looked_at += len(bands)
             for band in bands:
                 if band.is_open:
                     band.take(row, places, plan)
@@ -177,7 +190,7 @@ def _walk(sheet: Sheet, plan: TablePlan, merges: Merges) -> list[_Band]:
             bands = [band for band in bands if not band.is_hopeless(merges)]
         if not any(band.is_open for band in bands):
             break
-    return [band for band in bands if not band.is_none]
+    return [band for band in bands if not band.is_none], looked_at
 
 
 def _judge(band: _Band, merges: Merges) -> Cut | None:

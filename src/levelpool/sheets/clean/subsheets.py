@@ -55,16 +55,28 @@ class _Parts:
                 yield cut
 
 
-def count_batches(sheet: Sheet) -> int:
-    """How many batches of *sheet* can be had by their number; 0 for those that only come one after the other."""
+def batch_numbers(sheet: Sheet, first: int, last: int) -> list[int] | None:
+    """The numbers of the batches that may hold a row from *first* to *last*; None for batches that only come one after the other."""
     batches = sheet.batches
     while isinstance(batches, _Parts):
         batches = batches.batches
-    return len(batches) if isinstance(batches, SpooledBatches) else 0
+    return batches.numbers(first, last) if isinstance(batches, SpooledBatches) else None
+
+
+def batches_between(sheet: Sheet, first: int, last: int) -> Iterator[Batch]:
+    """The batches that may hold a row from *first* to *last*; all of them, where they only come one after the other."""
+    numbers = batch_numbers(sheet, first, last)
+    if numbers is None:
+        yield from sheet.batches()
+        return
+    for number in numbers:
+        batch = batch_at(sheet.batches, number)
+        if batch is not None:
+            yield batch
 
 
 def batch_at(batches: Callable[[], Iterator[Batch]], number: int) -> Batch | None:
-    """One of the batches that `count_batches` counts; None where a subsheet shows nothing of it."""
+    """One of the batches that `batch_numbers` numbers; None where a subsheet shows nothing of it."""
     if isinstance(batches, _Parts):
         whole = batch_at(batches.batches, number)
         return None if whole is None else _cut(whole, batches.part)

@@ -1,8 +1,8 @@
 """Where the tables of a sheet are, and what their columns hold: the plan of each table that the walk over the rows has found."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from levelpool.sheets.clean.dates import forms_for
@@ -41,8 +41,26 @@ def find_tables(
     if not _follow_one_another(drafts):
         # A damaged sheet whose rows stand out of order: rows could not be told apart by their numbers.
         drafts = find_drafts(sheet, replace(options, one_table=True))
-    merges = Merges(sheet.merges)
-    return tuple(_plan(sheet, draft, position, merges, options) for position, draft in enumerate(drafts))
+    around = _Around.of(sheet)
+    return tuple(_plan(sheet, draft, position, around, options) for position, draft in enumerate(drafts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a sheet tells of its rows beside their cells, in an order in which each table finds its own."""
+
+    merges: Merges
+    hidden_rows: Sequence[int]
+    down: Sequence[int]  # first rows of merged areas that reach over several rows
+
+    @classmethod
+    def of(cls, sheet: Sheet) -> "_Around":
+        down = sorted(box.first_row for box in sheet.merges if box.last_row > box.first_row)
+        return cls(Merges(sheet.merges), sorted(sheet.hidden_rows), down)
+
+
+def _count_within(rows: Sequence[int], first: int, last: int) -> int:
+    return max(0, bisect_right(rows, last) - bisect_left(rows, first))
 
 
 def _follow_one_another(drafts: Drafts) -> bool:
@@ -66,17 +84,23 @@ def dataset_names(dataset: str, plans: Sequence[TablePlan]) -> tuple[str, ...]:
     Further tables with the same set of columns go to the same dataset; others to one named after their sheet.
     """
     first = next((plan for plan in plans if not plan.hidden), plans[0] if plans else None)
+    columns_of_first = set() if first is None else {column.name for column in first.columns}
     names: list[str] = []
-    numbers: dict[str, int] = {}
+    taken = {dataset}
+    numbers: dict[str, int] = {}  # the last one that was given to names which are alike once they are clean and cut
     for plan in plans:
-        if first is not None and {column.name for column in plan.columns} == {column.name for column in first.columns}:
+        if len(plan.columns) == len(columns_of_first) and {column.name for column in plan.columns} == columns_of_first:
             names.append(dataset)
             continue
-        numbers[plan.sheet] = numbers.get(plan.sheet, 0) + 1
-        name = sheet_dataset_name(dataset, plan.sheet, numbers[plan.sheet])
-        while name in names:  # two sheets whose names are alike once they are clean
-            numbers[plan.sheet] += 1
-            name = sheet_dataset_name(dataset, plan.sheet, numbers[plan.sheet])
+        name = sheet_dataset_name(dataset, plan.sheet)
+        if name in taken:
+            second = sheet_dataset_name(dataset, plan.sheet, 2)
+            number = numbers.get(second, 1)
+            while name in taken:
+                number += 1
+                name = sheet_dataset_name(dataset, plan.sheet, number)
+            numbers[second] = number
+        taken.add(name)
         names.append(name)
     return tuple(names)
 
@@ -84,14 +108,14 @@ def dataset_names(dataset: str, plans: Sequence[TablePlan]) -> tuple[str, ...]:
 # ---------------------------------------------------------------- the plan
 
 
-def _plan(sheet: Sheet, draft: Draft, position: int, merges: Merges, options: TableOptions) -> TablePlan:
+def _plan(sheet: Sheet, draft: Draft, position: int, around: _Around, options: TableOptions) -> TablePlan:
     if draft.hidden:
         _decide_hidden(draft)
     if draft.labelled:
         _decide_totals(sheet, draft)
     named = {column for row in draft.head.header for column in row.filled()}
     places = sorted(named.union(draft.evidence.columns()))
-    headers, short = names_of_columns(sheet, draft, header_texts(draft.head, places, merges, date1904=sheet.date1904))
+    headers, short = names_of_columns(sheet, draft, header_texts(draft.head, places, around.merges, date1904=sheet.date1904))
     columns = _columns(sheet, draft, headers, options)
     header_rows = tuple(row.number for row in draft.head.header)
     first_row, last_row = draft.rows()
@@ -103,7 +127,7 @@ def _plan(sheet: Sheet, draft: Draft, position: int, merges: Merges, options: Ta
         columns=columns,
         outside=tuple(sorted(draft.outside, key=lambda each: each.row)),
         hidden=sheet.hidden,
-        reasons=(*_reasons(sheet, draft), *([short] if short else [])),
+        reasons=(*_reasons(sheet, draft, around), *([short] if short else [])),
         trace=draft.head.trace,
     )
 
@@ -208,7 +232,7 @@ def _decide_totals(sheet: Sheet, draft: Draft) -> None:
         draft.add(batch_of(data))
 
 
-def _reasons(sheet: Sheet, draft: Draft) -> tuple[str, ...]:
+def _reasons(sheet: Sheet, draft: Draft, around: _Around) -> tuple[str, ...]:
     reasons = [draft.head.why] if draft.head.why else []
     counts: dict[str, int] = {}
     for outside in draft.outside:
@@ -218,10 +242,10 @@ def _reasons(sheet: Sheet, draft: Draft) -> tuple[str, ...]:
     if draft.gaps:
         times = "" if len(draft.gaps) == 1 else f", and behind {counted(len(draft.gaps) - 1, 'blank row')} more"
         reasons.append(f"the data goes on behind a blank row at row {draft.gaps[0]}{times}")
-    hidden = sum(1 for row in sheet.hidden_rows if (draft.first_row or 0) <= row <= draft.last_row)
+    hidden = _count_within(around.hidden_rows, draft.first_row or 0, draft.last_row)
     if hidden:
         reasons.append(f"{counted(hidden, 'hidden row is', 'hidden rows are')} among the data")
-    down = sum(1 for box in sheet.merges if box.last_row > box.first_row >= (draft.first_row or 1) and box.first_row <= draft.last_row)
+    down = _count_within(around.down, draft.first_row or 1, draft.last_row)
     if down:
         reasons.append(
             f"{counted(down, 'merged cell reaches', 'merged cells reach')} over several rows: the value stands in the first of them"

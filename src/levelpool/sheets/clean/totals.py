@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from levelpool.sheets.clean.numbers import without_currency
 from levelpool.sheets.clean.row import Row
+from levelpool.sheets.clean.subsheets import batches_between
 from levelpool.sheets.clean.values import Misfit, converter
 from levelpool.sheets.table import Batch, Column, ColumnType, Kind, Sheet
 
@@ -98,7 +99,8 @@ class _Sums:
 
 def _add_up(sheet: Sheet, question: Totals, sums: dict[int, _Sums]) -> None:
     wanted = {row.number for row in question.rows}
-    for batch in sheet.batches():
+    first, last = min([question.first_row, *wanted]), max([question.last_row, *wanted])
+    for batch in batches_between(sheet, first, last):
         if not batch.rows or (max(batch.rows) < question.first_row and wanted.isdisjoint(batch.rows)):
             continue
         _add_batch(batch, question, sums, wanted)

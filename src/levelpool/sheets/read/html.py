@@ -252,7 +252,7 @@ class TableCollector:
     def _start_column(self, table: _Table, attributes: dict[str, str], look: Look) -> None:
         count = _span(attributes.get("span"))
         if look.hidden:
-            self._builder.hidden_columns.update(range(table.column, min(table.column + count, MAX_SPAN)))
+            self._builder.hide_columns(table.column, table.column + count)
         table.column = min(table.column + count, MAX_SPAN)
 
     def _start_in_cell(self, cell: _Cell, name: str, attributes: dict[str, str]) -> None:
@@ -378,7 +378,7 @@ class TableCollector:
             if rows > 1:
                 reserved.update(dict.fromkeys(range(column, column + columns), rows - 1))
             if cell.hidden:
-                self._builder.hidden_columns.update(range(column, min(column + columns, MAX_SPAN)))
+                self._builder.hide_columns(column, column + columns)
             if cell.behind.is_sum:
                 sums.append(column)
             kinds.extend([None] * (column - len(kinds)))

@@ -113,7 +113,7 @@ class _ContentParser:
         elif tag == "table-column":
             repeat = _repeat(attributes, "number-columns-repeated")
             if attributes.get("visibility") in {"collapse", "filter"}:
-                builder.hidden_columns.update(range(self._column, min(self._column + repeat, MAX_COLUMN)))
+                builder.hide_columns(self._column, self._column + repeat)
             self._column += repeat
 
     def _start_in_cell(self, tag: str, raw: dict[str, str]) -> None:

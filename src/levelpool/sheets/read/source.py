@@ -1,6 +1,6 @@
 """What every reader is handed (`Source`), and what it fills (`SheetBuilder`): rows go in, a finished `Sheet` comes out."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,9 @@ MAX_ROW = 1 << 31
 """No sheet of any program has this many rows; a number beyond it is nonsense or an attack."""
 
 MAX_REMARKS = 20
+
+_LAST_COLUMN = 16_384
+"""Further to the right no program has a column: what is hidden there is nothing."""
 
 BATCH_ROWS = 4096
 BATCH_CELLS = 1 << 18
@@ -80,7 +83,8 @@ class SheetBuilder:
         self.position = position
         self.merges: list[Box] = []
         self._hidden_rows: set[int] = set()
-        self.hidden_columns: set[int] = set()
+        # A workbook may hide the same columns in each of a million records: at each column, how many begin less how many end.
+        self._hides: dict[int, int] = {}
         self._remarks: list[str] = []
         self.complete = True
         self._meter = source.meter
@@ -168,6 +172,20 @@ class SheetBuilder:
         self._meter.merge()
         self.merges.append(box)
 
+    def hide_columns(self, first: int, end: int) -> None:
+        """The columns from *first*, 0-based, to before *end* are hidden."""
+        first, end = max(first, 0), min(end, _LAST_COLUMN)
+        if first < end:
+            self._hides[first] = self._hides.get(first, 0) + 1
+            self._hides[end] = self._hides.get(end, 0) - 1
+
+    def _hidden_columns(self) -> Iterator[int]:
+        depth, before = 0, 0
+        for column in sorted(self._hides):
+            if depth:
+                yield from range(before, column)
+            depth, before = depth + self._hides[column], column
+
     def finish(self, *, hidden: bool = False, date1904: bool = False, declared: tuple[Declared, ...] = (), delimiter: str = "") -> Sheet:
         """The sheet, read to its end."""
         self._flush()
@@ -183,7 +201,7 @@ class SheetBuilder:
             complete=self.complete,
             merges=tuple(self.merges),
             hidden_rows=frozenset(self._hidden_rows),
-            hidden_columns=frozenset(self.hidden_columns),
+            hidden_columns=frozenset(self._hidden_columns()),
             declared=declared,
             remarks=(*self._remarks, *self._disorder_remark()),
         )

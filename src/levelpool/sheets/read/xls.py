@@ -78,7 +78,9 @@ def _read_sheet(book: Any, position: int, source: Source) -> Sheet:
     builder = SheetBuilder(source, sheet.name, position)
     for top, bottom, left, right in sheet.merged_cells:
         builder.merge(Box(top + 1, left, bottom, right - 1))
-    builder.hidden_columns.update(column for column, info in sheet.colinfo_map.items() if info.hidden)
+    for column, info in sheet.colinfo_map.items():
+        if info.hidden:
+            builder.hide_columns(column, column + 1)
     formats = _number_kinds(book)
     sums = _sums(book, position)
     for row in range(sheet.nrows):

@@ -138,7 +138,7 @@ class _SheetReader:
             elif number == _COLUMN_INFO:
                 first, last, _, _, flags = struct.unpack_from("<IIIIH", data)
                 if flags & 1:
-                    self._builder.hidden_columns.update(range(first, min(last + 1, 16_384)))
+                    self._builder.hide_columns(first, last + 1)
         self._end_row()
 
     def _end_row(self) -> None:

@@ -100,7 +100,7 @@ class SheetParser:
             self._in_data = True
         elif tag == "col" and attributes.get("hidden") in {"1", "true"}:
             first, last = int(attributes["min"]), int(attributes["max"])
-            self._builder.hidden_columns.update(range(first - 1, min(last, 16_384)))
+            self._builder.hide_columns(first - 1, last)
         elif tag == "mergeCell":
             box = parse_box(attributes.get("ref", ""))
             if box is not None:

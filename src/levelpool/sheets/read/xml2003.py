@@ -103,7 +103,7 @@ class _WorkbookParser:
             last = first + int(attributes.get("Span", 0))
             self._column = last
             if attributes.get("Hidden") == "1":
-                self._builder.hidden_columns.update(range(first - 1, min(last, 16_384)))
+                self._builder.hide_columns(first - 1, last)
 
     def _start_sheet(self, attributes: dict[str, str]) -> None:
         self._position += 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
 from levelpool.sheets.read.dialect import Delimiter, Quoting, detect_delimiter, detect_quoting
+from levelpool.sheets.read.dressed_lines import detect_dressing
 from levelpool.sheets.read.fixed_width import cut, detect_columns
 from levelpool.sheets.read.source import SheetBuilder, Source, is_thin
 from levelpool.sheets.read.text import Text, open_text
@@ -52,6 +53,7 @@ def read_delimited(source: Source) -> Workbook:
     if not source.wants(_sheet_name(source.name), 0):
         return Workbook(format="csv", sheets=(), reader="levelpool csv", encoding=text.encoding.name)
     asked = source.options
+    text = replace(text, dressing=None if asked.quote == "" else detect_dressing(_filled_lines(text)))
     directive = _directive(text)
     known = asked.delimiter or directive
     found = Delimiter(known, 1.0) if known else detect_delimiter(_filled_lines(text))
@@ -173,7 +175,7 @@ class _Rows:
         self._builder = builder
         self._delimiter = delimiter
         self._next = 1
-        self._tabs = 0  # fields that end in a tab
+        self._tabs = 0  # fields that begin or end in a tab
         self._marks = 0  # byte order marks that begin a line further below
         self._zeros = 0  # NULs that fill something up
         self._stray = 0  # the first row in which text follows a closing quotation mark
@@ -181,8 +183,8 @@ class _Rows:
     def remarks(self) -> Iterator[str]:
         """What was noticed on the way."""
         if self._tabs:
-            cells = counted(self._tabs, "cell ends", "cells end")
-            yield f"{cells} in a tab, which keeps digits from becoming a number: the text before it counts"
+            cells = counted(self._tabs, "cell begins or ends", "cells begin or end")
+            yield f"{cells} in a tab, which keeps digits from becoming a number: the rest of the text counts"
         if self._marks:
             stand = counted(self._marks, "byte order mark stands", "byte order marks stand")
             yield f"{stand} within the file, as where several were put together: they are no part of the cells"
@@ -248,11 +250,12 @@ class _Rows:
         self._next += count
 
     def _without_tabs(self, fields: Sequence[str]) -> Sequence[str]:
-        """Without the tab that shops put behind digits so that a spreadsheet takes them for text; what a person sees has none."""
+        """Without the tabs that shops put around digits so that a spreadsheet takes them for text; what a person sees has none."""
         if self._delimiter == "\t" or "\t" not in "".join(fields):
             return fields
-        self._tabs += sum(field.endswith("\t") for field in fields)
-        return [field.removesuffix("\t") for field in fields]
+        without = [field.strip("\t") for field in fields]
+        self._tabs += sum(map(str.__ne__, fields, without))
+        return without
 
 
 def _cells(fields: Sequence[str]) -> Cells:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from levelpool.sheets.errors import NotASpreadsheet, UnreadableFile
 from levelpool.sheets.read.dialect import DELIMITERS, RARE_DELIMITERS
+from levelpool.sheets.read.dressed_lines import Dressing
 from levelpool.sheets.read.encoding import Encoding, Fault, as_marked, detect_encoding, first_fault
 from levelpool.sheets.read.source import Source
 from levelpool.sheets.wording import counted
@@ -31,6 +32,7 @@ class Text:
     encoding: Encoding
     end: int  # in bytes; behind it there are only the end mark of DOS and NULs
     zeros: int = 0  # NULs behind the end
+    dressing: Dressing | None = None  # what stands around every line or field
 
     def blocks(self, note: Callable[[int], None] = lambda _count: None) -> Iterator[str]:
         """
@@ -39,7 +41,8 @@ class Text:
         *note* is told how many NULs were left off, piece by piece.
         """
         for block in self._whole_lines():
-            yield self._without_filling(block, note) if _NUL in block else block
+            plain = self._without_filling(block, note) if _NUL in block else block
+            yield plain if self.dressing is None else self.dressing.taken_off(plain)
 
     def _without_filling(self, block: str, note: Callable[[int], None]) -> str:
         ends = re.escape(f"{_ENDS_OF_FIELDS}{self.source.options.delimiter or ''}")
@@ -74,7 +77,8 @@ class Text:
         """What a person should know about the encoding and the end."""
         has_end_mark = self.end + self.zeros < self.source.path.stat().st_size
         end = ("the file ends with the end mark of DOS (0x1A), which is no cell",) if has_end_mark else ()
-        return (*encoding_remarks(self.encoding), *end)
+        dressing = () if self.dressing is None else (self.dressing.remark,)
+        return (*encoding_remarks(self.encoding), *end, *dressing)
 
 
 def open_text(source: Source) -> Text:

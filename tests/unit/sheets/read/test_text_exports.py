@@ -319,3 +319,72 @@ def test_years_of_two_digits_are_a_question():
 
     assert types(report)["tag"] == "TEXT"
     assert "with %y for the year" in why(report, "tag")
+
+
+# ---------------------------------------------------------------- what stands around lines and fields
+
+
+def rows_of(content, name="export.csv"):
+    """The rows as they would be loaded."""
+    return [list(row.values()) for row in inspect_file(content.encode(), name=name).preview()["sheets"][0]["rows"]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '"sku;city;n"\n"A-1;Graz;2"\n"A-2;""Cork; West"";3"\n',
+        'sku;city;n\n"A-1;Graz;2"\n"A-2;""Cork; West"";3"\n',
+        'sku;city;n\nA-1;Graz;2\n"A-2;""Cork; West"";3"\n',
+        '"sku,city,n"\r\n"A-1,Graz,2"\r\n"A-2,Cork; West,3"\r\n',
+        '"sku\tcity\tn"\n"A-1\tGraz\t2"\n"A-2\tCork; West\t3"\n',
+    ],
+)
+def test_lines_in_quotation_marks_are_opened(content):
+    """As a delimited text is saved from one column of a spreadsheet; the remark says so."""
+    report = look(content)
+
+    assert types(report) == {"sku": "TEXT", "city": "TEXT", "n": "BIGINT"}
+    assert rows_of(content) == [["A-1", "Graz", 2], ["A-2", "Cork; West", 3]]
+    assert "whole lines stand in quotation marks" in told(report)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '"address"\n"Rome, Italy"\n"Paris, France"\n',
+        '"name, city"\n"Ann, Rome"\n"Bob, Paris"\n',
+        '"sku","city"\n"A,1","Graz"\n"A,2","Cork"\n',
+        'sku,city\n"A,1",Graz\n"A,2",Cork\n',
+    ],
+)
+def test_quoted_fields_stay_fields(content):
+    """A sentence in quotation marks is one field, and so is a field with a delimiter in it."""
+    assert "whole lines" not in told(look(content))
+
+
+@pytest.mark.parametrize(("mark", "delimiter"), [("`", ","), ("`", "\t"), ("'", ";"), ("`", "|")])
+def test_a_mark_before_every_field_is_no_part_of_it(mark, delimiter):
+    """Payment services keep digits from becoming numbers so; the header has none."""
+    records = [
+        ["2026-11-02 08:30:00", "4200001234202611021234567810", "12.50"],
+        ["2026-11-03 09:10:00", "4200001234202611031234567811", "7.00"],
+    ]
+    lines = [["paid_at", "order_no", "sum"], *([f"{mark}{field}" for field in record] for record in records)]
+    report = look("\r\n".join(map(delimiter.join, lines)) + "\r\n")
+
+    assert types(report) == {"paid_at": "TIMESTAMP", "order_no": "TEXT", "sum": "NUMERIC"}
+    assert "it is no part of the cells" in told(report)
+
+
+def test_single_quotation_marks_and_a_mark_in_some_fields_stay():
+    """They are something else."""
+    assert rows_of("name,n\n'Ann, Bob',1\n'Cid, Dan',2\n") == [["Ann, Bob", 1], ["Cid, Dan", 2]]
+    assert rows_of("name,n\n`Ann,1\n`Bob,2\n") == [["`Ann", 1], ["`Bob", 2]]
+
+
+def test_tabs_around_digits_are_no_part_of_them():
+    """Before or behind, quoted or not."""
+    content = 'order,sku,n\n\t4200001,A\t,1\n"\t4200002\t",B,2\n'
+
+    assert rows_of(content) == [[4200001, "A", 1], [4200002, "B", 2]]
+    assert "3 cells begin or end in a tab" in told(look(content))

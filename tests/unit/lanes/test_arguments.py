@@ -81,7 +81,7 @@ async def test_asynchronous_function_is_refused_by_every_lane(manager, func):
             await call(func)
 
 
-@pytest.mark.parametrize("thing", [double(1), None, "double", [double]], ids=repr)
+@pytest.mark.parametrize("thing", [double(1), None, "double", [double]], ids=["a number", "None", "a name", "a list"])
 async def test_what_a_function_returned_is_no_function(manager, thing):
     """`run(f(1))` in place of `run(f, 1)`; it is said before anything is sent."""
     submitted = manager.stats().io.submitted
@@ -103,7 +103,9 @@ async def test_coroutine_is_to_be_awaited(manager):
 
 
 @pytest.mark.parametrize(
-    "func", [double, Doubler(), functools.partial(double, 1), functools.lru_cache(double), lambda: 2, MagicMock(return_value=2)], ids=repr
+    "func",
+    [double, Doubler(), functools.partial(double, 1), functools.lru_cache(double), lambda: 2, MagicMock(return_value=2)],
+    ids=["a function", "an object", "a partial", "a cache", "a lambda", "a mock"],
 )
 async def test_anything_plain_is_called(manager, func):
     """Objects, partials, cached functions, mocks."""

@@ -41,6 +41,7 @@ class Answers:
     day_first: bool | None = None
     marks: Mapping[str, str] = field(default_factory=dict)  # each decimal mark that another column proves, with the reason
     thousands: str = ""  # what else in the file speaks for points between thousands
+    beyond_double: Callable[[], Seen | None] = lambda: None  # looks for the first text with more digits than a double keeps
     days: Mapping[bool, str] = field(default_factory=dict)  # whether the day comes first, as another column proves, with the reason
 
     @property
@@ -246,7 +247,13 @@ def _number_verdict(evidence: ColumnEvidence, answers: Answers) -> Verdict:
     found, said = _answered(found, answers) if is_open else (found, "")
     if not found:
         return text_verdict(f"{_asked(seen)} can be two numbers; {_QUESTION}{said}")
-    verdict = number_verdict(found, seen, evidence.values, exponent=numbers.exponent, beyond_double=texts.beyond_double)
+    verdict = number_verdict(
+        found,
+        seen,
+        evidence.values,
+        exponent=numbers.exponent,
+        beyond_double=answers.beyond_double if texts.shapes else NO_ANSWERS.beyond_double,
+    )
     lost = [lost_digits(numbers.rounded)] if numbers.rounded and verdict.type is not ColumnType.DOUBLE else []
     return replace(verdict, why="; ".join([verdict.why, *lost, *_said_by_formats(evidence.formats)]) + said)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from levelpool.sheets.clean.dates import date_parser, form_in_letters, type_of_form
 from levelpool.sheets.clean.draft import Draft
+from levelpool.sheets.clean.subsheets import batches_between
 from levelpool.sheets.errors import OptionsRefused
 from levelpool.sheets.table import TEXT, Column, Notation, Sheet
 from levelpool.sheets.wording import all_of
@@ -14,7 +15,7 @@ def texts_of(sheet: Sheet, draft: Draft, place: int) -> Iterator[tuple[int, str]
     """The texts of one column among the data of a table, each with its row; it walks over the sheet once more."""
     aside = {each.row for each in draft.outside}
     blanks = draft.options.blanks
-    for batch in sheet.batches():
+    for batch in batches_between(sheet, *draft.rows()):
         cells = batch.columns[place] if place < len(batch.columns) else None
         if cells is None or cells.is_blank:
             continue

@@ -1,11 +1,11 @@
 """How numbers are written: the notations that texts may be in, told by their shapes, and the way there and back."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, lru_cache
-from math import isinf
+from math import isfinite, isinf
 
 from levelpool.sheets.clean.accounting import framed, framed_pattern, frames_of
 from levelpool.sheets.clean.currencies import MARK
@@ -310,6 +310,24 @@ def is_double(text: str) -> bool:
         return False
     number = Decimal(plain)
     return repr(value) == plain or Decimal(repr(value)) == number or Decimal(f"{value:.{len(number.as_tuple().digits) - 1}e}") == number
+
+
+def are_shortest(texts: Sequence[str | None]) -> bool:
+    """Whether each of many texts is the shortest number of a double, as far as a quick look tells: False may still mean that it is."""
+    try:
+        return list(map(repr, map(float, texts))) == texts  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+
+
+def text_doubles(texts: list[str], decimal: str = ".") -> list[float] | None:
+    """The values of many texts that are numbers a double keeps, see `is_double`; None when one of them is not, or needs a closer look."""
+    try:
+        values = list(map(float, texts if decimal == "." else [text.replace(decimal, ".") for text in texts]))
+    except ValueError:
+        return None
+    others = [text for text, shortest in zip(texts, map(repr, values), strict=True) if text != shortest]
+    return values if all(map(isfinite, values)) and all(map(is_double, others)) else None
 
 
 def cell_decimals(texts: list[str]) -> list[Decimal]:

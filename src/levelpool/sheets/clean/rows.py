@@ -6,13 +6,14 @@ from decimal import Decimal
 
 from levelpool.sheets.clean.cell_group import SERIAL, kind_class
 from levelpool.sheets.clean.dates import iso_values, serial_days, serial_values
-from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimals, cell_doubles
+from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimals, cell_doubles, is_number_cell, text_doubles
 from levelpool.sheets.clean.options import Policy
 from levelpool.sheets.clean.reasons import Reason
+from levelpool.sheets.clean.shapes import shapes_of
 from levelpool.sheets.clean.subsheets import batches_between
 from levelpool.sheets.clean.values import Misfit, converter, is_unstorable
 from levelpool.sheets.clean.verdicts import is_plain
-from levelpool.sheets.clean.zeros import are_plain
+from levelpool.sheets.clean.zeros import are_plain, starts_with_zero
 from levelpool.sheets.table import (
     NUMBER,
     TEXT,
@@ -255,8 +256,8 @@ def _typed(column: Column, texts: list[str], shown: Kind | None, *, date1904: bo
     wanted = column.type
     if wanted in {ColumnType.DATE, ColumnType.TIMESTAMP}:
         return _instants(column, texts, shown, date1904=date1904)
-    if shown == NUMBER and wanted is ColumnType.DOUBLE:
-        return cell_doubles(texts)
+    if wanted is ColumnType.DOUBLE and shown in {NUMBER, TEXT}:
+        return cell_doubles(texts) if shown == NUMBER else _text_doubles(texts, column.notation.decimal)
     if shown != NUMBER and not (shown == TEXT and is_plain(column.notation)):
         return None
     if wanted is ColumnType.BIGINT and are_plain(texts, most=MOST_DIGITS, whole=True):
@@ -264,6 +265,14 @@ def _typed(column: Column, texts: list[str], shown: Kind | None, *, date1904: bo
     if wanted is ColumnType.NUMERIC and are_plain(texts):
         return cell_decimals(texts) if shown == NUMBER else list(map(Decimal, texts))
     return None
+
+
+def _text_doubles(texts: list[str], decimal: str) -> list[float] | None:
+    joined = "\n".join(texts)
+    if (decimal != "." and "." in joined) or starts_with_zero(joined) is not None:
+        return None
+    are_plain_numbers = all(is_number_cell(shape.replace(decimal, ".")) for shape in set(shapes_of(joined)))
+    return text_doubles(texts, decimal) if are_plain_numbers else None
 
 
 def _instants(column: Column, texts: list[str], shown: Kind | None, *, date1904: bool) -> Sequence[Value] | None:

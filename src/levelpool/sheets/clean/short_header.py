@@ -10,6 +10,7 @@ from itertools import islice
 
 from levelpool.sheets.clean.draft import Draft
 from levelpool.sheets.clean.labels import is_header_word
+from levelpool.sheets.clean.subsheets import batches_between
 from levelpool.sheets.table import Sheet
 from levelpool.sheets.wording import counted
 
@@ -43,7 +44,7 @@ def names_of_columns(sheet: Sheet, draft: Draft, headers: dict[int, str]) -> tup
 def _rows(sheet: Sheet, draft: Draft) -> Iterator[Mapping[int, str]]:
     """The cells of the rows of data, by column."""
     aside = {each.row for each in draft.outside}
-    for batch in sheet.batches():
+    for batch in batches_between(sheet, *draft.rows()):
         yield from (texts for row, texts, _ in batch.records() if row not in aside and (draft.first_row or 0) <= row <= draft.last_row)
 
 

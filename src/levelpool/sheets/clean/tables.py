@@ -3,9 +3,9 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
-from levelpool.sheets.clean.dates import forms_for
 from levelpool.sheets.clean.decisions import Answers, decide
 from levelpool.sheets.clean.draft import Draft
 from levelpool.sheets.clean.evidence import ColumnEvidence
@@ -13,16 +13,15 @@ from levelpool.sheets.clean.given_form import in_given_form, texts_of
 from levelpool.sheets.clean.header import header_texts
 from levelpool.sheets.clean.merges import Merges
 from levelpool.sheets.clean.names import column_names, sheet_dataset_name
-from levelpool.sheets.clean.numbers import is_number_shape
 from levelpool.sheets.clean.options import TableOptions, letters_of
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import batch_of
 from levelpool.sheets.clean.scan import Drafts, find_drafts
-from levelpool.sheets.clean.shapes import shape_of
+from levelpool.sheets.clean.second_look import first_beyond_double, in_notation_of_most
 from levelpool.sheets.clean.short_header import names_of_columns
 from levelpool.sheets.clean.table_answers import answers_of
 from levelpool.sheets.clean.totals import Totals, find_totals
-from levelpool.sheets.table import TEXT, Box, Cells, Column, ColumnType, Sheet, TablePlan
+from levelpool.sheets.table import Box, Column, ColumnType, Sheet, TablePlan
 from levelpool.sheets.wording import counted
 
 
@@ -147,42 +146,15 @@ def _columns(sheet: Sheet, draft: Draft, headers: dict[int, str], options: Table
             date_form=said.date_form if said else None,
             decimal=(said.decimal if said else None) or options.decimal,
             day_first=options.day_first,
+            beyond_double=partial(first_beyond_double, draft, place),
         )
         column = decide(evidence[place], answers, name=name, header=headers[place], position=place)
         if answers.date_form and column.notation.date_form != answers.date_form:
             column = in_given_form(column, answers.date_form, texts_of(sheet, draft, place))
         if said is not None and said.type not in {None, ColumnType.TEXT} and column.type is ColumnType.TEXT:
-            column = _in_notation_of_most(draft, column, said.type, answers)
+            column = in_notation_of_most(draft, column, said.type, answers)
         columns.append(as_said(column, options))
     return tuple(columns)
-
-
-_NUMBERS = frozenset({ColumnType.BIGINT, ColumnType.NUMERIC, ColumnType.DOUBLE})
-_DAYS = frozenset({ColumnType.DATE, ColumnType.TIMESTAMP})
-
-
-def _in_notation_of_most(draft: Draft, column: Column, wanted: ColumnType, answers: Answers) -> Column:
-    """A column that is TEXT by its values and gets another type from a person: in the notation of those values that can be of that type."""
-    evidence = ColumnEvidence(date1904=draft.sheet.date1904)
-    (first, last), outside = draft.rows(), {each.row for each in draft.outside}
-    for batch in draft.sheet.batches():
-        places = [place for place, row in enumerate(batch.rows) if first <= row <= last and row not in outside]
-        if places and column.position < len(batch.columns):
-            some = batch.pick(places)
-            evidence.add(some.rows, _that_can_be(wanted, some.columns[column.position]))
-    found = decide(evidence, answers, name=column.name, header=column.header, position=column.position)
-    family = next((family for family in (_NUMBERS, _DAYS) if wanted in family), frozenset({wanted}))
-    if found.type not in family or (found.type, wanted) == (ColumnType.TIMESTAMP, ColumnType.DATE):
-        return column
-    return replace(column, notation=found.notation, digits=found.digits, scale=found.scale, why=f"{column.why}; the rest: {found.why}")
-
-
-def _that_can_be(wanted: ColumnType, cells: Cells) -> Cells:
-    """The cells without the texts that cannot be of this type whatever the notation."""
-    can_be = is_number_shape if wanted in _NUMBERS else forms_for
-    kinds = [cells.kind_at(place) for place in range(len(cells.texts))]
-    texts = [text if text and (kind != TEXT or can_be(shape_of(text))) else None for text, kind in zip(cells.texts, kinds, strict=True)]
-    return Cells.of(texts, [kind if text else None for text, kind in zip(texts, kinds, strict=True)])
 
 
 def as_said(column: Column, options: TableOptions) -> Column:

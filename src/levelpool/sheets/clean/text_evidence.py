@@ -1,11 +1,10 @@
 """What the texts of a column have shown: whether all of them may be numbers, dates or booleans, and in which notation."""
 
 import re
-from itertools import filterfalse
 
 from levelpool.sheets.clean.cell_group import LONGEST, CellGroup, Seen
 from levelpool.sheets.clean.dates import common_forms, first_not_in, forms_for, is_unpadded
-from levelpool.sheets.clean.numbers import SURELY_DOUBLE, has_long_exponent, is_double, is_kept_by_double, is_number_shape
+from levelpool.sheets.clean.numbers import has_long_exponent, is_kept_by_double, is_number_shape
 from levelpool.sheets.clean.refutations import Refutations
 from levelpool.sheets.clean.verdicts import cut_short, no_type, not_one_way
 from levelpool.sheets.clean.zeros import zeros_of
@@ -18,7 +17,7 @@ NUMBERS, DATES, BOOLEANS = "number", "date", "boolean"
 class TextEvidence:
     """The shapes of texts, and what they may still be."""
 
-    __slots__ = ("_refutations", "beyond_double", "could", "counter_examples", "forms", "marks", "shapes")
+    __slots__ = ("_refutations", "could", "counter_examples", "forms", "marks", "shapes")
 
     def __init__(self, refutations: Refutations) -> None:
         self._refutations = refutations
@@ -27,7 +26,6 @@ class TextEvidence:
         self.forms: set[str] | None = None  # of dates, which fit all texts so far
         self.counter_examples: dict[str, Seen] = {}  # form -> the first value that is not in it
         self.marks: frozenset[str] = frozenset()  # marks that stand behind a lone zero somewhere
-        self.beyond_double: Seen | None = None  # the first number with more digits than a double keeps
 
     @property
     def first(self) -> Seen | None:
@@ -107,11 +105,6 @@ class TextEvidence:
             lost = next((value for value in group.values if not is_kept_by_double(value)), None)
             if lost is not None:
                 self._rule_out(NUMBERS, f"{group.seen(lost)} is too large or too small for a number with an exponent")
-        long = {shape for shape in group.shapes.distinct if len(shape) > SURELY_DOUBLE} if self.beyond_double is None else None
-        if long:
-            texts = (text for text, shape in zip(group.texts, group.shapes.each, strict=True) if text and shape in long)
-            lost = next(filterfalse(is_double, texts), None)
-            self.beyond_double = None if lost is None else group.seen(lost)
         zeros = zeros_of(group.joined or "", group.shapes.distinct)
         if zeros.lost is not None:
             self._rule_out(NUMBERS, f"{group.seen(zeros.lost)} {zeros.why}")

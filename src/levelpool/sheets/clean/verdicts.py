@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from levelpool.sheets.clean.cell_group import Seen
@@ -32,19 +32,20 @@ def text_verdict(why: str) -> Verdict:
 
 
 def number_verdict(
-    found: tuple[Reading, ...], seen: Iterable[Seen], count: int, *, exponent: bool, beyond_double: Seen | None = None
+    found: tuple[Reading, ...], seen: Iterable[Seen], count: int, *, exponent: bool, beyond_double: Callable[[], Seen | None] = lambda: None
 ) -> Verdict:
     """
     What a column of numbers is that can be read as *found* says: its values are the cells *seen* first, and those alike.
 
-    *exponent* says that a number cell has one, *beyond_double* is a text with more digits than a double keeps.
+    *exponent* says that a number cell has one, *beyond_double* looks for a text with more digits than a double keeps.
     """
     reading = found[0]
     exponent = exponent or reading.exponent
     if reading.whole_digits > MOST_DIGITS:
         return text_verdict(f"{_longest(seen)} has more than {MOST_DIGITS} digits: it names something and counts nothing")
-    if exponent and (beyond_double is not None or reading.whole_digits > _DOUBLE_DIGITS):
-        return text_verdict(f"{beyond_double or _longest(seen)} has more digits than a number with an exponent can keep")
+    lost = _longest(seen) if exponent and reading.whole_digits > _DOUBLE_DIGITS else beyond_double() if exponent else None
+    if lost is not None:
+        return text_verdict(f"{lost} has more digits than a number with an exponent can keep")
     notation = _in_words(reading.notation)
     if exponent:
         cut = cut_short(seen)

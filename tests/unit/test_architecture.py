@@ -231,7 +231,7 @@ def _is_exception(origin: tuple[Path, str], classes: dict[tuple[Path, str], ast.
 
 
 OF_ONE_CALL = {
-    "alerts/alerter.py": {"Alerter._send_later"},
+    "alerts/outbox.py": {"Outbox.flush"},
     "connections/pool.py": {"WatchedAsyncPool._begin_to_drop"},
     "helper_worker.py": {"helper_worker", "_HelperWorker._run", "_HelperWorker._let_go"},
     "ingest/background.py": {"BackgroundWorker.run_apart"},

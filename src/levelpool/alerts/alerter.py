@@ -1,7 +1,6 @@
-"""The alerter: looks at each snapshot, holds, cools down, resolves, silences, and sends through its channels."""
+"""The alerter: looks at each snapshot, holds, cools down, resolves, silences, and hands to the outbox of each channel."""
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,16 +10,31 @@ from typing import Any
 
 from levelpool.alerts.alert import Alert
 from levelpool.alerts.channels import Channel
+from levelpool.alerts.outbox import Answer, Outbox, send_through
 from levelpool.alerts.rules import Rule
 from levelpool.monitoring.snapshot import Snapshot
 
-logger = logging.getLogger(__name__)
-
 COOL_DOWN = 600.0
 """Seconds after a message about a rule in which the same rule is not told to begin again."""
-SEND_TIMEOUT = 30.0
-"""Seconds that one channel has for one alert."""
 _REMEMBERED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment on both clocks of the machine."""
+
+    wall: datetime
+    monotonic: float
+
+    def is_over(self, seconds: float, now: "Moment") -> bool:
+        """
+        Whether so many seconds have gone by.
+
+        The monotonic clock decides, as nobody sets it; but it stands still while a machine is suspended, and then the wall clock tells of
+        that time. A wall clock that was set back ends the wait: one message more, where waiting for the old time to come again keeps silent.
+        """
+        by_wall = (now.wall - self.wall).total_seconds()
+        return now.monotonic - self.monotonic >= seconds or not 0 <= by_wall < seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +47,19 @@ class RuleState:
     burning: Alert | None = None
     told: bool = False
     """Whether somebody was told that it burns."""
-    told_at: datetime | None = None
+    told_at: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one channel really answered."""
-
-    channel: str
-    ok: bool
-    answer: str
-    seconds: float
-
-    def to_dict(self) -> dict[str, object]:
-        """The same as plain values, for JSON."""
-        return {"name": self.channel, "ok": self.ok, "answer": self.answer, "seconds": self.seconds}
+class _Silence:
+    monotonic: float
+    until: datetime
 
 
-def advance(rule: Rule, state: RuleState, snapshot: Snapshot, *, silenced: bool, cool_down: float) -> tuple[RuleState, Alert | None]:
-    """The state of *rule* after *snapshot*, and what is to be sent. Pure."""
+def advance(
+    rule: Rule, state: RuleState, snapshot: Snapshot, *, monotonic: float, silenced: bool, cool_down: float
+) -> tuple[RuleState, Alert | None]:
+    """The state of *rule* after *snapshot*, taken at *monotonic* (seconds of that clock), and what is to be sent. Pure."""
     value = rule.measure(snapshot)
     if state.burning is not None and value <= rule.leave:
         ended = replace(state.burning, value=value, at=snapshot.at, message=rule.describe(snapshot, value), resolved=True)
@@ -63,17 +71,20 @@ def advance(rule: Rule, state: RuleState, snapshot: Snapshot, *, silenced: bool,
     if state.burning is None and above < rule.hold:
         return replace(state, above=above, since=since), None
     burning = Alert(rule.name, rule.describe(snapshot, value), value, rule.enter, rule.leave, since, snapshot.at)
-    cooling = state.told_at is not None and snapshot.at - state.told_at < timedelta(seconds=cool_down)
+    now = Moment(snapshot.at, monotonic)
+    cooling = state.told_at is not None and not state.told_at.is_over(cool_down, now)
     if state.told or silenced or cooling:
         return replace(state, above=above, since=since, burning=burning), None
-    return RuleState(above, since, burning, told=True, told_at=snapshot.at), burning
+    return RuleState(above, since, burning, told=True, told_at=now), burning
 
 
 class Alerter:
     """
     Holds the state of all rules; `observe` is its one entrance, called in the loop.
 
+    What a channel does not take is sent to it again at each `observe` until it does.
     *may_tell* says whether this process is the one that tells of the whole host (one of several web workers does).
+    *clock* counts seconds as `time.monotonic` does.
     """
 
     def __init__(
@@ -83,27 +94,28 @@ class Alerter:
         *,
         cool_down: float = COOL_DOWN,
         may_tell: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rules = {rule.name: rule for rule in rules}
-        self._channels = tuple(channels)
+        self._outboxes = tuple(Outbox(channel) for channel in channels)
         self._cool_down = cool_down
         self._may_tell = may_tell
+        self._clock = clock
         self._states = {name: RuleState() for name in self._rules}
-        self._silenced: dict[str, datetime] = {}
+        self._silenced: dict[str, _Silence] = {}
         self._past: deque[Alert] = deque(maxlen=_REMEMBERED)
-        self._sending: set[asyncio.Task[tuple[Answer, ...]]] = set()
 
     def observe(self, snapshot: Snapshot) -> None:
         """Hold every rule against *snapshot*; what is to be told is sent in the background."""
         for name, rule in self._rules.items():
             before = self._states[name]
-            silenced = self.silenced_until(name, snapshot.at) is not None or (rule.scope == "host" and not self._may_tell())
-            after, alert = advance(rule, before, snapshot, silenced=silenced, cool_down=self._cool_down)
+            silenced = self.silenced_until(name) is not None or (rule.scope == "host" and not self._may_tell())
+            after, alert = advance(rule, before, snapshot, monotonic=self._clock(), silenced=silenced, cool_down=self._cool_down)
             self._states[name] = after
             if before.burning is not None and after.burning is None:
                 self._past.appendleft(replace(before.burning, at=snapshot.at, resolved=True))
-            if alert is not None:
-                self._send_later(alert)
+            for outbox in self._outboxes:
+                _tell(outbox, rule, alert, after.burning, silenced=silenced)
 
     def burning(self) -> tuple[Alert, ...]:
         """What burns now, told or not."""
@@ -118,63 +130,50 @@ class Alerter:
         if rule not in self._rules:
             raise LookupError(f"there is no rule {rule!r}: the rules are {', '.join(self._rules)}")
         until = datetime.now(UTC) + timedelta(seconds=seconds)
-        self._silenced[rule] = until
+        self._silenced[rule] = _Silence(self._clock() + seconds, until)
         return until
 
-    def silenced_until(self, rule: str, now: datetime) -> datetime | None:
-        """The end of the silence of *rule*; None when it is not silenced."""
-        until = self._silenced.get(rule)
-        return until if until is not None and until > now else None
+    def silenced_until(self, rule: str) -> datetime | None:
+        """The end of the silence of *rule*, by the wall clock when it began; None when it is not silenced."""
+        silence = self._silenced.get(rule)
+        return silence.until if silence is not None and silence.monotonic > self._clock() else None
 
     async def test(self) -> tuple[Answer, ...]:
         """Send a test alert through every channel and return what each really answered."""
         now = datetime.now(UTC)
-        return await self._send(Alert("test", "This is a test: alerts of this service arrive here.", 0.0, 0.0, 0.0, now, now))
+        alert = Alert("test", "This is a test: alerts of this service arrive here.", 0.0, 0.0, 0.0, now, now)
+        return tuple(await asyncio.gather(*(send_through(outbox.channel, alert) for outbox in self._outboxes)))
 
     async def drain(self, seconds: float = 5.0) -> None:
         """Wait for what is being sent; give up after so many seconds."""
-        if self._sending:
-            _done, late = await asyncio.wait(self._sending, timeout=seconds)
+        if sending := [task for outbox in self._outboxes for task in outbox.sending()]:
+            _done, late = await asyncio.wait(sending, timeout=seconds)
             for task in late:
                 task.cancel()
 
     def to_dict(self) -> dict[str, Any]:
         """The answer of `GET /api/system/alerts`."""
-        now = datetime.now(UTC)
         burning, past = self.burning(), self.past()
         return {
             "burning": [alert.to_dict() for alert in burning],
             "past": [alert.to_dict() for alert in past],
             "total": len(burning) + len(past),
-            "rules": [self._rule_to_dict(rule, now) for rule in self._rules.values()],
-            "channels": [channel.name for channel in self._channels],
+            "rules": [self._rule_to_dict(rule) for rule in self._rules.values()],
+            "channels": [outbox.channel.name for outbox in self._outboxes],
         }
 
-    def _rule_to_dict(self, rule: Rule, now: datetime) -> dict[str, object]:
-        until = self.silenced_until(rule.name, now)
+    def _rule_to_dict(self, rule: Rule) -> dict[str, object]:
+        until = self.silenced_until(rule.name)
         return {"rule": rule.name, "enter": rule.enter, "leave": rule.leave, "silenced_until": until.isoformat() if until else None}
 
-    # -- sending
 
-    def _send_later(self, alert: Alert) -> None:
-        task = asyncio.get_running_loop().create_task(self._send(alert))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
-
-    async def _send(self, alert: Alert) -> tuple[Answer, ...]:
-        return tuple(await asyncio.gather(*(_send_through(channel, alert) for channel in self._channels)))
-
-
-async def _send_through(channel: Channel, alert: Alert) -> Answer:
-    started = time.monotonic()
-    try:
-        answer = await asyncio.wait_for(channel.send(alert), SEND_TIMEOUT)
-    except TimeoutError:
-        ok, answer = False, f"no answer within {SEND_TIMEOUT:g} s"
-    except Exception as error:  # noqa: BLE001 - whatever a channel raises must not keep the others from sending
-        ok, answer = False, str(error) or type(error).__name__
-    else:
-        ok = True
-    if not ok:
-        logger.error("alert %s did not go out through %s: %s", alert.title, channel.name, answer)
-    return Answer(channel.name, ok, answer, time.monotonic() - started)
+def _tell(outbox: Outbox, rule: Rule, alert: Alert | None, burning: Alert | None, *, silenced: bool) -> None:
+    ended = alert is not None and alert.resolved
+    if ended and silenced and outbox.drop_untold(rule.name):
+        return  # what ends within a silence, and was told nowhere, is never told
+    if alert is not None:
+        outbox.put(alert)
+    elif burning is not None:
+        outbox.refresh(burning)
+    if alert is not None or not silenced:
+        outbox.flush(rule.name)

@@ -13,17 +13,19 @@ RULE = Rule("cpu", 80.0, 70.0, lambda snapshot: snapshot.resources.cpu.percent, 
 
 
 class Recorder:
-    """A channel that remembers."""
+    """A channel that remembers; the first *failures* sendings fail, or with an *error* all of them."""
 
     name = "recorder"
 
-    def __init__(self, error=None):
+    def __init__(self, error=None, failures=0):
         self.sent = []
         self.error = error
+        self.failures = failures
 
     async def send(self, alert):
-        if self.error:
-            raise self.error
+        if self.failures or self.error:
+            self.failures -= 1
+            raise self.error or ConnectionError("no route to host")
         self.sent.append(alert)
         return "thank you"
 
@@ -34,7 +36,7 @@ def walk(snapshot, values, rule=RULE, *, step=60, cool_down=600, silenced=()):
     for index, value in enumerate(values):
         now = snapshot(cpu=value)
         now = replace(now, at=now.at + timedelta(seconds=index * step))
-        state, alert = advance(rule, state, now, silenced=index in silenced, cool_down=cool_down)
+        state, alert = advance(rule, state, now, monotonic=index * step, silenced=index in silenced, cool_down=cool_down)
         if alert:
             sent.append((index, "resolved" if alert.resolved else "burning"))
     return sent
@@ -81,6 +83,106 @@ async def test_alert_goes_through_every_channel(snapshot):
 
     assert [alert.message for alert in good.sent] == ["95 %"]
     assert [alert.rule for alert in alerter.burning()] == ["cpu"]
+
+
+async def watch(alerter, snapshots):
+    for each in snapshots:
+        alerter.observe(each)
+        await alerter.drain()
+
+
+@pytest.mark.parametrize(
+    ("values", "failures", "sent"),
+    [
+        ([90, 91, 92, 10], 1, ["91 %", "10 %"]),
+        ([90, 91, 92, 10], 3, ["92 % late", "10 %"]),
+        ([90, 10, 10], 2, ["90 % late", "10 % late"]),
+        ([90, 10, 91, 92], 3, ["92 %"]),
+        ([90, 10, 91, 10, 10], 4, ["91 % late", "10 % late"]),
+    ],
+    ids=["begins", "ended meanwhile", "both ended", "begins again", "twice"],
+)
+async def test_alert_that_a_channel_did_not_take_is_sent_again(snapshot, values, failures, sent):
+    """With the figures of now while it burns; what is over says when it was, and no end comes without its beginning."""
+    broken, good = Recorder(failures=failures), Recorder()
+    await watch(Alerter([RULE], [broken, good], cool_down=0), [snapshot(cpu=value) for value in values])
+
+    assert [
+        each.message.replace(" (Sent late: this was at 2026-11-01 00:00 UTC, when this channel could not be reached.)", " late")
+        for each in broken.sent
+    ] == sent
+    assert good.sent[0].message == "90 %"
+
+
+async def test_channel_that_fails_is_told_once_in_the_log(snapshot, caplog):
+    """However long the outage is, and that it is over."""
+    caplog.set_level("INFO")
+    await watch(Alerter([RULE], [Recorder(failures=3)]), [snapshot(cpu=90.0)] * 5)
+
+    assert [record.message for record in caplog.records] == [
+        "alert levelpool: cpu burning did not go out through recorder: no route to host; it is sent again at each check",
+        "alerts go out through recorder again",
+    ]
+
+
+async def test_silence_holds_back_what_is_sent_again(snapshot):
+    """As it does what is sent first; what still burns after it is told."""
+    channel = Recorder(failures=1)
+    alerter = Alerter([RULE], [channel])
+    await watch(alerter, [snapshot(cpu=90.0)])
+    alerter.silence("cpu", 3600)
+    await watch(alerter, [snapshot(cpu=91.0)])
+    assert channel.sent == []
+
+    alerter.silence("cpu", 0)
+    await watch(alerter, [snapshot(cpu=92.0)])
+    assert [each.message for each in channel.sent] == ["92 %"]
+
+
+async def test_alert_that_ends_within_a_silence_and_was_taken_nowhere_is_never_told(snapshot):
+    """Neither its beginning nor its end, also when the channel works again."""
+    channel = Recorder(failures=1)
+    alerter = Alerter([RULE], [channel])
+    await watch(alerter, [snapshot(cpu=90.0)])
+    alerter.silence("cpu", 3600)
+    await watch(alerter, [snapshot(), snapshot()])
+    alerter.silence("cpu", 0)
+    await watch(alerter, [snapshot()])
+
+    assert channel.sent == []
+
+
+async def test_alert_on_its_way_is_not_sent_a_second_time(snapshot):
+    """A channel that takes longer than a check gets each alert once."""
+    gate = asyncio.Event()
+
+    class Slow(Recorder):
+        async def send(self, alert):
+            await gate.wait()
+            return await super().send(alert)
+
+    channel = Slow()
+    alerter = Alerter([RULE], [channel])
+    for value in (90.0, 91.0, 10.0):
+        alerter.observe(snapshot(cpu=value))
+        await asyncio.sleep(0)
+    gate.set()
+    await alerter.drain()
+
+    assert [each.message for each in channel.sent] == ["90 %", "10 %"]
+
+
+@pytest.mark.parametrize("set_by", [timedelta(0), timedelta(days=-1), timedelta(minutes=-5)], ids=["same", "a day back", "minutes back"])
+async def test_clock_that_is_set_back_keeps_no_alert_silent(snapshot, set_by):
+    """The cool-down counts on the clock that nobody sets; what is sent again waits for no clock."""
+    channel, seconds = Recorder(failures=1), 0.0
+    alerter = Alerter([RULE], [channel], clock=lambda: seconds)
+    quiet = snapshot()
+    await watch(alerter, [snapshot(cpu=90.0), replace(snapshot(cpu=91.0), at=quiet.at + set_by), replace(quiet, at=quiet.at + set_by)])
+    seconds = 600.0
+    await watch(alerter, [replace(snapshot(cpu=92.0), at=quiet.at + set_by)])
+
+    assert [each.message for each in channel.sent] == ["91 %", "10 %", "92 %"]
 
 
 async def test_past_alerts_are_remembered(snapshot):

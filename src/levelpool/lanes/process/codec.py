@@ -29,8 +29,9 @@ from levelpool.lanes.process.memfd_payload import (
     refuse_missing_module,
 )
 from levelpool.lanes.process.pickle_diagnosis import task_not_picklable
+from levelpool.lanes.process.resource_tracking import track
 from levelpool.lanes.process.room import no_room
-from levelpool.lanes.process.wire import DONE, LOG, PROGRESS, Frame
+from levelpool.lanes.process.wire import DONE, LOG, PROGRESS, TRACK, Frame
 from levelpool.lanes.stream import WINDOW
 
 _MOST_FUNCTION_REFS = 1024
@@ -243,6 +244,8 @@ class PickleCodec:
         """A call, or what an earlier one has left running, has reported progress or logged something. Not under the lock."""
         if frame.kind == LOG:
             _pass_record(call, frame)
+        elif frame.kind == TRACK:
+            track(*pickle.loads(frame.body))  # noqa: S301 - from our own worker
         elif frame.kind == PROGRESS and call is not None and call.options.on_progress is not None:
             call.completion.call(call.options.on_progress, *pickle.loads(frame.body))  # noqa: S301 - from our own worker
 

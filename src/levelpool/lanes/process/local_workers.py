@@ -280,7 +280,7 @@ class LocalWorkers:
             case wire.PROGRESS:
                 if call is not None and not call.is_over:
                     self._deferred.add(self._reader.said, call, frame)
-            case wire.LOG:
+            case wire.LOG | wire.TRACK:
                 self._deferred.add(self._reader.said, call, frame)
             case wire.ITEM:
                 self._on_item(call, frame)

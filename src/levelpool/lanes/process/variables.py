@@ -1,15 +1,14 @@
 """The context variables of a call in its worker: set when the call begins, or as soon as somebody imports the module that a variable lives in."""
 
-import functools
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from types import ModuleType
 
 from levelpool.lanes.context import Value
+from levelpool.lanes.process.after_import import call_when_loaded, find_spec_without
 
 
 class Variables(importlib.abc.MetaPathFinder):
@@ -43,14 +42,10 @@ class Variables(importlib.abc.MetaPathFinder):
         """Find an awaited module where everybody else would, and set its variables once it is loaded."""
         if fullname not in self._awaited:
             return None
-        for finder in sys.meta_path:
-            if finder is not self:
-                spec = finder.find_spec(fullname, path, target)
-                if spec is not None:
-                    if spec.loader is not None:
-                        spec.loader = _Setting(spec.loader, functools.partial(self.loaded, fullname))
-                    return spec
-        return None
+        spec = find_spec_without(self, fullname, path, target)
+        if spec is not None:
+            call_when_loaded(spec, lambda _: self.loaded(fullname))
+        return spec
 
     def loaded(self, name: str) -> None:
         """The module of this name is there now: set the variables that waited for it."""
@@ -59,26 +54,6 @@ class Variables(importlib.abc.MetaPathFinder):
                 # Once is enough: the call may have changed it by the time that another module holds it too.
                 for others in self._awaited.values():
                     others[:] = [each for each in others if each is not awaited]
-
-
-class _Setting(importlib.abc.Loader):
-    """A loader that sets variables after the real one has done its work."""
-
-    def __init__(self, loader: importlib.abc.Loader, loaded: Callable[[], None]) -> None:
-        self._loader = loader
-        self._loaded = loaded
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        # The module keeps its real loader, which its resources may be asked for.
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        # Through the dictionary: for 3.15 the type of the attribute is one of typeshed's own, which a loader is not.
-        module.__dict__["__loader__"] = self._loader
-        self._loader.exec_module(module)
-        self._loaded()
 
 
 def _set(wanted: Value) -> bool:

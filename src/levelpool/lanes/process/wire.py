@@ -39,7 +39,7 @@ WITH_TEXT = frozenset({START_FAILED, PRELOADS, WARNING})
 # Parent to worker.
 TASK, CREDIT, STOP, LEVELS = 1, 2, 3, 4
 # Worker to parent.
-READY, DONE, FAILED, PROGRESS, LOG, ITEM, SKIPPED = 11, 12, 13, 14, 15, 16, 17
+READY, DONE, FAILED, PROGRESS, LOG, ITEM, SKIPPED, TRACK = 11, 12, 13, 14, 15, 16, 17, 18
 
 
 def socket_pair() -> tuple[socket.socket, socket.socket]:

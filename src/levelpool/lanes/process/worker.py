@@ -25,6 +25,7 @@ from levelpool.lanes.process.meter import Meter
 from levelpool.lanes.process.pause import Pause
 from levelpool.lanes.process.pickle_diagnosis import blame
 from levelpool.lanes.process.program_state import State, complete_environment, set_output
+from levelpool.lanes.process.resource_tracking import ResourceTracking
 from levelpool.lanes.process.room import no_room
 from levelpool.lanes.process.shared_flags import SharedFlags
 from levelpool.lanes.process.stack_dump import dump_on_signal
@@ -43,6 +44,7 @@ from levelpool.lanes.process.wire import (
     SKIPPED,
     STOP,
     TASK,
+    TRACK,
     Frame,
     Framer,
     pack,
@@ -75,6 +77,7 @@ def work(talk: socket.socket, life_line: socket.socket, flags_fd: int, stack_fd:
     _reseed()
     worker = Worker(talk, flags, preparation)
     follow_threads(lambda: worker.call)
+    tracking = ResourceTracking(lambda *what: worker.send(TRACK, 0, body=pickle.dumps(what, 5)))
     sender = _LogSender(worker)
     logging.getLogger().addHandler(sender)
 
@@ -82,6 +85,7 @@ def work(talk: socket.socket, life_line: socket.socket, flags_fd: int, stack_fd:
         """A child that a task forks must not keep the lane's sockets open, nor write into them."""
         logging.getLogger().removeHandler(sender)
         progress.process_reports_to(None)
+        tracking.after_fork_in_child()
         talk.close()
         life_line.close()
 

@@ -233,7 +233,7 @@ class ExecutorManager(_Calls):
         """Like `aclose`, for programs without a loop: blocks until all is gone."""
         timeout = seconds("timeout", timeout)
         self._finalizer.detach()
-        self._cpu.use_private_loop()
+        self._cpu.use_private_loop(begin=False)
         for closed in self._lanes.close(timeout):
             closed.result()
 

@@ -26,7 +26,7 @@ from levelpool.lanes.call import Call, LargePayload, task_name
 from levelpool.lanes.completions import Deferred, DeferredCallbacks, LoopCompletion, OwnCallbacks, StreamCompletion, ThreadCompletion
 from levelpool.lanes.helper_threads import HelperThreads
 from levelpool.lanes.lane import CallOptions, now
-from levelpool.lanes.lane_loop import LaneLoop, running_loop
+from levelpool.lanes.lane_loop import LaneLoop, callers_loop, running_loop
 from levelpool.lanes.place import Place
 from levelpool.lanes.schedule import Kill, Retire, Schedule, Send, Start, TakeBack
 from levelpool.lanes.spans import Tracing
@@ -101,7 +101,7 @@ class Dispatcher:
 
     async def run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Any:
         """Run *func* and return its result; cancelling this cancels the call, as far as the lane can."""
-        loop = asyncio.get_running_loop()
+        loop = callers_loop()
         completion = LoopCompletion(loop)
         call = self._open(completion, func, args, kwargs, options)
         if options.timeout is not None or options.admission_timeout:
@@ -131,7 +131,7 @@ class Dispatcher:
 
     def stream(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Stream[Any]:
         """Run a generator function where calls run, and return its items as they come."""
-        loop = asyncio.get_running_loop()
+        loop = callers_loop()
         completion = StreamCompletion(loop)
         call = self._open(completion, func, args, kwargs, options)
         self._set_timers(call, loop, completion)
@@ -183,7 +183,7 @@ class Dispatcher:
                     return call
                 self._calls[call.number] = call
                 admission.admitted += 1
-        except LevelpoolError:
+        except (LevelpoolError, RuntimeError):
             if span is not None:
                 span.end("refused")
             raise
@@ -549,9 +549,11 @@ class Dispatcher:
         loop.leave()
         closed.set_result(None)
 
-    def use_private_loop(self) -> None:
+    def use_private_loop(self, *, begin: bool = True) -> None:
         """Move to a private loop, if the lane lives on one and is not there yet: whoever blocks a thread must not block the lane."""
         with self.lock:
+            if not begin and self._loop.loop is None:
+                return
             if self._closed is None or not self._closed.done():
                 self.backend.bind(None)
 

@@ -90,7 +90,7 @@ class InlineLane:
         closed.set_result(None)
         return closed
 
-    def use_private_loop(self) -> None:
+    def use_private_loop(self, *, begin: bool = True) -> None:
         """It lives on none."""
 
     def terminate(self) -> None:

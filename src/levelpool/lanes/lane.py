@@ -89,8 +89,12 @@ class Lane(Protocol):
         """Where its calls run, as far as that can be told."""
         ...
 
-    def use_private_loop(self) -> None:
-        """Move to a private loop, if the lane lives on one and is not there yet: whoever blocks a thread must not block the lane."""
+    def use_private_loop(self, *, begin: bool = True) -> None:
+        """
+        Move to a private loop, if the lane lives on one and is not there yet: whoever blocks a thread must not block the lane.
+
+        Without *begin* a lane that was never used stays so.
+        """
         ...
 
     def terminate(self) -> None:

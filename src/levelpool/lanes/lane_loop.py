@@ -7,12 +7,22 @@ import threading
 from asyncio.events import _get_running_loop
 from collections.abc import Callable
 
+from levelpool.lanes.foreign_loops import no_asyncio_here, refuse_patched_threads
+
 LEAVE_TIMEOUT = 5.0
 """Seconds that the end of a private loop is waited for."""
 
 
 running_loop = _get_running_loop
 """The loop that runs in this thread now, None if none does; unlike `asyncio.get_running_loop` it does not raise, which takes longer than all the rest of a look."""
+
+
+def callers_loop() -> asyncio.AbstractEventLoop:
+    """The loop that runs in this thread now; raises RuntimeError with a sentence where there is none of asyncio."""
+    loop = running_loop()
+    if loop is None:
+        raise no_asyncio_here()
+    return loop
 
 
 class LaneLoop:
@@ -35,6 +45,7 @@ class LaneLoop:
         if self.loop is user and user is not None:
             return None
         if self.loop is None:
+            refuse_patched_threads()
             self.loop, self.is_private = user or self._open_private_loop(), user is None
             return None
         if self.is_private:

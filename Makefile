@@ -14,7 +14,7 @@ VENDOR := src/levelpool/service/static/vendor
 # A program that is started anew would compile its files each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test coverage check bench peers fuzz growth torture schemathesis test-container test-pythons check-pythons sbom licences picture docs assets wheel install-newest install-oldest clean system
+.PHONY: run test coverage check bench peers fuzz growth torture soak schemathesis test-container test-pythons check-pythons sbom licences picture docs assets wheel install-newest install-oldest clean system
 
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
@@ -56,6 +56,9 @@ growth: $(STAMP)  ## how the time of all readers and cleaning rules grows with t
 
 torture: $(STAMP)  ## the process lane under everything at once, for SECONDS (300)
 	LANE_TORTURE_SECONDS=$(or $(SECONDS),300) $(BIN)/python -m pytest -q -s tests/integration/test_lane_torture.py $(ARGS)
+
+soak: $(STAMP) assets  ## a real service for MINUTES (20) under uploads, cuts, undo, replay, kills, restarts and a full disk; DATABASE=sqlite or postgresql, or both
+	@MINUTES=$(MINUTES) DATABASE="$(DATABASE)" $(BIN)/python tests/soak.py
 
 schemathesis: $(STAMP) assets $(OPENAPI)/.installed  ## requests made from the OpenAPI description, on both databases, for SECONDS (300)
 	@SECONDS_OF_ALL=$(or $(SECONDS),300) $(BIN)/python tests/openapi.py

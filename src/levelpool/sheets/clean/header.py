@@ -118,6 +118,7 @@ class _Search:
         run = runs[number]
         following = runs[number + 1] if number + 1 < len(runs) else []
         best: _Found | None = None
+        earlier: _Found | None = None  # that the best one has beaten
         looked_at = 0
         for place, row in enumerate(run[: self.policy.candidates]):
             if looked_at > self.policy.cells_looked_at or (best is not None and self._is_enough(best, place)):
@@ -130,8 +131,13 @@ class _Search:
             step, why = judge(candidate)
             self.trace.append(step)
             if step.verdict == HEADER and (best is None or candidate.coverage > best.coverage):
-                best = _Found(place, why, candidate.coverage)
-        return best if best is not None and self._may_be_header(run, best.place) else None
+                best, earlier = _Found(place, why, candidate.coverage), best
+        return best if best is None or self._may_be_header(run, best.place) else self._above_records(run, best, earlier)
+
+    def _above_records(self, run: Run, best: _Found, earlier: _Found | None) -> _Found | None:
+        """A wider header below records is another table's: what names the columns of these records is the first row, if it is a header at all."""
+        is_first = earlier is not None and earlier.place == 0
+        return earlier if is_first and self._hold_records(run[: best.place]) else None
 
     def _beneath(self, run: Run, place: int, following: Run) -> Beneath:
         return Beneath(islice(run, place + 1, None) if place + 1 < len(run) else following, self.policy)

@@ -1,6 +1,6 @@
 """All tables of a workbook: where each stands, what its columns are, and which dataset it goes to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -10,6 +10,8 @@ from levelpool.sheets.clean.options import TableOptions, letters_of, parse_box
 from levelpool.sheets.clean.pipelined_scan import NOTHING_SCANNED, Scanned
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import Row
+from levelpool.sheets.clean.scan import Drafts, find_drafts
+from levelpool.sheets.clean.sections import Section, marked_sections, row_of_another_header
 from levelpool.sheets.clean.side_by_side import SIDE_BY_SIDE, find_cut
 from levelpool.sheets.clean.subsheets import Part, Span, subsheet
 from levelpool.sheets.clean.tables import as_said, dataset_names, find_tables
@@ -79,7 +81,7 @@ def plan_sheet(
         return ((sheet, _as_declared(sheet, options)),)
     inside, rest = _as_asked(sheet, options)
     found = _tables_of(inside, options, scanned, _MOST_CUTS if options.side_by_side and options.box is None else 0)
-    found.sort(key=lambda pair: (pair[1].box.first_row, pair[1].box.first_column))
+    found.sort(key=lambda pair: (pair[1].box.first_row or _ALL.last_row, pair[1].box.first_column))
     if rest is not None:
         found.append((rest, _left_out(rest)))
     return tuple((shown, replace(plan, position=position)) for position, (shown, plan) in enumerate(found))
@@ -120,20 +122,30 @@ def _as_asked(sheet: Sheet, options: TableOptions) -> tuple[Sheet, Sheet | None]
 
 
 def _left_out(rest: Sheet) -> TablePlan:
+    """A plan that sets everything aside, as asked."""
+    why = f"{counted(rest.cell_count, 'cell is', 'cells are')} left out, in {counted(rest.row_count, 'row')}, as asked"
+    return _all_aside(rest, Aside.LEFT_OUT, why)
+
+
+def _all_aside(rest: Sheet, reason: Aside, why: str) -> TablePlan:
     """A plan that sets everything aside."""
-    outside = tuple(_outside(rest, Row(*record)) for batch in rest.batches() for record in batch.records())
-    reason = f"{counted(rest.cell_count, 'cell is', 'cells are')} left out, in {counted(rest.row_count, 'row')}, as asked"
-    return TablePlan(rest.name, 0, Box(0, 0, 0, 0), (), (), outside, rest.hidden, (reason,))
+    outside = tuple(_outside(rest, Row(*record), reason) for batch in rest.batches() for record in batch.records())
+    return TablePlan(rest.name, 0, Box(0, 0, 0, 0), (), (), outside, rest.hidden, (why,))
 
 
-def _outside(rest: Sheet, row: Row) -> Outside:
-    reason = Aside.HIDDEN if row.number in rest.hidden_rows else Aside.LEFT_OUT
+def _outside(rest: Sheet, row: Row, reason: Aside) -> Outside:
+    reason = Aside.HIDDEN if row.number in rest.hidden_rows else reason
     return Outside(row.number, reason.value, row.texts(), row.shown(date1904=rest.date1904))
 
 
 def _tables_of(sheet: Sheet, options: TableOptions, scanned: Scanned, cuts: int) -> list[tuple[Sheet, TablePlan]]:
-    """The tables below each other, and, where a blank column parts two tables, those of each part."""
-    plans = find_tables(sheet, options, scanned.drafts_of(sheet))
+    """The tables below each other, and, where a blank column parts two tables, or a text has sections, those of each part."""
+    drafts = scanned.drafts_of(sheet)
+    drafts = find_drafts(sheet, options) if drafts is None else drafts
+    sections = _sections_of(sheet, drafts, options, cuts) if cuts and sheet.delimiter else []
+    if sections:
+        return sections
+    plans = find_tables(sheet, options, drafts)
     cut = find_cut(sheet, plans) if cuts else None
     if cut is None:
         return [(sheet, plan) for plan in plans]
@@ -144,6 +156,63 @@ def _tables_of(sheet: Sheet, options: TableOptions, scanned: Scanned, cuts: int)
             is_side = number in {1, 2}
             found += [(shown, _because(plan, cut.why) if is_side else plan) for shown, plan in _tables_of(part, options, scanned, cuts - 1)]
     return found
+
+
+def _sections_of(sheet: Sheet, drafts: Drafts, options: TableOptions, cuts: int) -> list[tuple[Sheet, TablePlan]]:
+    """The tables of a text whose sections have headers of their own; [] for any other."""
+    if options.one_table or options.no_header or options.header is not None:
+        return []
+    found: list[tuple[Sheet, TablePlan]] = []
+    for section in marked_sections(sheet, drafts):
+        found += _tables_of_section(sheet, section, options)
+    if found or not drafts:
+        return found
+    row = row_of_another_header(sheet, drafts[-1])
+    return [] if row is None else _tables_around(sheet, row.number, options, cuts)
+
+
+def _tables_of_section(sheet: Sheet, section: Section, options: TableOptions) -> Iterator[tuple[Sheet, TablePlan]]:
+    """The table of a section, and the rows in it that the file says are totals."""
+    whole = Span(section.first_row, 0, section.last_row, _ALL.last_column)
+    part = subsheet(sheet, Part(whole, section.totals))
+    why = f"the rows of the section {section.name!r}, whose header is row {section.first_row}"
+    for plan in find_tables(part, replace(options, header=section.first_row - 1, one_table=True)):
+        yield part, replace(plan, sheet=section.name, reasons=(why, *plan.reasons))
+    if section.totals:
+        totals = subsheet(sheet, Part(whole, frozenset(range(section.first_row, section.last_row + 1)) - section.totals))
+        yield (
+            totals,
+            _all_aside(
+                totals,
+                Aside.TOTAL,
+                f"{counted(totals.row_count, 'row')} of the section {section.name!r}: the file says that they are totals",
+            ),
+        )
+
+
+def _tables_around(sheet: Sheet, row: int, options: TableOptions, cuts: int) -> list[tuple[Sheet, TablePlan]]:
+    """The tables above and from *row* on, where that one names columns; [] where it does not after all."""
+    below = subsheet(sheet, Part(replace(_ALL, first_row=row)))
+    plans = find_tables(below, options)
+    if not plans or plans[0].header_rows[:1] != (row,):
+        return []
+    above = subsheet(sheet, Part(replace(_ALL, last_row=row - 1)))
+    found = _tables_of(above, options, NOTHING_SCANNED, cuts - 1)
+    if below.row_count <= _ROWS_OF_A_SUMMARY:
+        return [
+            *found,
+            (below, _all_aside(below, Aside.FOOTER, f"a summary with a header of its own stands behind the records, from row {row} on")),
+        ]
+    why = f"another header, row {row}, ends the table above it"
+    rest = _tables_of(below, options, NOTHING_SCANNED, cuts - 1)
+    return [
+        *found,
+        *((shown, replace(plan, reasons=(why, *plan.reasons)) if number == 0 else plan) for number, (shown, plan) in enumerate(rest)),
+    ]
+
+
+_ROWS_OF_A_SUMMARY = 2
+"""A header and one row of figures."""
 
 
 def _because(plan: TablePlan, why: str) -> TablePlan:

@@ -6,9 +6,10 @@ from levelpool.sheets.clean.cell_group import SAMPLES
 class Refutations:
     """The sentences that make a column TEXT; one is enough."""
 
-    __slots__ = ("sentences", "was_nearly_typed")
+    __slots__ = ("row", "sentences", "was_nearly_typed")
 
     def __init__(self) -> None:
+        self.row: int | None = None  # of the first text among values that were numbers, dates or booleans until then
         self.sentences: list[str] = []
         self.was_nearly_typed = False  # the values before the first refutation were numbers, dates or booleans
 

@@ -93,6 +93,7 @@ class TextEvidence:
         }
         if not self.could & can:
             self._refutations.was_nearly_typed = bool(earlier or is_among_typed)
+            self._refutations.row = seen.row if self._refutations.was_nearly_typed else None
             if earlier is None or not (can or forms):
                 self._refutations.add(f"{no_type(seen)}{cut_short([seen])}")
             else:

@@ -388,3 +388,66 @@ def test_tabs_around_digits_are_no_part_of_them():
 
     assert rows_of(content) == [[4200001, "A", 1], [4200002, "B", 2]]
     assert "3 cells begin or end in a tab" in told(look(content))
+
+
+# ---------------------------------------------------------------- several tables without a blank row between them
+
+
+def tables(report):
+    """The columns, the number of rows and what is outside of each table."""
+    return [
+        (
+            [column["name"] for column in sheet["columns"]],
+            sheet["rows"],
+            [each["reason"] for each in sheet["outside"] if each["reason"] != "header"],
+        )
+        for sheet in report["sheets"]
+    ]
+
+
+REPORT = """Account,HDR,Key,Value
+Account,DAT,Owner,"Ann, Graz"
+Account,DAT,Currency,EUR
+Orders,HDR,Day,Symbol,Pieces,Price
+Orders,DAT,2026-03-02,XX,4,10.5
+Orders,DAT,2026-03-03,YY,2,7.25
+Orders,Total,,,6,
+Fees,HDR,Day,Kind,Amount
+Fees,DAT,2026-03-31,custody,1.5
+Fees,DAT,Total,,1.5
+"""
+
+
+def test_sections_that_records_name_are_tables_of_their_own():
+    """The second field says which record names the columns, and which are totals."""
+    report = look(REPORT, "report.csv")
+
+    assert [columns[2:] for columns, _, _ in tables(report) if columns] == [
+        ["key", "value"],
+        ["day", "symbol", "pieces", "price"],
+        ["day", "kind", "amount"],
+    ]
+    assert [rows for columns, rows, _ in tables(report) if columns] == [2, 2, 1]
+    assert [aside for columns, _, aside in tables(report) if not columns] == [["total"], ["total"]]
+    assert [sheet["dataset"] for sheet in report["sheets"] if sheet["columns"]] == ["report", "report__orders", "report__fees"]
+    assert sum(sheet["cells"]["read"] for sheet in report["sheets"]) == 3 * 4 + 3 * 6 + 3 + 2 * 5 + 4
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            "day;sum\n2026-03-02;1,50\n2026-03-03;2,50\norders;turnover\n2;4,00\n",
+            [(["day", "sum"], 2, []), ([], 0, ["footer", "footer"])],
+        ),
+        (
+            "id,sum\n1,1.5\n2,2.5\n3,0.5\nperson,town,born\nAnn,Graz,1990-01-02\nBob,Cork,1991-02-03\n",
+            [(["id", "sum"], 3, []), (["person", "town", "born"], 2, [])],
+        ),
+        ("id,sum\n1,1.5\n2,2.5\nunknown,missing\n3,4.5\n", [(["id", "sum"], 2, []), ([], 0, ["footer", "footer"])]),
+        ("id,sum\n1,1.5\n2,n/a\nx,2.5\n3,4.5\n", [(["id", "sum"], 4, [])]),
+    ],
+)
+def test_another_header_ends_a_table(content, expected):
+    """Where columns of numbers and dates end in texts in one row, and the rows below fit it; a lone text is a value."""
+    assert tables(look(content)) == expected

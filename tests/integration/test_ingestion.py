@@ -221,6 +221,18 @@ async def test_later_file_adds_and_widens_columns(service, tmp_path):
     assert rows == [("a", "1", None), ("b", "2", None), ("c", "3.5", "new")]
 
 
+async def test_header_alone_is_known_by_its_dataset(service, tmp_path):
+    """A day without an order is a header of no rows, and no record."""
+    await service.ingest_file(put(tmp_path, "stock.csv", "Size,Hue,N\nXL,red,1\nM,blue,2\n"))
+
+    record = await service.ingest_file(put(tmp_path, "stock-2.csv", "Size,Hue\n"))
+    other = await service.ingest_file(put(tmp_path, "tint.csv", "Size,Tint\n"))
+
+    assert (record["status"], record["rows_loaded"]) == ("loaded", 0)
+    assert (other["status"], other["rows_loaded"]) == ("loaded", 1)
+    assert (await service.rows("stock"))["total"] == 2
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [(b"", "empty"), (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "spreadsheet"), (b"PK\x03\x04 truncated", "damaged")],

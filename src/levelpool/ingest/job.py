@@ -33,6 +33,7 @@ from levelpool.ingest.room import NO_ROOM
 from levelpool.ingest.rows_file import read_rows
 from levelpool.ingest.store import prove
 from levelpool.lanes.progress import report_progress
+from levelpool.sheets.clean.names import column_names
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.pipelined_scan import scan_while_reading
 from levelpool.sheets.clean.plans import Planned, plan_tables
@@ -116,6 +117,7 @@ def _ingest(job: Job) -> files.Outcome:
     with open_connection(job.database_url) as connection:
         target = target_of(connection)
         target.be_patient(WRITER_TIMEOUT)
+        tables = _with_known_header(connection, job, tables)
         shapes = _plan_shapes(connection, target, job, tables) if job.corrected else {}
         datasets = {
             dataset: shapes[dataset].after if dataset in shapes else _make_ready(connection, target, job, dataset, _into(dataset, tables))
@@ -124,6 +126,33 @@ def _ingest(job: Job) -> files.Outcome:
         progress = _Progress(sum(sheet.row_count for sheet in workbook.sheets), turns=2 if target.writes_alone else 1)
         staged = _stage(target, job, datasets, tables, progress) if target.writes_alone else {}
         return _load(connection, target, job, workbook, tables, shapes=shapes, staged=staged, progress=progress)
+
+
+def _with_known_header(connection: sa.Connection, job: Job, tables: list[Planned]) -> list[Planned]:
+    """The tables of a file; the only row of one without a header is the header where its dataset knows each of its texts as a column: an export without a row."""
+    table = _lone_row(job, tables)
+    if table is None or table.dataset is None:
+        return tables
+    texts = [text for batch in table.sheet.batches() for cells in batch.columns for text in cells.texts if text]
+    with connection.begin():
+        known = registry.find_dataset(connection, table.dataset)
+    if known is None or not set(column_names(texts)) <= {column.name for column in known.columns}:
+        return tables
+    return list(plan_tables((table.sheet,), job.dataset, replace(job.options, header=table.plan.box.first_row - 1)))
+
+
+def _lone_row(job: Job, tables: list[Planned]) -> Planned | None:
+    """The table of a file that holds nothing but one row without a header, about which nobody has said anything."""
+    is_open = job.source != "import" and not job.options.no_header and job.options.header is None
+    if len(tables) != 1 or not is_open:
+        return None
+    plan = tables[0].plan
+    is_one_row = plan.box.first_row == plan.box.last_row and not (plan.header_rows or plan.outside)
+    return tables[0] if is_one_row and len(plan.columns) >= _FEWEST_NAMES else None
+
+
+_FEWEST_NAMES = 2
+"""One text may be anything."""
 
 
 def _names(tables: list[Planned]) -> list[str]:

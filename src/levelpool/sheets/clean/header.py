@@ -216,7 +216,10 @@ class _Search:
             if len(run) > self.policy.title_rows or len(following) < 2 or not all(row.is_one_text for row in run):
                 break
             titles.extend(row.row for row in run)
-        return Head(titles=tuple(titles), why="no header is certain: the first row is data", length=len(titles))
+        why = "no header is certain: the first row is data"
+        if len(self.rows) == 1 and self.rows[0].is_all_text and not self.rows[0].has_double and len(self.rows[0].filled) > 1:
+            why += f"; if the only row names columns, say that row {self.rows[0].number} is the header"
+        return Head(titles=tuple(titles), why=why, length=len(titles))
 
     # ------------------------------------------------------------ several rows
 

@@ -142,7 +142,7 @@ def _words_above_words(candidate: Candidate) -> str | None:
 
 def _is_nothing_but_names(candidate: Candidate) -> str | None:
     row = candidate.row
-    is_header = not candidate.beneath.rows and len(row.filled) > 1 and row.is_words
+    is_header = not candidate.beneath.rows and len(row.filled) > 1 and (row.is_words or row.is_names)
     return f"row {row.number} holds nothing but names of columns" if is_header else None
 
 

@@ -64,6 +64,12 @@ _HAN_HEADER = re.compile(
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+|[a-z]+(?:[A-Z][a-z0-9]+)+")
 
 
+def is_identifier(text: str) -> bool:
+    """Whether a cell is a name such as programs give to columns: a word in lower case without a digit, or several joined by _ or capitals."""
+    text = text.strip()
+    return bool(_IDENTIFIER.fullmatch(text)) or (text.isidentifier() and text.islower() and not any(map(str.isdigit, text)))
+
+
 def is_total_label(text: str) -> bool:
     """Whether a cell says that its row is a total."""
     return len(text) < _LONGEST_LABEL and text.strip().rstrip(":：").rstrip().lower() in _TOTALS

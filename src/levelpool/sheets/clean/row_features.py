@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import islice
 
 from levelpool.sheets.clean.header_policy import HeaderPolicy
-from levelpool.sheets.clean.labels import is_comment, is_header_word, is_unit
+from levelpool.sheets.clean.labels import is_comment, is_header_word, is_identifier, is_unit
 from levelpool.sheets.clean.row import Row, is_ruler
 
 _WITH_POINT = re.compile(r"(?<=[0-9])\.0+$")
@@ -65,6 +65,11 @@ class RowFeatures:
     def is_words(self) -> bool:
         """Whether every cell reads like the name of a column."""
         return all(map(is_header_word, self.names))
+
+    @cached_property
+    def is_names(self) -> bool:
+        """Whether every cell is the name of a column as programs give them, or reads like one, and no two are alike."""
+        return not self.has_double and all(is_header_word(name) or is_identifier(name) for name in self.names)
 
     @cached_property
     def is_comment(self) -> bool:

@@ -451,3 +451,24 @@ def test_sections_that_records_name_are_tables_of_their_own():
 def test_another_header_ends_a_table(content, expected):
     """Where columns of numbers and dates end in texts in one row, and the rows below fit it; a lone text is a value."""
     assert tables(look(content)) == expected
+
+
+# ---------------------------------------------------------------- a header alone
+
+
+@pytest.mark.parametrize("content", ["sku,ok,hue\n", "sku;ok\n", "orderNo\tok\n", "größe,farbe\n", "# made today\nsku,ok,hue\n"])
+def test_a_header_alone_is_a_table_without_rows(content):
+    """Names such as programs write: tomorrow the same columns come with rows."""
+    report = look(content)
+
+    assert first(report)["rows"] == 0
+    assert len(types(report)) > 1
+
+
+@pytest.mark.parametrize("content", ["Ann,Bob\n", "a1,b2\n", "Graz,Cork,Bonn\n"])
+def test_one_row_of_other_texts_is_data(content):
+    """It is told how to make it the header, where it may be one."""
+    report = look(content)
+
+    assert first(report)["rows"] == 1
+    assert "say that row 1 is the header" in told(report)

@@ -7,6 +7,7 @@ from itertools import islice
 
 from levelpool.sheets.clean.cell_group import kind_class
 from levelpool.sheets.clean.dates import shown_text
+from levelpool.sheets.clean.header_levels import find_levels, has_numbers_below
 from levelpool.sheets.clean.header_policy import POLICY, HeaderPolicy
 from levelpool.sheets.clean.header_rules import HEADER, STEPS, Candidate, judge, looks_like_those_beneath
 from levelpool.sheets.clean.merges import Merges
@@ -28,6 +29,7 @@ class Head:
     units: tuple[Row, ...] = ()
     why: str = ""
     spread: frozenset[int] = frozenset()  # header rows whose texts reach to the right over blanks
+    index_row: int = 0  # the header row that names the columns on the left alone, as pandas writes them
     length: int = 0  # rows it takes in all
     trace: tuple[HeaderStep, ...] = ()  # how it was found
 
@@ -92,6 +94,11 @@ class _Search:
             number = self.rows[0].number
             self._note(self.rows[0], "describes the format")
             return self.with_header(1, 1, f"row {number} begins with {first}: it describes the format, and the next row the columns")
+        levels = find_levels(self.rows, 0, 0)
+        if levels is not None and has_numbers_below(self.rows, levels):
+            self._note(self.rows[0], "above names of the columns on the left")
+            why = f"row {self.rows[levels.index].number} names the columns on the left alone, below {levels.index} rows that name those of values"
+            return self.with_header(0, 0, why)
         runs = _runs(self.rows)
         start = 0
         for number, run in enumerate(runs):
@@ -228,6 +235,10 @@ class _Search:
         rows = self.rows
         last = self._last_header(place)
         first, spread = self._first_header(place, start)
+        levels = find_levels(rows, place, start)
+        if levels is not None:
+            first, last = levels.first, levels.index
+            spread = [row.number for row in rows[first : last - 1] if not self.merges.groups(row.number)]
         units = [row for row in rows[last + 1 : last + 2] if row.is_ruler]
         under = last + 1 + len(units)
         units += [row for row in rows[under : under + 1] if is_units(row, rows[under + 1 :], self.policy)]
@@ -237,6 +248,7 @@ class _Search:
             units=tuple(row.row for row in units),
             why=why,
             spread=frozenset(spread),
+            index_row=0 if levels is None else rows[last].number,
             length=last + 1 + len(units),
         )
 
@@ -318,7 +330,9 @@ def header_texts(head: Head, columns: Iterable[int], merges: Merges, *, date1904
                 text = _header_text(row, across[column], date1904=date1904)
             elif row.number in head.spread and parts[column] == group:
                 text = reach  # and no further than the group above them both
-            if text and parts[column][-1:] != [text]:
+            if text and row.number == head.index_row:
+                parts[column] = [text]
+            elif text and parts[column][-1:] != [text]:
                 parts[column].append(text)
     return {column: " / ".join(texts) for column, texts in parts.items()}
 

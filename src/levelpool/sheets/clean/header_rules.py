@@ -201,6 +201,7 @@ NOTHING_DECIDED = "nothing proves a header"
 STEPS = {
     "given": HEADER,
     "describes the format": ABOVE,
+    "above names of the columns on the left": HEADER,
     "says things about a wider table": ABOVE,
     "looks like the rows beneath": RECORD,
     "stands below records": NO_HEADER,

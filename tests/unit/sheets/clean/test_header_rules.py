@@ -32,6 +32,13 @@ EXAMPLES = {
     "above repetition": [["was", "wo"], *([["ja", "hier"], ["nein", "dort"]] * 4)],
     "nothing proves a header": [["was", "wo"], ["ja", "hier"], ["nein", "dort"]],
     "describes the format": [["EXTF", 700], ["Umsatz", "Konto"], [1, 2], [3, 4]],
+    "above names of the columns on the left": [
+        [None, "n", "n"],
+        [None, "sum", "mean"],
+        ["town", None, None],
+        ["Graz", 3, 1.5],
+        ["Cork", 4, 2],
+    ],
     "says things about a wider table": [["Name", "Anna"], ["Quantity", 5], [], ["sku", "qty", "city"], ["a", 1, "x"], ["b", 2, "y"]],
     "looks like the rows beneath": [["a", 1], ["b", 2], ["c", 3]],
     "stands below records": [[1, 2], [3, 4], [5, 6], list("abcdefgh"), *([[*"stuvwx", 1, 2]] * 3)],

@@ -547,3 +547,32 @@ def test_records_right_above_a_header_are_no_titles():
 
     assert reasons(plan) == {}
     assert plan.header_rows == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "names"),
+    [
+        ([[None, "n", None], [None, "sum", "mean"], ["town"], ["Graz", 3, 1.5], ["Cork", 4, 2.5]], ["town", "n_sum", "n_mean"]),
+        (
+            [[None, None, "sum", "sum"], ["hue", None, "red", "blue"], ["town", "size"], ["Graz", 1, 3, 4], ["Cork", 2, 5, 6]],
+            ["town", "size", "sum_red", "sum_blue"],
+        ),
+        (
+            [[None, "year", 2025, 2026], [None, "hue", "red", "red"], ["town", "size"], ["Graz", "M", 3, 4], [None, "L", 5, 6]],
+            ["town", "size", "c_2025_red", "c_2026_red"],
+        ),
+    ],
+)
+def test_names_of_an_index_below_the_levels_belong_to_the_header(rows, names):
+    """As pandas writes groups and pivot tables, with and without merged cells."""
+    plan = only(rows)
+
+    assert [column.name for column in plan.columns] == names
+    assert plan.header_row == 2
+
+
+def test_a_label_below_a_single_header_row_is_a_record():
+    """Reports part their records into groups so."""
+    plan = only([[None, "North", "South"], ["Income"], ["Sales", 3, 4], ["Rent", 5, 6], ["Costs"], ["Wages", 1, 2]])
+
+    assert plan.header_row == 0

@@ -209,6 +209,39 @@ async def test_header_that_no_database_can_hold_is_shown_as_it_can(service, tmp_
     assert dataset["columns"][0] == {"name": "na_me", "header": "na\N{SYMBOL FOR NULL}me", "type": "TEXT"}
 
 
+async def test_next_month_finds_the_table_of_this_month(service, tmp_path):
+    """The name of the month decides nothing where the columns agree; the record says why, and the look before says where."""
+    first = await service.ingest_file(put(tmp_path, "Orders October 2026.csv"))
+    path = put(tmp_path, "Orders November 2026 (final).csv", ORDERS.replace("2026-11", "2026-12"))
+    look = await service.look(path)
+    second = await service.ingest_file(path)
+
+    assert [table.dataset for sheet in look.sheets for table in sheet.tables] == ["orders_october"]
+    assert (first["dataset"], first["sheets"][0]["recognised"]["by"]) == ("orders_october", "new")
+    assert second["sheets"][0]["recognised"] == {
+        "by": "stem",
+        "why": "the name of its file says orders, and 4 of 4 columns agree with orders_october",
+        "matched": 4,
+        "of": 4,
+    }
+    assert (await service.replay(second["id"]))["dataset"] == "orders_october"
+    assert [each["rows"] for each in (await service.datasets())["datasets"]] == [4]
+
+
+async def test_file_whose_columns_are_others_is_told_of(service, tmp_path):
+    """The name leads to a table that it does not look like: that is said, with the figures; a name that says nothing makes a table of its own."""
+    await service.ingest_file(put(tmp_path, "orders.csv"))
+    await service.ingest_file(put(tmp_path, "export.csv", "a,b,c\n1,2,3\n"))
+
+    other = await service.ingest_file(put(tmp_path, "orders_2.csv", "order_no,weight,carrier\n7,1.5,north\n"))
+    nameless = await service.ingest_file(put(tmp_path, "export (2).csv", "iban,sum\nX1,5\n"))
+
+    [remark] = other["remarks"]
+    assert remark.startswith("sheet 'orders_2': the name of its file leads to orders, but only 1 of 4 columns agree: is it that report?")
+    assert remark.endswith("It was loaded into orders; if that is wrong, undo it and send it again with the name of its dataset")
+    assert (other["dataset"], nameless["dataset"], nameless["remarks"]) == ("orders", "export_2", [])
+
+
 async def test_later_file_adds_and_widens_columns(service, tmp_path):
     """Older rows keep their values, and have NULL in what is new."""
     await service.ingest_file(put(tmp_path, "stock.csv", "sku,amount\na,1\nb,2\n"))

@@ -86,6 +86,7 @@ def _record(connection: sa.Connection, submission: Submission, kept: Kept, claim
         store=claimer.store,
         dataset=dataset,
         dataset_asked=is_named,
+        dataset_by="said" if is_named else None,
         error=None if refusal is None else str(refusal),
         error_code=None if refusal is None else word_of(refusal),
         held_by=None if submission.options.password is None else claimer.holder,

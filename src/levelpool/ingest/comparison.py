@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 import sqlalchemy as sa
@@ -9,13 +10,16 @@ import sqlalchemy as sa
 from levelpool.database import open_connection
 from levelpool.ingest.conversion import Conversion, convert, goal_of
 from levelpool.ingest.job import Job, read_tables
+from levelpool.ingest.ledger import contents
 from levelpool.ingest.ledger import datasets as registry
 from levelpool.ingest.load.found_table import check_table
 from levelpool.ingest.load.kinds import target_of
 from levelpool.ingest.load.target import EncodedRows, Target
 from levelpool.ingest.store import prove
 from levelpool.sheets.clean.plans import Planned
+from levelpool.sheets.clean.tables import dataset_names
 from levelpool.sheets.errors import TableChanged
+from levelpool.sheets.table import TablePlan
 
 MOST_TOLD = 5
 """So many differences of one file are told."""
@@ -29,12 +33,20 @@ def compare_file(job: Job) -> list[str]:
     cannot be read. Plain and picklable, for a worker process.
     """
     prove(job.original, job.sha256, job.name)
-    _, tables = read_tables(job)
+    with open_connection(job.database_url) as connection, connection.begin():
+        recorded = contents.places(connection, job.file_id)
+    _, tables = read_tables(job, partial(_as_recorded, recorded, job.dataset))
     with open_connection(job.database_url) as connection, connection.begin():
         comparison = _Comparison(connection, target_of(connection), job)
         differences = (told for table in tables if table.dataset is not None for told in comparison.differences(table))
         told = list(islice(differences, MOST_TOLD))
         return [*told, *(f"there are more, behind the first {MOST_TOLD}" for _ in islice(differences, 1))]
+
+
+def _as_recorded(recorded: dict[tuple[str, int], str], dataset: str, plans: Sequence[TablePlan]) -> list[str]:
+    """The dataset of each table as the ledger has it; of a table that it does not know, as the file's dataset says."""
+    names = dataset_names(dataset, plans)
+    return [recorded.get((contents.storable(plan.sheet), plan.position), name) for plan, name in zip(plans, names, strict=True)]
 
 
 class _Comparison:

@@ -11,10 +11,11 @@ is not.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -24,10 +25,13 @@ from levelpool.errors import DatabaseError, DatabaseUnwritable, LevelpoolError
 from levelpool.ingest.conversion import Conversion, Part, StagedParts, convert, goal_of, stage
 from levelpool.ingest.ledger import contents, files
 from levelpool.ingest.ledger import datasets as registry
+from levelpool.ingest.ledger.evidence import read_known
 from levelpool.ingest.load.found_table import check_count, check_table, remark_on
 from levelpool.ingest.load.kinds import target_of
 from levelpool.ingest.load.schema import plan_schema
 from levelpool.ingest.load.target import META_COLUMNS, FoundTable, Target
+from levelpool.ingest.recognition.placing import Placing
+from levelpool.ingest.recognition.verdicts import ENOUGH, Verdict, agreement, told
 from levelpool.ingest.reshape import NewShape, drop_unmeant, plan_shape, reshape
 from levelpool.ingest.room import NO_ROOM
 from levelpool.ingest.rows_file import read_rows
@@ -36,11 +40,11 @@ from levelpool.lanes.progress import report_progress
 from levelpool.sheets.clean.names import column_names
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.pipelined_scan import scan_while_reading
-from levelpool.sheets.clean.plans import Planned, plan_tables
+from levelpool.sheets.clean.plans import Naming, Planned, plan_tables
 from levelpool.sheets.errors import EmptyFile, NameRefused, SheetError, StoreError, TableChanged, TryAgain
 from levelpool.sheets.read.limits import Limits, Meter
 from levelpool.sheets.reading import read_as_asked
-from levelpool.sheets.table import CellCounts, Column, StoredColumn, Workbook
+from levelpool.sheets.table import CellCounts, Column, StoredColumn, TablePlan, Workbook
 from levelpool.sheets.work_sharing import WorkSharing
 
 READ_SHARE = 60.0
@@ -85,6 +89,8 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     options: TableOptions = field(default_factory=TableOptions)
     corrected: bool = False  # it was loaded before, with other options
+    dataset_by: Literal["said", "folder"] | None = None  # who named the dataset; None: the name of the file
+    settled: bool = False  # it was loaded there before
 
 
 def ingest_file(job: Job) -> files.Outcome:
@@ -111,34 +117,62 @@ def ingest_file(job: Job) -> files.Outcome:
 
 
 def _ingest(job: Job) -> files.Outcome:
-    workbook, tables = read_tables(job)
+    recognised = _Recognised(job)
+    workbook, tables = read_tables(job, recognised.names)
     if not any(table.dataset for table in tables):
         raise EmptyFile(f"{job.name} holds no table: a table needs at least one row of data")
     with open_connection(job.database_url) as connection:
         target = target_of(connection)
         target.be_patient(WRITER_TIMEOUT)
-        tables = _with_known_header(connection, job, tables)
+        tables = _with_known_header(connection, job, tables, recognised)
+        job = replace(job, dataset=recognised.dataset)
         shapes = _plan_shapes(connection, target, job, tables) if job.corrected else {}
         datasets = {
-            dataset: shapes[dataset].after if dataset in shapes else _make_ready(connection, target, job, dataset, _into(dataset, tables))
+            dataset: shapes[dataset].after
+            if dataset in shapes
+            else _make_ready(connection, target, job, dataset, _into(dataset, tables), was_there=not recognised.is_new(dataset))
             for dataset in _names(tables)
         }
         progress = _Progress(sum(sheet.row_count for sheet in workbook.sheets), turns=2 if target.writes_alone else 1)
         staged = _stage(target, job, datasets, tables, progress) if target.writes_alone else {}
-        return _load(connection, target, job, workbook, tables, shapes=shapes, staged=staged, progress=progress)
+        verdicts = recognised.verdicts
+        return _load(connection, target, job, workbook, tables, verdicts=verdicts, shapes=shapes, staged=staged, progress=progress)
 
 
-def _with_known_header(connection: sa.Connection, job: Job, tables: list[Planned]) -> list[Planned]:
+class _Recognised:
+    """Which dataset each table goes to, decided once the file is read, from what the database knows then."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.verdicts: list[Verdict] = []
+        self.dataset = job.dataset
+
+    def names(self, plans: Sequence[TablePlan]) -> list[str]:
+        """The dataset of each table; its verdict is kept."""
+        with open_connection(self._job.database_url) as connection, connection.begin():
+            known = read_known(connection, self._job.name)
+        job = self._job
+        placing = Placing(file_name=job.name, dataset=job.dataset, by=job.dataset_by, settled=job.settled, known=known)
+        placed = placing.placed(plans)
+        self.dataset, self.verdicts = placed.dataset, list(placed.verdicts)
+        return [verdict.goes_to for verdict in self.verdicts]
+
+    def is_new(self, dataset: str) -> bool:
+        """Whether there was no such dataset when that was decided."""
+        return any(verdict.goes_to == dataset and verdict.by == "new" for verdict in self.verdicts)
+
+
+def _with_known_header(connection: sa.Connection, job: Job, tables: list[Planned], recognised: "_Recognised") -> list[Planned]:
     """The tables of a file; the only row of one without a header is the header where its dataset knows each of its texts as a column: an export without a row."""
     table = _lone_row(job, tables)
     if table is None or table.dataset is None:
         return tables
     texts = [text for batch in table.sheet.batches() for cells in batch.columns for text in cells.texts if text]
     with connection.begin():
-        known = registry.find_dataset(connection, table.dataset)
+        known = registry.find_dataset(connection, recognised.verdicts[0].dataset)
     if known is None or not set(column_names(texts)) <= {column.name for column in known.columns}:
         return tables
-    return list(plan_tables((table.sheet,), job.dataset, replace(job.options, header=table.plan.box.first_row - 1)))
+    return list(plan_tables((table.sheet,), recognised.names, replace(job.options, header=table.plan.box.first_row - 1)))
 
 
 def _lone_row(job: Job, tables: list[Planned]) -> Planned | None:
@@ -165,22 +199,22 @@ def _into(dataset: str, tables: list[Planned]) -> list[Column]:
     return [column for table in tables if table.dataset == dataset for column in table.plan.columns]
 
 
-def read_tables(job: Job) -> tuple[Workbook, list[Planned]]:
-    """Pass 1: what a file holds, and the tables that are found in it; asks no database."""
-    return _read_rows(job) if job.source == "import" else _read_file(job)
+def read_tables(job: Job, naming: Naming) -> tuple[Workbook, list[Planned]]:
+    """Pass 1: what a file holds, and the tables that are found in it; *naming* says where each goes, once all are found."""
+    return _read_rows(job, naming) if job.source == "import" else _read_file(job, naming)
 
 
-def _read_file(job: Job) -> tuple[Workbook, list[Planned]]:
+def _read_file(job: Job, naming: Naming) -> tuple[Workbook, list[Planned]]:
     """Pass 1: the cells of all sheets, their tables, and the types of their columns, proved over all rows."""
     with scan_while_reading(job.folder, job.options, job.sharing) as scanned:
         workbook = read_as_asked(job.original, job.folder, job.options, name=job.name, limits=job.limits, progress=_report_reading)
-        return workbook, list(plan_tables(workbook.sheets, job.dataset, job.options, scanned()))
+        return workbook, list(plan_tables(workbook.sheets, naming, job.options, scanned()))
 
 
-def _read_rows(job: Job) -> tuple[Workbook, list[Planned]]:
+def _read_rows(job: Job, naming: Naming) -> tuple[Workbook, list[Planned]]:
     """Pass 1 for rows that a program handed over: their types are known."""
     workbook, plan = read_rows(job.original, job.name)
-    return workbook, [Planned(workbook.sheets[0], plan, job.dataset if plan.columns else None)]
+    return workbook, [Planned(workbook.sheets[0], plan, naming([plan])[0] if plan.columns else None)]
 
 
 def explain(error: DBAPIError) -> LevelpoolError:
@@ -231,7 +265,9 @@ def _plan_shapes(connection: sa.Connection, target: Target, job: Job, tables: li
     return shapes
 
 
-def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: str, wanted: list[Column]) -> registry.Dataset:
+def _make_ready(
+    connection: sa.Connection, target: Target, job: Job, dataset: str, wanted: list[Column], *, was_there: bool
+) -> registry.Dataset:
     """Create or widen the table of one dataset so that rows with the columns *wanted* can go in; return the dataset as it then is."""
     with connection.begin():
         files.check_claim(connection, job.file_id, job.claim)
@@ -239,6 +275,8 @@ def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: st
         known = registry.find_dataset(connection, dataset)
         if known is None:
             check_not_taken(target, dataset)
+        elif not was_there and agreement(_told(wanted), _told(known.columns)).share < ENOUGH:
+            raise TryAgain(f"another file made the dataset {dataset} while {job.name} was read: nothing was changed")
         if known is not None:
             check_table(target, dataset, known.columns)
         existing = () if known is None else tuple(_with_truth(target, dataset, column) for column in known.columns)
@@ -255,6 +293,10 @@ def _make_ready(connection: sa.Connection, target: Target, job: Job, dataset: st
                     target.alter_table(dataset, plan)
         registry.save_columns(connection, dataset_id, job.file_id, plan.columns, wanted)
         return _must_be_there(connection, dataset, job)
+
+
+def _told(columns: Sequence[Column | StoredColumn]) -> frozenset[str]:
+    return told(column.name for column in columns)
 
 
 def _must_be_there(connection: sa.Connection, name: str, job: Job) -> registry.Dataset:
@@ -325,6 +367,7 @@ def _load(
     workbook: Workbook,
     tables: list[Planned],
     *,
+    verdicts: Sequence[Verdict],
     shapes: dict[str, NewShape],
     staged: dict[int, StagedParts],
     progress: "_Progress",
@@ -344,11 +387,14 @@ def _load(
         loaded = [
             _load_table(connection, target, job, table, staged=staged.get(place), progress=progress) for place, table in enumerate(tables)
         ]
+        told = iter(verdicts)
+        loaded = [replace(each, recognised=next(told) if each.dataset else None) for each in loaded]
         for table in loaded:
             contents.add_table(connection, job.file_id, table)
         for name in (name for name in _names(tables) if found[name].interferes):
             check_count(target, name, job.file_id, sum(table.rows_loaded for table in loaded if table.dataset == name))
-        outcome = _sum_up(job, workbook, loaded, tuple(filter(None, (remark_on(name, found[name]) for name in _names(tables)))))
+        remarks = (*_open_questions(loaded), *filter(None, (remark_on(name, found[name]) for name in _names(tables))))
+        outcome = _sum_up(job, workbook, loaded, remarks)
         files.finish(connection, job.file_id, job.claim, outcome)
     return outcome
 
@@ -399,7 +445,7 @@ def _load_table(
         rows_quarantined += len(part.aside.quarantined_rows)
         cells += part.cells
     registry.mark_uneven(connection, dataset.id, sorted(uneven))
-    return contents.LoadedTable(table.plan, dataset.name, dataset.id, rows_loaded, rows_quarantined, cells, frozenset(uneven))
+    return contents.LoadedTable(table.plan, dataset.name, dataset.id, rows_loaded, rows_quarantined, cells, uneven=frozenset(uneven))
 
 
 def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable], remarks: tuple[str, ...]) -> files.Outcome:
@@ -422,6 +468,16 @@ def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable], re
         delimiter=workbook.delimiter,
         remarks=(*remarks, *_remarks(workbook))[:MOST_REMARKS],
     )
+
+
+def _open_questions(loaded: Iterable[contents.LoadedTable]) -> Iterator[str]:
+    """Where a table went although a person should have been asked, one sentence each."""
+    for table in loaded:
+        if table.recognised is not None and table.recognised.asks:
+            yield contents.storable(
+                f"sheet {table.plan.sheet!r}: {table.recognised.why} It was loaded into {table.dataset}; "
+                "if that is wrong, undo it and send it again with the name of its dataset"
+            )
 
 
 def _remarks(workbook: Workbook) -> tuple[str, ...]:

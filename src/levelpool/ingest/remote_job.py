@@ -18,6 +18,7 @@ from typing import Any, Self
 from levelpool.ingest.job import Job, ingest_file
 from levelpool.ingest.ledger import files
 from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.clean.plans import Naming
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.inspect import Inspection, inspect_file
 from levelpool.sheets.read.limits import Limits
@@ -59,7 +60,7 @@ def inspect_remotely(
     file: RemoteContent,
     *,
     name: str,
-    dataset: str | None,
+    dataset: str | Naming | None,
     limits: Limits | None,
     max_seconds: float | None,
     options: TableOptions | None,

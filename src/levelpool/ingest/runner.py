@@ -242,6 +242,8 @@ class Runner:
             limits=session.limits,
             options=replace(TableOptions.from_dict(claim.options or {}), password=self._arrivals.passwords.get(claim.file_id)),
             corrected=claim.corrected,
+            dataset_by=claim.dataset_by,
+            settled=claim.settled,
         )
 
     def _folder(self, claim: files.Claim) -> Path:

@@ -198,7 +198,8 @@ class DataIngestionService:
         chosen = TableOptions.from_dict(original.options) if options is None else options
         if password is not None:
             chosen = replace(chosen, password=password)
-        return await self.look(path, name=original.name, dataset=original.dataset, options=chosen, max_seconds=max_seconds)
+        session = self.intake.session
+        return await preview(session, path, name=original.name, dataset=None, original=original, options=chosen, max_seconds=max_seconds)
 
     # ------------------------------------------------------------ answers
 

@@ -24,6 +24,7 @@ from levelpool.executor import ExecutorManager, get_executor_manager
 from levelpool.ingest.config import IngestConfig, absolute_url, check_place
 from levelpool.ingest.job import explain
 from levelpool.ingest.ledger import abandoned, files, holders
+from levelpool.ingest.ledger.evidence import add_stems
 from levelpool.ingest.ledger.holder import has_died, mark_of, new_holder
 from levelpool.ingest.migrations import migrate
 from levelpool.ingest.remote_job import RemoteContent
@@ -84,6 +85,7 @@ class Session:
         # An engine imports its driver: a hundred modules, for which the loop must not stand still.
         self.engine = create_engine(self.url, name="ledger", sizes=self.config.sizes)
         self._transact(migrate, write=True)
+        self._transact(add_stems, write=True)
         self.claimer = files.Claimer(self._holder, self.store.identity())
         self._transact(_begin, self.claimer, write=True)
         self.store.sweep(time.time() - HALF_WRITTEN)

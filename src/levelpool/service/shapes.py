@@ -26,13 +26,22 @@ class Queued(_Shape):
     status: Status
 
 
+class Recognised(_Shape):
+    by: Literal["said", "folder", "stem", "columns", "new"] = Field(description="What decided where the table goes.")
+    why: str = Field(description="One sentence.")
+    matched: int = Field(description="Columns that the table and its dataset shared.")
+    of: int = Field(description="Columns of the larger of the two.")
+
+
 class SheetRecord(_Shape):
+    id: int
     name: str
     dataset: str | None
     header_row: int | None = Field(description="0-based; null without a header row.")
     rows_loaded: int
     rows_quarantined: int
     hidden: bool
+    recognised: Recognised | None = Field(description="How the table found its dataset; null for files of earlier releases.")
 
 
 class FileRecord(_Shape):

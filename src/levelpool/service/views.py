@@ -17,15 +17,20 @@ MOST_OUTSIDE = 100
 def read_sheets(connection: sa.Connection, file_id: int) -> list[Json]:
     """The tables found in a file, each with its columns, why they have their types, and why the table is where it is; `stored` is its table's types."""
     shown = ("name", "dataset", "header_row", "hidden", "rows_loaded", "rows_quarantined")
-    query = sa.select(sheets.c.name, datasets.c.name.label("dataset"), *(sheets.c[name] for name in shown[2:]), PLAN)
+    query = sa.select(sheets.c.recognised, sheets.c.name, datasets.c.name.label("dataset"), *(sheets.c[name] for name in shown[2:]), PLAN)
     query = query.join(datasets, datasets.c.id == sheets.c.dataset_id).where(sheets.c.file_id == file_id)
     tables = [
         {name: getattr(row, name) for name in shown}
-        | {"columns": _of_plan(row.plan, "columns", dict), "reasons": _of_plan(row.plan, "reasons", str)}
+        | {"columns": _of_plan(row.plan, "columns", dict), "reasons": [*_found_by(row.recognised), *_of_plan(row.plan, "reasons", str)]}
         for row in connection.execute(query.order_by(sheets.c.id))
     ]
     stored = read_types(connection, {table["dataset"] for table in tables})
     return [table | {"stored": stored.get(table["dataset"], {})} for table in tables]
+
+
+def _found_by(recognised: object) -> list[str]:
+    """Why the table is in its dataset, where that was recorded."""
+    return [recognised["why"]] if isinstance(recognised, dict) and isinstance(recognised.get("why"), str) else []
 
 
 def _of_plan(plan: str | None, name: str, kind: type) -> list[Any]:

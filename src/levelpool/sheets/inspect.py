@@ -12,7 +12,7 @@ from levelpool.sheets.clean.batches import batch_by_batch
 from levelpool.sheets.clean.names import dataset_name
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.pipelined_scan import scan_while_reading
-from levelpool.sheets.clean.plans import Planned, plan_tables
+from levelpool.sheets.clean.plans import Naming, Planned, plan_tables
 from levelpool.sheets.clean.rows import RowCleaner, rows_of
 from levelpool.sheets.inputs import Input, as_file, name_of
 from levelpool.sheets.read.limits import Limits
@@ -92,7 +92,7 @@ def inspect_file(
     path: Input,
     *,
     name: str | None = None,
-    dataset: str | None = None,
+    dataset: str | Naming | None = None,
     limits: Limits | None = None,
     max_seconds: float | None = None,
     options: TableOptions | None = None,
@@ -103,7 +103,7 @@ def inspect_file(
     """
     What the file would become: where its tables are, what type each column gets and why, what goes to quarantine.
 
-    *path* is a path, bytes, or an open binary file, *name* the original file name, *dataset* where the first table would go (None: the name decides). With *max_seconds*, a file that takes
+    *path* is a path, bytes, or an open binary file, *name* the original file name, *dataset* where the first table would go (None: the name decides), or what says where each goes. With *max_seconds*, a file that takes
     longer to read is judged by the first rows of each sheet, and `complete` is False. Working files go to a private folder in *folder*.
     *sharing* lets a helper worker do some of it. Raises `SheetError` with one sentence. Reads in the calling process: run it in a memory-limited
     worker.

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
-from levelpool.ingest.ledger.schema import outside, quarantine, sheets
+from levelpool.ingest.ledger.schema import datasets, outside, quarantine, sheets
+from levelpool.ingest.recognition.verdicts import Verdict
 from levelpool.sheets.table import CellCounts, CleanBatch, ColumnType, TablePlan
 
 
@@ -23,6 +24,7 @@ class LoadedTable:
     rows_loaded: int
     rows_quarantined: int
     cells: CellCounts
+    recognised: Verdict | None = None
     uneven: frozenset[str] = frozenset()  # NUMERIC columns whose values differ in their digits behind the point
 
 
@@ -60,6 +62,7 @@ def add_table(connection: sa.Connection, file_id: int, loaded: LoadedTable) -> N
             "cells_quarantined": loaded.cells.quarantined,
             "cells_outside": loaded.cells.outside,
             "plan": shown,
+            "recognised": None if loaded.recognised is None else loaded.recognised.to_dict(),
         },
     )
     rows = [
@@ -68,6 +71,14 @@ def add_table(connection: sa.Connection, file_id: int, loaded: LoadedTable) -> N
     ]
     if rows:
         connection.execute(outside.insert(), rows)
+
+
+def places(connection: sa.Connection, file_id: int) -> dict[tuple[str, int], str]:
+    """Where each table of a file went: its sheet and its position there, and the name of its dataset."""
+    query = sa.select(sheets.c.name, sheets.c.position, datasets.c.name.label("dataset")).join(
+        datasets, datasets.c.id == sheets.c.dataset_id
+    )
+    return {(row.name, row.position): row.dataset for row in connection.execute(query.where(sheets.c.file_id == file_id))}
 
 
 def add_quarantine(connection: sa.Connection, file_id: int, sheet: str, batch: CleanBatch) -> None:

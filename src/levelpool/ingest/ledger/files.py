@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -40,6 +40,8 @@ class Claim:
     dataset: str
     options: dict[str, Any] | None = None
     corrected: bool = False  # it is loaded once more, with other options
+    dataset_by: Literal["said", "folder"] | None = None  # None: the name of the file
+    settled: bool = False  # it was loaded into its dataset before
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,15 @@ def claim_next(connection: sa.Connection, claimer: Claimer, among: Collection[in
     The first file of a new dataset goes alone, and later ones wait: the types of its columns must not depend on which is faster.
     """
     earlier = files.alias("earlier")
+    # Files of one report may come under names that lead to different datasets as long as none is there.
+    by_name = sa.and_(files.c.stem != "", ~files.c.dataset_asked)
+    alike = sa.or_(earlier.c.dataset == files.c.dataset, sa.and_(earlier.c.stem == files.c.stem, by_name, ~earlier.c.dataset_asked))
     # A file that somebody else is just claiming still looks pending to us.
     comes = sa.or_(earlier.c.status == "running", sa.and_(earlier.c.status == "pending", earlier.c.store == claimer.store))
-    leads = sa.exists().where(earlier.c.dataset == files.c.dataset, earlier.c.id < files.c.id, comes)
-    is_new = ~sa.exists().where(datasets.c.name == files.c.dataset)
+    leads = sa.exists().where(alike, earlier.c.id < files.c.id, comes)
+    brought = files.alias("brought")
+    is_known = sa.and_(by_name, sa.exists().where(brought.c.stem == files.c.stem, brought.c.dataset_id.is_not(None)))
+    is_new = ~sa.or_(sa.exists().where(datasets.c.name == files.c.dataset), is_known)
     # Another service may hold the row's lock for the moment of its own claim: step over it.
     ours = sa.or_(files.c.held_by.is_(None), files.c.held_by == claimer.holder)
     oldest = sa.select(files.c.id).where(files.c.status == "pending", files.c.store == claimer.store, ours, ~sa.and_(leads, is_new))
@@ -165,6 +172,8 @@ class Original:
     sha256: str
     dataset: str
     options: dict[str, Any]
+    dataset_by: Literal["said", "folder"] | None
+    settled: bool
 
 
 def original_of(connection: sa.Connection, file_id: int, store: str) -> Original:
@@ -177,7 +186,8 @@ def original_of(connection: sa.Connection, file_id: int, store: str) -> Original
         raise FileInUse(
             f"file {file_id} is rows that a program handed over: their columns and types are the program's, nothing is found out"
         )
-    return Original(row.name, row.sha256, row.called, row.options or {})
+    by: Literal["said", "folder"] | None = row.dataset_by or ("said" if row.dataset_asked else None)
+    return Original(row.name, row.sha256, row.called, row.options or {}, by, row.dataset_id is not None)
 
 
 def _check_kept(row: sa.Row[Any], store: str) -> None:
@@ -206,10 +216,24 @@ def _claim(connection: sa.Connection, claimer: Claimer, *where: sa.ColumnElement
     connection.execute(
         claims.insert(), {"token": token, "file_id": row.id, "holder": claimer.holder, "claimed_at": now(), "renewed_at": now()}
     )
-    return Claim(row.id, token, row.name, row.sha256, row.source, row.called, row.options, row.options_before is not None)
+    return Claim(
+        file_id=row.id,
+        token=token,
+        name=row.name,
+        sha256=row.sha256,
+        source=row.source,
+        dataset=row.called,
+        options=row.options,
+        corrected=row.options_before is not None,
+        dataset_by=row.dataset_by or ("said" if row.dataset_asked else None),
+        settled=row.dataset_id is not None,
+    )
 
 
-_CLAIMED = (files.c.id, files.c.name, files.c.sha256, files.c.source, current_name.label("called"), files.c.options, files.c.options_before)
+_CLAIMED = (
+    files.c.id, files.c.name, files.c.sha256, files.c.source, current_name.label("called"), files.c.options, files.c.options_before,
+    files.c.dataset_by, files.c.dataset_asked, files.c.dataset_id,
+)  # fmt: skip
 
 
 def renew(connection: sa.Connection, progress: dict[str, float | None]) -> None:

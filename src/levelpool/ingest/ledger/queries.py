@@ -54,8 +54,9 @@ def get_file(connection: sa.Connection, file_id: int) -> Json:
 
 def _as_files(connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> list[Json]:
     of_file: dict[int, list[Json]] = {row.id: [] for row in found}
-    shown = ("name", "dataset", "header_row", "rows_loaded", "rows_quarantined", "hidden")
-    query = sa.select(sheets.c.file_id, sheets.c.name, datasets.c.name.label("dataset"), *(sheets.c[name] for name in shown[2:]))
+    shown = ("id", "name", "dataset", "header_row", "rows_loaded", "rows_quarantined", "hidden", "recognised")
+    own = (sheets.c[name] for name in shown if name != "dataset")
+    query = sa.select(sheets.c.file_id, datasets.c.name.label("dataset"), *own)
     query = query.join(datasets, datasets.c.id == sheets.c.dataset_id).where(sheets.c.file_id.in_(of_file))
     for row in connection.execute(query.order_by(sheets.c.id)):
         of_file[row.file_id].append({name: getattr(row, name) for name in shown})

@@ -6,7 +6,7 @@ Every function takes a connection inside a transaction of the caller.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -16,6 +16,7 @@ from levelpool.ingest.ledger.files import note, now, same_content
 from levelpool.ingest.ledger.holder import has_died
 from levelpool.ingest.ledger.holders import Died
 from levelpool.ingest.ledger.schema import files
+from levelpool.ingest.recognition.stems import stem_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class NewFile:
     store: str | None = None
     dataset: str | None = None
     dataset_asked: bool = False
+    dataset_by: Literal["said", "folder"] | None = None  # None: its name
     origin: str | None = None
     stamp: str | None = None
     error: str | None = None
@@ -70,6 +72,8 @@ def record(connection: sa.Connection, file: NewFile, died: Died = has_died) -> R
         "actor": file.actor,
         "dataset": file.dataset,
         "dataset_asked": file.dataset_asked,
+        "dataset_by": file.dataset_by,
+        "stem": stem_of(file.name).sure,
         "error": file.error,
         "error_code": file.error_code,
         "options": file.options or None,

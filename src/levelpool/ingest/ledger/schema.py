@@ -78,10 +78,13 @@ files = sa.Table(
     sa.Column("encoding", sa.Text),  # of a text file, as it was read
     sa.Column("delimiter", sa.Text),
     sa.Column("remarks", sa.JSON(none_as_null=True)),  # what the reader noticed
+    sa.Column("stem", sa.Text),  # of its name; "" when nothing is left of it, None: an earlier release recorded it
+    sa.Column("dataset_by", sa.Text),  # "said", "folder"; None: the file's name, or an earlier release that did not tell
     sa.Index("levelpool_files_status", "status", "id"),
     sa.Index("levelpool_files_sha256", "sha256"),
     sa.Index("levelpool_files_origin", "origin"),
     sa.Index("levelpool_files_dataset", "dataset_id"),
+    sa.Index("levelpool_files_stem", "stem", "dataset_id"),
     sqlite_autoincrement=True,
 )
 
@@ -155,6 +158,7 @@ sheets = sa.Table(
     sa.Column("cells_quarantined", sa.BigInteger, nullable=False),
     sa.Column("cells_outside", sa.BigInteger, nullable=False),
     sa.Column("plan", sa.JSON(none_as_null=True)),  # box, columns with type, notation and reason
+    sa.Column("recognised", sa.JSON(none_as_null=True)),  # by what it found its dataset, and why
     sa.Index("levelpool_sheets_file", "file_id"),
     sa.Index("levelpool_sheets_dataset", "dataset_id"),
     sqlite_autoincrement=True,

@@ -16,12 +16,12 @@ RESERVED_SUFFIX = "_current"
 # PostgreSQL has these in every table, so no column of ours can be called so; they count as taken.
 SYSTEM_COLUMNS = frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"})
 
-_EXTENSION = re.compile(r"\.[^\W_]{1,8}$")
+EXTENSION = re.compile(r"\.[^\W_]{1,8}$")
 _SEPARATOR = r"[\W_]"
 
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _TIME = rf"(?:{_SEPARATOR}*t?(?:[01]\d|2[0-3]){_SEPARATOR}?[0-5]\d(?:{_SEPARATOR}?[0-5]\d)?)?"
-_DATE = (
+DATE = (
     r"(?:"
     rf"{_YEAR}(?P<s>[-_.]?){_MONTH}(?P=s){_DAY}{_TIME}"
     rf"|{_DAY}(?P<r>[-_.]){_MONTH}(?P=r){_YEAR}{_TIME}"
@@ -35,7 +35,7 @@ _MARK_AT_END = re.compile(
     r"\(\d+\)"
     rf"|(?:^|{_SEPARATOR})copy(?:{_SEPARATOR}of)?"
     r"|副本"
-    rf"|(?<!\d){_DATE}"
+    rf"|(?<!\d){DATE}"
     rf"|(?:^|{_SEPARATOR})\d{{1,6}}"
     rf"){_SEPARATOR}*$"
 )
@@ -44,7 +44,7 @@ _MARK_AT_START = re.compile(
     r"\(\d+\)"
     rf"|copy(?:{_SEPARATOR}of)?(?={_SEPARATOR}|$)"
     r"|副本"
-    rf"|{_DATE}(?!\d)"
+    rf"|{DATE}(?!\d)"
     rf"|\d{{1,6}}(?={_SEPARATOR}|$)"
     r")"
 )
@@ -58,8 +58,8 @@ def dataset_name(file_name: str) -> str:
     Copy marks, dates and counters at the end (and one at the start) do not count, so that
     "Orders_2026-11-01 (2).xlsx" and "Orders_2026-11-02.xlsx" both go to "orders".
     """
-    stem = _EXTENSION.sub("", re.split(r"[/\\]", file_name)[-1])
-    words = _split_words(stem)
+    stem = EXTENSION.sub("", re.split(r"[/\\]", file_name)[-1])
+    words = split_words(stem)
     while (shorter := _MARK_AT_END.sub("", words, count=1)) != words:
         words = shorter
     return _finish(_MARK_AT_START.sub("", words, count=1), empty="data", digit="t_", most=DATASET_BYTES)
@@ -68,7 +68,7 @@ def dataset_name(file_name: str) -> str:
 def sheet_dataset_name(dataset: str, sheet_name: str, number: int = 1) -> str:
     """The dataset of a further table: DATASET__SHEET, and DATASET__SHEET__2 for the second such table of that sheet."""
     counter = f"__{number}" if number > 1 else ""
-    sheet = _cut(_NOT_ALNUM.sub("_", _split_words(sheet_name)).strip("_") or "sheet", _SHEET_BYTES - len(counter))
+    sheet = _cut(_NOT_ALNUM.sub("_", split_words(sheet_name)).strip("_") or "sheet", _SHEET_BYTES - len(counter))
     tail = f"__{sheet}{counter}"
     return _cut(dataset, DATASET_BYTES - len(tail.encode())) + tail
 
@@ -79,7 +79,7 @@ def column_names(headers: Iterable[str]) -> tuple[str, ...]:
     copies: dict[str, int] = {}  # up to which number the names that come of a base are taken
     names = []
     for number, header in enumerate(headers, 1):
-        base = _finish(_split_words(header), empty=f"column_{number}", digit="c_", most=COLUMN_BYTES)
+        base = _finish(split_words(header), empty=f"column_{number}", digit="c_", most=COLUMN_BYTES)
         name, copy = base, copies.get(base, 1)
         while name in taken:
             copy += 1
@@ -121,7 +121,7 @@ def _is_clean(name: str) -> bool:
     )
 
 
-def _split_words(text: str) -> str:
+def split_words(text: str) -> str:
     """NFKC, "_" where a capital follows a lower-case letter or a digit, lower case: "SalesReport" becomes "sales_report"."""
     text = unicodedata.normalize("NFKC", text)
     pairs = zip(f" {text}", text, strict=False)

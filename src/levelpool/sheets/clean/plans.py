@@ -1,6 +1,6 @@
 """All tables of a workbook: where each stands, what its columns are, and which dataset it goes to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -20,6 +20,9 @@ from levelpool.sheets.table import Box, Column, Outside, Sheet, TablePlan
 from levelpool.sheets.wording import counted
 
 _MOST_CUTS = 16  # tables that stand side by side in one sheet; a sheet of more is something else
+Naming = Callable[[Sequence[TablePlan]], Sequence[str]]
+"""Says the dataset of each table of a file."""
+
 _ALL = Span(1, 0, 1 << 40, 1 << 40)
 
 
@@ -34,17 +37,18 @@ class Planned:
 
 def plan_tables(
     sheets: Iterable[Sheet],
-    dataset: str,
+    dataset: str | Naming,
     options: TableOptions = TableOptions(),  # noqa: B008  # frozen
     scanned: Scanned = NOTHING_SCANNED,
 ) -> tuple[Planned, ...]:
     """
     The tables of all these sheets, in order; every non-blank cell is data, header or outside of exactly one of them.
 
-    *scanned* is what a pipelined scan found with the same options.
+    *dataset* is that of the file, or says the dataset of each table. *scanned* is what a pipelined scan found with the same options.
     """
     found = [pair for sheet in sheets for pair in plan_sheet(sheet, options, scanned)]
-    names = iter(dataset_names(dataset, [plan for _, plan in found if plan.columns]))
+    plans = [plan for _, plan in found if plan.columns]
+    names = iter(dataset_names(dataset, plans) if isinstance(dataset, str) else dataset(plans))
     placed = [(next(names) if plan.columns else None, sheet, plan) for sheet, plan in found]
     together: dict[str, list[Found]] = {}
     for name, sheet, plan in placed:

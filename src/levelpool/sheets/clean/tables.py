@@ -76,13 +76,18 @@ def _follow_one_another(drafts: Drafts) -> bool:
     return True
 
 
-def dataset_names(dataset: str, plans: Sequence[TablePlan]) -> tuple[str, ...]:
+def main_table(plans: Sequence[TablePlan]) -> TablePlan:
+    """The table of a file that stands for it: the first of a visible sheet, or the first there is."""
+    return next((plan for plan in plans if not plan.hidden), plans[0])
+
+
+def dataset_names(dataset: str, plans: Sequence[TablePlan], main: TablePlan | None = None) -> tuple[str, ...]:
     """
-    The dataset of each table of a file, in the same order: the first of a visible sheet has the file's own.
+    The dataset of each table of a file, in the same order: its main table has the file's own.
 
     Further tables with the same set of columns go to the same dataset; others to one named after their sheet.
     """
-    first = next((plan for plan in plans if not plan.hidden), plans[0] if plans else None)
+    first = main or (main_table(plans) if plans else None)
     columns_of_first = set() if first is None else {column.name for column in first.columns}
     names: list[str] = []
     taken = {dataset}

@@ -1,6 +1,7 @@
 """The life of a file: recorded once, claimed by one, ended by its holder only."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,10 @@ import sqlalchemy as sa
 from levelpool.database import open_connection
 from levelpool.ingest.ledger import abandoned, files, queries, recording
 from levelpool.ingest.ledger.datasets import add_dataset
+from levelpool.ingest.ledger.evidence import read_known
 from levelpool.ingest.ledger.schema import audit
 from levelpool.ingest.ledger.schema import files as table
+from levelpool.ingest.recognition.verdicts import Known
 from levelpool.sheets.errors import ClaimLost, FileInUse, NotFound
 from levelpool.sheets.table import CellCounts
 
@@ -87,7 +90,7 @@ def test_same_content_from_two_sides_at_once_is_loaded_once(ledger, database_url
 def test_two_services_never_claim_the_same_file(ledger, database_url):
     """Eight files and four services that claim as fast as they can: each file is claimed once."""
     for content in "abcdefgh":
-        recorded(ledger, content, dataset=content)
+        recorded(ledger, content, name=f"{content}.csv", dataset=content)
     start = threading.Barrier(4)
     claims = []
 
@@ -123,7 +126,7 @@ def test_first_file_of_a_new_dataset_goes_alone(ledger):
     """The types of its columns must not depend on which of two files is faster; once the dataset is there, files run side by side."""
     recorded(ledger, "a")
     recorded(ledger, "b")
-    other = recorded(ledger, "c", dataset="stock")
+    other = recorded(ledger, "c", name="stock.csv", dataset="stock")
     with ledger.begin():
         first = files.claim_next(ledger, SOMEBODY)
         assert files.claim_next(ledger, SOMEBODY).file_id == other.id
@@ -132,6 +135,22 @@ def test_first_file_of_a_new_dataset_goes_alone(ledger):
     with ledger.begin():
         add_dataset(ledger, "orders", first.file_id)
         assert files.claim_next(ledger, SOMEBODY) is not None
+
+
+def test_first_file_of_a_report_goes_alone_under_whatever_name(ledger):
+    """The name of each month leads to another dataset as long as there is none: the second one waits, and finds the first one's."""
+    first = recorded(ledger, "a", name="Leads October 2026.csv", dataset="leads_october")
+    second = recorded(ledger, "b", name="Leads November 2026.csv", dataset="leads_november")
+    with ledger.begin():
+        claim = files.claim_next(ledger, SOMEBODY)
+        assert (claim.file_id, files.claim_next(ledger, SOMEBODY)) == (first.id, None)
+        add_dataset(ledger, "leads_october", first.id)
+        files.finish(ledger, first.id, claim.token, replace(outcome(), dataset="leads_october"))
+
+        assert files.claim_next(ledger, SOMEBODY).file_id == second.id
+        assert read_known(ledger, "Leads November 2026.csv") == (Known("leads_october", frozenset(), frozenset({"leads"})),)
+        files.undo(ledger, first.id, "ann", 3)
+        assert read_known(ledger, "Leads November 2026.csv") == (Known("leads_october", frozenset()),)
 
 
 def test_only_who_can_read_the_original_claims_a_file(ledger):

@@ -13,7 +13,7 @@ from levelpool.ingest.ledger.queries import Json
 from levelpool.ingest.rows_file import write_rows
 from levelpool.ingest.store import Kept
 from levelpool.sheets.errors import SheetError
-from levelpool.sheets.frames import FrameColumn, arrow_rows
+from levelpool.sheets.frames import FrameColumn, arrow_rows, polars_rows
 from levelpool.sheets.read.limits import Limits
 
 
@@ -78,8 +78,7 @@ def as_mappings(rows: Any) -> Iterator[Mapping[Any, object]]:
         names = [FrameColumn(name) for name in rows.columns]
         return (dict(zip(names, row, strict=True)) for row in rows.itertuples(index=False, name=None))
     if hasattr(rows, "iter_rows"):  # polars
-        mappings: Iterator[Mapping[str, object]] = rows.iter_rows(named=True)
-        return mappings
+        return polars_rows(rows)
     if hasattr(rows, "__arrow_c_stream__"):
         return arrow_rows(rows)
     if isinstance(rows, Iterable) and not isinstance(rows, str | bytes | Mapping):

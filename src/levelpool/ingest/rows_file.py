@@ -2,8 +2,9 @@
 Rows that a program hands over, kept as a file like any other original, so that undo and replay stand on the same ground.
 
 The file has one JSON list per row, and a last line with the names of the columns. A cell is null or a text whose first letter is its
-type: "i12", "m1.50" (decimal), "f0.1", "btrue", "d2026-11-02", "t2026-11-02T08:30:00", "z2026-11-02T06:30:00" (had a zone, told in UTC), "h08:30:00", "stext". Nothing has to be guessed:
-a column has the type of its values, and text stays text.
+type: "i12", "m1.50" (decimal), "f0.1", "btrue", "d2026-11-02", "t2026-11-02T08:30:00", "z2026-11-02T06:30:00" (had a zone, told in UTC), "h08:30:00", "stext";
+"n2026-11-02T08:30:00.123456789" and "y…" (told in UTC) where a moment or a time of day is finer than TIMESTAMP, "k08:30:00+02:00" for a time of day with a zone.
+Nothing has to be guessed: a column has the type of its values, and text stays text.
 """
 
 import json
@@ -19,6 +20,7 @@ from typing import Any
 
 from levelpool.sheets.clean.names import column_names
 from levelpool.sheets.errors import SheetError
+from levelpool.sheets.frames import FineText
 from levelpool.sheets.table import (
     BOOLEAN,
     DATE,
@@ -41,6 +43,7 @@ MOST_DIGITS = 18  # of a BIGINT
 EXACT_DIGITS = 15  # of a decimal number that a double holds
 
 _KINDS: dict[str, Kind] = {"i": NUMBER, "m": NUMBER, "f": NUMBER, "b": BOOLEAN, "d": DATE, "t": DATE, "z": DATE, "h": DATE, "s": TEXT}
+_KINDS |= {"n": TEXT, "y": TEXT, "k": TEXT}
 
 
 # ---------------------------------------------------------------- writing
@@ -70,8 +73,7 @@ def write_rows(rows: Iterable[Mapping[Any, object]], path: Path) -> int:
 
 
 def _packed(value: object, row: int, name: str) -> str | None:
-    # numpy's scalars are not Python's, but can say what they are.
-    plain = value.item() if hasattr(value, "item") and not isinstance(value, Decimal) else value
+    plain = _as_python(value)
     if plain is None or type(plain).__name__ in {"NAType", "NaTType"}:
         return None
     pack: Callable[[Any], str | None] | None = next((pack for kind, pack in _PACKERS if isinstance(plain, kind)), None)
@@ -80,6 +82,25 @@ def _packed(value: object, row: int, name: str) -> str | None:
             f"row {row}, column {name!r} holds a {type(value).__name__}: give bool, int, Decimal, float, date, datetime, time, str or None"
         )
     return pack(plain)
+
+
+def _as_python(value: Any) -> object:
+    """numpy's scalars are not Python's, but can say what they are."""
+    if not hasattr(value, "item") or isinstance(value, Decimal):
+        return value
+    plain = value.item()
+    if not isinstance(plain, int) or type(value).__name__ not in {"datetime64", "timedelta64"}:
+        return plain
+    # A count of what Python has no word for; a span of time is no value of ours.
+    return _moment_of(str(value)) if type(value).__name__ == "datetime64" else value
+
+
+def _moment_of(text: str) -> datetime | FineText:
+    """What numpy writes of a moment: a datetime unless that would cut it."""
+    whole, _, fraction = text.partition(".")
+    if fraction[6:].strip("0") or len(whole) != len("2026-11-02T08:30:00"):
+        return FineText(text)
+    return datetime.fromisoformat(f"{whole}.{fraction[:6]}")
 
 
 def _packed_float(value: float) -> str | None:
@@ -92,18 +113,21 @@ def _packed_decimal(value: Decimal) -> str | None:
 
 def _packed_datetime(value: datetime) -> str:
     # A column of the database has no zone: moments with one are told in UTC, and a remark says so.
-    if value.tzinfo is None:
-        return f"t{datetime.isoformat(value)}"
-    return f"z{datetime.isoformat(value.astimezone(UTC).replace(tzinfo=None))}"
+    is_zoned = value.tzinfo is not None
+    moment = value.astimezone(UTC).replace(tzinfo=None) if is_zoned else value
+    if getattr(value, "nanosecond", 0):  # pandas' own moments have them
+        return f"{'y' if is_zoned else 'n'}{moment.isoformat()}"
+    return f"{'z' if is_zoned else 't'}{datetime.isoformat(moment)}"
 
 
 def _packed_time(value: time) -> str:
     # Without a day nobody can tell it in UTC: it stays what it says.
-    return f"h{value.isoformat()}" if value.tzinfo is None else f"s{value.isoformat()}"
+    return f"h{value.isoformat()}" if value.tzinfo is None else f"k{value.isoformat()}"
 
 
 # From the special to the general: a bool is an int, a datetime is a date.
 _PACKERS: tuple[tuple[type, Any], ...] = (
+    (FineText, lambda value: f"{'y' if value.is_zoned else 'n'}{value}"),
     (str, lambda value: f"s{value}"),
     (bool, lambda value: "btrue" if value else "bfalse"),
     (int, lambda value: f"i{value}"),
@@ -129,6 +153,9 @@ class _Seen:
     is_endless: bool = False  # one of the numbers is infinite
     zoned: int = 0  # moments that had a zone
     naive: int = 0  # moments that had none
+    fine: int = 0  # moments and times of day that TIMESTAMP and TIME would cut
+    clocks: int = 0  # times of day with a zone
+    exponents: int = 0  # doubles that are written with one
 
     def take(self, letter: str, text: str) -> None:
         self.letters.add(letter)
@@ -136,8 +163,11 @@ class _Seen:
             self.samples.append(text)
         if letter in "imf":
             self._measure(text)
-        self.zoned += letter == "z"
-        self.naive += letter == "t"
+        self.zoned += letter in "zy"
+        self.naive += letter in "tn"
+        self.fine += letter in "ny"
+        self.clocks += letter == "k"
+        self.exponents += letter == "f" and "e+" in text
 
     def _measure(self, text: str) -> None:
         if "n" in text:
@@ -163,18 +193,28 @@ class _Seen:
     @property
     def why(self) -> str:
         """Why the column has its type, in words."""
+        if self.fine:
+            return "some moments or times are finer than a microsecond or beyond the calendar: text keeps all their digits"
         numbers = {"i": "whole numbers", "m": "decimals", "f": "doubles"}
         mixed = [numbers[letter] for letter in "imf" if letter in self.letters]
         if "f" in self.letters and len(mixed) > 1 and self.type is not ColumnType.TEXT:
             return f"{' and '.join(mixed)} were handed over: {'a double holds each of them' if self.type is ColumnType.DOUBLE else 'each keeps all its digits'}"
         return "the type of the values that were handed over"
 
-    def remark(self, header: str) -> str | None:
+    def remarks(self, header: str) -> Iterator[str]:
         """What was changed in the values on their way."""
-        if not self.zoned:
-            return None
-        others = f"; {self.naive} had no zone and are as they were" if self.naive else ""
-        return f"column {header!r}: {self.zoned} moments had a time zone and are told in UTC{others}"
+        if self.zoned:
+            others = f"; {self.naive} had no zone and are as they were" if self.naive else ""
+            yield f"column {header!r}: {self.zoned} moments had a time zone and are told in UTC{others}"
+        if self.fine:
+            yield f"column {header!r}: {self.fine} moments or times are finer than a microsecond or beyond the calendar, so the column is TEXT"
+        if self.clocks:
+            yield f"column {header!r}: {self.clocks} times of day had a time zone, which TIME does not keep: they are text with it"
+        if self.exponents and self.type is ColumnType.NUMERIC:
+            yield (
+                f"column {header!r}: {self.exponents} doubles of many digits stand among decimals and are written out: "
+                "only their first 17 digits are more than zeros"
+            )
 
 
 _TYPES = (
@@ -212,7 +252,7 @@ def read_rows(path: Path, name: str) -> tuple[Workbook, TablePlan]:
     )
     sheet = Sheet(name=name, position=0, batches=partial(_batches, path), row_count=rows, cell_count=cells)
     plan = TablePlan(name, 0, Box(1, 0, max(rows, 1), max(len(columns) - 1, 0)), (), columns)
-    remarks = tuple(remark for header, of in zip(headers, seen, strict=True) if (remark := of.remark(header)))
+    remarks = tuple(remark for header, of in zip(headers, seen, strict=True) for remark in of.remarks(header))
     return Workbook(format=FORMAT, sheets=(sheet,), reader=FORMAT, remarks=remarks), plan
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from levelpool.extras import needed_for
 from levelpool.sheets.table import ColumnType, Quarantined, TablePlan, Value
@@ -156,6 +156,19 @@ class FrameColumn:
         return str(self._name)
 
 
+class FineText(str):
+    """A moment, or a time of day, that Python's own would cut: ISO 8601 with all its digits."""
+
+    __slots__ = ("is_zoned",)
+    is_zoned: bool
+
+    def __new__(cls, text: str, *, is_zoned: bool = False) -> Self:
+        """*is_zoned*: it had a time zone, and *text* tells it in UTC."""
+        fine = super().__new__(cls, text)
+        fine.is_zoned = is_zoned
+        return fine
+
+
 def arrow_rows(stream: object) -> Iterator[dict[FrameColumn, Value]]:
     """The rows of anything with the Arrow stream interface, one mapping each; needs pyarrow."""
     with needed_for("what has the Arrow stream interface"):
@@ -164,8 +177,44 @@ def arrow_rows(stream: object) -> Iterator[dict[FrameColumn, Value]]:
     reader = pa.RecordBatchReader.from_stream(stream)
     columns = [FrameColumn(name) for name in reader.schema.names]
     for batch in reader:
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+        for row in zip(*(_arrow_values(pa, column) for column in batch.columns), strict=True):
             yield dict(zip(columns, row, strict=True))
+
+
+def _arrow_values(pa: Any, array: Any) -> list[Any]:
+    """The values of one column of a batch; nanoseconds, which Python's moments do not have, as text where there are any."""
+    kind = array.type
+    is_moment = pa.types.is_timestamp(kind)
+    if not (is_moment or pa.types.is_time64(kind)) or kind.unit != "ns":
+        values: list[Any] = array.to_pylist()
+        return values
+    zone = kind.tz if is_moment else None
+    try:
+        coarse = array.cast(pa.timestamp("us", zone) if is_moment else pa.time64("us"))
+    except pa.ArrowInvalid:
+        # What is told in UTC is the same number without a zone.
+        texts = array.cast(pa.timestamp("ns")).cast(pa.string()) if is_moment else array.cast(pa.string())
+        return [None if text is None else FineText(text.replace(" ", "T"), is_zoned=zone is not None) for text in texts.to_pylist()]
+    return list(coarse.to_pylist())
+
+
+def polars_rows(frame: Any) -> Iterator[dict[str, Value]]:
+    """The rows of a polars DataFrame, one mapping each; as `arrow_rows` does with nanoseconds."""
+    fine: dict[str, bool] = {}
+    for series in frame.get_columns():
+        kind = str(series.dtype)
+        if kind.startswith("Datetime(time_unit='ns'") or kind == "Time":
+            if not ((series.dt.nanosecond() % 1000) != 0).any():
+                continue
+            zone = getattr(series.dtype, "time_zone", None)
+            moments = series.dt.convert_time_zone("UTC") if zone else series
+            form = "%H:%M:%S%.9f" if kind == "Time" else "%Y-%m-%dT%H:%M:%S%.9f"
+            frame = frame.with_columns(moments.dt.strftime(form))
+            fine[series.name] = zone is not None
+    for row in frame.iter_rows(named=True):
+        for name, is_zoned in fine.items():
+            row[name] = None if row[name] is None else FineText(row[name], is_zoned=is_zoned)
+        yield row
 
 
 def _decimal_places(values: Sequence[Value]) -> tuple[int, int]:

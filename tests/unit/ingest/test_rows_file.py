@@ -3,8 +3,13 @@
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
+from levelpool.ingest.importer import as_mappings
 from levelpool.ingest.rows_file import read_rows, write_rows
 from levelpool.sheets.clean.rows import clean_rows
 from levelpool.sheets.errors import SheetError
@@ -16,7 +21,7 @@ def through(tmp_path, *rows):
     path = tmp_path / "rows"
     write_rows(rows, path)
     workbook, plan = read_rows(path, "shop")
-    values = [row for batch in clean_rows(workbook.sheets[0], plan, plan.columns) for row in batch.values]
+    values = [row for batch in clean_rows(workbook.sheets[0], plan, plan.columns) for row in batch.values]  # noqa: PD011  (no frame of pandas)
     return {column.name: column.type for column in plan.columns}, values
 
 
@@ -110,5 +115,71 @@ def test_zone_is_not_lost_in_silence(tmp_path):
     write_rows([{"at": datetime(2026, 11, 2, 12, tzinfo=east), "open": time(8, 30, tzinfo=east)}, {"at": datetime(2026, 11, 2, 12)}], path)
     workbook, plan = read_rows(path, "shop")
 
-    assert workbook.remarks == ("column 'at': 1 moments had a time zone and are told in UTC; 1 had no zone and are as they were",)
+    assert workbook.remarks[:1] == ("column 'at': 1 moments had a time zone and are told in UTC; 1 had no zone and are as they were",)
     assert plan.columns[1].samples == ("08:30:00+02:00",) and plan.columns[1].type is T.TEXT
+    assert workbook.remarks[1:] == ("column 'open': 1 times of day had a time zone, which TIME does not keep: they are text with it",)
+
+
+FINE = "2026-11-02T08:30:00.123456789"
+COARSE = "2026-11-02T08:30:00.123456"
+
+
+def numpy_moments(*texts):
+    return [{"at": np.datetime64(text)} for text in texts]
+
+
+def pandas_moments(*texts):
+    return as_mappings(pd.DataFrame({"at": pd.to_datetime(list(texts))}))
+
+
+def arrow_moments(*texts):
+    return as_mappings(pa.table({"at": pa.array([int(np.datetime64(text, "ns").astype("int64")) for text in texts], pa.timestamp("ns"))}))
+
+
+def polars_moments(*texts):
+    return as_mappings(pl.DataFrame({"at": pl.Series([str(text) for text in texts]).str.to_datetime(time_unit="ns")}))
+
+
+@pytest.mark.parametrize("moments", [numpy_moments, pandas_moments, arrow_moments, polars_moments])
+def test_nanoseconds_are_not_cut(tmp_path, moments):
+    """A column with one is text with all its digits, and says so; one that only has zeros there is of moments."""
+    path = tmp_path / "rows"
+    write_rows(moments(FINE, FINE), path)
+    workbook, plan = read_rows(path, "shop")
+
+    assert (plan.columns[0].type, set(plan.columns[0].samples)) == (T.TEXT, {FINE})
+    [remark] = workbook.remarks
+    assert "column 'at': 2 moments or times are finer than a microsecond" in remark
+    types, back = through(tmp_path, *moments(f"{COARSE}000"))
+    assert types == {"at": T.TIMESTAMP} and back == [(datetime.fromisoformat(COARSE),)]
+
+
+def test_fine_moments_with_a_zone_are_told_in_utc(tmp_path):
+    """By every library that has them, like all others with a zone."""
+    east = pd.Timestamp(FINE, tz="Etc/GMT-2")
+    frame = pl.DataFrame({"at": pl.Series([FINE]).str.to_datetime(time_unit="ns").dt.replace_time_zone("Etc/GMT-2")})
+    for rows in ([{"at": east}], as_mappings(pa.table({"at": pa.array([east], pa.timestamp("ns", "Etc/GMT-2"))})), as_mappings(frame)):
+        _, [(back,)] = through(tmp_path, *rows)
+        assert back == "2026-11-02T06:30:00.123456789"
+
+
+def test_fine_times_of_day_are_not_cut(tmp_path):
+    """Times of polars and Arrow may have nanoseconds."""
+    for rows in (pl.DataFrame({"at": pl.Series([1], dtype=pl.Int64).cast(pl.Time)}), pa.table({"at": pa.array([1], pa.time64("ns"))})):
+        assert through(tmp_path, *as_mappings(rows)) == ({"at": T.TEXT}, [("00:00:00.000000001",)])
+
+
+def test_span_of_numpy_is_no_number(tmp_path):
+    """Its count of nanoseconds says nothing without its unit."""
+    with pytest.raises(SheetError, match="row 1, column 'x' holds a timedelta64"):
+        through(tmp_path, {"x": np.timedelta64(5, "ns")})
+
+
+def test_large_double_among_decimals_is_said_to_be_written_out(tmp_path):
+    """The zeros behind its digits are no more exact than it was."""
+    path = tmp_path / "rows"
+    write_rows([{"x": Decimal("1.10")}, {"x": 1e300}], path)
+    workbook, plan = read_rows(path, "shop")
+
+    assert plan.columns[0].type is T.NUMERIC
+    assert "column 'x': 1 doubles of many digits stand among decimals and are written out" in workbook.remarks[0]

@@ -143,7 +143,9 @@ def _column(pa: Any, field_: Any) -> _Column:
     if types.is_timestamp(kind) and kind.tz is None:
         return new(ColumnType.TIMESTAMP, DATE, _moments)
     if types.is_timestamp(kind):
-        return new(ColumnType.TEXT, TEXT, _zoned)
+        zoned = new(ColumnType.TEXT, TEXT, _zoned)
+        zoned.widened = ", and a TIMESTAMP has no zone: each moment is told with its distance from UTC"
+        return zoned
     if types.is_time(kind):
         return new(ColumnType.TIME, DATE, _clocks)
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):

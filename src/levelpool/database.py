@@ -6,7 +6,7 @@ first statement writes begins with BEGIN IMMEDIATE; one that begins by reading s
 One that reads first and writes later must say so with `execution_options(levelpool_write=True)`, or it may be refused
 as "database is locked" when somebody else wrote in between.
 PostgreSQL: psycopg 3, a connect timeout, a statement timeout, an application name, a ping before each use, and a server that
-ends the statements of a process that was killed.
+ends the statements of a process that was killed; also through a pooler such as PgBouncer, as `connections/session.py` says.
 """
 
 import re
@@ -34,6 +34,7 @@ with needed_for("levelpool.database"):
 
     from levelpool.connections.budget import budget_of
     from levelpool.connections.pool import WatchedAsyncPool, WatchedPool
+    from levelpool.connections.session import is_behind_pooler, prepare_sessions
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -57,8 +58,6 @@ STATEMENT_TIMEOUT = 30.0
 """Seconds for one statement of a pooled connection on PostgreSQL; a job of its own connection has no such limit."""
 POOL_TIMEOUT = 10.0
 """Seconds to wait for a connection of the pool."""
-CLIENT_CHECK = 1.0
-"""Seconds after which a PostgreSQL server (14 or newer) notices, while it computes, that the process it computes for is gone."""
 BUSY_TIMEOUT = 30.0
 """Seconds that SQLite waits for another writer."""
 
@@ -87,7 +86,7 @@ def create_engine(
     A SQLAlchemy engine whose pool fits the container; it connects on first use.
 
     *sizes* are those of this process, such as `Runtime.sizes`; then the environment is not looked at. None takes `DB_POOL_SIZE`, `DB_MAX_OVERFLOW`,
-    `WEB_CONCURRENCY`, `CPU_EXECUTOR_WORKERS` and `LEVELPOOL_ENV`, else what the container allows; no other variable matters.
+    `WEB_CONCURRENCY`, `CPU_EXECUTOR_WORKERS`, `LEVELPOOL_POOLER_CONNECTIONS` and `LEVELPOOL_ENV`, else what the container allows; no other variable matters.
     *pool_size*, *max_overflow* and *web_concurrency* take the place of what either says.
     On PostgreSQL the first connection reads what the server allows, and cuts the pool so that those of all web workers,
     with all their engines, and the loading workers fit into it; the log shows the sum.
@@ -100,7 +99,7 @@ def create_engine(
     pool = plan.pool_options(WatchedPool, sizes, pool_timeout)
     with _clear_errors(plan.url):
         engine = sa.create_engine(plan.url, connect_args=plan.connect_args, **pool, **options)
-    _prepare(engine, name)
+    _prepare(engine, name, plan.statement_timeout)
     _fit_into_server(engine, sizes, plan.program)
     return engine
 
@@ -125,7 +124,7 @@ def create_async_engine(
     pool = plan.pool_options(WatchedAsyncPool, sizes, pool_timeout)
     with _clear_errors(plan.url):
         engine = engine_factory(plan.url, connect_args=plan.connect_args, **pool, **options)
-    _prepare(engine.sync_engine, name)
+    _prepare(engine.sync_engine, name, plan.statement_timeout)
     _fit_into_server(engine.sync_engine, sizes, plan.program)
     return engine
 
@@ -142,7 +141,7 @@ def open_connection(url: str | sa.URL, *, write: bool = True, application_name: 
     plan = _Plan.of(url, driver="sync", application_name=application_name, statement_timeout=None)
     with _clear_errors(plan.url):
         engine = sa.create_engine(plan.url, connect_args=plan.connect_args, poolclass=NullPool)
-    _prepare(engine, application_name)
+    _prepare(engine, application_name, plan.statement_timeout)
     try:
         with engine.connect() as connection:
             yield connection.execution_options(levelpool_write=write)
@@ -226,14 +225,15 @@ def read_server_connections(connection: sa.Connection) -> ServerConnections | No
     if connection.dialect.name != "postgresql":
         return None
     ours = budget_of(connection.engine.url).names
-    return count_server_connections(connection.exec_driver_sql(SERVER_CONNECTIONS).fetchall(), ours)
+    rows = connection.exec_driver_sql(SERVER_CONNECTIONS).fetchall()
+    return count_server_connections(rows, ours, behind_pooler=is_behind_pooler(connection.connection))
 
 
 def check_room(connection: sa.Connection, sizes: Sizes) -> None:
     """Raise `DatabaseError`, with the sum, when the server of *connection* has not one connection for each web worker of *sizes*."""
     server = read_server_connections(connection)
     if server is not None:
-        share_connections(sizes, server.limits())
+        share_connections(sizes, server.limits(sizes.pooler_connections))
 
 
 # ---------------------------------------------------------------- how a URL becomes arguments
@@ -243,6 +243,8 @@ def check_room(connection: sa.Connection, sizes: Sizes) -> None:
 class _Plan:
     url: sa.URL
     connect_args: dict[str, Any]
+    statement_timeout: float | None = None
+    """Seconds; None: no limit, or one of the URL."""
 
     @classmethod
     def of(cls, url: str | sa.URL, *, driver: str, application_name: str, statement_timeout: float | None) -> "_Plan":
@@ -255,7 +257,7 @@ class _Plan:
         if backend == "sqlite":
             return cls(parsed, {"timeout": BUSY_TIMEOUT, **({"check_same_thread": False} if _in_memory(parsed) else {})})
         if parsed.drivername == "postgresql+psycopg":
-            return cls(parsed, _psycopg_args(parsed, application_name, statement_timeout))
+            return cls(parsed, _psycopg_args(parsed, application_name), None if "options" in parsed.query else statement_timeout)
         return cls(parsed, {})
 
     @property
@@ -276,7 +278,7 @@ class _Plan:
         }
 
 
-def _psycopg_args(url: sa.URL, application_name: str, statement_timeout: float | None) -> dict[str, Any]:
+def _psycopg_args(url: sa.URL, application_name: str) -> dict[str, Any]:
     args: dict[str, Any] = {}
     # Without it a database of the encoding SQL_ASCII answers bytes, which SQLAlchemy cannot read.
     if "client_encoding" not in url.query:
@@ -285,8 +287,6 @@ def _psycopg_args(url: sa.URL, application_name: str, statement_timeout: float |
         args["connect_timeout"] = int(CONNECT_TIMEOUT)
     if "application_name" not in url.query:
         args["application_name"] = application_name
-    if statement_timeout is not None and "options" not in url.query:
-        args["options"] = f"-c statement_timeout={int(statement_timeout * 1000)}"
     return args
 
 
@@ -294,7 +294,9 @@ def _in_memory(url: sa.URL) -> bool:
     return not url.database or url.database == ":memory:" or url.query.get("mode") == "memory"
 
 
-_SIZES_OF_POOL = frozenset({"environment", "web_concurrency", "cpu_executor_workers", "db_pool_size", "db_max_overflow"})
+_SIZES_OF_POOL = frozenset(
+    {"environment", "web_concurrency", "cpu_executor_workers", "db_pool_size", "db_max_overflow", "pooler_connections"}
+)
 """The fields of `Settings` on which the pool of a program depends that hands in no sizes."""
 
 
@@ -307,6 +309,7 @@ def _read_sizes() -> Sizes:
         cpu_workers=settings.cpu_executor_workers,
         db_pool_size=settings.db_pool_size,
         db_max_overflow=settings.db_max_overflow,
+        pooler_connections=settings.pooler_connections,
     )
 
 
@@ -322,7 +325,7 @@ def _with(sizes: Sizes, pool_size: int | None, max_overflow: int | None, web_con
 # ---------------------------------------------------------------- what every engine of ours does
 
 
-def _prepare(engine: sa.Engine, name: str) -> None:
+def _prepare(engine: sa.Engine, name: str, statement_timeout: float | None) -> None:
     if isinstance(engine.pool, WatchedPool):
         engine.pool.account = account = PoolAccount(name)
         _account_for_holders(engine, account)
@@ -330,7 +333,7 @@ def _prepare(engine: sa.Engine, name: str) -> None:
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "before_cursor_execute", _begin_sqlite)
     if engine.dialect.name == "postgresql" and engine.dialect.driver.startswith("psycopg"):
-        sa.event.listen(engine, "connect", _prepare_psycopg)
+        prepare_sessions(engine, statement_timeout)
     _raise_clear_errors(engine)
 
 
@@ -377,18 +380,6 @@ def _switch_to_wal(cursor: Any) -> None:
             time.sleep(0.005)
         else:
             return
-
-
-def _prepare_psycopg(connection: Any, _entry: object) -> None:
-    # A server that computes does not look whether its client still lives: the statement of a killed process would go on, and hold
-    # its connection. Older servers than 14 cannot look.
-    driver = getattr(connection, "driver_connection", connection)
-    if driver.info.server_version < 140_000:
-        return
-    cursor = connection.cursor()
-    cursor.execute(f"SET client_connection_check_interval = {int(CLIENT_CHECK * 1000)}")
-    cursor.close()
-    connection.commit()
 
 
 def _begin_sqlite(
@@ -452,8 +443,7 @@ def _unreachable(url: sa.URL, error: BaseException) -> str:
 
 
 _BEHIND_PGBOUNCER = (
-    " (PgBouncer refuses what levelpool says at the start of a connection: give the address of PostgreSQL itself, or set in pgbouncer.ini"
-    " ignore_startup_parameters = options and, since settings and prepared statements must last, pool_mode = session)"
+    " (PgBouncer takes no such thing at the start of a connection: take it out of the URL, and set it for the role with ALTER ROLE ... SET)"
 )
 
 

@@ -50,6 +50,7 @@ def size_for(settings: Settings, capacity: Capacity) -> Sizes:
         db_pool_size=settings.db_pool_size,
         db_max_overflow=settings.db_max_overflow,
         worker_memory_limit=settings.worker_memory_limit,
+        pooler_connections=settings.pooler_connections,
     )
 
 

@@ -179,6 +179,12 @@ class Settings:
         "Connections that a pool may open beyond that.",
         shown="production: min(20, max(5, floor(cpus) + 4)); development: 5",
     )
+    pooler_connections: int = _variable(
+        "LEVELPOOL_POOLER_CONNECTIONS",
+        _whole(1),
+        20,
+        "Connections to the server that a pooler such as PgBouncer has for our user and database (its default_pool_size); counts only behind one.",
+    )
     database_url: str | None = _variable(
         "LEVELPOOL_DATABASE_URL", _DATABASE, None, "Any postgresql:// or sqlite:/// URL.", shown="levelpool.sqlite under LEVELPOOL_DATA_DIR"
     )

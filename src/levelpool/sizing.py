@@ -19,6 +19,10 @@ CONNECTION_RESERVE = 3
 """Connections of the server that are left to people: a psql, a migration, a backup."""
 
 
+POOLER_CONNECTIONS = 20
+"""Connections to the server that a pooler has for one user and database: PgBouncer's own `default_pool_size`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """What one web worker gets; only `cpu_workers` is the budget of the whole host."""
@@ -34,6 +38,8 @@ class Sizes:
     """Connections that it may open beyond that."""
     worker_memory_limit: int
     """Bytes of resident memory of one worker process."""
+    pooler_connections: int = POOLER_CONNECTIONS
+    """Connections to the server that a pooler has for us; counts only behind one."""
 
 
 def size(
@@ -46,6 +52,7 @@ def size(
     db_pool_size: int | None = None,
     db_max_overflow: int | None = None,
     worker_memory_limit: int | None = None,
+    pooler_connections: int = POOLER_CONNECTIONS,
 ) -> Sizes:
     """
     The sizes for one of *web_concurrency* web workers; a value that is given is taken, None is filled by the rules below.
@@ -61,6 +68,7 @@ def size(
         db_pool_size=db_pool_size or db_pool_size_for(capacity.cpus, production=production),
         db_max_overflow=db_max_overflow_for(capacity.cpus, production=production) if db_max_overflow is None else db_max_overflow,
         worker_memory_limit=worker_memory_limit or worker_memory_limit_for(capacity.memory, workers),
+        pooler_connections=pooler_connections,
     )
 
 
@@ -97,6 +105,8 @@ class ConnectionLimit(NamedTuple):
     allowed: int
     others: int
     """Connections of other programs that use it up."""
+    waits: bool = False
+    """Whether one connection too many waits for its turn, as behind a pooler, and is not refused."""
 
 
 class ConnectionShare(NamedTuple):
@@ -110,15 +120,19 @@ def share_connections(sizes: Sizes, limits: Sequence[ConnectionLimit], *, pools:
     """
     What one web worker may have open, so that all of them and the loading workers' own connections fit into the tightest of *limits*.
 
-    Raises `DatabaseError` when that is not even one connection for each of its *pools*.
+    Raises `DatabaseError` when that is not even one connection for each of its *pools*; behind a pooler each gets one all the same, and waits for its turn.
     """
     tightest = min(limits, key=lambda limit: limit.allowed - limit.others)
-    free = tightest.allowed - tightest.others - CONNECTION_RESERVE - sizes.cpu_workers
+    # People who look at a server do not come through our pooler.
+    taken = [] if tightest.waits else [("other programs", tightest.others), ("reserve", CONNECTION_RESERVE)]
+    taken.append(("loading workers", sizes.cpu_workers))
+    free = tightest.allowed - sum(number for _who, number in taken)
     share = free // sizes.web_concurrency
+    if tightest.waits:
+        share = max(share, pools)
     arithmetic = (
-        f"{tightest.source} - other programs {tightest.others} - reserve {CONNECTION_RESERVE}"
-        f" - loading workers {sizes.cpu_workers} = {free}, for {_count(sizes.web_concurrency, 'web worker')}: {share} each"
-        + (f", for {pools} pools together" if pools > 1 else "")
+        f"{tightest.source}{''.join(f' - {who} {number}' for who, number in taken)} = {free},"
+        f" for {_count(sizes.web_concurrency, 'web worker')}: {share} each" + (f", for {pools} pools together" if pools > 1 else "")
     )
     if share < pools:
         raise DatabaseError(

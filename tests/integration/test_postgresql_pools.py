@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
@@ -299,6 +300,27 @@ def wait_for_connections(url, count):
             if found == count or time.monotonic() > deadline:
                 return found
             time.sleep(0.05)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_database_of_no_encoding_answers_text(postgres, kind):
+    """SQL_ASCII keeps bytes; both engines read them as UTF-8 and write UTF-8, also what is no ASCII."""
+    url = postgres.create_database(encoding="SQL_ASCII")
+    ask = sa.text("SELECT current_database(), :given || 'ß', CAST('{\"a\": [1]}' AS json), ARRAY['é', NULL], 12.5")
+
+    if kind == "async":
+        awaited = create_async_engine(url)
+        async with awaited.connect() as connection:
+            found = (await connection.execute(ask, {"given": "żółw "})).one()
+        await awaited.dispose()
+    else:
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            found = connection.execute(ask, {"given": "żółw "}).one()
+        engine.dispose()
+    postgres.drop_database(url)
+
+    assert tuple(found[1:]) == ("żółw ß", {"a": [1]}, ["é", None], Decimal("12.5"))
 
 
 def test_missing_database_is_said_without_the_password(postgres_url):

@@ -338,7 +338,14 @@ def test_connections_are_counted_by_whose_they_are():
 
     assert counted == ServerConnections(100, 3, 18, 7, role_limit=20, database_others=2)
     assert count_server_connections(ROWS).role_others == 6
-    assert [limit.allowed for limit in counted.limits()] == [97, 20]
+    assert [limit.allowed for limit in counted.limits(pooler_connections=5)] == [97, 20]
+
+
+def test_behind_a_pooler_its_connections_are_the_limit():
+    """Whatever PostgreSQL shows: the connections of others there may be those that the pooler hands to us next."""
+    limits = count_server_connections(ROWS, behind_pooler=True).limits(pooler_connections=5)
+
+    assert [(limit.allowed, limit.others) for limit in limits] == [(5, 0)]
 
 
 async def test_async_pools_share_alike(server):

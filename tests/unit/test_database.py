@@ -198,7 +198,14 @@ def test_default_pool_follows_the_environment(url, monkeypatch):
     assert (stats.size, stats.max_overflow) == (3, 0)
 
 
-POOL_VARIABLES = {"DB_POOL_SIZE", "DB_MAX_OVERFLOW", "WEB_CONCURRENCY", "CPU_EXECUTOR_WORKERS", "LEVELPOOL_ENV"}
+POOL_VARIABLES = {
+    "DB_POOL_SIZE",
+    "DB_MAX_OVERFLOW",
+    "WEB_CONCURRENCY",
+    "CPU_EXECUTOR_WORKERS",
+    "LEVELPOOL_ENV",
+    "LEVELPOOL_POOLER_CONNECTIONS",
+}
 SIZES = Sizes(web_concurrency=1, cpu_workers=1, io_workers=1, db_pool_size=2, db_max_overflow=7, worker_memory_limit=1 << 30)
 
 

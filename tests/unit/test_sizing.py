@@ -124,6 +124,14 @@ def test_tightest_limit_of_the_server_decides():
     assert share.arithmetic.startswith("connection limit of the role 8 - other programs 2 - reserve 3 - loading workers 1 = 2")
 
 
+def test_behind_a_pooler_nothing_is_left_to_people_and_nobody_is_refused():
+    """Whoever has too many waits for a turn there: one connection for each pool is always there."""
+    sizes = size(capacity(2), web_concurrency=2)
+
+    assert share_connections(sizes, (ConnectionLimit("the pooler", 20, 0, waits=True),)).connections == (20 - 1) // 2
+    assert share_connections(sizes, (ConnectionLimit("the pooler", 1, 0, waits=True),), pools=3).connections == 3
+
+
 @given(st.integers(1, 60), st.lists(st.integers(1, 50), min_size=1, max_size=8))
 def test_connections_are_divided_in_proportion(connections, wishes):
     """All that is there is given out, nobody gets nothing or more than it wished, and a larger wish gets no less than a smaller one."""

@@ -17,6 +17,11 @@ from levelpool.sizing import Sizes, divide_connections, share_connections
 # Log lines go where an operator looks for them: to the database's name.
 logger = logging.getLogger("levelpool.database")
 
+_BEHIND_POOLER = (
+    "the server is reached through a pooler such as PgBouncer: nothing is set for a session, no statement is prepared,"
+    " and what a killed process had open is given back when the pooler notices, not at once"
+)
+
 
 class Member(Hashable, Protocol):
     """What a budget asks of a pool."""
@@ -54,6 +59,11 @@ class Budget:
         self._sizes: Sizes | None = None
         self._cpu_workers: int | None = None
         """As many loading workers as there are now; None: as many as there were when the engines were made."""
+
+    @property
+    def is_behind_pooler(self) -> bool:
+        """Whether the server was reached through a pooler when it was last asked."""
+        return self._server is not None and self._server.behind_pooler
 
     def take(self, pool: Member) -> bool:
         """
@@ -96,6 +106,8 @@ class Budget:
 
         Raises `DatabaseError` with the sum when not even one connection for each is left.
         """
+        if server.behind_pooler and not self.is_behind_pooler:
+            logger.info(_BEHIND_POOLER)
         before = self._server, self._sizes
         self._server, self._sizes = server, sizes
         try:
@@ -122,7 +134,7 @@ class Budget:
                 return
             pools = list(self._taken)
             sizes = replace(self._sizes, cpu_workers=self._cpu_workers or self._sizes.cpu_workers)
-            share = share_connections(sizes, self._server.limits(), pools=len(pools))
+            share = share_connections(sizes, self._server.limits(sizes.pooler_connections), pools=len(pools))
             parts = divide_connections(share.connections, [pool.wish for pool in pools])
             self._limit = share.connections
         # Without the lock: a pool that is to have fewer gives back what it has too many.

@@ -16,6 +16,7 @@ from sqlalchemy.util.queue import Empty, Full
 
 from levelpool.connections.budget import Budget
 from levelpool.connections.server import SERVER_CONNECTIONS, ServerConnections, count_server_connections
+from levelpool.connections.session import is_behind_pooler
 from levelpool.errors import PoolExhausted
 from levelpool.pools import PoolAccount
 from levelpool.sizing import Sizes
@@ -24,7 +25,7 @@ CHECK_ROOM_EVERY = 0.02
 """Seconds after which a call that found no room for a new connection looks again: neither a server nor another pool tells anybody."""
 
 _NO_LIMIT = 10_000
-_SERVER_IS_FULL = re.compile(r"too many (clients|connections)|remaining connection slots", re.IGNORECASE)
+_SERVER_IS_FULL = re.compile(r"too many (clients|connections)|no more connections allowed|remaining connection slots", re.IGNORECASE)
 
 
 class _NoRoom(Exception):
@@ -112,7 +113,13 @@ class WatchedPool(QueuePool):
 
     def _how_to_get_more(self) -> str:
         if sum(self.limits) < self.wish:
-            return f"raise max_connections on the server: it has room for {sum(self.limits)} of the {self.wish} that this pool would like"
+            behind_pooler = self.budget is not None and self.budget.is_behind_pooler
+            more = (
+                "raise LEVELPOOL_POOLER_CONNECTIONS, together with the pool of the pooler"
+                if behind_pooler
+                else "raise max_connections on the server"
+            )
+            return f"{more}: it has room for {sum(self.limits)} of the {self.wish} that this pool would like"
         return "raise DB_POOL_SIZE or DB_MAX_OVERFLOW"
 
     # -- the budget
@@ -186,20 +193,21 @@ class WatchedPool(QueuePool):
     def _admit(self, record: ConnectionPoolEntry) -> None:
         try:
             if self.budget is not None and self.sizes is not None:
-                self.budget.admit(self, self._read_server(record.dbapi_connection, self.budget.names), self.sizes)
+                self.budget.admit(self, self._read_server(record, self.budget.names), self.sizes)
         except BaseException:
             record.close()
             raise
         self._is_admitted = True
 
     @staticmethod
-    def _read_server(connection: Any, ours: Collection[str]) -> ServerConnections:
+    def _read_server(record: ConnectionPoolEntry, ours: Collection[str]) -> ServerConnections:
+        connection: Any = record.dbapi_connection
         cursor = connection.cursor()
         cursor.execute(SERVER_CONNECTIONS)
         rows = cursor.fetchall()
         cursor.close()
         connection.rollback()
-        return count_server_connections(rows, ours)
+        return count_server_connections(rows, ours, behind_pooler=is_behind_pooler(record))
 
     # -- giving back
 

@@ -25,9 +25,15 @@ class ServerConnections:
     database_limit: int | None = None
     """Most connections to our database; None: no limit of its own."""
     database_others: int = 0
+    behind_pooler: bool = False
+    """Whether a pooler such as PgBouncer is between us and the server."""
 
-    def limits(self) -> tuple[ConnectionLimit, ...]:
-        """Everything that limits our connections."""
+    def limits(self, pooler_connections: int) -> tuple[ConnectionLimit, ...]:
+        """Everything that limits our connections; *pooler_connections*: how many a pooler has for us, if there is one."""
+        if self.behind_pooler:
+            # What others have open may be the pooler's own, which it hands to us next.
+            source = f"the pooler's connections {pooler_connections} (LEVELPOOL_POOLER_CONNECTIONS)"
+            return (ConnectionLimit(source, pooler_connections, 0, waits=True),)
         found = [ConnectionLimit(f"max_connections {self.max_connections} - reserved {self.reserved}", self.usable, self.others)]
         if self.role_limit is not None:
             found.append(ConnectionLimit(f"connection limit of the role {self.role_limit}", self.role_limit, self.role_others))
@@ -60,7 +66,9 @@ SERVER_CONNECTIONS = """
 """What the server, the role and the database allow, with the open connections by program, of this role or not, to this database or not."""
 
 
-def count_server_connections(rows: Sequence[Sequence[Any]], ours: Collection[str] = ()) -> ServerConnections:
+def count_server_connections(
+    rows: Sequence[Sequence[Any]], ours: Collection[str] = (), *, behind_pooler: bool = False
+) -> ServerConnections:
     """What *rows* of `SERVER_CONNECTIONS` say; programs named in *ours* are levelpool's, whatever they are called."""
     max_connections, reserved, role_limit, database_limit = rows[0][:4]
     foreign = [row for row in rows if row[4] not in ours and not row[4].startswith(_OURS)]
@@ -73,4 +81,5 @@ def count_server_connections(rows: Sequence[Sequence[Any]], ours: Collection[str
         role_others=sum(row[7] for row in foreign if row[5]),
         database_limit=database_limit if database_limit >= 0 else None,
         database_others=sum(row[7] for row in foreign if row[6]),
+        behind_pooler=behind_pooler,
     )

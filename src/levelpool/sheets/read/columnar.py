@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.source import BATCH_ROWS, SheetBuilder, Source
@@ -45,6 +46,8 @@ def _read(source: Source, format_: str, open_file: Callable[[Any, Source, ExitSt
         source.meter.columns(len(columns))
         source.meter.cells_ahead((opened.rows or 0) * len(columns))
         builder = SheetBuilder(source, _SHEET, 0)
+        for column in _of_bytes(pa, source, open_file, columns):
+            builder.remark(f"{column.header!r} holds bytes that are no text: each value is written as 0x and its hexadecimal digits")
         _read_rows(pa, source, opened, columns, builder)
     except (pa.ArrowException, OSError) as error:
         raise DamagedFile(f"{source.name} is damaged ({str(error).splitlines()[0][:200]}): export it again") from error
@@ -99,6 +102,8 @@ class _Column:
     digits: int = 0
     nans: int = 0
     widened: str = ""  # why the type is wider than the file's
+    has_bytes: bool = False  # in itself, or in lists and records
+    in_digits: bool = False  # not all bytes are text: all are written as digits
 
     def texts(self, pa: Any, array: Any) -> list[str | None]:
         """The values of one batch, as the cells of any other format."""
@@ -123,13 +128,16 @@ def _column(pa: Any, field_: Any) -> _Column:
     shown = str(kind)
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
+    is_uuid = getattr(kind, "extension_name", "") == "arrow.uuid"
     if isinstance(kind, pa.BaseExtensionType):
         kind = kind.storage_type
     types = pa.types
 
     def new(to: ColumnType, cell: Kind, write: _Write, *, scale: int = 0, digits: int = 0) -> _Column:
-        return _Column(field_.name, to, shown, cell, write, scale, digits)
+        return _Column(field_.name, to, shown, cell, write, scale, digits, has_bytes=_has_bytes(pa, kind))
 
+    if is_uuid:
+        return _Column(field_.name, ColumnType.TEXT, shown, TEXT, _uuids)
     if types.is_boolean(kind):
         return new(ColumnType.BOOLEAN, BOOLEAN, _booleans)
     if types.is_integer(kind):
@@ -234,23 +242,72 @@ def _within_the_calendar(array: Any, column: _Column, write: Callable[[Any], str
         return [None if text is None else text.replace(" ", "T") for text in array.cast(pa.string()).to_pylist()]
 
 
-def _anything(array: Any, _column: _Column) -> list[str | None]:
+def _uuids(array: Any, _column: _Column) -> list[str | None]:
+    return [None if value is None else str(UUID(bytes=value)) for value in array.to_pylist()]
+
+
+def _anything(array: Any, column: _Column) -> list[str | None]:
     """Lists, records, bytes, spans of time: as JSON, or as their plain text."""
-    return [None if value is None else _plain_or_json(value) for value in array.to_pylist()]
+    plain = _plain_with_digits if column.in_digits else _plain
+    return [None if value is None else _plain_or_json(value, plain) for value in array.to_pylist()]
 
 
-def _plain_or_json(value: object) -> str:
+def _plain_or_json(value: object, plain: Callable[[object], str]) -> str:
     if isinstance(value, list | dict | tuple):
-        return json.dumps(value, ensure_ascii=False, default=_plain)
-    return _plain(value)
+        return json.dumps(value, ensure_ascii=False, default=plain)
+    return plain(value)
 
 
 def _plain(value: object) -> str:
     if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return f"0x{value.hex()}"
+        return value.decode()
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
     return str(value)
+
+
+def _plain_with_digits(value: object) -> str:
+    return f"0x{value.hex()}" if isinstance(value, bytes) else _plain(value)
+
+
+# ---------------------------------------------------------------- bytes
+
+
+def _has_bytes(pa: Any, kind: Any) -> bool:
+    types = pa.types
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind) or types.is_binary_view(kind):
+        return True
+    return any(_has_bytes(pa, kind.field(place).type) for place in range(kind.num_fields))
+
+
+def _of_bytes(pa: Any, source: Source, open_file: Callable[[Any, Source, ExitStack], _Opened], columns: list[_Column]) -> list[_Column]:
+    """
+    The columns whose bytes are written as digits, marked so: those where any value is no text.
+
+    Old programs write texts as bytes without a word, so all values have a say, and are looked at before the first one is written.
+    """
+    asked = {place: column for place, column in enumerate(columns) if column.has_bytes}
+    if not asked:
+        return []
+    with ExitStack() as stack:
+        for batch in open_file(pa, source, stack).batches:
+            source.meter.tick()
+            for place, column in asked.items():
+                array = batch.column(place)
+                for start in range(0, 0 if column.in_digits else len(array), BATCH_ROWS):
+                    column.in_digits = column.in_digits or not all(map(_are_texts, array.slice(start, BATCH_ROWS).to_pylist()))
+    return [column for column in asked.values() if column.in_digits]
+
+
+def _are_texts(value: object) -> bool:
+    """Whether all bytes in a value are readable text."""
+    if isinstance(value, dict):
+        return all(map(_are_texts, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_are_texts, value))
+    if not isinstance(value, bytes):
+        return True
+    try:
+        return all(letter >= " " or letter in "\t\n\r" for letter in value.decode())
+    except UnicodeDecodeError:
+        return False

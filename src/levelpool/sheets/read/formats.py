@@ -57,6 +57,9 @@ _FOREIGN = (
     (b"MZ", "a program"),
 )
 
+FOREIGN = tuple(beginning for beginning, _ in _FOREIGN)
+"""How files begin that are no spreadsheets."""
+
 _TAR = slice(257, 262), b"ustar"
 
 _COLUMNAR = ((b"PAR1", Format.PARQUET), (b"ARROW1\0\0", Format.ARROW))

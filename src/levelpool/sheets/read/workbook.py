@@ -15,6 +15,7 @@ from levelpool.sheets.read.delimited import read_delimited
 from levelpool.sheets.read.encrypted_ods import open_encrypted_ods
 from levelpool.sheets.read.encrypted_office import open_encrypted_office
 from levelpool.sheets.read.formats import Format, detect_format
+from levelpool.sheets.read.framed import cut_out, find_workbook
 from levelpool.sheets.read.html import read_html
 from levelpool.sheets.read.limits import Limits, Meter
 from levelpool.sheets.read.ods import read_fods, read_ods
@@ -111,11 +112,25 @@ def _source(
 
 def _read(source: Source) -> Workbook:
     try:
-        with suppress(EncryptedFile):
-            return _read_plain(source)
-        return _read_encrypted(source)
+        span = find_workbook(source.path)
+        return _read_alone(source) if span is None else _read_framed(source, span)
     except _BROKEN as error:
         raise _damaged(source.name, error) from error
+
+
+def _read_framed(source: Source, span: tuple[int, int]) -> Workbook:
+    """Read the workbook without what stands before and behind it: its readers want it alone."""
+    alone = source.folder / "alone"
+    source.meter.spooled(span[1] - span[0])
+    remarks = cut_out(source.path, span, alone)
+    workbook = _read_alone(replace(source, path=alone))
+    return replace(workbook, remarks=(*remarks, *workbook.remarks))
+
+
+def _read_alone(source: Source) -> Workbook:
+    with suppress(EncryptedFile):
+        return _read_plain(source)
+    return _read_encrypted(source)
 
 
 def _read_plain(source: Source) -> Workbook:

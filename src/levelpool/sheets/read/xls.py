@@ -70,6 +70,7 @@ def _read(xlrd: Any, source: Source, way: _Way) -> Workbook:
             book.unload_sheet(position)
             source.progress((position + 1) / book.nsheets)
     remarks = [_NO_SUMS] if book.biff_version not in _WITH_SUMS else []
+    remarks += [_NO_FORMATS] if book.formatting_info and len(set(_number_kinds(book))) <= 1 and book.biff_version not in _WITH_SUMS else []
     return Workbook(format="xls", sheets=tuple(sheets), reader="xlrd", remarks=(*remarks, *([way.remark] if way.remark else [])))
 
 
@@ -92,6 +93,7 @@ def _read_sheet(book: Any, position: int, source: Source) -> Sheet:
 
 _WITH_SUMS = {50, 70, 80}
 _NO_SUMS = "sums are not told from other numbers in a workbook of this age"
+_NO_FORMATS = "the program that wrote this workbook gave it no number formats: a day or a time in it is a plain number"
 
 
 def _sums(book: Any, position: int) -> Mapping[int, Collection[int]]:

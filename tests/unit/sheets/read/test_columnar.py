@@ -37,7 +37,7 @@ EXPECTED = [
     (
         *("000123", "1", 1, Decimal(2**63 - 1), Decimal("1.50"), 0.1, True, dt.date(2026, 11, 2)),
         *(dt.datetime(2026, 11, 2, 8, 30, 0, 123456), "1970-01-01T00:00:00.000000001", "2026-11-02T10:30:00+02:00", dt.time(8, 30)),
-        *("[1, null]", '{"a": "ü", "b": "1.5"}', "abc", "x"),
+        *("[1, null]", '{"a": "ü", "b": "1.5"}', "0x616263", "x"),
     ),
     ("", "2", None, Decimal(1), Decimal("-0.05"), None, False, None, None, None, None, None, "[]", None, "0xff00", "y"),
     (
@@ -81,7 +81,10 @@ def test_the_report_says_what_the_file_says(path):
     assert sheet["header_row"] is None
     assert sheet["columns"][3]["why"] == "the file says int64, and some values have more digits than BIGINT keeps"
     assert sheet["columns"][4]["why"] == "the file says decimal128(38, 2)"
-    assert sheet["remarks"] == ["1 value is NaN in 'real', which is no number: it is blank"]
+    assert sheet["remarks"] == [
+        "'raw' holds bytes that are no text: each value is written as 0x and its hexadecimal digits",
+        "1 value is NaN in 'real', which is no number: it is blank",
+    ]
     assert sheet["cells"]["read"] == sheet["cells"]["loaded"] > 0
 
 
@@ -138,3 +141,26 @@ def test_without_pyarrow_the_sentence_says_what_to_install(path, monkeypatch):
 
     with pytest.raises(DamagedFile, match=r"levelpool\[arrow\]"):
         ExcelParser.read_excel(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "written"),
+    [
+        ([b"north", "s\u00fcd".encode()], pa.binary(), ["north", "s\u00fcd"]),  # old programs write texts so
+        ([b"\x00\x01", b"ab"], pa.binary(), ["0x0001", "0x6162"]),
+        ([b"ab", b"\x80\x81"], pa.large_binary(), ["0x6162", "0x8081"]),
+        ([bytes(12), None], pa.binary(12), ["0x" + 12 * "00", None]),
+        ([[b"ab"], [b"\xfe", None]], pa.list_(pa.binary()), ['["0x6162"]', '["0xfe", null]']),
+        ([bytes(15) + b"\x07"], pa.uuid(), ["00000000-0000-0000-0000-000000000007"]),
+    ],
+)
+def test_bytes_of_a_column_are_written_in_one_form(tmp_path, values, kind, written):
+    """Text where all of them are text, else digits, whichever comes first; a remark says so."""
+    path = tmp_path / "bytes.parquet"
+    write(pa.table({"n": range(len(values)), "raw": pa.array(values, kind)}), path)
+
+    table = ExcelParser.read_excel(path)
+
+    assert [row[1] for row in table.rows()] == written
+    is_told = any("'raw' holds bytes that are no text" in reason for reason in inspect_file(path).to_dict()["sheets"][0]["remarks"])
+    assert is_told == any((text or "").startswith(("0x", '["0x')) for text in written)

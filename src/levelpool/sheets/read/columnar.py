@@ -124,13 +124,8 @@ def _declared(column: _Column) -> Declared:
 
 
 def _column(pa: Any, field_: Any) -> _Column:
-    kind = field_.type
-    shown = str(kind)
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    is_uuid = getattr(kind, "extension_name", "") == "arrow.uuid"
-    if isinstance(kind, pa.BaseExtensionType):
-        kind = kind.storage_type
+    shown = str(field_.type)
+    is_uuid, kind = _stored(pa, field_.type)
     types = pa.types
 
     def new(to: ColumnType, cell: Kind, write: _Write, *, scale: int = 0, digits: int = 0) -> _Column:
@@ -159,6 +154,13 @@ def _column(pa: Any, field_: Any) -> _Column:
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return new(ColumnType.TEXT, TEXT, _strings)
     return new(ColumnType.TEXT, TEXT, _anything)
+
+
+def _stored(pa: Any, kind: Any) -> tuple[bool, Any]:
+    """Whether the values are UUIDs, and the type that they are stored in."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    is_uuid = getattr(kind, "extension_name", "") == "arrow.uuid"
+    return is_uuid, kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
 
 
 def _strings(array: Any, _column: _Column) -> list[str | None]:

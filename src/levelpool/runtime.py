@@ -250,7 +250,7 @@ class Runtime:
         if self.manager.is_elsewhere:
             self._follow_cluster()
         capacity = self.monitor.capacity
-        if capacity is None or (capacity.cpus, capacity.memory) == (self.capacity.cpus, self.capacity.memory):
+        if capacity is None or (capacity.cpus, capacity.usable_memory) == (self.capacity.cpus, self.capacity.usable_memory):
             return
         before, self.capacity = self.capacity, capacity
         sizes = size_for(self.settings, capacity)
@@ -269,9 +269,9 @@ class Runtime:
             capacity.cpus,
             capacity.cpu_source,
             before.cpus,
-            capacity.memory >> 20,
-            capacity.memory_source,
-            before.memory >> 20,
+            capacity.usable_memory >> 20,
+            capacity.usable_memory_source,
+            before.usable_memory >> 20,
             sizes.cpu_workers,
             sizes.io_workers,
         )

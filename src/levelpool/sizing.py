@@ -67,7 +67,7 @@ def size(
         io_workers=max(1, (io_workers or io_workers_for(capacity.cpus)) // web_concurrency),
         db_pool_size=db_pool_size or db_pool_size_for(capacity.cpus, production=production),
         db_max_overflow=db_max_overflow_for(capacity.cpus, production=production) if db_max_overflow is None else db_max_overflow,
-        worker_memory_limit=worker_memory_limit or worker_memory_limit_for(capacity.memory, workers),
+        worker_memory_limit=worker_memory_limit or worker_memory_limit_for(capacity.usable_memory, workers),
         pooler_connections=pooler_connections,
     )
 

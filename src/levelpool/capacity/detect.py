@@ -32,6 +32,20 @@ class Capacity:
     notes: tuple[str, ...] = ()
     """What was odd: files that could not be read or made no sense, and were left out."""
 
+    @property
+    def usable_memory(self) -> int:
+        """
+        Bytes that we may have without being held back or ended: sizes and alarms go by it.
+
+        Above `memory.high` the kernel lets every allocation wait for reclaim, until hardly anything moves; nobody is ended there, so nobody notices why.
+        """
+        return self.memory if self.memory_high is None else self.memory_high
+
+    @property
+    def usable_memory_source(self) -> str:
+        """The file or call that set it."""
+        return self.memory_source if self.memory_high_source is None else self.memory_high_source
+
 
 def detect_capacity(root: Path = Path("/"), *, host: Host | None = None) -> Capacity:
     """

@@ -58,7 +58,7 @@ def read_usage(capacity: Capacity, root: Path = Path("/")) -> Usage:
     files = _Files(root)
     hierarchies = find_hierarchies(root)
     cpu_seconds, cpu_source = _cpu_seconds(files, capacity.cpu_source, hierarchies)
-    used, used_source = _memory_used(files, capacity.memory_source)
+    used, used_source = _memory_used(files, capacity.usable_memory_source)
     return Usage(
         cpu_seconds=cpu_seconds,
         cpu_usage_source=cpu_source,
@@ -155,7 +155,7 @@ def _throttling(files: _Files, hierarchies: tuple[Hierarchy, ...]) -> list[Throt
 
 
 def _memory_used(files: _Files, limit: str) -> tuple[int | None, str | None]:
-    if limit.endswith("/memory.max"):
+    if limit.endswith(("/memory.max", "/memory.high")):
         return _group_memory(files, files.at(limit).parent, "memory.current", "inactive_file")
     if "/memory.limit_in_bytes" in limit or "hierarchical_memory_limit" in limit:
         return _group_memory(files, files.at(limit.split(" ", maxsplit=1)[0]).parent, "memory.usage_in_bytes", "total_inactive_file")

@@ -35,11 +35,12 @@ class MemoryReading:
 
     used: int
     limit: int
+    """What we may have without being slowed down or ended."""
     percent: float
     source: str
     """What decided `limit`."""
     high: int | None
-    """Where the kernel begins to slow us down; None: nowhere before `limit`."""
+    """`memory.high`, where the kernel begins to slow us down, when that is the `limit`; None: only the kernel's end of us is one."""
     oom_kills: int
     """Processes of our groups that the kernel killed for want of memory, ever."""
 
@@ -135,9 +136,9 @@ def _memory_reading(capacity: Capacity, usage: Usage) -> MemoryReading:
     used = usage.memory_used or 0
     return MemoryReading(
         used=used,
-        limit=capacity.memory,
-        percent=used / capacity.memory * 100,
-        source=capacity.memory_source,
+        limit=capacity.usable_memory,
+        percent=used / capacity.usable_memory * 100,
+        source=capacity.usable_memory_source,
         high=capacity.memory_high,
         oom_kills=usage.oom_kills,
     )

@@ -9,6 +9,8 @@ import pytest
 from levelpool.capacity.cgroup import count_cpus
 from levelpool.capacity.detect import detect_capacity
 from levelpool.capacity.host import Host, read_host
+from levelpool.capacity.usage import read_usage
+from levelpool.sizing import size
 from machine import AS_ANYBODY
 
 HOST = Host(cores=16, affinity=16, memory=64 << 30, memory_source="the host")
@@ -349,6 +351,35 @@ def test_memory_high_is_told_apart(tree):
 
     assert (capacity.memory, capacity.memory_high) == (2 * GIB, GIB)
     assert capacity.memory_high_source == "/sys/fs/cgroup/app/memory.high"
+
+
+@pytest.mark.parametrize(
+    ("files", "usable", "source"),
+    [
+        ({"pod/app/memory.high": 2 * GIB, "pod/app/memory.max": "max"}, 2 * GIB, "/sys/fs/cgroup/pod/app/memory.high"),
+        ({"pod/memory.high": 3 * GIB, "pod/app/memory.max": 4 * GIB}, 3 * GIB, "/sys/fs/cgroup/pod/memory.high"),
+        ({"pod/memory.high": GIB, "pod/app/memory.high": 2 * GIB}, GIB, "/sys/fs/cgroup/pod/memory.high"),
+        ({"pod/app/memory.high": 2 * GIB, "pod/app/memory.max": GIB}, GIB, "/sys/fs/cgroup/pod/app/memory.max"),
+        ({"pod/app/memory.high": 100 * GIB}, 64 * GIB, "the host"),
+        ({"pod/app/memory.high": "max"}, 64 * GIB, "the host"),
+    ],
+    ids=["alone", "of the pod", "two", "above the limit", "above the host", "none"],
+)
+def test_sizes_and_alarms_go_by_what_is_not_held_back(tree, files, usable, source):
+    """`memory.high` counts where it is the tightest; all workers together have no more, and use is measured where it is set."""
+    tree.mount_v2("/pod/app")
+    for file, value in files.items():
+        tree.write(f"sys/fs/cgroup/{file}", str(value))
+    for group, used in (("pod", 5 * GIB), ("pod/app", 4 * GIB)):
+        tree.write(f"sys/fs/cgroup/{group}/memory.current", str(used))
+    tree.write("proc/meminfo", f"MemTotal: {64 * GIB >> 10} kB\nMemAvailable: {61 * GIB >> 10} kB\n")
+    capacity = detect_capacity(tree.root, host=HOST)
+    sizes = size(capacity)
+
+    assert (capacity.usable_memory, capacity.usable_memory_source) == (usable, source)
+    assert sizes.worker_memory_limit * sizes.cpu_workers <= usable
+    in_use = {"pod": 5 * GIB, "app": 4 * GIB, "host": 3 * GIB}
+    assert read_usage(capacity, tree.root).memory_used == in_use["host" if source == "the host" else source.split("/")[-2]]
 
 
 def test_no_cgroup_at_all_is_the_host(tree):

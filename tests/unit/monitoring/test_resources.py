@@ -75,6 +75,17 @@ def test_container_is_read_from_its_own_group(tmp_path):
     assert (resources.pressure["memory"].some, resources.pressure["memory"].full) == (12.5, 2.0)
 
 
+def test_memory_is_counted_against_what_is_not_held_back(tmp_path):
+    """With `memory.high` far below the limit, the percentage of which alarms speak is one of `memory.high`."""
+    v2_tree(tmp_path)
+    write(tmp_path, "sys/fs/cgroup/pod/app/memory.high", str(GIB // 2))
+
+    memory = ResourceReader(tmp_path).read().memory
+
+    assert (memory.used, memory.limit, memory.high, memory.percent) == (GIB // 4, GIB // 2, GIB // 2, 50.0)
+    assert memory.source == "/sys/fs/cgroup/pod/app/memory.high"
+
+
 def test_v1_time_is_found_in_a_hierarchy_of_its_own(tmp_path):
     """cpu and cpuacct may be mounted apart; the group is the same."""
     mounts = [f"3{n} 31 0:2{n} / /sys/fs/cgroup/{name} rw - cgroup cgroup rw,{name}" for n, name in enumerate(("cpu", "cpuacct"))]

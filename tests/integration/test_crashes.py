@@ -16,9 +16,11 @@ import sqlalchemy as sa
 
 import crash_points
 from levelpool.ingest import ending, runner
+from levelpool.ingest.importer import RawDataImporter
 from levelpool.ingest.ledger import abandoned, files, holders
 from levelpool.ingest.ledger.schema import holders as signs
 from levelpool.ingest.service import DataIngestionService
+from levelpool.sheets.errors import StoreError
 from levelpool.testing import inline_manager
 
 ROWS = 5000  # several batches
@@ -230,7 +232,6 @@ LEFT_BY_A_KILLED_PROCESS = """
 import asyncio, os, signal, sys
 from levelpool.ingest.service import DataIngestionService
 from levelpool.testing import inline_manager
-from levelpool.testing import inline_manager
 
 async def main():
     async with DataIngestionService(sys.argv[1], inline_manager(), data_dir=sys.argv[2]) as service:
@@ -300,3 +301,24 @@ async def test_leftover_that_cannot_be_removed_is_said_once_and_keeps_nobody_fro
         await asyncio.to_thread(session.sweep_work)
 
     assert caplog.text.count(f"{left} is left over and cannot be removed (Permission denied)") == 1
+
+
+async def test_working_folder_that_cannot_be_used_is_told_in_a_sentence(service, tmp_path):
+    """Replay, preview, a program's rows and bytes: each says the folder and what to do, and all goes on when it can be used again."""
+    record = await service.ingest_file(b"number,name\n1,a\n2,b\n", name="orders.csv")
+    work = service.intake.session.work
+    work.rmdir()
+    work.write_text("in its place")
+
+    again = await service.replay(record["id"])
+    assert (again["status"], again["error_code"]) == ("loaded", "store_error")
+    assert f"no working file can be written in {work}" in again["error"]
+    with pytest.raises(StoreError, match="no working file can be written"):
+        await service.look_again(record["id"])
+    with pytest.raises(StoreError, match="no working file can be written"):
+        await service.ingest_file(b"number\n3\n", name="more.csv")
+    with pytest.raises(StoreError, match="no working file can be written"):
+        await RawDataImporter("", intake=service.intake).import_rows([{"number": 1}], dataset="handed", source="a program")
+
+    work.unlink()
+    assert (await service.replay(record["id"]))["error"] is None

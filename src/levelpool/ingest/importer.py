@@ -10,6 +10,7 @@ from levelpool.ingest.arrivals import Submission
 from levelpool.ingest.config import IngestConfig, OnProgress
 from levelpool.ingest.intake import Intake
 from levelpool.ingest.ledger.queries import Json
+from levelpool.ingest.room import remove_if_there, writing_in
 from levelpool.ingest.rows_file import write_rows
 from levelpool.ingest.store import Kept
 from levelpool.sheets.errors import SheetError
@@ -63,13 +64,14 @@ class RawDataImporter:
 
     def _keep(self, rows: object) -> Kept:
         folder = self.intake.session.work
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / self.intake.session.own_name("rows")
         try:
-            write_rows(as_mappings(rows), path)
+            with writing_in(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                write_rows(as_mappings(rows), path)
             return self.intake.session.store.take(path)
         finally:
-            path.unlink(missing_ok=True)
+            remove_if_there(path)
 
 
 def as_mappings(rows: Any) -> Iterator[Mapping[Any, object]]:

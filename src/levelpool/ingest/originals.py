@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO
 
 from levelpool.ingest.ledger import files
+from levelpool.ingest.room import remove_if_there, writing_in
 from levelpool.ingest.session import Session
 from levelpool.ingest.store import Kept, prove
 from levelpool.sheets.errors import LimitExceeded, SheetError, StoreError
@@ -44,12 +45,14 @@ class Originals:
         return await self._kept(self._keep_input, source, name)
 
     def _keep_input(self, source: Input, name: str) -> Kept:
-        self._session.work.mkdir(parents=True, exist_ok=True)
         place = self._session.work / self._session.own_name("input")
         try:
-            return self._session.store.take(as_file(source, place, name=name, limits=self._session.limits))
+            with writing_in(self._session.work):
+                self._session.work.mkdir(parents=True, exist_ok=True)
+                file = as_file(source, place, name=name, limits=self._session.limits)
+            return self._session.store.take(file)
         finally:
-            place.unlink(missing_ok=True)
+            remove_if_there(place)
 
     def _keep(self, source: Path, *, consume: bool) -> Kept:
         if not source.is_file():

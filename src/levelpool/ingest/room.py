@@ -5,17 +5,43 @@ import errno
 import logging
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from levelpool.log_once import LogOnce
+from levelpool.sheets.errors import StoreError
 
 logger = logging.getLogger(__name__)
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 """What the system says when nothing more can be written: full, over a quota, over a limit of the process, read-only."""
+
+
+@contextlib.contextmanager
+def writing_in(folder: Path) -> Iterator[None]:
+    """
+    Turn what the system has against working files in *folder* into a `StoreError` with a sentence.
+
+    What goes wrong elsewhere, such as in a program's own file that is being read, goes on as it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM and not str(error.filename).startswith(str(folder)):
+            raise
+        raise StoreError(
+            f"no working file can be written in {folder} ({error.strerror or error}): make room there, or give this user the right to write, "
+            "and try again"
+        ) from error
+
+
+def remove_if_there(path: Path) -> None:
+    """Remove a working file of ours; what stands in its way has been told by whoever could not write it."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.unlink()
+
 
 LEAST = 1 << 20
 """Bytes that have to be free at least until a folder that was full is well again."""

@@ -24,9 +24,11 @@ from levelpool.ingest.job import Job, ingest_file
 from levelpool.ingest.ledger import abandoned, files, holders, queries
 from levelpool.ingest.ledger.holder import has_died
 from levelpool.ingest.remote_job import ingest_remotely
+from levelpool.ingest.room import writing_in
 from levelpool.ingest.session import Session, to_the_end
 from levelpool.log_once import LogOnce
 from levelpool.sheets.clean.options import TableOptions
+from levelpool.sheets.errors import StoreError
 from levelpool.sheets.work_sharing import WorkSharing
 
 logger = logging.getLogger(__name__)
@@ -218,6 +220,8 @@ class Runner:
                 else:
                     await lane.run_cpu_intensive(ingest_file, job)
         except Exception as error:  # noqa: BLE001 (whatever it was: the file must not stay "running")
+            if isinstance(error, StoreError):
+                session.room.has_failed(str(error), cause="working files")
             return error
         return None
 
@@ -335,5 +339,6 @@ def _log(claim: files.Claim, ending: Ending, error: Exception | None) -> None:
 
 def _set_up(folder: Path, original: Path, share_from: int) -> WorkSharing | None:
     """Make the folder of a job, with work sharing for two when the file is large enough."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return set_up_sharing(folder, original, share_from)
+    with writing_in(folder.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+        return set_up_sharing(folder, original, share_from)

@@ -28,7 +28,7 @@ from levelpool.ingest.ledger.evidence import add_stems
 from levelpool.ingest.ledger.holder import has_died, mark_of, new_holder
 from levelpool.ingest.migrations import migrate
 from levelpool.ingest.remote_job import RemoteContent
-from levelpool.ingest.room import Room, has_room_in, takes_rows
+from levelpool.ingest.room import Room, has_room_in, takes_rows, writing_in
 from levelpool.ingest.store import Store, prove
 from levelpool.settings import Settings
 from levelpool.sheets.read.limits import Limits
@@ -190,11 +190,15 @@ class Session:
         """A folder for the working files of a call; it goes with the call, also when its worker was killed."""
         await self.open()
         folder = self.work / self.own_name("look")
-        await self.do("work folder", folder.mkdir, parents=True)
+        await self.do("work folder", self._make, folder)
         try:
             yield folder
         finally:
             await to_the_end(self.remove(folder))
+
+    def _make(self, folder: Path) -> None:
+        with writing_in(self.work):
+            folder.mkdir(parents=True)
 
     async def remove(self, folder: Path) -> None:
         """Remove a folder of working files; what cannot be removed is left to `open` of a later day."""

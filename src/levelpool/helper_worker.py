@@ -30,12 +30,20 @@ def size_to_share(settings: Settings) -> int:
 
 
 def set_up_sharing(folder: Path, file: Path, share_from: int) -> WorkSharing | None:
-    """Work sharing in *folder* for a file of *share_from* bytes or more; None for a smaller one, for none, and for 0."""
-    if not share_from or not file.is_file() or file.stat().st_size < share_from:
+    """Work sharing in *folder* for a file of *share_from* bytes or more; None for a smaller one, for 0, and for none that can be read here."""
+    if not share_from or _size(file) < share_from:
         return None
     sharing = WorkSharing(folder / "shared work")
     sharing.set_up()
     return sharing
+
+
+def _size(file: Path) -> int:
+    """The bytes of a file; 0 for one that cannot be looked at: whoever reads it says why."""
+    try:
+        return file.stat().st_size if file.is_file() else 0
+    except OSError:
+        return 0
 
 
 @asynccontextmanager

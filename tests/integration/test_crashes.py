@@ -322,3 +322,24 @@ async def test_working_folder_that_cannot_be_used_is_told_in_a_sentence(service,
 
     work.unlink()
     assert (await service.replay(record["id"]))["error"] is None
+
+
+async def test_store_that_may_not_be_entered_is_told_in_a_sentence(service, monkeypatch):
+    """As where somebody took the rights away: the file is not blamed, and nothing has to be reported."""
+    record = await service.ingest_file(b"number,name\n1,a\n2,b\n", name="orders.csv")
+    original = service.intake.session.store.path(record["sha256"])
+    stat = Path.stat
+
+    def refuse(path, **options):
+        if path == original:
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", refuse)
+        original.rename(original.with_suffix(".aside"))
+        original.mkdir()  # so that the worker cannot read it either
+        again = await service.replay(record["id"])
+
+    assert (again["status"], again["error_code"]) == ("loaded", "original_changed")
+    assert "nothing was changed" in again["error"]

@@ -220,8 +220,6 @@ class Runner:
                 else:
                     await lane.run_cpu_intensive(ingest_file, job)
         except Exception as error:  # noqa: BLE001 (whatever it was: the file must not stay "running")
-            if isinstance(error, StoreError):
-                session.room.has_failed(str(error), cause="working files")
             return error
         return None
 
@@ -231,7 +229,11 @@ class Runner:
         original = session.store.path(claim.sha256)
         # Rows of a program come one after the other, and work sharing is a folder of one machine.
         share_from = (session.config.share_files_from or 0) if claim.source != "import" and not session.manager.is_elsewhere else 0
-        sharing = await session.do("work folder", _set_up, folder, original, share_from)
+        try:
+            sharing = await session.do("work folder", _set_up, folder, original, share_from)
+        except StoreError as error:
+            session.room.has_failed(str(error), cause="working files")
+            raise
         return Job(
             file_id=claim.file_id,
             claim=claim.token,

@@ -165,7 +165,8 @@ def prove(path: Path, sha256: str, name: str) -> None:
         found = "no hash: it is a folder"
     except OSError as error:
         raise StoreError(
-            f"the kept original of {name} cannot be read ({path}: {error.strerror}): nothing was changed; see to the disk"
+            f"the kept original of {name} cannot be read ({path}: {error.strerror}): nothing was changed; "
+            "see to the disk, or to the rights of this user"
         ) from error
     if digest != sha256:
         raise OriginalChanged(

@@ -328,11 +328,6 @@ def capacity(as_json: bool) -> None:
     click.echo(f"threads          {sizes.io_workers}  ({settings.why('io_executor_workers')})")
     click.echo(f"DB connections   {sizes.db_pool_size}  ({settings.why('db_pool_size')})")
     click.echo(f"more for a burst {sizes.db_max_overflow}  ({settings.why('db_max_overflow')})")
-    if withheld:
-        click.echo("")
-        click.echo("environment variables that worker processes do not get (LEVELPOOL_WORKER_VARIABLES decides otherwise):")
-        for name, reason in withheld.items():
-            click.echo(f"  {name}  ({reason})")
     for note in found.notes:
         click.echo(f"note: {note}")
 

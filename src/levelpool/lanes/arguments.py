@@ -25,12 +25,14 @@ _MARKS = (
 """How `inspect.markcoroutinefunction`, Cython and mocks say that something which is no `async def` returns a coroutine: name and value."""
 
 
-def seconds(name: str, value: object) -> float:
-    """*value* as a number of seconds."""
+def seconds(name: str, value: object, *, passed: float | None = None) -> float:
+    """*value* as a number of seconds; one below zero, as of a deadline that has passed, is *passed* where that is given."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         hint = ", such as `.total_seconds()` of it" if isinstance(value, timedelta) else ""
         refuse(name, value, f"a number of seconds from 0 on{hint}")
     found = float(value)
+    if found < 0 and passed is not None:
+        return passed
     if not found >= 0:
         refuse(name, value, "a number of seconds from 0 on")
     return min(found, LONGEST)

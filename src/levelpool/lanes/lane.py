@@ -35,7 +35,7 @@ class CallOptions:
         if self.timeout is not None:
             put(self, "timeout", seconds("timeout", self.timeout))
         if self.admission_timeout is not None:
-            put(self, "admission_timeout", seconds("admission_timeout", self.admission_timeout))
+            put(self, "admission_timeout", seconds("admission_timeout", self.admission_timeout, passed=0.0))
         if self.priority != 0 or type(self.priority) is not int:
             put(self, "priority", whole_number("priority", self.priority))
         # Statistics are sorted by name: one of another kind would break them for everybody.

@@ -112,16 +112,24 @@ async def test_anything_plain_is_called(manager, func):
     assert await manager.run_io_intensive(func) == 2
 
 
-WRONG_SECONDS = [dt.timedelta(seconds=1), math.nan, -1, -0.5, True, "5", [], 1j]
+NO_SECONDS = [dt.timedelta(seconds=1), math.nan, True, "5", [], 1j]
+BELOW_ZERO = [-1, -0.5]
+"""Of a deadline that has passed, for a place in the queue; else a mistake."""
 
 
-@pytest.mark.parametrize("value", WRONG_SECONDS, ids=repr)
+@pytest.mark.parametrize("value", NO_SECONDS, ids=repr)
+async def test_wait_for_a_place_that_is_no_number_is_refused(manager, value):
+    """A negative one is 0."""
+    with pytest.raises(ArgumentError, match=r"admission_timeout is .*: it must be a number of seconds from 0 on"):
+        manager.with_options(admission_timeout=value)
+
+
+@pytest.mark.parametrize("value", [*NO_SECONDS, *BELOW_ZERO], ids=repr)
 async def test_wrong_timeout_is_refused_at_every_entrance(manager, value):
     """A NaN would never end, a timedelta fails in the middle of the call."""
     for refused in (
         lambda: manager.with_options(timeout=value),
         lambda: manager.with_options().with_options(timeout=value),
-        lambda: manager.with_options(admission_timeout=value),
         lambda: manager.io_executor.map(double, [1], timeout=value),
         lambda: manager.shutdown(value),
         lambda: ExecutorManager(worker_idle_timeout=value),

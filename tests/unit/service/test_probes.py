@@ -1,12 +1,13 @@
 """Readiness: true, with the reason, and cheap to ask."""
 
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
 from levelpool.errors import DatabaseError
-from levelpool.ingest.room import Room
+from levelpool.ingest.room import Room, has_room_in
 from levelpool.service.assembly import Readiness
 from levelpool.supervision import Supervisor
 from levelpool.testing import inline_manager
@@ -17,12 +18,13 @@ def service(tmp_path):
     """What readiness looks at: a database that answers what `error` says, and counts the questions."""
     runtime = SimpleNamespace(stopping=asyncio.Event(), manager=inline_manager(), supervisor=Supervisor())
     service = SimpleNamespace(runtime=runtime, error=None, asked=0)
-    service.room = Room()
+    service.room = Room(partial(has_room_in, tmp_path), "files can be kept again")
+    service.database_room = Room(lambda _: True, "the database can be written again")
 
-    async def do(_name, look, folder):
-        return look(folder)
+    async def do(_name, look):
+        return look()
 
-    session = SimpleNamespace(room=service.room, store=SimpleNamespace(folder=tmp_path), do=do)
+    session = SimpleNamespace(room=service.room, database_room=service.database_room, do=do)
     service.ingestion = SimpleNamespace(intake=SimpleNamespace(session=session))
 
     async def ask(_question):
@@ -69,3 +71,11 @@ async def test_disk_without_room_is_the_reason_until_there_is_room(service):
     service.room.has_failed("nothing can be kept", 0)
     service.room.has_taken()
     assert await Readiness(service).reasons() == []
+
+
+async def test_database_that_cannot_write_is_the_reason(service):
+    """It answers all the same."""
+    service.database_room = service.ingestion.intake.session.database_room = Room(lambda _: False, "")
+    service.database_room.has_failed("the database cannot write")
+
+    assert await Readiness(service).reasons() == ["the database cannot write"]

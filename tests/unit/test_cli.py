@@ -79,10 +79,9 @@ def test_what_keeps_the_service_from_starting_is_one_sentence(run_levelpool, var
 
 def test_capacity_names_the_numbers_and_their_sources(run_levelpool, var):
     """For programs and for people."""
-    answer = json.loads(run_levelpool("capacity", "--json", data_dir=var, CPU_EXECUTOR_WORKERS="3", BROKER="redis://:letmein@mq").stdout)
-    shown = run_levelpool(
-        "capacity", data_dir=var, CPU_EXECUTOR_WORKERS="3", MAPS_TOKEN="letmein", LEVELPOOL_WORKER_VARIABLES="-LANG MAPS_*", LANG="C"
-    )
+    shown = run_levelpool("capacity", data_dir=var, CPU_EXECUTOR_WORKERS="3")
+    variables = {"BROKER": "redis://:letmein@mq", "MAPS_TOKEN": "letmein", "LEVELPOOL_WORKER_VARIABLES": "-LANG MAPS_*", "LANG": "C"}
+    answer = json.loads(run_levelpool("capacity", "--json", data_dir=var, CPU_EXECUTOR_WORKERS="3", **variables).stdout)
 
     assert "worker processes 3  for the whole host  (set by CPU_EXECUTOR_WORKERS)" in shown.stdout
     assert "(min(floor(cpus * 5), 20), at least 2)" in shown.stdout

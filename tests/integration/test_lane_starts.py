@@ -205,13 +205,6 @@ async def test_error_at_the_start_is_the_calls(monkeypatch):
         await _call(lane_tasks.add, 1)
 
 
-@pytest.mark.parametrize("environment", [{"A": "b\0c"}, {"A=B": "c"}])
-async def test_environment_that_no_process_can_have(environment):
-    """It is the calls that hear of it, with the reason."""
-    with pytest.raises(WorkerDied, match=r"was not run: no worker process can be started: .*(null byte|environment)"):
-        await _call(lane_tasks.add, 1, worker_environment=environment)
-
-
 async def test_module_whose_import_ends_the_process_is_named():
     """A preloaded module that takes the fork server down is named with how it ended, the first time."""
     with pytest.raises(WorkerDied, match="exit code 1 while it preloaded dies_on_import"):

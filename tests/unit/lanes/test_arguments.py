@@ -194,6 +194,7 @@ VARIABLE = contextvars.ContextVar("VARIABLE")
         ("io_bulkheads", [Bulkhead(workers=1)], "it must be a dictionary"),
         ("worker_environment", {"PIN": 1234}, "is of type int: it must be a text"),
         ("worker_environment", {"A=B": "1"}, "cannot be set"),
+        ("worker_environment", {"A": "b\0c"}, "cannot be set"),
         ("dask_scheduler", 8786, "is 8786: it must be a text"),
     ],
 )

@@ -56,8 +56,9 @@ def _why_secret(name: str, value: str) -> str | None:
 
 # ---------------------------------------------------------------- by its value
 
-_URL_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@?#]*:(?!\d{1,5}(?:[/?#]|$))[^\s@]+@", re.IGNORECASE)
-_URL_USER = re.compile(r"[a-z][a-z0-9+.-]*://([\w.~%-]{16,})@", re.IGNORECASE)
+# Each begins with something fixed, and what repeats before something else has a bound: a value of any length is judged in time in proportion to it.
+_URL_PASSWORD = re.compile(r"(?<=[a-zA-Z0-9])://[^/\s:@?#]{0,1024}:(?!\d{1,5}(?:[/?#]|$))[^\s@]{1,4096}@")
+_URL_USER = re.compile(r"(?<=[a-zA-Z0-9])://([\w.~%-]{16,4096})@")
 _SECRET_FIELD = re.compile(
     r"(?:^|[\s?&;,{\"'])(?:[\w.-]*(?:password|passwd|passphrase|secret|token|api[-_]?key|access[-_]?key|account[-_]?key|signature)|pwd|pass|sig|authkey)"
     r"[\"']?\s?[=:]\s?[\"']?[^\s\"'&;,]{3}",
@@ -65,7 +66,7 @@ _SECRET_FIELD = re.compile(
 )
 _AUTHORIZATION = re.compile(r"\b(?:bearer|basic)[ :]\s?[\w.~+/=-]{8,}", re.IGNORECASE)
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
-_JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
+_JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,4096}\.[\w-]{8,65536}\.")
 _KNOWN_TOKEN = re.compile(
     r"\b(?:gh[opsur]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{8,}|(?:sk|rk|pk|whsec)_(?:live|test)_\w{4,}|sk-[\w-]{16,}"
     r"|(?:AKIA|ASIA)[A-Z0-9]{12,}|AIza[\w-]{30,}|ya29\.[\w-]{16,}|hf_\w{16,}|npm_\w{16,}|pypi-\w{16,}|dop_v1_\w{16,}|SG\.[\w-]{8,}\.[\w-]{8,}"

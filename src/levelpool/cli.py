@@ -250,7 +250,7 @@ def _undone(answer: Any, one: str, many: str) -> str:
 
 @cli.group()
 def dataset() -> None:
-    """Decide about a dataset: what a bad cell keeps out, and that a column takes any text."""
+    """Decide about a dataset: what a bad cell keeps out, that a column takes any text, that it goes."""
 
 
 @dataset.command("policy")
@@ -279,6 +279,47 @@ def widen_(name: str, column: str, database: str | None) -> None:
 
     _run(widen_column(name, column, database=_database(database)))
     click.echo(f"{name}.{column} is TEXT")
+
+
+@dataset.command("delete")
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@database
+@as_json
+def delete_(name: str, dry_run: bool, yes: bool, database: str | None, as_json: bool) -> None:
+    """Remove the dataset NAME with its table; its files become undone, or lose this part, and their originals stay."""
+    from levelpool.service.commands import delete_dataset
+
+    url = _database(database)
+    if not (dry_run or yes or as_json) and sys.stdin.isatty():
+        plan = _run(delete_dataset(name, database=url, dry_run=True))
+        click.confirm(f"{name} would be removed: {_removed(plan)}. Go on?", abort=True)
+    answer = _run(delete_dataset(name, database=url, dry_run=dry_run))
+    if as_json:
+        _print_json(answer)
+    else:
+        click.echo(f"{name} {'would be' if dry_run else 'is'} removed: {_removed(answer)}")
+
+
+def _removed(answer: Any) -> str:
+    """What went with a dataset, in words."""
+    from levelpool.sheets.wording import counted
+
+    return f"{counted(answer['rows_removed'], 'row', 'rows')} of {counted(answer['files'], 'file', 'files')}"
+
+
+@dataset.command("drop")
+@click.argument("name")
+@click.argument("column")
+@click.option("--dry-run", is_flag=True, help="Only say whether it can go.")
+@database
+def drop_(name: str, column: str, dry_run: bool, database: str | None) -> None:
+    """Remove COLUMN of the dataset NAME, in which no row has a value."""
+    from levelpool.service.commands import drop_column
+
+    _run(drop_column(name, column, database=_database(database), dry_run=dry_run))
+    click.echo(f"{name}.{column} {'can be' if dry_run else 'is'} dropped")
 
 
 # ---------------------------------------------------------------- what there is

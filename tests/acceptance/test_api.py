@@ -34,6 +34,8 @@ ADDRESSES = [
     ("POST", "/api/sync", "oa"),
     ("GET", "/api/datasets", "voa"),
     ("GET", "/api/datasets/orders/rows", "voa"),
+    ("DELETE", "/api/datasets/nothing?dry_run=true", "a"),
+    ("DELETE", "/api/datasets/nothing/columns/none?dry_run=true", "a"),
     ("GET", "/api/system/resource-usage", "a"),
     ("GET", "/api/system/executor-stats", "a"),
     ("GET", "/api/system/db-pool-stats", "a"),
@@ -48,6 +50,7 @@ ADDRESSES = [
     ("POST", "/files/999/preview", "oa"),
     ("POST", "/files/999/correct", "oa"),
     ("GET", "/datasets", "voa"),
+    ("GET", "/datasets/nothing/delete", "a"),
     ("GET", "/system", "a"),
     ("GET", "/no/such/address", ""),
 ]

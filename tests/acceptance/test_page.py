@@ -107,6 +107,25 @@ async def test_file_shows_columns_with_reasons_and_is_undone_after_a_question(pa
     await page.locator("#file .status.loaded").wait_for()
 
 
+async def test_dataset_is_deleted_after_a_question(page):
+    """The question has the figures; afterwards the list of datasets is shown, without it, and its file is undone."""
+    await sign_in(page, path="/files")
+    await upload(page, as_file("leavings.csv", ORDERS.replace("000185", "000778")))
+    await page.locator("tr", has_text="leavings.csv").locator(".status.loaded").wait_for()
+    await page.goto("/datasets/leavings")
+
+    await page.get_by_role("button", name="Delete…").click()
+    dialog = page.locator("dialog[open]")
+    await dialog.wait_for()
+    assert "2 rows go with their table. 1 file is undone" in await dialog.text_content()
+    await dialog.get_by_role("button", name="Delete the dataset").click()
+
+    await page.wait_for_url("**/datasets")
+    assert "leavings" not in await page.text_content("main")
+    await page.goto("/files")
+    await page.locator("tr", has_text="leavings.csv").locator(".status.undone").wait_for()
+
+
 async def test_quarantine_is_shown_and_downloaded(page):
     """What was set aside stands on the file's page, and in a CSV."""
     await sign_in(page, path="/files")

@@ -11,7 +11,7 @@ is not.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,14 +54,14 @@ READ_SHARE = 60.0
 MOST_REMARKS = 100
 """So many are kept of each file."""
 
-_CHANGED_STATES = ("23", "42P01", "42703", "42701", "42804", "42809", "428C9", "P0001", "55000", "42501")
+_CHANGED_STATES = ("23", "2BP01", "42P01", "42703", "42701", "42804", "42809", "428C9", "P0001", "55000", "42501")
 """
-PostgreSQL's codes: a constraint, no such table or column, one too many, another type or kind of relation, a computed column, a trigger's refusal,
+PostgreSQL's codes: a constraint, something else that depends on it, no such table or column, one too many, another type or kind of relation, a computed column, a trigger's refusal,
 rights that were taken away.
 """
 
 _CHANGED_IN_SQLITE = re.compile(
-    r"no such (table|column)|table .+ has no column|duplicate column name|cannot (modify|INSERT into)|.+ may not be modified"
+    r"error in (view|trigger|index) |no such (table|column)|table .+ has no column|duplicate column name|cannot (modify|INSERT into)|.+ may not be modified"
 )
 """How SQLite says the same; it has one code for all errors of SQL."""
 
@@ -302,7 +302,7 @@ def _told(columns: Sequence[Column | StoredColumn]) -> frozenset[str]:
 def _must_be_there(connection: sa.Connection, name: str, job: Job) -> registry.Dataset:
     dataset = registry.find_dataset(connection, name)
     if dataset is None:
-        raise SheetError(f"the dataset {name} was removed while {job.name} was read: send the file again")
+        raise TryAgain(f"the dataset {name} was removed while {job.name} was read: nothing was changed")
     return dataset
 
 
@@ -376,14 +376,13 @@ def _load(
     with connection.begin():
         files.check_claim(connection, job.file_id, job.claim)
         before = registry.datasets_of(connection, job.file_id)
-        for dataset in _names(tables):
-            (target.lock_schema if dataset in shapes else target.hold_schema)(dataset)
-        found = _check_tables(connection, target, sorted({*_names(tables), *before}))
+        left = sorted(set(before) - set(_names(tables)))
+        found = _hold_tables(connection, target, sorted({*_names(tables), *left}), alone={*shapes, *(left if job.corrected else ())})
         remove_rows(connection, target, job.file_id)
         for shape in shapes.values():
             reshape(connection, target, shape, job.file_id)
         if job.corrected:
-            drop_unmeant(connection, target, sorted(set(before) - set(_names(tables))), job.file_id)
+            drop_unmeant(connection, target, left, job.file_id)
         loaded = [
             _load_table(connection, target, job, table, staged=staged.get(place), progress=progress) for place, table in enumerate(tables)
         ]
@@ -399,12 +398,14 @@ def _load(
     return outcome
 
 
-def _check_tables(connection: sa.Connection, target: Target, names: list[str]) -> dict[str, FoundTable]:
+def _hold_tables(connection: sa.Connection, target: Target, names: list[str], alone: Collection[str]) -> dict[str, FoundTable]:
     """
-    Each table as the database describes it; nobody can change it from now to the end of the transaction.
+    Each table as the database describes it; nobody can change it from now to the end of the transaction, nor fill one that we need *alone*.
 
     Raises `TableChanged` unless each is as the ledger says.
     """
+    for name in names:
+        (target.lock_schema if name in alone else target.hold_schema)(name)
     found = {}
     for name in names:
         dataset = registry.find_dataset(connection, name)

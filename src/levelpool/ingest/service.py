@@ -17,6 +17,7 @@ from levelpool.ingest.keys import set_key
 from levelpool.ingest.ledger import queries
 from levelpool.ingest.ledger.files import Claim
 from levelpool.ingest.preview import preview
+from levelpool.ingest.removal import delete_dataset, drop_column
 from levelpool.ingest.undo import undo_file
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.errors import SheetError
@@ -171,6 +172,22 @@ class DataIngestionService:
         Raises `NotFound` for an unknown dataset or column.
         """
         await self.intake.session.write(widen_column, dataset, column, actor=actor)
+
+    async def delete_dataset(self, dataset: str, *, dry_run: bool = False, actor: str = "program") -> queries.Json:
+        """
+        Remove a dataset with its table and view; with *dry_run* only count. Its files become undone, or lose this part; originals stay.
+
+        Returns `files` and `rows_removed`. Raises `NotFound` for an unknown dataset, `TableChanged` when its table is none any more.
+        """
+        return await self.intake.session.write(delete_dataset, dataset, dry_run=dry_run, actor=actor)
+
+    async def drop_column(self, dataset: str, column: str, *, dry_run: bool = False, actor: str = "program") -> queries.Json:
+        """
+        Remove a column in which no row has a value; with *dry_run* only look. A file that has the column brings it back.
+
+        Returns `files` and `rows_removed`, both 0. Raises `NotFound` for an unknown dataset or column, `ColumnInUse` when it cannot go.
+        """
+        return await self.intake.session.write(drop_column, dataset, column, dry_run=dry_run, actor=actor)
 
     # ------------------------------------------------------------ looking
 

@@ -18,7 +18,7 @@ from levelpool.sheets.clean.names import check_dataset_name
 from levelpool.sheets.clean.option_fields import schema
 from levelpool.sheets.errors import StoreError
 from levelpool.sheets.inspect import Inspection
-from levelpool.web.auth import Identity, require_operator, require_viewer
+from levelpool.web.auth import Identity, require_admin, require_operator, require_viewer
 from levelpool.web.disconnect import cancel_on_disconnect
 
 PREVIEW_SECONDS = 5.0
@@ -28,7 +28,9 @@ MAX_ID = (1 << 63) - 1
 Of = Annotated[Service, Depends(service_of)]
 Viewer = Annotated[Identity, Depends(require_viewer)]
 Operator = Annotated[Identity, Depends(require_operator)]
+Admin = Annotated[Identity, Depends(require_admin)]
 FileId = Annotated[int, Path(ge=1, le=MAX_ID, description="The file's number.")]
+DryRun = Annotated[bool, Query(description="Only count; change nothing.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many entries.")]
 Offset = Annotated[int, Query(ge=0, le=MAX_ID, description="Entries to skip.")]
 InState = Annotated[shapes.Status | None, Query(description="Only files in this state.")]
@@ -184,7 +186,7 @@ def _add_file_changes(router: APIRouter) -> None:
         service: Of,
         who: Operator,
         file_id: FileId,
-        dry_run: Annotated[bool, Query(description="Only count; change nothing.")] = False,
+        dry_run: DryRun = False,
     ) -> Response:
         """Take the rows of this file out of their tables; the original stays."""
         return JSONResponse(await service.ingestion.undo(file_id, dry_run=dry_run, actor=who.name))
@@ -260,6 +262,18 @@ def _add_datasets(router: APIRouter) -> None:
     async def list_rows(service: Of, _: Viewer, name: str, limit: Limit = 100, offset: Offset = 0) -> Response:
         """The rows of one dataset, by `_file_id`, `_row`."""
         return await _json_with_rows(service, await service.ingestion.rows(name, limit=limit, offset=offset))
+
+    @router.delete("/datasets/{name}", tags=["datasets"], responses=_answers(shapes.Removed, 404, 409, 422), response_model=None)
+    async def delete_dataset(service: Of, who: Admin, name: str, dry_run: DryRun = False) -> Response:
+        """Remove a dataset with its table; its files become undone, or lose this part. Their originals stay."""
+        return JSONResponse(await service.ingestion.delete_dataset(name, dry_run=dry_run, actor=who.name))
+
+    @router.delete(
+        "/datasets/{name}/columns/{column}", tags=["datasets"], responses=_answers(shapes.Removed, 404, 409, 422), response_model=None
+    )
+    async def drop_column(service: Of, who: Admin, name: str, column: str, dry_run: DryRun = False) -> Response:
+        """Remove a column in which no row has a value."""
+        return JSONResponse(await service.ingestion.drop_column(name, column, dry_run=dry_run, actor=who.name))
 
 
 # ---------------------------------------------------------------- pieces

@@ -137,6 +137,18 @@ async def widen_column(dataset: str, column: str, *, database: str) -> None:
         await service.widen_column(dataset, column, actor=ACTOR)
 
 
+async def delete_dataset(dataset: str, *, database: str, dry_run: bool) -> Json:
+    """Remove a dataset with its table, or say what that would do."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        return await service.delete_dataset(dataset, dry_run=dry_run, actor=ACTOR)
+
+
+async def drop_column(dataset: str, column: str, *, database: str, dry_run: bool) -> Json:
+    """Remove a column that no row uses, or say whether that can be."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        return await service.drop_column(dataset, column, dry_run=dry_run, actor=ACTOR)
+
+
 @asynccontextmanager
 async def _manager() -> AsyncIterator[ExecutorManager]:
     """The manager of this command."""

@@ -23,6 +23,7 @@ from levelpool.errors import (
     WorkerDied,
 )
 from levelpool.sheets.errors import (
+    ColumnInUse,
     FileInUse,
     InboxError,
     LimitExceeded,
@@ -54,6 +55,7 @@ _ANSWERS: tuple[tuple[type[LevelpoolError], int, str], ...] = (
     (PasswordNeeded, 422, "password_needed"),
     (UnreadableFile, 422, "unreadable_file"),
     (FileInUse, 409, "file_in_use"),
+    (ColumnInUse, 409, "column_in_use"),
     (TableChanged, 409, "table_changed"),
     (OriginalMissing, 409, "original_missing"),
     (OriginalChanged, 409, "original_changed"),

@@ -203,6 +203,11 @@ def _add_datasets(router: APIRouter) -> None:
         record = await service.ask(read_dataset, name)
         return render(request, "dataset.html", here="datasets", dataset=record, **found, limit=PAGE, offset=offset, numeric=NUMERIC_TYPES)
 
+    @router.get("/datasets/{name}/delete", dependencies=[Depends(require_admin)])
+    async def ask_delete(request: Request, service: Of, who: Viewer, name: str) -> Response:
+        plan = await service.ingestion.delete_dataset(name, dry_run=True, actor=who.name)
+        return render(request, "parts/delete_dataset.html", name=name, plan=plan)
+
 
 # ---------------------------------------------------------------- system
 

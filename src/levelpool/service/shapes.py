@@ -148,6 +148,11 @@ class DatasetList(_Shape):
     total: int
 
 
+class Removed(_Shape):
+    files: int = Field(description="Files that had rows there, or a table.")
+    rows_removed: int
+
+
 class RowList(_Shape):
     rows: list[dict[str, object]] = Field(description="By `_file_id`, `_row`; NUMERIC and integers beyond 2^53 are strings.")
     total: int

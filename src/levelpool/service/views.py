@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from levelpool.ingest.ledger.files import sheet_dataset
 from levelpool.ingest.ledger.queries import PLAN, plan_of
 from levelpool.ingest.ledger.schema import columns, datasets, outside, sheets
 from levelpool.sheets.errors import NotFound
@@ -17,8 +18,8 @@ MOST_OUTSIDE = 100
 def read_sheets(connection: sa.Connection, file_id: int) -> list[Json]:
     """The tables found in a file, each with its columns, why they have their types, and why the table is where it is; `stored` is its table's types."""
     shown = ("name", "dataset", "header_row", "hidden", "rows_loaded", "rows_quarantined")
-    query = sa.select(sheets.c.recognised, sheets.c.name, datasets.c.name.label("dataset"), *(sheets.c[name] for name in shown[2:]), PLAN)
-    query = query.join(datasets, datasets.c.id == sheets.c.dataset_id).where(sheets.c.file_id == file_id)
+    query = sa.select(sheets.c.recognised, sheets.c.name, sheet_dataset.label("dataset"), *(sheets.c[name] for name in shown[2:]), PLAN)
+    query = query.where(sheets.c.file_id == file_id, sheets.c.dataset.is_not(None))
     tables = [
         {name: getattr(row, name) for name in shown}
         | {"columns": _of_plan(row.plan, "columns", dict), "reasons": [*_found_by(row.recognised), *_of_plan(row.plan, "reasons", str)]}

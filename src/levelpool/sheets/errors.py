@@ -16,6 +16,7 @@ Everything that `sheets` and `ingest` raise on purpose; each message is one sent
         ├── NotFound              no file or dataset of that name or number (also a LookupError)
         ├── TryAgain              the database was busy or went away in the middle; nothing was changed
         ├── FileInUse             the file's state does not allow this (undo while running, ...)
+        ├── ColumnInUse           a column that has values, or is in the key, cannot be dropped
         ├── TableChanged          somebody has changed a dataset's table by hand: it is not as levelpool left it
         ├── OriginalMissing       the kept original of a file is gone from the store
         ├── OriginalChanged       the kept original of a file is not what was kept: its hash is another
@@ -100,6 +101,10 @@ class TryAgain(SheetError):
 
 class FileInUse(SheetError):
     """The file's state does not allow what was asked."""
+
+
+class ColumnInUse(SheetError):
+    """A column of a dataset cannot be dropped: rows have values in it, it belongs to the key, or it is the last one."""
 
 
 class TableChanged(SheetError):

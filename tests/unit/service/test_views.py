@@ -22,7 +22,15 @@ def test_plan_in_another_form_breaks_nothing_else(sqlite_url, plan):
         new = recording.NewFile(name="a.csv", source="upload", actor="ann", sha256="a" * 64, store="here", dataset="orders")
         file_id = recording.record(connection, new).id
         dataset_id = add_dataset(connection, "orders", file_id)
-        row = {"file_id": file_id, "name": "a", "position": 0, "dataset_id": dataset_id, "hidden": False, "plan": plan} | ZEROS
+        row = {
+            "file_id": file_id,
+            "name": "a",
+            "position": 0,
+            "dataset": "orders",
+            "dataset_id": dataset_id,
+            "hidden": False,
+            "plan": plan,
+        } | ZEROS
         connection.execute(sheets.insert(), row)
         if plan == "later":
             connection.exec_driver_sql("UPDATE levelpool_sheets SET plan = 'no JSON at all'")

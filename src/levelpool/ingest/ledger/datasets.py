@@ -98,6 +98,13 @@ def replace_columns(
         connection.execute(columns.update().where(of_dataset, columns.c.name == column.name).values(values))
 
 
+def drop_column(connection: sa.Connection, dataset_id: int, name: str) -> None:
+    """Forget one column; those behind it move up."""
+    of_dataset = columns.c.dataset_id == dataset_id
+    place = connection.execute(columns.delete().where(of_dataset, columns.c.name == name).returning(columns.c.position)).scalar_one()
+    connection.execute(columns.update().where(of_dataset, columns.c.position > place).values(position=columns.c.position - 1))
+
+
 def remove_dataset(connection: sa.Connection, dataset_id: int) -> None:
     """Forget a dataset whose table goes; what was done to it stays in the audit."""
     connection.execute(files.update().where(files.c.dataset_id == dataset_id).values(dataset_id=None))

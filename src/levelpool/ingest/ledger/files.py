@@ -92,6 +92,10 @@ current_name = sa.func.coalesce(sa.select(datasets.c.name).where(datasets.c.id =
 """What the dataset of a file is called now; before it is loaded, as somebody or its name said."""
 
 
+sheet_dataset = sa.func.coalesce(sa.select(datasets.c.name).where(datasets.c.id == sheets.c.dataset_id).scalar_subquery(), sheets.c.dataset)
+"""What the dataset of a table of a file is called now; one that was deleted, as it was called then."""
+
+
 def same_content(connection: sa.Connection, file_id: int, sha256: str | None, dataset: str | None) -> int | None:
     """The oldest other live file with the same content, in *dataset* if one is given."""
     query = sa.select(files.c.id).where(files.c.sha256 == sha256, files.c.id != file_id, files.c.status.in_(LIVE))

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from levelpool.ingest.ledger.files import current_name
+from levelpool.ingest.ledger.files import current_name, sheet_dataset
 from levelpool.ingest.ledger.schema import columns, datasets, files, quarantine, sheets
 from levelpool.sheets.errors import NotFound
 from levelpool.sheets.table import ColumnType
@@ -56,8 +56,8 @@ def _as_files(connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> list[J
     of_file: dict[int, list[Json]] = {row.id: [] for row in found}
     shown = ("id", "name", "dataset", "header_row", "rows_loaded", "rows_quarantined", "hidden", "recognised")
     own = (sheets.c[name] for name in shown if name != "dataset")
-    query = sa.select(sheets.c.file_id, datasets.c.name.label("dataset"), *own)
-    query = query.join(datasets, datasets.c.id == sheets.c.dataset_id).where(sheets.c.file_id.in_(of_file))
+    query = sa.select(sheets.c.file_id, sheet_dataset.label("dataset"), *own)
+    query = query.where(sheets.c.file_id.in_(of_file), sheets.c.dataset.is_not(None))
     for row in connection.execute(query.order_by(sheets.c.id)):
         of_file[row.file_id].append({name: getattr(row, name) for name in shown})
     return [_as_file(row, of_file[row.id]) for row in found]

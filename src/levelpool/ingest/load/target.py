@@ -156,6 +156,10 @@ class Target(ABC):
         """Remove the table with its index."""
         self.run(f"DROP TABLE {quote(name)}")
 
+    def drop_column(self, name: str, column: str) -> None:
+        """Remove a column with its values."""
+        self.run(f"ALTER TABLE {quote(name)} DROP COLUMN {quote(column)}")
+
     def has_values(self, name: str, column: str) -> bool:
         """Whether any row has a value in that column."""
         query = sa.text(f"SELECT 1 FROM {quote(name)} WHERE {quote(column)} IS NOT NULL LIMIT 1")
@@ -170,6 +174,16 @@ class Target(ABC):
         """How many rows of one file are there."""
         query = sa.text(f"SELECT count(*) FROM {quote(name)} WHERE _file_id = :id")
         return int(self.connection.execute(query, {"id": file_id}).scalar_one())
+
+    def count_all(self, name: str) -> int:
+        """How many rows are there."""
+        return int(self.connection.execute(sa.text(f"SELECT count(*) FROM {quote(name)}")).scalar_one())
+
+    def count_values(self, name: str, column: str) -> tuple[int, int | None]:
+        """In how many rows that column has a value, and the first file that has one."""
+        query = sa.text(f"SELECT count(*), min(_file_id) FROM {quote(name)} WHERE {quote(column)} IS NOT NULL")
+        found = self.connection.execute(query).one()
+        return int(found[0]), found[1]
 
     def count_by_sheet(self, name: str) -> dict[tuple[int, str], int]:
         """How many rows of each sheet of each file are there."""

@@ -32,7 +32,9 @@
 
   document.body.addEventListener("htmx:beforeSend", (event) => {
     const { elt, xhr } = event.detail;
-    const { done, file } = elt.dataset ?? {};
+    const { done, file, goto } = elt.dataset ?? {};
+    // What the page shows is gone then.
+    if (goto) xhr.addEventListener("load", () => xhr.status < 400 && location.assign(goto));
     if (!done) return;
     // The request itself is listened to: by its end the page may have replaced the button, and htmx's events go no further then.
     xhr.addEventListener("load", () => {

@@ -68,7 +68,7 @@ _IN_ZIP64 = 0xFFFFFFFF
 def cut_out(path: Path, span: tuple[int, int], to: Path) -> tuple[str, ...]:
     """Copy the workbook at *span* to the file *to*; returns what was left off, a sentence for each side."""
     start, end = span
-    with path.open("rb") as file, to.open("xb") as copy:
+    with path.open("rb") as file, to.open("wb") as copy:
         before = file.read(start)
         shutil.copyfileobj(file, copy)
         copy.truncate(end - start)

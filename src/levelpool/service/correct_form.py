@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from levelpool.sheets.clean.form_words import as_written
 from levelpool.sheets.clean.option_fields import COLUMN_FIELDS, FIELDS, OptionField
 from levelpool.sheets.clean.options import ColumnOptions, TableOptions, letters_of
 from levelpool.sheets.errors import OptionsRefused
@@ -76,7 +77,7 @@ def form_of(options: TableOptions) -> Form:
 
 
 def _column_texts(column: ColumnOptions) -> dict[str, str]:
-    return {name: str(value) for name, value in column.to_dict().items()}
+    return {name: as_written(str(value)) if name == "date_form" else str(value) for name, value in column.to_dict().items()}
 
 
 def read_form(sent: Sent) -> Form:

@@ -1,8 +1,8 @@
 """
 How dates and times are written: forms of texts, serials of workbooks, and the number formats that make a number a date.
 
-A form is strptime-like. Beside the usual directives, "%-d" is a day without a leading zero, "%3f" are three digits of a second's fraction, and
-"%-f" is its point with as many digits as there are, or nothing.
+A form is strptime-like. Beside the usual directives, "%-d" is a day without a leading zero, "%_d" one with it or without, "%3f" are three digits
+of a second's fraction, "%-f" is its point with as many digits as there are, or nothing, and "%_b" is the name of a month in any language we know.
 """
 
 import re
@@ -11,6 +11,7 @@ from datetime import date, datetime, time, timedelta
 from functools import cache, lru_cache
 from math import ulp
 
+from levelpool.sheets.clean.month_names import month_of
 from levelpool.sheets.number_codes import family
 from levelpool.sheets.table import NUMBER, ColumnType, Value
 
@@ -36,6 +37,11 @@ _DIRECTIVES = {
     "%-H": r"(?P<H>[0-9]|1[0-9]|2[0-3])",
     "%I": r"(?P<I>0[1-9]|1[0-2])",
     "%-I": r"(?P<I>[1-9]|1[0-2])",
+    "%_m": r"(?P<m>0?[1-9]|1[0-2])",
+    "%_d": r"(?P<d>0?[1-9]|[12][0-9]|3[01])",
+    "%_H": r"(?P<H>[01]?[0-9]|2[0-3])",
+    "%_I": r"(?P<I>0?[1-9]|1[0-2])",
+    "%_b": r"(?P<b>[^\W\d_]+\.?)",
     "%M": r"(?P<M>[0-5][0-9])",
     "%S": r"(?P<S>[0-5][0-9])",
     "%p": r"(?P<p>AM|PM)",
@@ -44,7 +50,7 @@ _DIRECTIVES = {
     # A TIMESTAMP keeps six digits; what stands behind them must be nothing.
     **{f"%{digits}f": rf"(?P<f>[0-9]{{6}})0{{{digits - 6}}}" for digits in range(7, 10)},
 }
-_DIRECTIVE = re.compile(r"%(?:-?[A-Za-z]|\df)")
+_DIRECTIVE = re.compile(r"%(?:[-_]?[A-Za-z]|\df)")
 
 _DATE_FORMS = tuple(
     form
@@ -138,7 +144,7 @@ def _shape_pattern(form: str) -> str:
 @cache
 def date_parser(form: str) -> Callable[[str], date | datetime | time]:
     """A function from a text in this form to its value; it raises `ValueError` for any other text, and for a day that does not exist."""
-    pattern = re.compile(_DIRECTIVE.sub(lambda found: _DIRECTIVES[found[0]], re.sub(r"[.]", r"\\.", form)))
+    pattern = re.compile(_pattern(form))
     has_day, has_time = has_year(form), "%M" in form
 
     def parse(text: str) -> date | datetime | time:
@@ -154,9 +160,22 @@ def date_parser(form: str) -> Callable[[str], date | datetime | time]:
     return parse
 
 
+def _pattern(form: str) -> str:
+    found, end = [], 0
+    for directive in _DIRECTIVE.finditer(form):
+        found += [re.escape(form[end : directive.start()]), _DIRECTIVES[directive[0]]]
+        end = directive.end()
+    return "".join(found) + re.escape(form[end:])
+
+
 def has_year(form: str) -> bool:
     """Whether texts of this form say a day; else they say a time of day."""
     return "%Y" in form or "%y" in form
+
+
+def has_only_digits(form: str) -> bool:
+    """Whether texts of this form are digits throughout, which a workbook may hold as a number: 20260423."""
+    return re.fullmatch(r"(?:%[YymdHMS])+", form) is not None
 
 
 def type_of_form(form: str) -> ColumnType:
@@ -211,7 +230,7 @@ def iso_values(form: str, texts: list[str]) -> Sequence[date] | None:
 
 @cache
 def _lines_pattern(form: str) -> re.Pattern[str]:
-    plain = re.sub(r"\(\?P<\w>", "(?:", _DIRECTIVE.sub(lambda found: _DIRECTIVES[found[0]], re.sub(r"[.]", r"\\.", form)))
+    plain = re.sub(r"\(\?P<\w>", "(?:", _pattern(form))
     return re.compile(rf"(?:{plain}\n)*+{plain}")
 
 
@@ -239,7 +258,7 @@ def _year(parts: dict[str, str]) -> int:
 def _month(parts: dict[str, str]) -> int:
     if "m" in parts:
         return int(parts["m"])
-    return _MONTHS.index(parts["b"]) + 1 if "b" in parts else _LONG_MONTHS.index(parts["B"]) + 1
+    return month_of(parts["b"] if "b" in parts else parts["B"])
 
 
 def _clock(parts: dict[str, str]) -> tuple[int, int, int, int]:
@@ -256,6 +275,14 @@ def is_unpadded(form: str) -> bool:
     return "%-" in form.replace("%-f", "")
 
 
+def spellings(form: str) -> tuple[str, ...]:
+    """The form itself, the same with and without leading zeros, and last the one that takes either, and a month's name in any language."""
+    padded = re.sub(r"%-([dmHI])", r"%\1", form)
+    unpadded = re.sub(r"%([dmHI])", r"%-\1", padded)
+    either = re.sub(r"%B", "%_b", re.sub(r"%([dmHIb])", r"%_\1", padded))
+    return tuple(dict.fromkeys((form, padded, unpadded, either)))
+
+
 def form_in_letters(form: str) -> str:
     """The form as people write it: DD.MM.YYYY, or D.M.YYYY without leading zeros."""
 
@@ -265,7 +292,7 @@ def form_in_letters(form: str) -> str:
             return "[.f]"
         if name[-1] == "f":
             return "f" * int(name[1])
-        return _LETTERS[name[-1]][:1] if name.startswith("%-") else _LETTERS[name[-1]]
+        return _LETTERS[name[-1]][:1] if name.startswith("%-") else _LETTERS[name[-1]]  # a padded one where both are taken
 
     return _DIRECTIVE.sub(letters, form)
 

@@ -234,8 +234,8 @@ COLUMN_FIELDS = (
     OptionField(
         name="date_form",
         types=(str, NULL),
-        means="How its dates are written.",
-        flag=_flag("--date-form", multiple=True, metavar="HEADER=FORM", help="How a column's dates are written, such as %d/%m/%Y."),
+        means="How its dates are written, such as DD/MM/YYYY or %d/%m/%Y.",
+        flag=_flag("--date-form", multiple=True, metavar="HEADER=FORM", help="How a column's dates are written, such as DD/MM/YYYY."),
     ),
     OptionField(name="decimal", types=(str, NULL), means="Which mark parts its decimals.", choices=MARKS),
 )

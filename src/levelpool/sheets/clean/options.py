@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from levelpool.sheets.clean import option_fields
-from levelpool.sheets.clean.dates import is_form
+from levelpool.sheets.clean.form_words import ALLOWED_FORMS, form_of
 from levelpool.sheets.clean.option_fields import COLUMN_FIELDS, FIELDS, NULL
 from levelpool.sheets.clean.subsheets import Span
 from levelpool.sheets.errors import OptionsRefused
@@ -28,15 +28,17 @@ class ColumnOptions:
     header: str  # which column: its header, as the plan shows it; or its letter in the sheet, such as "C"
     name: str | None = None  # its name in the database
     type: ColumnType | None = None  # its type, or the name of it; a value that does not fit goes to quarantine
-    date_form: str | None = None  # how its dates are written, such as "%d/%m/%Y"
+    date_form: str | None = None  # how its dates are written: "DD/MM/YYYY" or "%d/%m/%Y", which it becomes
     decimal: str | None = None  # "." or ",": which mark parts the decimals
 
     def __post_init__(self) -> None:
         _check_types(self, _COLUMN_TYPES)
         _check(self.decimal in {None, ".", ","}, "decimal", self.decimal, "'.' or ','")
-        _check(
-            self.date_form is None or is_form(self.date_form), "date_form", self.date_form, "a form such as %d/%m/%Y or %Y-%m-%d %H:%M:%S"
-        )
+        if self.date_form is not None:
+            form = form_of(self.date_form)
+            if form is None:
+                raise _refused("date_form", self.date_form, ALLOWED_FORMS)
+            object.__setattr__(self, "date_form", form)
         if self.type is not None:
             _check(self.type in _KINDS, "type", self.type, ", ".join(_KINDS))
             object.__setattr__(self, "type", _KINDS[self.type])

@@ -9,7 +9,7 @@ from itertools import pairwise
 from levelpool.sheets.clean.decisions import Answers, decide
 from levelpool.sheets.clean.draft import Draft
 from levelpool.sheets.clean.evidence import ColumnEvidence
-from levelpool.sheets.clean.given_form import in_given_form, texts_of
+from levelpool.sheets.clean.given_form import in_given_form, values_for
 from levelpool.sheets.clean.header import header_texts
 from levelpool.sheets.clean.merges import Merges
 from levelpool.sheets.clean.names import column_names, sheet_dataset_name
@@ -155,7 +155,7 @@ def _columns(sheet: Sheet, draft: Draft, headers: dict[int, str], options: Table
         )
         column = decide(evidence[place], answers, name=name, header=headers[place], position=place)
         if answers.date_form and column.notation.date_form != answers.date_form:
-            column = in_given_form(column, answers.date_form, texts_of(sheet, draft, place))
+            column = in_given_form(column, answers.date_form, values_for(answers.date_form, sheet, draft, place))
         if said is not None and said.type not in {None, ColumnType.TEXT} and column.type is ColumnType.TEXT:
             column = in_notation_of_most(draft, column, said.type, answers)
         columns.append(as_said(column, options))

@@ -7,11 +7,11 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from math import isinf
 
-from levelpool.sheets.clean.dates import date_parser, iso_value, serial_family, serial_text, serial_time, serial_value
+from levelpool.sheets.clean.dates import date_parser, has_only_digits, iso_value, serial_family, serial_text, serial_time, serial_value
 from levelpool.sheets.clean.numbers import MOST_DIGITS, cell_decimal, is_double, is_number_cell, number_parser, number_text, plain_number
 from levelpool.sheets.clean.reasons import Reason
 from levelpool.sheets.clean.shapes import shapes_of
-from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, TEXT, Column, ColumnType, Kind, Notation, Value
+from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Column, ColumnType, Kind, Notation, Value
 
 Convert = Callable[[str], Value]
 
@@ -50,7 +50,7 @@ def _converter(wanted: ColumnType, notation: Notation, kind: Kind, date1904: boo
         return _from_boolean(wanted)
     if kind == DATE:
         return _from_date(wanted)
-    return _from_number(wanted, kind, date1904)
+    return _from_number(wanted, notation, kind, date1904)
 
 
 def _refuse(reason: Reason) -> Convert:
@@ -69,6 +69,8 @@ _WRONG = {
     ColumnType.TIMESTAMP: Reason.NOT_TIMESTAMP,
     ColumnType.TIME: Reason.NOT_TIME,
 }
+
+_INSTANTS = {ColumnType.DATE, ColumnType.TIMESTAMP, ColumnType.TIME}
 
 # ---------------------------------------------------------------- texts
 
@@ -212,15 +214,18 @@ def _from_date(wanted: ColumnType) -> Convert:
     return convert
 
 
-def _from_number(wanted: ColumnType, kind: Kind, date1904: bool) -> Convert:
+def _from_number(wanted: ColumnType, notation: Notation, kind: Kind, date1904: bool) -> Convert:
     family = serial_family(kind)
+    if wanted in _INSTANTS and kind == NUMBER and has_only_digits(notation.date_form):
+        from_text = _from_text(wanted, notation)
+        return lambda text: from_text(number_text_or_raw(text))
     if wanted is ColumnType.TEXT:
         return (
             (lambda text: storable(serial_text(text, kind, date1904=date1904)))
             if family
             else lambda text: storable(number_text_or_raw(text))
         )
-    if wanted in {ColumnType.DATE, ColumnType.TIMESTAMP, ColumnType.TIME}:
+    if wanted in _INSTANTS:
         return _from_serial(wanted, date1904) if family else _refuse(_WRONG[wanted])
     if wanted is ColumnType.BOOLEAN:
         return _refuse(Reason.NOT_BOOLEAN)

@@ -301,7 +301,8 @@ def test_what_is_no_form_is_refused(form):
 def test_a_form_that_no_value_has_is_refused_with_the_first_value():
     """It was passed over."""
     with pytest.raises(
-        OptionsRefused, match=r"no value of the column 'tag' is in the form %m/%d/%Y that was given: the first is '23.04.2026' \(row 2\)"
+        OptionsRefused,
+        match=r"no value of the column 'tag' is in the form MM/DD/YYYY \(%m/%d/%Y\) that was given: the first is '23.04.2026' \(row 2\)",
     ):
         with_form("id;tag\n1;23.04.2026\n2;24.04.2026\n", "%m/%d/%Y")
 

@@ -250,7 +250,7 @@ def _undone(answer: Any, one: str, many: str) -> str:
 
 @cli.group()
 def dataset() -> None:
-    """Decide about a dataset: what a bad cell keeps out, that a column takes any text, that it goes."""
+    """Decide about a dataset: what a bad cell keeps out, its name, that a column takes any text, that it goes."""
 
 
 @dataset.command("policy")
@@ -279,6 +279,19 @@ def widen_(name: str, column: str, database: str | None) -> None:
 
     _run(widen_column(name, column, database=_database(database)))
     click.echo(f"{name}.{column} is TEXT")
+
+
+@dataset.command("rename")
+@click.argument("name")
+@click.argument("new_name")
+@click.option("--dry-run", is_flag=True, help="Only say whether that can be.")
+@database
+def rename_(name: str, new_name: str, dry_run: bool, database: str | None) -> None:
+    """Call the dataset NAME, and its table, NEW_NAME; the former name goes on leading to it."""
+    from levelpool.service.commands import rename_dataset
+
+    _run(rename_dataset(name, new_name, database=_database(database), dry_run=dry_run))
+    click.echo(f"{name} {'can be' if dry_run else 'is'} called {new_name}")
 
 
 @dataset.command("delete")

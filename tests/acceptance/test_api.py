@@ -34,6 +34,7 @@ ADDRESSES = [
     ("POST", "/api/sync", "oa"),
     ("GET", "/api/datasets", "voa"),
     ("GET", "/api/datasets/orders/rows", "voa"),
+    ("POST", "/api/datasets/nothing/rename?dry_run=true", "oa"),
     ("DELETE", "/api/datasets/nothing?dry_run=true", "a"),
     ("DELETE", "/api/datasets/nothing/columns/none?dry_run=true", "a"),
     ("GET", "/api/system/resource-usage", "a"),
@@ -50,6 +51,8 @@ ADDRESSES = [
     ("POST", "/files/999/preview", "oa"),
     ("POST", "/files/999/correct", "oa"),
     ("GET", "/datasets", "voa"),
+    ("GET", "/datasets/nothing/rename", "oa"),
+    ("POST", "/datasets/nothing/rename", "oa"),
     ("GET", "/datasets/nothing/delete", "a"),
     ("GET", "/system", "a"),
     ("GET", "/no/such/address", ""),
@@ -330,6 +333,21 @@ def test_file_in_the_inbox_is_found(service, admin):
             break
         threading.Event().wait(0.1)
     assert service.settled(listed[0]["id"])["status"] == "loaded"
+
+
+def test_former_name_of_a_dataset_leads_on(admin, service):
+    """Its address answers with the one that holds now, and the query with it; a name that cannot be is refused in a sentence."""
+    sent = admin.post("/api/files", files={"file": ("parking.csv", b"day,cars\n2026-11-01,5\n2026-11-02,6\n")}).json()
+    service.settled(sent["id"])
+
+    assert admin.post("/api/datasets/parking/rename", json={"name": "car_park"}).json() == {"name": "car_park", "former_names": ["parking"]}
+
+    led = admin.get("/api/datasets/parking/rows?limit=1")
+    assert (led.status_code, led.headers["location"]) == (308, "/api/datasets/car_park/rows?limit=1")
+    assert admin.get(led.headers["location"]).json()["total"] == 2
+    assert admin.get("/datasets/parking").headers["location"] == "/datasets/car_park"
+    assert refusal(admin.post("/api/datasets/car_park/rename", json={"name": "pg_cars"})) == (422, "name_refused")
+    assert refusal(admin.get("/api/datasets/no_such/rows")) == (404, "not_found")
 
 
 def test_undo_counts_before_it_removes(admin, service):

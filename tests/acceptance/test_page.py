@@ -107,6 +107,24 @@ async def test_file_shows_columns_with_reasons_and_is_undone_after_a_question(pa
     await page.locator("#file .status.loaded").wait_for()
 
 
+async def test_dataset_gets_another_name(page):
+    """A name that cannot be is told in the dialog, beside what was written; a good one leads to the page of that name."""
+    await sign_in(page, path="/files")
+    await upload(page, as_file("oddments.csv", ORDERS.replace("000185", "000779")))
+    await page.locator("tr", has_text="oddments.csv").locator(".status.loaded").wait_for()
+    await page.goto("/datasets/oddments")
+
+    await page.get_by_role("button", name="Rename…").click()
+    await page.get_by_label("New name").fill("Odd Ends")
+    await page.get_by_role("button", name="Rename", exact=True).click()
+    assert "is not a dataset name" in await page.locator("dialog[open] [role=alert]").text_content()
+    await page.get_by_label("New name").fill("odd_ends")
+    await page.get_by_role("button", name="Rename", exact=True).click()
+
+    await page.wait_for_url("**/datasets/odd_ends")
+    assert "2 rows" in await page.text_content("main")
+
+
 async def test_dataset_is_deleted_after_a_question(page):
     """The question has the figures; afterwards the list of datasets is shown, without it, and its file is undone."""
     await sign_in(page, path="/files")

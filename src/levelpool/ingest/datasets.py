@@ -23,7 +23,7 @@ def set_policy(connection: sa.Connection, name: str, policy: str, *, actor: str)
     """
     if policy not in POLICIES:
         raise OptionsRefused(f"the policy of a dataset cannot be {policy!r}: give {', '.join(POLICIES)}")
-    dataset = _find(connection, name)
+    dataset = registry.get_dataset(connection, name)
     registry.save_policy(connection, dataset.id, policy)
     files.note(connection, actor, "dataset.policy", dataset=name, policy=policy)
 
@@ -36,7 +36,7 @@ def widen_column(connection: sa.Connection, name: str, column: str, *, actor: st
     """
     target = target_of(connection)
     target.lock_schema(name)
-    dataset = _find(connection, name)
+    dataset = registry.get_dataset(connection, name)
     before = next((each for each in dataset.columns if each.name == column), None)
     if before is None:
         raise NotFound(f"the dataset {name} has no column {column}: it has {', '.join(each.name for each in dataset.columns)}")
@@ -53,12 +53,5 @@ def widen_column(connection: sa.Connection, name: str, column: str, *, actor: st
 
 def rows_of(connection: sa.Connection, name: str, limit: int, offset: int) -> queries.Json:
     """Rows of a dataset in order of arrival. Raises `NotFound` for an unknown dataset, `TableChanged` when its table cannot show them."""
-    check_readable(target_of(connection), name, _find(connection, name).columns)
+    check_readable(target_of(connection), name, registry.get_dataset(connection, name).columns)
     return queries.list_rows(connection, name, limit, offset)
-
-
-def _find(connection: sa.Connection, name: str) -> registry.Dataset:
-    dataset = registry.find_dataset(connection, name)
-    if dataset is None:
-        raise NotFound(f"there is no dataset {name}")
-    return dataset

@@ -273,6 +273,8 @@ def _make_ready(
         files.check_claim(connection, job.file_id, job.claim)
         target.lock_schema(dataset)
         known = registry.find_dataset(connection, dataset)
+        if known is None and (now_called := registry.led_to(connection, dataset)) is not None:
+            raise TryAgain(f"the dataset {dataset} was renamed to {now_called} while {job.name} was read: nothing was changed")
         if known is None:
             check_not_taken(target, dataset)
         elif not was_there and agreement(_told(wanted), _told(known.columns)).share < ENOUGH:

@@ -18,9 +18,7 @@ def set_key(connection: sa.Connection, name: str, key: Sequence[str], *, actor: 
     """
     target = target_of(connection)
     target.lock_schema(name)
-    dataset = registry.find_dataset(connection, name)
-    if dataset is None:
-        raise NotFound(f"there is no dataset {name}")
+    dataset = registry.get_dataset(connection, name)
     missing = sorted(set(key) - {column.name for column in dataset.columns})
     if missing:
         raise NotFound(f"the dataset {name} has no column {missing[0]}")

@@ -22,7 +22,7 @@ def delete_dataset(connection: sa.Connection, name: str, *, dry_run: bool, actor
     """
     target = target_of(connection)
     target.lock_schema(name)
-    dataset = _find(connection, name)
+    dataset = registry.get_dataset(connection, name)
     # A table that somebody has removed by hand is no reason to keep the dataset: this is the way out.
     is_there = target.found_table(name).kind != ""
     if is_there:
@@ -48,7 +48,7 @@ def drop_column(connection: sa.Connection, name: str, column: str, *, dry_run: b
     """
     target = target_of(connection)
     target.lock_schema(name)
-    dataset = _find(connection, name)
+    dataset = registry.get_dataset(connection, name)
     check_table(target, name, dataset.columns)
     _check_droppable(target, dataset, column)
     if not dry_run:
@@ -76,10 +76,3 @@ def _check_droppable(target: Target, dataset: registry.Dataset, column: str) -> 
             f"{used:,} rows of {name} have a value in the column {column}, the first of them in file {first}: only a column that no row uses "
             "can be dropped; undo those files, or leave the column out of them (a correction) first"
         )
-
-
-def _find(connection: sa.Connection, name: str) -> registry.Dataset:
-    dataset = registry.find_dataset(connection, name)
-    if dataset is None:
-        raise NotFound(f"there is no dataset {name}")
-    return dataset

@@ -18,6 +18,7 @@ from levelpool.ingest.ledger import queries
 from levelpool.ingest.ledger.files import Claim
 from levelpool.ingest.preview import preview
 from levelpool.ingest.removal import delete_dataset, drop_column
+from levelpool.ingest.renaming import rename_dataset
 from levelpool.ingest.undo import undo_file
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.errors import SheetError
@@ -172,6 +173,14 @@ class DataIngestionService:
         Raises `NotFound` for an unknown dataset or column.
         """
         await self.intake.session.write(widen_column, dataset, column, actor=actor)
+
+    async def rename_dataset(self, dataset: str, name: str, *, dry_run: bool = False, actor: str = "program") -> queries.Json:
+        """
+        Give a dataset another name, and its table, index and view with it; the former name goes on leading to it. With *dry_run* only look.
+
+        Returns `name` and `former_names`. Raises `NotFound` for an unknown dataset, `NameRefused` for a name that cannot be or is taken.
+        """
+        return await self.intake.session.write(rename_dataset, dataset, name, dry_run=dry_run, actor=actor)
 
     async def delete_dataset(self, dataset: str, *, dry_run: bool = False, actor: str = "program") -> queries.Json:
         """

@@ -11,12 +11,13 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from levelpool.service import shapes
 from levelpool.service.assembly import Service, service_of
 from levelpool.service.errors import Refusal
+from levelpool.service.former_names import to_current_name
 from levelpool.service.quarantine import csv_lines
 from levelpool.service.request_options import options_of_body, options_of_form
 from levelpool.service.uploads import Upload, receive_upload
 from levelpool.sheets.clean.names import check_dataset_name
 from levelpool.sheets.clean.option_fields import schema
-from levelpool.sheets.errors import StoreError
+from levelpool.sheets.errors import NotFound, StoreError
 from levelpool.sheets.inspect import Inspection
 from levelpool.web.auth import Identity, require_admin, require_operator, require_viewer
 from levelpool.web.disconnect import cancel_on_disconnect
@@ -259,9 +260,23 @@ def _add_datasets(router: APIRouter) -> None:
         return JSONResponse(await service.ingestion.datasets(limit=limit, offset=offset))
 
     @router.get("/datasets/{name}/rows", tags=["datasets"], responses=_answers(shapes.RowList, 404, 422), response_model=None)
-    async def list_rows(service: Of, _: Viewer, name: str, limit: Limit = 100, offset: Offset = 0) -> Response:
-        """The rows of one dataset, by `_file_id`, `_row`."""
-        return await _json_with_rows(service, await service.ingestion.rows(name, limit=limit, offset=offset))
+    async def list_rows(request: Request, service: Of, _: Viewer, name: str, limit: Limit = 100, offset: Offset = 0) -> Response:
+        """The rows of one dataset, by `_file_id`, `_row`. A former name answers 308."""
+        try:
+            found = await service.ingestion.rows(name, limit=limit, offset=offset)
+        except NotFound:
+            return await to_current_name(request, service, name)
+        return await _json_with_rows(service, found)
+
+    @router.post(
+        "/datasets/{name}/rename",
+        tags=["datasets"],
+        responses=_answers(shapes.Renamed, 404, 409, 413, 415, 422),
+        response_model=None,
+    )
+    async def rename_dataset(service: Of, who: Operator, name: str, said: shapes.NewName, dry_run: DryRun = False) -> Response:
+        """Give a dataset another name, and its table with it; the former name goes on leading to it."""
+        return JSONResponse(await service.ingestion.rename_dataset(name, said.name, dry_run=dry_run, actor=who.name))
 
     @router.delete("/datasets/{name}", tags=["datasets"], responses=_answers(shapes.Removed, 404, 409, 422), response_model=None)
     async def delete_dataset(service: Of, who: Admin, name: str, dry_run: DryRun = False) -> Response:

@@ -137,6 +137,12 @@ async def widen_column(dataset: str, column: str, *, database: str) -> None:
         await service.widen_column(dataset, column, actor=ACTOR)
 
 
+async def rename_dataset(dataset: str, name: str, *, database: str, dry_run: bool) -> Json:
+    """Give a dataset another name, or say whether that can be."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        return await service.rename_dataset(dataset, name, dry_run=dry_run, actor=ACTOR)
+
+
 async def delete_dataset(dataset: str, *, database: str, dry_run: bool) -> Json:
     """Remove a dataset with its table, or say what that would do."""
     async with _manager() as manager, DataIngestionService(database, manager) as service:

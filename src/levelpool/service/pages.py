@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, quote, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
@@ -14,12 +14,14 @@ from levelpool.runtime import Runtime
 from levelpool.service.assembly import Service, service_of
 from levelpool.service.errors import Refusal
 from levelpool.service.feed import read_counts
+from levelpool.service.former_names import to_current_name
 from levelpool.service.guard import SESSION_COOKIE, SIGN_IN
 from levelpool.service.live import page_events
 from levelpool.service.shapes import Status
 from levelpool.service.signin import local_target
 from levelpool.service.tokens import SESSION_LIFE
 from levelpool.service.views import read_dataset, read_outside, read_sheets
+from levelpool.sheets.errors import NameRefused, NotFound
 from levelpool.web.auth import Identity, Role, require_admin, require_operator, require_viewer
 
 PAGE = 50
@@ -199,9 +201,25 @@ def _add_datasets(router: APIRouter) -> None:
 
     @router.get("/datasets/{name}")
     async def dataset(request: Request, service: Of, _: Viewer, name: str, offset: Offset = 0) -> Response:
-        found = await service.ingestion.rows(name, limit=PAGE, offset=offset)
+        try:
+            found = await service.ingestion.rows(name, limit=PAGE, offset=offset)
+        except NotFound:
+            return await to_current_name(request, service, name)
         record = await service.ask(read_dataset, name)
         return render(request, "dataset.html", here="datasets", dataset=record, **found, limit=PAGE, offset=offset, numeric=NUMERIC_TYPES)
+
+    @router.get("/datasets/{name}/rename", dependencies=[Depends(require_operator)])
+    async def ask_new_name(request: Request, _: Viewer, name: str) -> Response:
+        return render(request, "parts/rename_dataset.html", name=name, new=name, problem=None)
+
+    @router.post("/datasets/{name}/rename", dependencies=[Depends(require_operator)])
+    async def rename(request: Request, service: Of, who: Viewer, name: str) -> Response:
+        new = parse_qs((await request.body()).decode("utf-8", errors="replace")).get("name", [""])[0].strip()
+        try:
+            await service.ingestion.rename_dataset(name, new, actor=who.name)
+        except NameRefused as problem:
+            return render(request, "parts/rename_dataset.html", name=name, new=new, problem=problem)
+        return Response(status_code=204, headers={"HX-Redirect": f"/datasets/{quote(new)}"})
 
     @router.get("/datasets/{name}/delete", dependencies=[Depends(require_admin)])
     async def ask_delete(request: Request, service: Of, who: Viewer, name: str) -> Response:

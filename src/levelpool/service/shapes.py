@@ -148,6 +148,17 @@ class DatasetList(_Shape):
     total: int
 
 
+class NewName(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(description="As a dataset may be called: lower-case letters, digits and _.")
+
+
+class Renamed(_Shape):
+    name: str
+    former_names: list[str] = Field(description="Newest first; they go on leading to the dataset.")
+
+
 class Removed(_Shape):
     files: int = Field(description="Files that had rows there, or a table.")
     rows_removed: int

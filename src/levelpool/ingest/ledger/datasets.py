@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from levelpool.ingest.ledger.contents import storable
 from levelpool.ingest.ledger.files import current_name, now
-from levelpool.ingest.ledger.schema import audit, columns, datasets, files, sheets
+from levelpool.ingest.ledger.schema import audit, columns, datasets, files, former_names, sheets
+from levelpool.sheets.errors import NotFound
 from levelpool.sheets.table import Column, ColumnType, StoredColumn
 
 Policy = Literal["row", "cell", "error"]
@@ -42,6 +43,35 @@ def find_dataset(connection: sa.Connection, name: str) -> Dataset | None:
         return None
     found = connection.execute(sa.select(columns).where(columns.c.dataset_id == row.id).order_by(columns.c.position))
     return Dataset(row.id, row.name, tuple(row.key) if row.key else None, row.policy, tuple(_column(each) for each in found))
+
+
+def get_dataset(connection: sa.Connection, name: str) -> Dataset:
+    """The dataset of that name; raises `NotFound`, which says what it is called now if it had that name before."""
+    dataset = find_dataset(connection, name)
+    if dataset is None:
+        now_called = led_to(connection, name)
+        raise NotFound(f"there is no dataset {name}" + (f": it is called {now_called} now" if now_called else ""))
+    return dataset
+
+
+def led_to(connection: sa.Connection, name: str) -> str | None:
+    """What the dataset that was called *name* before is called now; None when none was."""
+    query = sa.select(datasets.c.name).join(former_names, former_names.c.dataset_id == datasets.c.id).where(former_names.c.name == name)
+    # PostgreSQL takes no text with this character, not even to look for it.
+    return connection.execute(query).scalar() if "\0" not in name else None
+
+
+def former_names_of(connection: sa.Connection, dataset_id: int) -> list[str]:
+    """What a dataset was called before, newest first."""
+    query = sa.select(former_names.c.name).where(former_names.c.dataset_id == dataset_id)
+    return list(connection.execute(query.order_by(former_names.c.until.desc(), former_names.c.name)).scalars())
+
+
+def rename(connection: sa.Connection, dataset_id: int, name: str, new: str) -> None:
+    """Call a dataset *new*, and remember what it was called; a former name that it takes again is its name only."""
+    connection.execute(former_names.delete().where(former_names.c.name == new))
+    connection.execute(datasets.update().where(datasets.c.id == dataset_id).values(name=new))
+    connection.execute(former_names.insert(), {"name": name, "dataset_id": dataset_id, "until": now()})
 
 
 def _column(row: sa.Row[Any]) -> StoredColumn:
@@ -109,6 +139,7 @@ def remove_dataset(connection: sa.Connection, dataset_id: int) -> None:
     """Forget a dataset whose table goes; what was done to it stays in the audit."""
     connection.execute(files.update().where(files.c.dataset_id == dataset_id).values(dataset_id=None))
     connection.execute(columns.delete().where(columns.c.dataset_id == dataset_id))
+    connection.execute(former_names.delete().where(former_names.c.dataset_id == dataset_id))
     connection.execute(datasets.delete().where(datasets.c.id == dataset_id))
 
 
@@ -124,7 +155,7 @@ def only_came_with(connection: sa.Connection, dataset: Dataset, file_id: int) ->
     return there and all(connection.execute(query.limit(1)).first() is None for query in (named, filled, decided))
 
 
-DECIDED = ("dataset.widened", "dataset.key", "dataset.policy")
+DECIDED = ("dataset.widened", "dataset.key", "dataset.policy", "dataset.renamed")
 """What people decide about a dataset, as the audit calls it."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from levelpool.ingest.ledger.schema import columns, datasets, files
+from levelpool.ingest.ledger.schema import columns, datasets, files, former_names
 from levelpool.ingest.recognition.stems import stem_of
 from levelpool.ingest.recognition.verdicts import Known, told
 
@@ -23,7 +23,19 @@ def read_known(connection: sa.Connection, file_name: str) -> tuple[Known, ...]:
     listed = sa.func.aggregate_strings(columns.c.name, _SEPARATOR)
     query = sa.select(datasets.c.id, datasets.c.name, listed.label("columns")).outerjoin(columns, columns.c.dataset_id == datasets.c.id)
     found = connection.execute(query.group_by(datasets.c.id, datasets.c.name).order_by(datasets.c.name))
-    return tuple(Known(row.name, told((row.columns or "").split(_SEPARATOR)) - {""}, stems.get(row.id, frozenset())) for row in found)
+    former = _former_names(connection)
+    nothing: frozenset[str] = frozenset()
+    return tuple(
+        Known(row.name, told((row.columns or "").split(_SEPARATOR)) - {""}, stems.get(row.id, nothing), former.get(row.id, nothing))
+        for row in found
+    )
+
+
+def _former_names(connection: sa.Connection) -> dict[int, frozenset[str]]:
+    former: dict[int, frozenset[str]] = {}
+    for row in connection.execute(sa.select(former_names.c.dataset_id, former_names.c.name)):
+        former[row.dataset_id] = former.get(row.dataset_id, frozenset()) | {row.name}
+    return former
 
 
 def _stems(connection: sa.Connection, wanted: Collection[str]) -> dict[int, frozenset[str]]:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from levelpool.ingest.ledger import holders
-from levelpool.ingest.ledger.schema import audit, claims, datasets, files, sheets
+from levelpool.ingest.ledger.schema import audit, claims, datasets, files, former_names, sheets
 from levelpool.sheets.errors import ClaimLost, FileInUse, NotFound
 from levelpool.sheets.table import CellCounts
 
@@ -88,8 +88,13 @@ def id_of(name: str | None) -> sa.ColumnElement[int | None]:
     return sa.select(datasets.c.id).where(datasets.c.name == name).scalar_subquery()
 
 
-current_name = sa.func.coalesce(sa.select(datasets.c.name).where(datasets.c.id == files.c.dataset_id).scalar_subquery(), files.c.dataset)
-"""What the dataset of a file is called now; before it is loaded, as somebody or its name said."""
+# Without a join: SQLite takes no qualified names where an UPDATE returns rows, and they must mean one thing only.
+_formerly = sa.select(former_names.c.dataset_id).where(former_names.c.name == files.c.dataset).correlate(files).scalar_subquery()
+_led_to = sa.select(datasets.c.name).where(datasets.c.id == _formerly)
+current_name = sa.func.coalesce(
+    sa.select(datasets.c.name).where(datasets.c.id == files.c.dataset_id).scalar_subquery(), _led_to.scalar_subquery(), files.c.dataset
+)
+"""What the dataset of a file is called now; before it is loaded, as somebody or its name said, by a former name of a dataset as well."""
 
 
 sheet_dataset = sa.func.coalesce(sa.select(datasets.c.name).where(datasets.c.id == sheets.c.dataset_id).scalar_subquery(), sheets.c.dataset)
@@ -130,7 +135,8 @@ def claim_next(connection: sa.Connection, claimer: Claimer, among: Collection[in
     leads = sa.exists().where(alike, earlier.c.id < files.c.id, comes)
     brought = files.alias("brought")
     is_known = sa.and_(by_name, sa.exists().where(brought.c.stem == files.c.stem, brought.c.dataset_id.is_not(None)))
-    is_new = ~sa.or_(sa.exists().where(datasets.c.name == files.c.dataset), is_known)
+    is_there = sa.or_(sa.exists().where(datasets.c.name == files.c.dataset), sa.exists().where(former_names.c.name == files.c.dataset))
+    is_new = ~sa.or_(is_there, is_known)
     # Another service may hold the row's lock for the moment of its own claim: step over it.
     ours = sa.or_(files.c.held_by.is_(None), files.c.held_by == claimer.holder)
     oldest = sa.select(files.c.id).where(files.c.status == "pending", files.c.store == claimer.store, ours, ~sa.and_(leads, is_new))

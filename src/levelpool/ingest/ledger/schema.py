@@ -121,6 +121,14 @@ datasets = sa.Table(
     sqlite_autoincrement=True,
 )
 
+former_names = sa.Table(
+    "levelpool_former_names",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),  # it still leads to the dataset
+    sa.Column("dataset_id", Id, sa.ForeignKey("levelpool_datasets.id"), nullable=False),
+    sa.Column("until", Instant, nullable=False),
+)
+
 columns = sa.Table(
     "levelpool_columns",
     metadata,

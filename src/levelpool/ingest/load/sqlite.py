@@ -99,6 +99,12 @@ class SqliteTarget(Target):
         for column in plan.added:
             self.run(f"ALTER TABLE {quote(name)} ADD COLUMN {_declared(column)}")
 
+    def rename_table(self, name: str, new: str) -> None:
+        """An index cannot be renamed here: it is made anew."""
+        self.run(f"DROP INDEX IF EXISTS {quote(f'levelpool_{name}_file')}")
+        self.run(f"ALTER TABLE {quote(name)} RENAME TO {quote(new)}")
+        self.run(f"CREATE INDEX {quote(f'levelpool_{new}_file')} ON {quote(new)} (_file_id, _row)")
+
     def reshape_table(self, name: str, before: Sequence[StoredColumn], after: Sequence[StoredColumn]) -> None:  # noqa: ARG002
         """Make the table anew, as SQLite wants it."""
         self._rebuild(name, SchemaPlan(tuple(after), tuple(after), ()))

@@ -156,6 +156,11 @@ class Target(ABC):
         """Remove the table with its index."""
         self.run(f"DROP TABLE {quote(name)}")
 
+    def rename_table(self, name: str, new: str) -> None:
+        """Give the table and its index another name."""
+        self.run(f"ALTER TABLE {quote(name)} RENAME TO {quote(new)}")
+        self.run(f"ALTER INDEX {quote(f'levelpool_{name}_file')} RENAME TO {quote(f'levelpool_{new}_file')}")
+
     def drop_column(self, name: str, column: str) -> None:
         """Remove a column with its values."""
         self.run(f"ALTER TABLE {quote(name)} DROP COLUMN {quote(column)}")

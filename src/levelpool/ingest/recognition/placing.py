@@ -67,7 +67,7 @@ class Placing:
         """A further table has its dataset by the file's and the name of its sheet."""
         if self.settled:
             return Verdict(name, name, "said", "it was loaded there before", *self._agreed(plan, name))
-        return recognise(Found(_columns(plan), Stem(name), name), [each for each in self.known if each.name == name])
+        return recognise(Found(_columns(plan), Stem(name), name), [each for each in self.known if each.is_called(name)])
 
     def _agreed(self, plan: TablePlan, name: str | None = None) -> tuple[int, int]:
         goal = next((each.columns for each in self.known if each.name == (name or self.dataset)), frozenset())

@@ -34,6 +34,11 @@ class Known:
     name: str
     columns: frozenset[str]  # names and aliases, `told`
     stems: frozenset[str] = frozenset()  # of the files that are loaded there
+    former: frozenset[str] = frozenset()  # names that it had before; they still lead there
+
+    def is_called(self, name: str) -> bool:
+        """Whether that is its name, or was."""
+        return name == self.name or name in self.former
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +109,15 @@ def _by_word(found: Found, known: Sequence[Known]) -> Verdict | None:
 
 
 def _certain(found: Found, name: str, known: Sequence[Known], by: By, why: str) -> Verdict:
-    there = next((each for each in known if each.name == name), None)
+    there = next((each for each in known if each.is_called(name)), None)
     agreed = Agreement(0, len(found.columns)) if there is None else agreement(found.columns, there.columns)
+    name = name if there is None else there.name
     return Verdict(name, name, by, why, agreed.matched, agreed.of)
 
 
 def _by_stem(found: Found, known: Sequence[Known]) -> Verdict | None:
     """By a stem that is known; by what it is without words that may be part of it only where columns agree."""
-    sure = [each for each in known if each.name == found.name] or _with_stem(found.stem.sure, known)
+    sure = [each for each in known if each.is_called(found.name)] or _with_stem(found.stem.sure, known)
     if not sure:
         return _by_loose_stem(found, known)
     agreeing = _agreeing(found, sure)
@@ -129,7 +135,7 @@ def _by_loose_stem(found: Found, known: Sequence[Known]) -> Verdict | None:
 
 
 def _with_stem(stem: str, known: Sequence[Known]) -> list[Known]:
-    return [each for each in known if stem and (stem in each.stems or stem == each.name)]
+    return [each for each in known if stem and (stem in each.stems or each.is_called(stem))]
 
 
 def _agreeing(found: Found, candidates: Sequence[Known]) -> list[Known]:
@@ -175,7 +181,7 @@ def _as_new(found: Found, known: Sequence[Known]) -> Verdict:
 
 def _free_name(found: Found, known: Sequence[Known]) -> str:
     """What a new dataset is called, with a number where another one has that name."""
-    taken = {each.name for each in known}
+    taken = {name for each in known for name in (each.name, *each.former)}
     name, number = found.name, 1
     while name in taken:
         number += 1

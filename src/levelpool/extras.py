@@ -26,6 +26,7 @@ EXTRA_OF = {
     "pyarrow": "arrow",
     "python_calamine": "sheets",
     "python_multipart": "fastapi",
+    "rapidfuzz": "ingest",
     "rich": "sheets",
     "sqlalchemy": "sqlalchemy",
     "starlette": "fastapi",

@@ -107,6 +107,23 @@ async def test_file_shows_columns_with_reasons_and_is_undone_after_a_question(pa
     await page.locator("#file .status.loaded").wait_for()
 
 
+async def test_what_differs_from_the_month_before_is_told_above_the_rows(page):
+    """In yellow in the list, and in sentences on the page of the file."""
+    await sign_in(page, path="/files")
+    await upload(page, as_file("gauges_2026-09.csv", "No,Place,E-Mail\n1,Graz,a@b.example\n"))
+    await page.locator("tr", has_text="gauges_2026-09.csv").locator(".status.loaded").wait_for()
+    await upload(page, as_file("gauges_2026-10.csv", "No,Email,Level,Place\n2,c@d.example,7,Graz\n"))
+    row = page.locator("tr", has_text="gauges_2026-10.csv")
+    await row.locator(".status.doubtful").wait_for()
+    assert "loaded, with doubts" in await row.text_content()
+
+    await page.get_by_role("link", name="gauges_2026-10.csv").click()
+    told = await page.locator(".drift").text_content()
+    assert "Otherwise than in gauges" in told
+    assert "the column level is new" in told
+    assert "the column email is probably e_mail under another name" in told
+
+
 async def test_dataset_gets_another_name(page):
     """A name that cannot be is told in the dialog, beside what was written; a good one leads to the page of that name."""
     await sign_in(page, path="/files")

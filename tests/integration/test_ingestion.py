@@ -236,7 +236,8 @@ async def test_file_whose_columns_are_others_is_told_of(service, tmp_path):
     other = await service.ingest_file(put(tmp_path, "orders_2.csv", "order_no,weight,carrier\n7,1.5,north\n"))
     nameless = await service.ingest_file(put(tmp_path, "export (2).csv", "iban,sum\nX1,5\n"))
 
-    [remark] = other["remarks"]
+    remark, drift = other["remarks"]
+    assert drift.startswith("5 differences from orders: the column weight is new; the column carrier is new; the column ")
     assert remark.startswith("sheet 'orders_2': the name of its file leads to orders, but only 1 of 4 columns agree: is it that report?")
     assert remark.endswith("It was loaded into orders; if that is wrong, undo it and send it again with the name of its dataset")
     assert (other["dataset"], nameless["dataset"], nameless["remarks"]) == ("orders", "export_2", [])

@@ -32,6 +32,7 @@ DOORS = {
     "pyarrow": {"sheets/frames.py", "sheets/read/columnar.py"},  # what we give out, and files
     "python_calamine": {"sheets/read"},
     "python_multipart": {"service/uploads.py"},
+    "rapidfuzz": {"ingest/drift/renames.py"},
     "rich": {"service/terminal.py"},
     "uvicorn": {"service/patience.py", "service/server.py"},
     "xlrd": {"sheets/read"},

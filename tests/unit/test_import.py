@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-OPTIONAL = "aiosqlite alembic apprise click dask distributed fastapi jinja2 lxml numpy opentelemetry pandas polars prometheus_client psutil psycopg pyarrow pydantic rich sqlalchemy starlette uvicorn uvloop xlrd"
+OPTIONAL = "aiosqlite alembic apprise click dask distributed fastapi jinja2 lxml numpy opentelemetry pandas polars prometheus_client psutil psycopg pyarrow pydantic rapidfuzz rich sqlalchemy starlette uvicorn uvloop xlrd"
 
 LOADED = "import sys; import {face}; print(*sys.modules)"
 

@@ -23,6 +23,8 @@ from sqlalchemy.exc import DBAPIError
 from levelpool.database import open_connection
 from levelpool.errors import DatabaseError, DatabaseUnwritable, LevelpoolError
 from levelpool.ingest.conversion import Conversion, Part, StagedParts, convert, goal_of, stage
+from levelpool.ingest.drift.differences import sentence
+from levelpool.ingest.file_drift import FileDrift
 from levelpool.ingest.ledger import contents, files
 from levelpool.ingest.ledger import datasets as registry
 from levelpool.ingest.ledger.evidence import read_known
@@ -126,6 +128,7 @@ def _ingest(job: Job) -> files.Outcome:
         target.be_patient(WRITER_TIMEOUT)
         tables = _with_known_header(connection, job, tables, recognised)
         job = replace(job, dataset=recognised.dataset)
+        drift = FileDrift(connection, target, tables, job.file_id, is_import=job.source == "import")
         shapes = _plan_shapes(connection, target, job, tables) if job.corrected else {}
         datasets = {
             dataset: shapes[dataset].after
@@ -136,7 +139,9 @@ def _ingest(job: Job) -> files.Outcome:
         progress = _Progress(sum(sheet.row_count for sheet in workbook.sheets), turns=2 if target.writes_alone else 1)
         staged = _stage(target, job, datasets, tables, progress) if target.writes_alone else {}
         verdicts = recognised.verdicts
-        return _load(connection, target, job, workbook, tables, verdicts=verdicts, shapes=shapes, staged=staged, progress=progress)
+        return _load(
+            connection, target, job, workbook, tables, verdicts=verdicts, drift=drift, shapes=shapes, staged=staged, progress=progress
+        )
 
 
 class _Recognised:
@@ -370,6 +375,7 @@ def _load(
     tables: list[Planned],
     *,
     verdicts: Sequence[Verdict],
+    drift: FileDrift,
     shapes: dict[str, NewShape],
     staged: dict[int, StagedParts],
     progress: "_Progress",
@@ -389,7 +395,7 @@ def _load(
             _load_table(connection, target, job, table, staged=staged.get(place), progress=progress) for place, table in enumerate(tables)
         ]
         told = iter(verdicts)
-        loaded = [replace(each, recognised=next(told) if each.dataset else None) for each in loaded]
+        loaded = drift.told([replace(each, recognised=next(told) if each.dataset else None) for each in loaded])
         for table in loaded:
             contents.add_table(connection, job.file_id, table)
         for name in (name for name in _names(tables) if found[name].interferes):
@@ -470,6 +476,7 @@ def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable], re
         encoding=workbook.encoding,
         delimiter=workbook.delimiter,
         remarks=(*remarks, *_remarks(workbook))[:MOST_REMARKS],
+        drift=tuple(sentence(table.dataset, [each.text for each in table.drift]) for table in loaded if table.dataset and table.drift),
     )
 
 

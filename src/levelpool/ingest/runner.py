@@ -216,11 +216,14 @@ class Runner:
             job = await self._job(claim)
             async with helper_worker(session.manager, job.sharing):
                 if session.manager.is_elsewhere:
-                    await lane.run_cpu_intensive(ingest_remotely, job, await session.load_content(job.original, claim.sha256, claim.name))
+                    content = await session.load_content(job.original, claim.sha256, claim.name)
+                    outcome = await lane.run_cpu_intensive(ingest_remotely, job, content)
                 else:
-                    await lane.run_cpu_intensive(ingest_file, job)
+                    outcome = await lane.run_cpu_intensive(ingest_file, job)
         except Exception as error:  # noqa: BLE001 (whatever it was: the file must not stay "running")
             return error
+        for each in outcome.drift:
+            logger.info("file %s (%s): %s", claim.file_id, claim.name, each)
         return None
 
     async def _job(self, claim: files.Claim) -> Job:

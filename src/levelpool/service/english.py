@@ -82,6 +82,8 @@ ENGLISH = {
     "status.pending.means": "It is kept and waits for a worker.",
     "status.running.means": "A worker reads it; its rows appear all at once when it is done.",
     "status.loaded.means": "Every row is in its table.",
+    "status.doubtful": "loaded, with doubts",
+    "status.doubtful.means": "Every row is in its table; something about it is worth a look.",
     "status.partial.means": "Rows that could not be loaded as they are were set aside, each with its reason.",
     "status.failed.means": "Nothing of it was loaded.",
     "status.duplicate.means": "The same content came before; nothing was loaded twice.",
@@ -114,6 +116,7 @@ ENGLISH = {
     "file.outside.many": "{number} rows outside of tables",
     "file.outside_as": "As",
     "file.outside_cells": "Cells",
+    "file.drift": "Otherwise than in {dataset}",
     "file.remarks": "What was noticed",
     # the correction of a file
     "correct.title": "Correct {name}",

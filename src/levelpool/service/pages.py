@@ -10,6 +10,7 @@ from fastapi import Path as PathParameter
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from levelpool.errors import LevelpoolError
+from levelpool.ingest.drift.differences import lines
 from levelpool.runtime import Runtime
 from levelpool.service.assembly import Service, service_of
 from levelpool.service.errors import Refusal
@@ -178,6 +179,8 @@ def _add_files(router: APIRouter) -> None:
     @router.get("/files/{file_id}")
     async def file(request: Request, service: Of, _: Viewer, file_id: FileId, offset: Offset = 0) -> Response:
         record = await service.ingestion.file(file_id)
+        # The page tells the drift by itself, sentence by sentence.
+        record["remarks"] = [each for each in record["remarks"] if each not in lines(record["drift"])]
         record["sheets"] = await service.ask(read_sheets, file_id)
         record["outside"] = await service.ask(read_outside, file_id)
         quarantine = await service.ingestion.quarantine(file_id, limit=PAGE, offset=offset)

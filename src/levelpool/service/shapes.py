@@ -44,6 +44,21 @@ class SheetRecord(_Shape):
     recognised: Recognised | None = Field(description="How the table found its dataset; null for files of earlier releases.")
 
 
+class Drift(_Shape):
+    sheet: str
+    dataset: str
+    column: str | None = Field(
+        description="As the file has it, or the dataset where it is missing; null where it is about the whole table."
+    )
+    kind: Literal["renamed", "new", "missing", "moved", "type", "notation", "unit", "collision", "volume"]
+    was: str | int | None
+    now: str | int | None
+    rows: int | None = Field(description="Rows of the table, those set aside among them.")
+    text: str = Field(description="The same in one sentence.")
+    reason_code: str = Field(description="The kind as a reason: drift_new, drift_missing, ...")
+    params: dict[str, object] = Field(description="What the sentence says of this file: `column`, `was`, `now`.")
+
+
 class FileRecord(_Shape):
     id: int = Field(description="Rising in order of arrival; `_file_id` in the rows of datasets.")
     name: str
@@ -59,6 +74,7 @@ class FileRecord(_Shape):
     finished_at: str | None
     progress: float | None = Field(description="0 to 100 while it runs.")
     duplicate_of: int | None
+    drift: list[Drift] = Field(description="What differs from the datasets of its tables; empty for the first file of a dataset.")
     format: str | None = Field(description="How it was read; null before that.")
     encoding: str | None = Field(description="Of a text file.")
     delimiter: str | None = Field(description="Of a text file.")

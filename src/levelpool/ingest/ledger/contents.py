@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
+from levelpool.ingest.drift.differences import Difference
 from levelpool.ingest.ledger.schema import datasets, outside, quarantine, sheets
 from levelpool.ingest.recognition.verdicts import Verdict
 from levelpool.sheets.table import CellCounts, CleanBatch, ColumnType, TablePlan
@@ -25,6 +26,7 @@ class LoadedTable:
     rows_quarantined: int
     cells: CellCounts
     recognised: Verdict | None = None
+    drift: tuple[Difference, ...] = ()  # what differs from the dataset
     uneven: frozenset[str] = frozenset()  # NUMERIC columns whose values differ in their digits behind the point
 
 
@@ -63,6 +65,7 @@ def add_table(connection: sa.Connection, file_id: int, loaded: LoadedTable) -> N
             "cells_outside": loaded.cells.outside,
             "plan": shown,
             "recognised": None if loaded.recognised is None else loaded.recognised.to_dict(),
+            "drift": [each.to_dict() for each in loaded.drift] or None,
         },
     )
     rows = [

@@ -57,6 +57,7 @@ class Outcome:
     encoding: str | None = None  # text formats only
     delimiter: str | None = None  # text formats only
     remarks: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()  # what differs from each dataset, one sentence each
 
     @property
     def status(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from levelpool.ingest.drift.differences import lines
 from levelpool.ingest.ledger.files import current_name, sheet_dataset
 from levelpool.ingest.ledger.schema import columns, datasets, files, quarantine, sheets
 from levelpool.sheets.errors import NotFound
@@ -49,18 +50,21 @@ def get_file(connection: sa.Connection, file_id: int) -> Json:
     found = connection.execute(sa.select(files, current_name.label("called")).where(files.c.id == file_id)).all()
     if not found:
         raise NotFound(f"there is no file {file_id}")
-    return _as_files(connection, found)[0] | {"remarks": found[0].remarks or [], "options": found[0].options or {}}
+    record = _as_files(connection, found)[0]
+    return record | {"remarks": [*(found[0].remarks or ()), *lines(record["drift"])], "options": found[0].options or {}}
 
 
 def _as_files(connection: sa.Connection, found: Sequence[sa.Row[Any]]) -> list[Json]:
     of_file: dict[int, list[Json]] = {row.id: [] for row in found}
+    drift: dict[int, list[Json]] = {row.id: [] for row in found}
     shown = ("id", "name", "dataset", "header_row", "rows_loaded", "rows_quarantined", "hidden", "recognised")
     own = (sheets.c[name] for name in shown if name != "dataset")
-    query = sa.select(sheets.c.file_id, sheet_dataset.label("dataset"), *own)
+    query = sa.select(sheets.c.file_id, sheets.c.drift, sheet_dataset.label("dataset"), *own)
     query = query.where(sheets.c.file_id.in_(of_file), sheets.c.dataset.is_not(None))
     for row in connection.execute(query.order_by(sheets.c.id)):
         of_file[row.file_id].append({name: getattr(row, name) for name in shown})
-    return [_as_file(row, of_file[row.id]) for row in found]
+        drift[row.file_id] += [{"sheet": row.name, "dataset": row.dataset} | each for each in row.drift or ()]
+    return [_as_file(row, of_file[row.id]) | {"drift": drift[row.id]} for row in found]
 
 
 def _as_file(row: sa.Row[Any], of_file: list[Json]) -> Json:

@@ -167,6 +167,7 @@ sheets = sa.Table(
     sa.Column("cells_outside", sa.BigInteger, nullable=False),
     sa.Column("plan", sa.JSON(none_as_null=True)),  # box, columns with type, notation and reason
     sa.Column("recognised", sa.JSON(none_as_null=True)),  # by what it found its dataset, and why
+    sa.Column("drift", sa.JSON(none_as_null=True)),  # what differed from its dataset; None: nothing, or an earlier release recorded it
     sa.Index("levelpool_sheets_file", "file_id"),
     sa.Index("levelpool_sheets_dataset", "dataset_id"),
     sqlite_autoincrement=True,

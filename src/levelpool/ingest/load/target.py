@@ -190,6 +190,13 @@ class Target(ABC):
         found = self.connection.execute(query).one()
         return int(found[0]), found[1]
 
+    def count_known(self, name: str, column: str, values: Sequence[object], file_id: int) -> int:
+        """How many of these values, as `encode` gives them, stand in that column in rows of other files than this one."""
+        marks: sa.BindParameter[object] = sa.bindparam("values", value=list(values), expanding=True)
+        of_others = f"FROM {quote(name)} WHERE {quote(column)} IN :values AND _file_id <> :id"
+        query = sa.text(f"SELECT count(DISTINCT {quote(column)}) {of_others}").bindparams(marks)
+        return int(self.connection.execute(query, {"id": file_id}).scalar_one())
+
     def count_by_sheet(self, name: str) -> dict[tuple[int, str], int]:
         """How many rows of each sheet of each file are there."""
         query = sa.text(f"SELECT _file_id, _sheet, count(*) FROM {quote(name)} GROUP BY _file_id, _sheet")

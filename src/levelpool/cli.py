@@ -269,6 +269,44 @@ def policy_(name: str, policy: Literal["row", "cell", "error"], database: str | 
     click.echo(f"{name}: {policy}, for what is loaded or replayed from now on")
 
 
+@dataset.command("key")
+@click.argument("name")
+@click.argument("columns", nargs=-1)
+@click.option("--none", "no_key", is_flag=True, help="It has no key any more.")
+@database
+@as_json
+def key_(name: str, columns: tuple[str, ...], no_key: bool, database: str | None, as_json: bool) -> None:
+    """
+    Say which COLUMNS name a record of the dataset NAME; NAME_current then shows the newest row of each.
+
+    Without columns it proposes some, each with its proof over all rows, and changes nothing.
+    """
+    from levelpool.service.commands import propose_keys, set_key
+
+    url = _database(database)
+    if columns or no_key:
+        proof = _run(set_key(name, () if no_key else columns, database=url))
+        _print_json(proof) if as_json else click.echo(f"{name} has no key" if proof is None else f"the key of {name}: {_proof(proof)}")
+        return
+    proposals = _run(propose_keys(name, database=url))
+    if as_json:
+        _print_json(proposals)
+        return
+    for each in proposals:
+        click.echo(_proof(each))
+    if not proposals:
+        click.echo(f"no column of {name}, and no pair of columns, names each row of a file")
+
+
+def _proof(proof: Any) -> str:
+    """A key and what all rows say of it, in words."""
+    from levelpool.sheets.wording import counted
+
+    unique = "no file has a value twice" if proof["unique"] else "a file has a value twice, of which NAME_current shows the last row only"
+    blanks = f"{counted(proof['blanks'], 'row has', 'rows have')} none" if proof["blanks"] else "none is blank"
+    return f"{', '.join(proof['columns'])} ({unique}, {blanks}, {counted(proof['rows'], 'row')})"
+
+
 @dataset.command("widen")
 @click.argument("name")
 @click.argument("column")

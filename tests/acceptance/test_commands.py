@@ -324,6 +324,21 @@ def test_dataset_is_widened_and_given_a_policy(var, exports):
         assert database.execute("SELECT policy FROM levelpool_datasets WHERE name = 'orders'").fetchall() == [("cell",)]
 
 
+def test_key_is_proposed_with_its_proof_and_set(var, exports):
+    """Without columns nothing changes; a column that is not there is told with those that are."""
+    run_levelpool("sync", str(exports), data_dir=var)
+    proposed = run_levelpool("dataset", "key", "orders", data_dir=var)
+    absent = run_levelpool("dataset", "key", "orders", "colour", data_dir=var)
+    column = proposed.stdout.split(" ")[0]
+    done = run_levelpool("dataset", "key", "orders", column, data_dir=var)
+
+    assert (proposed.returncode, absent.returncode, done.returncode) == (0, 2, 0)
+    assert "(no file has a value twice, none is blank, " in proposed.stdout
+    assert "no column colour: it has " in sentence(absent)
+    with closing(sqlite3.connect(var / "levelpool.sqlite")) as database:
+        assert database.execute("SELECT key FROM levelpool_datasets WHERE name = 'orders'").fetchall() == [(f'["{column}"]',)]
+
+
 def test_a_file_cannot_drive_the_terminal(var, tmp_path):
     """Control characters and marks of the terminal's own language are shown, not obeyed."""
     file = tmp_path / "evil.csv"

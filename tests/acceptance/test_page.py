@@ -124,6 +124,25 @@ async def test_what_differs_from_the_month_before_is_told_above_the_rows(page):
     assert "the column email is probably e_mail under another name" in told
 
 
+async def test_key_is_chosen_among_those_that_are_proposed(page):
+    """One that does not hold is doubted before it is taken."""
+    await sign_in(page, path="/files")
+    await upload(page, as_file("bolts.csv", "Bolt no,Place,Pieces\nB1,Graz,7\nB2,Graz,9\n"))
+    await page.locator("tr", has_text="bolts.csv").locator(".status.loaded").wait_for()
+    await page.goto("/datasets/bolts")
+
+    await page.get_by_role("button", name="Key…").click()
+    assert "no file has a value twice, and none is blank: 2 rows" in await page.locator("dialog[open]").text_content()
+    await page.get_by_label("Other columns, with commas between").fill("place")
+    await page.get_by_role("button", name="Set the key").click()
+    assert "A file has two rows with the same values" in await page.locator("dialog[open] [role=alert]").text_content()
+    await page.get_by_label("Other columns, with commas between").fill("")
+    await page.get_by_label("bolt_no").check()
+    await page.get_by_role("button", name="Set the key").click()
+
+    await page.locator(".lead", has_text="key: bolt_no").wait_for()
+
+
 async def test_dataset_gets_another_name(page):
     """A name that cannot be is told in the dialog, beside what was written; a good one leads to the page of that name."""
     await sign_in(page, path="/files")

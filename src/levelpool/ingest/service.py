@@ -13,6 +13,7 @@ from levelpool.ingest.background import BackgroundWorker
 from levelpool.ingest.config import IngestConfig, OnProgress
 from levelpool.ingest.datasets import rows_of, set_policy, widen_column
 from levelpool.ingest.intake import Intake
+from levelpool.ingest.key_proposals import propose_keys, prove_key
 from levelpool.ingest.keys import set_key
 from levelpool.ingest.ledger import queries
 from levelpool.ingest.ledger.files import Claim
@@ -156,6 +157,22 @@ class DataIngestionService:
         Raises `NotFound` for an unknown dataset or column, and `NameRefused` when something else is called NAME_current.
         """
         await self.intake.session.write(set_key, dataset, tuple(columns), actor=actor)
+
+    async def key_proposals(self, dataset: str) -> list[queries.Json]:
+        """
+        Columns that may be the key of a dataset, each with its proof over all rows: `columns`, `unique`, `blanks`, `rows`; the likeliest first.
+
+        Raises `NotFound` for an unknown dataset.
+        """
+        return await self.intake.session.read(propose_keys, dataset)
+
+    async def prove_key(self, dataset: str, columns: Sequence[str]) -> queries.Json:
+        """
+        What all rows say of a key: `columns`, `unique` (no file has two rows of one), `blanks` (rows without a value there), `rows`.
+
+        Raises `NotFound` for an unknown dataset or column.
+        """
+        return await self.intake.session.read(prove_key, dataset, tuple(columns))
 
     async def set_policy(self, dataset: str, policy: Policy, *, actor: str = "program") -> None:
         """

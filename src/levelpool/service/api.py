@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from levelpool.service import shapes
@@ -82,7 +83,7 @@ _OPTIONS_BODY = {
 }
 
 
-def _answers(shape: type[shapes._Shape] | None, *errors: int, status: int = 200) -> dict[int | str, dict[str, Any]]:
+def _answers(shape: type[BaseModel] | None, *errors: int, status: int = 200) -> dict[int | str, dict[str, Any]]:
     """The `responses` of one address: its good answer and the errors it may give."""
     good: dict[int | str, dict[str, Any]] = {status: {"model": shape}} if shape else {}
     return good | {each: {"model": shapes.ErrorAnswer} for each in (401, 403, *errors)}
@@ -267,6 +268,21 @@ def _add_datasets(router: APIRouter) -> None:
         except NotFound:
             return await to_current_name(request, service, name)
         return await _json_with_rows(service, found)
+
+    @router.get("/datasets/{name}/key-proposals", tags=["datasets"], responses=_answers(shapes.KeyProofs, 404), response_model=None)
+    async def key_proposals(service: Of, _: Viewer, name: str) -> Response:
+        """Columns that may name a record, each with its proof over all rows; the likeliest first."""
+        return JSONResponse(await service.ingestion.key_proposals(name))
+
+    @router.put(
+        "/datasets/{name}/key", tags=["datasets"], responses=_answers(shapes.KeyProof, 404, 409, 413, 415, 422), response_model=None
+    )
+    async def set_key(service: Of, who: Operator, name: str, said: shapes.NewKey, dry_run: DryRun = False) -> Response:
+        """Say which columns name a record, and show the newest row of each in NAME_current; no columns: no key."""
+        proof = await service.ingestion.prove_key(name, said.columns) if said.columns else None
+        if not dry_run:
+            await service.ingestion.set_key(name, said.columns, actor=who.name)
+        return JSONResponse(proof or {"columns": [], "unique": False, "blanks": 0, "rows": 0})
 
     @router.post(
         "/datasets/{name}/rename",

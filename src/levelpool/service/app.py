@@ -24,6 +24,7 @@ from levelpool.service.guard import Guard
 from levelpool.service.headers import SecurityHeaders, with_security_headers
 from levelpool.service.limits import MULTIPART_ROOM, SMALL_BODY, BodyLimit, Linger
 from levelpool.service.page_correct import correction_router
+from levelpool.service.page_key import key_router
 from levelpool.service.pages import page_router, render
 from levelpool.service.probes import probe_router
 from levelpool.service.render import Renderer
@@ -74,7 +75,7 @@ def create_app(settings: Settings | None = None, *, open_parts: Opener = open_se
     app.add_middleware(Guard)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(NameHolders)
-    for router in (probe_router(), page_router(), correction_router(), ingestion_router()):
+    for router in (probe_router(), page_router(), key_router(), correction_router(), ingestion_router()):
         app.include_router(router)
     refusals: dict[int | str, dict[str, Any]] = {status: {"model": shapes.ErrorAnswer} for status in (401, 403)}
     app.include_router(system_router(require_admin=require_admin), dependencies=[Depends(known_parameters)], responses=refusals)

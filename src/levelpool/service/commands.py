@@ -131,6 +131,20 @@ async def set_policy(dataset: str, policy: Policy, *, database: str) -> None:
         await service.set_policy(dataset, policy, actor=ACTOR)
 
 
+async def propose_keys(dataset: str, *, database: str) -> list[Json]:
+    """What may be the key of a dataset, with its proof."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        return await service.key_proposals(dataset)
+
+
+async def set_key(dataset: str, columns: Sequence[str], *, database: str) -> Json | None:
+    """Say which columns name a record of a dataset, and return what all rows say of them; None for no key."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        proof = await service.prove_key(dataset, columns) if columns else None
+        await service.set_key(dataset, columns, actor=ACTOR)
+    return proof
+
+
 async def widen_column(dataset: str, column: str, *, database: str) -> None:
     """Make a column of a dataset TEXT."""
     async with _manager() as manager, DataIngestionService(database, manager) as service:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 Status = Literal["pending", "running", "loaded", "partial", "failed", "duplicate", "undone"]
 
@@ -173,6 +173,23 @@ class NewName(BaseModel):
 class Renamed(_Shape):
     name: str
     former_names: list[str] = Field(description="Newest first; they go on leading to the dataset.")
+
+
+class NewKey(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    columns: list[str] = Field(description="The columns that name a record; none: no key.", max_length=16)
+
+
+class KeyProof(_Shape):
+    columns: list[str]
+    unique: bool = Field(description="No file has two rows with the same values.")
+    blanks: int = Field(description="Rows in which one of the columns has no value.")
+    rows: int = Field(description="All rows of the dataset.")
+
+
+class KeyProofs(RootModel[list[KeyProof]]):
+    """The likeliest first."""
 
 
 class Removed(_Shape):

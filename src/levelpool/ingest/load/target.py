@@ -197,6 +197,25 @@ class Target(ABC):
         query = sa.text(f"SELECT count(DISTINCT {quote(column)}) {of_others}").bindparams(marks)
         return int(self.connection.execute(query, {"id": file_id}).scalar_one())
 
+    def newest_rows(self, name: str, columns: Sequence[str], most: int) -> list[tuple[object, ...]]:
+        """The values of *columns* in rows of the newest file."""
+        newest = f"(SELECT max(_file_id) FROM {quote(name)})"
+        query = sa.text(f"SELECT {_listed(columns)} FROM {quote(name)} WHERE _file_id = {newest} LIMIT :most")
+        return [tuple(row) for row in self.connection.execute(query, {"most": most})]
+
+    def count_blanks(self, name: str, columns: Sequence[str]) -> tuple[int, int]:
+        """How many rows there are, and in how many of them one of *columns* has no value."""
+        blank = " OR ".join(f"{quote(column)} IS NULL" for column in columns)
+        found = self.connection.execute(sa.text(f"SELECT count(*), count(CASE WHEN {blank} THEN 1 END) FROM {quote(name)}")).one()
+        return int(found[0]), int(found[1])
+
+    def has_twice(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether a file has two rows with the same values of *columns*, all of them there."""
+        filled = " AND ".join(f"{quote(column)} IS NOT NULL" for column in columns)
+        grouped = f"GROUP BY {_listed(['_file_id', *columns])} HAVING count(*) > 1"
+        query = sa.text(f"SELECT 1 FROM {quote(name)} WHERE {filled} {grouped} LIMIT 1")
+        return self.connection.execute(query).first() is not None
+
     def count_by_sheet(self, name: str) -> dict[tuple[int, str], int]:
         """How many rows of each sheet of each file are there."""
         query = sa.text(f"SELECT _file_id, _sheet, count(*) FROM {quote(name)} GROUP BY _file_id, _sheet")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,8 +14,9 @@ from levelpool.alerts.alerter import Alerter
 from levelpool.alerts.channels import open_channels
 from levelpool.alerts.rules import standard_rules
 from levelpool.capacity.detect import Capacity, detect_capacity
-from levelpool.errors import LaneFull
+from levelpool.errors import LaneFull, LevelpoolError
 from levelpool.executor import ExecutorManager, make_manager
+from levelpool.log_once import LogOnce
 from levelpool.monitoring.lag import LagWatch
 from levelpool.monitoring.metrics import Samples, metric_samples
 from levelpool.monitoring.monitor import ResourceMonitor
@@ -101,6 +102,8 @@ class Runtime:
         self._stops_at: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._engines: dict[str, Engine] = {}
+        self._facts: Callable[[], Awaitable[Samples]] | None = None
+        self._facts_trouble = LogOnce(logger)
         self._throttle = Throttle()
         self._stack = AsyncExitStack()
 
@@ -171,6 +174,20 @@ class Runtime:
             return {self.neighbours.number: own} | await asyncio.wait_for(self.ask_neighbours("metrics"), METRICS_TIMEOUT)
         except (TimeoutError, LaneFull):
             return {self.neighbours.number: own}
+
+    async def facts(self) -> Samples | None:
+        """The samples that are the same for all web workers; None without any, or when they cannot be had in time."""
+        if self._facts is None:
+            return None
+        try:
+            return await asyncio.wait_for(self._facts(), METRICS_TIMEOUT)
+        except (TimeoutError, LevelpoolError) as error:
+            self._facts_trouble.say(f"the metrics of the database are left out: {str(error) or 'it did not answer in time'}", cause="facts")
+            return None
+
+    def set_facts(self, read: Callable[[], Awaitable[Samples]]) -> None:
+        """Let *read* say what `facts` says."""
+        self._facts = read
 
     def add_answer(self, question: str, answer: Callable[[], object]) -> None:
         """Let web workers of this host ask *question* with `ask_neighbours`; *answer* is called in a thread, must be quick, and becomes JSON."""

@@ -9,7 +9,7 @@ import pytest
 
 from levelpool.alerts.rules import standard_rules
 from levelpool.capacity.detect import Capacity
-from levelpool.monitoring.metrics import METRICS
+from levelpool.monitoring.metrics import FACTS, METRICS
 from levelpool.settings import Settings
 from levelpool.sizing import size
 from levelpool.web.system import metrics_router, system_router
@@ -74,7 +74,7 @@ def test_metrics_page_has_every_metric():
             ", ".join(f"`{label}`" for label in each.labels),
             each.sentence,
         )
-        for each in METRICS.values()
+        for each in (METRICS | FACTS).values()
     }
 
     assert {row for row in rows("reference/metrics.md") if row[0].startswith("`")} == expected

@@ -50,6 +50,8 @@ class Arrivals:
         Raises `NameRefused` for a dataset that was asked for and cannot be; a name that only follows from the file's is recorded as failed.
         """
         recorded = await self._session.write(self._record, submission, kept)
+        if recorded.status != "pending":
+            self._session.tally.ended(recorded.status)
         self.came.set()
         return recorded
 
@@ -62,7 +64,9 @@ class Arrivals:
 
     async def refuse(self, submission: Submission, error: SheetError) -> recording.Recorded:
         """Record a file that was refused before it was kept."""
-        return await self._session.write(_refuse, submission, error)
+        recorded = await self._session.write(_refuse, submission, error)
+        self._session.tally.ended(recorded.status)
+        return recorded
 
 
 # ---------------------------------------------------------------- one step of the ledger each

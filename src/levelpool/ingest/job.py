@@ -11,6 +11,7 @@ is not.
 """
 
 import re
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -104,7 +105,9 @@ def ingest_file(job: Job) -> files.Outcome:
     """
     try:
         prove(job.original, job.sha256, job.name)
-        return _ingest(job)
+        began = time.monotonic()
+        outcome = _ingest(job)
+        return replace(outcome, seconds=outcome.seconds | {"loading": time.monotonic() - began - outcome.seconds["reading"]})
     except DBAPIError as error:
         raise explain(error) from error
     except DatabaseError as error:
@@ -120,7 +123,9 @@ def ingest_file(job: Job) -> files.Outcome:
 
 def _ingest(job: Job) -> files.Outcome:
     recognised = _Recognised(job)
+    began = time.monotonic()
     workbook, tables = read_tables(job, recognised.names)
+    reading = time.monotonic() - began
     if not any(table.dataset for table in tables):
         raise EmptyFile(f"{job.name} holds no table: a table needs at least one row of data")
     with open_connection(job.database_url) as connection:
@@ -139,9 +144,10 @@ def _ingest(job: Job) -> files.Outcome:
         progress = _Progress(sum(sheet.row_count for sheet in workbook.sheets), turns=2 if target.writes_alone else 1)
         staged = _stage(target, job, datasets, tables, progress) if target.writes_alone else {}
         verdicts = recognised.verdicts
-        return _load(
+        outcome = _load(
             connection, target, job, workbook, tables, verdicts=verdicts, drift=drift, shapes=shapes, staged=staged, progress=progress
         )
+        return replace(outcome, seconds={"reading": reading})
 
 
 class _Recognised:

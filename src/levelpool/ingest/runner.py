@@ -70,6 +70,7 @@ class Runner:
         self._house_at = 0.0
         self._sweep_at = 0.0
         self._trouble = LogOnce(logger)
+        self.tally = session.tally
         self._renewing: asyncio.Task[None] | None = None
 
     @property
@@ -192,6 +193,8 @@ class Runner:
         if self._renewing is None or self._renewing.done():
             self._renewing = self._session.supervisor.start("claims", self._renew)
         try:
+            if claim.waited is not None and claim.file_id not in self._tries:
+                self.tally.took("waiting", claim.waited)
             await self._settle(running, await self._call(running))
         except asyncio.CancelledError:
             await to_the_end(self._record_end(claim, files.release, tries=1))
@@ -202,8 +205,8 @@ class Runner:
                 self._arrivals.passwords.pop(claim.file_id, None)
             await to_the_end(self._session.remove(self._folder(claim)))
 
-    async def _call(self, running: _Running) -> Exception | None:
-        """Let a worker ingest the file, with a helper where the file is large; what the call failed with."""
+    async def _call(self, running: _Running) -> files.Outcome | Exception:
+        """Let a worker ingest the file, with a helper where the file is large; what came of it, or what the call failed with."""
         session, claim = self._session, running.claim
 
         def on_progress(done: float, total: float, message: str) -> None:  # noqa: ARG001
@@ -215,16 +218,12 @@ class Runner:
         try:
             job = await self._job(claim)
             async with helper_worker(session.manager, job.sharing):
-                if session.manager.is_elsewhere:
-                    content = await session.load_content(job.original, claim.sha256, claim.name)
-                    outcome = await lane.run_cpu_intensive(ingest_remotely, job, content)
-                else:
-                    outcome = await lane.run_cpu_intensive(ingest_file, job)
+                if not session.manager.is_elsewhere:
+                    return await lane.run_cpu_intensive(ingest_file, job)
+                content = await session.load_content(job.original, claim.sha256, claim.name)
+                return await lane.run_cpu_intensive(ingest_remotely, job, content)
         except Exception as error:  # noqa: BLE001 (whatever it was: the file must not stay "running")
             return error
-        for each in outcome.drift:
-            logger.info("file %s (%s): %s", claim.file_id, claim.name, each)
-        return None
 
     async def _job(self, claim: files.Claim) -> Job:
         session = self._session
@@ -272,21 +271,25 @@ class Runner:
 
     # ------------------------------------------------------------ settle
 
-    async def _settle(self, running: _Running, error: Exception | None) -> None:
+    async def _settle(self, running: _Running, came: files.Outcome | Exception) -> None:
         """Say and record what became of a run."""
-        claim = running.claim
+        claim, error = running.claim, came if isinstance(came, Exception) else None
         tries = self._tries.pop(claim.file_id, 0) + 1
         ending = ending_of(claim, error, tries=tries, timeout=self._session.config.file_timeout)
         _log(claim, ending, error)
-        if error is None:
+        if isinstance(came, files.Outcome):
             self._session.database_room.has_taken()
+            self._count(came)
+            for each in came.drift:
+                logger.info("file %s (%s): %s", claim.file_id, claim.name, each)
         else:
-            self._session.note(error)
+            self._session.note(came)
         if ending.again_after is not None:
             self._tries[claim.file_id] = tries
             await asyncio.sleep(ending.again_after)
             running.comes_again = True
         if ending.record == "fail":
+            self.tally.ended("failed")
             # On a full disk, what the worker left behind may be the room that the record of the failure needs.
             await self._session.remove(self._folder(claim))
             await self._record_end(claim, files.fail, ending.sentence, ending.code)
@@ -294,6 +297,11 @@ class Runner:
             await self._record_end(claim, files.release)
         if running.comes_again:
             self._arrivals.came.set()
+
+    def _count(self, outcome: files.Outcome) -> None:
+        self.tally.ended(outcome.status, loaded=outcome.rows_loaded, quarantined=outcome.rows_quarantined)
+        for stage, seconds in outcome.seconds.items():
+            self.tally.took(stage, seconds)
 
     async def _record_end(self, claim: files.Claim, ending: Callable[..., bool], *args: object, tries: float = math.inf) -> None:
         """

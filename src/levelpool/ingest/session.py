@@ -30,6 +30,7 @@ from levelpool.ingest.migrations import migrate
 from levelpool.ingest.remote_job import RemoteContent
 from levelpool.ingest.room import Room, has_room_in, takes_rows, writing_in
 from levelpool.ingest.store import Store, prove
+from levelpool.ingest.tally import Tally
 from levelpool.settings import Settings
 from levelpool.sheets.read.limits import Limits
 from levelpool.supervision import Supervisor
@@ -59,6 +60,8 @@ class Session:
         """Whether the store's disk has room."""
         self.database_room = Room(self._takes_rows, "the database can be written again")
         """Whether the database can be written."""
+        self.tally = Tally()
+        """What became of the files that this process took in."""
         self.supervisor = supervisor or Supervisor()
         """Keeps the background tasks running that work on this database."""
         self._unswept: set[Path] = set()

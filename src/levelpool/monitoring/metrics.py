@@ -23,7 +23,7 @@ class Metric:
 
     name: str
     kind: str
-    """gauge, counter or histogram; a counter is shown with the suffix `_total`."""
+    """gauge, counter, histogram or summary; a counter is shown with the suffix `_total`."""
     sentence: str
     labels: tuple[str, ...] = ()
 
@@ -50,7 +50,7 @@ METRICS = {
         Metric("levelpool_process_threads", "gauge", "Threads of the serving process."),
         Metric("levelpool_process_fds", "gauge", "Open descriptors of the serving process."),
         Metric("levelpool_process_children", "gauge", "Processes below the serving process."),
-        Metric("levelpool_loop_lag_seconds", "gauge", "Lateness of the event loop over the last minute.", ("quantile",)),
+        Metric("levelpool_loop_lag_seconds", "summary", "Lateness of the event loop over the last minute.", ("quantile",)),
         Metric("levelpool_loop_blocks", "counter", "Blocks of the event loop longer than the threshold."),
         Metric(
             "levelpool_background_task_restarts",
@@ -67,8 +67,8 @@ METRICS = {
         Metric("levelpool_lane_submitted", "counter", "Calls that were made.", _LANE),
         Metric("levelpool_lane_ended", "counter", "Calls that ended, by outcome.", ("lane", "outcome")),
         Metric("levelpool_task_calls", "counter", "Calls of one task name.", _TASK),
-        Metric("levelpool_task_wait_seconds", "gauge", "Time between call and start.", _TIMES),
-        Metric("levelpool_task_run_seconds", "gauge", "Time between start and end.", _TIMES),
+        Metric("levelpool_task_wait_seconds", "summary", "Time between call and start.", _TIMES),
+        Metric("levelpool_task_run_seconds", "summary", "Time between start and end.", _TIMES),
         Metric("levelpool_task_peak_rss_bytes", "gauge", "Most resident memory of a worker during such a call.", _TASK),
         Metric("levelpool_pool_size", "gauge", "Connections that the pool keeps.", ("pool",)),
         Metric("levelpool_pool_max_overflow", "gauge", "Connections that it may open beyond that.", ("pool",)),
@@ -76,34 +76,50 @@ METRICS = {
         Metric("levelpool_pool_waiting", "gauge", "Calls that wait for a connection.", ("pool",)),
         Metric("levelpool_pool_wait_p99_seconds", "gauge", "99 of 100 came faster, of the last 1000 connections.", ("pool",)),
         Metric("levelpool_pool_wait_seconds", "histogram", "Waits for a connection since the pool was made.", ("pool",)),
+        Metric("levelpool_files", "counter", "Files that were taken in, by what became of them.", ("outcome",)),
+        Metric("levelpool_file_rows", "counter", "Their rows, by what became of them.", ("state",)),
+        Metric("levelpool_file_seconds", "histogram", "Time that a file took for one stage.", ("stage",)),
     )
 }
+
+FACTS = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "levelpool_dataset_last_file_timestamp_seconds", "gauge", "When the newest file of a dataset came that is loaded.", ("dataset",)
+        ),
+        Metric("levelpool_disk_bytes", "gauge", "Room on disk, by what it is.", ("what",)),
+    )
+}
+"""What is said of the database and its disk, by any web worker for all."""
 
 _OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "died", "refused")
 
 
-def render_metrics(workers: Mapping[int, Samples]) -> tuple[bytes, str]:
+def render_metrics(workers: Mapping[int, Samples], facts: Samples | None = None) -> tuple[bytes, str]:
     """
-    (the text that Prometheus scrapes, its content type) of the samples of each web worker, by its number.
+    (the text that Prometheus scrapes, its content type) of the samples of each web worker, by its number, and of `FACTS`.
 
-    Each sample gets the label `web_worker`: a scrape reaches any of them, and must tell the same of all.
+    Each sample of a web worker gets the label `web_worker`: a scrape reaches any of them, and must tell the same of all.
     Raises `ExtraMissing` without the extra `prometheus`.
     """
     with needed_for("a page of metrics"):
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest  # noqa: PLC0415 - the door
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily  # noqa: PLC0415 - the door
+        from prometheus_client.core import Metric as Family  # noqa: PLC0415 - the door
 
-    families = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
+    def family(metric: Metric, rows: _Labelled) -> Any:
+        told = Family(metric.name, metric.sentence, metric.kind)
+        for suffix, labels, value in _lines(metric.kind, rows):
+            told.add_sample(metric.name + suffix, labels, value)
+        return told
 
     class OneMoment:
         def collect(self) -> Iterator[Any]:
             for metric in METRICS.values():
-                family = families[metric.kind](metric.name, metric.sentence, labels=("web_worker", *metric.labels))
-                for number, samples in workers.items():
-                    rows = samples.get(metric.name, ())
-                    for labels, *value in _histograms(rows) if metric.kind == "histogram" else rows:
-                        family.add_metric((str(number), *labels), *value)
-                yield family
+                yield family(metric, _labelled(metric, {("web_worker", str(each)): samples for each, samples in workers.items()}))
+            if facts is not None:
+                for metric in FACTS.values():
+                    yield family(metric, _labelled(metric, {None: facts}))
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(OneMoment())
@@ -119,6 +135,7 @@ def metric_samples(snapshot: Snapshot) -> Samples:
         *_of_lanes(snapshot),
         *_of_tasks(snapshot),
         *_of_pools(snapshot),
+        *_of_files(snapshot),
     ):
         samples.setdefault(f"levelpool_{name}", []).append((labels, float(value)))
     return samples
@@ -127,14 +144,27 @@ def metric_samples(snapshot: Snapshot) -> Samples:
 _SUM = "sum"
 
 
-def _histograms(rows: Sequence[tuple[Sequence[str], float]]) -> Iterator[tuple[Sequence[str], list[tuple[str, float]], float]]:
-    """Labels, buckets and sum of each histogram of *rows*, whose last label is the bound of a bucket, or `sum`."""
-    found: dict[tuple[str, ...], dict[str, float]] = {}
-    for (*labels, bound), value in rows:
-        found.setdefault(tuple(labels), {})[bound] = value
-    for whose, values in found.items():
-        total = values.pop(_SUM)
-        yield whose, list(values.items()), total
+_Labelled = Iterator[tuple[dict[str, str], float]]
+
+
+def _labelled(metric: Metric, told: Mapping[tuple[str, str] | None, Samples]) -> _Labelled:
+    """The samples of one metric with the names of their labels; a histogram's have the label `le`, the bound of a bucket, or `sum`."""
+    names = (*metric.labels, "le") if metric.kind == "histogram" else metric.labels
+    for whose, samples in told.items():
+        for labels, value in samples.get(metric.name, ()):
+            yield dict([whose] if whose else []) | dict(zip(names, labels, strict=True)), value
+
+
+def _lines(kind: str, rows: _Labelled) -> Iterator[tuple[str, dict[str, str], float]]:
+    """The lines that Prometheus reads: the suffix of the name, labels, value."""
+    for labels, value in rows:
+        if kind != "histogram":
+            yield ("_total" if kind == "counter" else ""), labels, value
+            continue
+        bound, whose = labels["le"], {name: each for name, each in labels.items() if name != "le"}
+        yield ("_sum", whose, value) if bound == _SUM else ("_bucket", labels, value)
+        if bound == "+Inf":
+            yield "_count", whose, value
 
 
 _Rows = Iterator[tuple[str, tuple[str, ...], float]]
@@ -199,6 +229,22 @@ def _of_pools(snapshot: Snapshot) -> _Rows:
         yield "pool_waiting", (pool.name,), pool.waiting
         yield "pool_wait_p99_seconds", (pool.name,), pool.wait_p99
         yield from _of_waits(pool.name, pool.waits)
+
+
+def _of_files(snapshot: Snapshot) -> _Rows:
+    """As a `Tally` counts them; nothing in a program that takes in no files."""
+    tally = snapshot.collected.get("files")
+    if not isinstance(tally, Mapping) or "seconds" not in tally:  # a collector that failed says so in words
+        return
+    for outcome, count in tally["files"].items():
+        yield "files", (outcome,), count
+    for state, count in tally["rows"].items():
+        yield "file_rows", (state,), count
+    for stage, took in tally["seconds"].items():
+        for bound, count in zip(BOUNDS, took["below"], strict=True):
+            yield "file_seconds", (stage, str(bound)), count
+        yield "file_seconds", (stage, "+Inf"), took["count"]
+        yield "file_seconds", (stage, _SUM), took["sum"]
 
 
 def _of_waits(pool: str, waits: Waits) -> _Rows:

@@ -15,10 +15,12 @@ from levelpool.errors import LevelpoolError
 from levelpool.helper_worker import size_to_share
 from levelpool.ingest.inbox import DataSyncService
 from levelpool.ingest.service import DataIngestionService
+from levelpool.monitoring.metrics import Samples
 from levelpool.neighbours.locks import open_folder
 from levelpool.pools import connection_holder
 from levelpool.runtime import Runtime
 from levelpool.service.attempts import Attempts
+from levelpool.service.facts import DISK, database_samples, disk_samples
 from levelpool.service.feed import FileFeed, FileState, Now, read_now
 from levelpool.service.tokens import Credentials
 from levelpool.settings import Settings
@@ -116,6 +118,14 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 
         runtime.add_answer("progress", lambda: dict(progress))
         runtime.add_collector("background_tasks", runtime.supervisor.restarts)
+        runtime.add_collector("files", ingestion.intake.session.tally.to_dict)
+
+        async def facts() -> Samples:
+            session = ingestion.intake.session
+            found = await session.read(database_samples, session.claimer.store)
+            return found | {DISK: [*found[DISK], *await session.do("disk", disk_samples, settings.data_dir)]}
+
+        runtime.set_facts(facts)
 
         async def now() -> Now:
             found = await ingestion.intake.session.read(read_now)

@@ -168,9 +168,10 @@ async def stacks(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """Prometheus text, of all web workers of this host."""
-    workers = await runtime_of(request).metrics()
+    runtime = runtime_of(request)
+    workers, facts = await asyncio.gather(runtime.metrics(), runtime.facts())
     try:
-        text, content_type = render_metrics(workers)
+        text, content_type = render_metrics(workers, facts)
     except ExtraMissing as error:
         raise NotInstalled(str(error)) from error
     return Response(text, media_type=content_type)

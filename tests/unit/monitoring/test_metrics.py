@@ -4,6 +4,7 @@ import json
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from levelpool.ingest.tally import Tally
 from levelpool.monitoring.metrics import METRICS, metric_samples, render_metrics
 from levelpool.pools import PoolStats, Waits
 
@@ -13,7 +14,11 @@ TASK = {"name": "parse", "lane": "cpu", "count": 7, "wait_p50": 0.1, "wait_p99":
 def full(snapshot, lane):
     pools = (PoolStats('odd "name"\n', 5, 6, 1, 0, 2, 0.5, waits=Waits(9, 4.5, (3, 3, 3, 5, 5, 8, 8, 8))),)
     lanes = {"cpu": lane(queued=3, died=1), "io": lane()}
-    return snapshot(cpu=42.0, lanes=lanes, tasks=(TASK,), pools=pools, collected={"background_tasks": {"inbox": 2}})
+    tally = Tally()
+    tally.ended("partial", loaded=5, quarantined=2)
+    tally.took("reading", 0.05)
+    collected = {"background_tasks": {"inbox": 2}, "files": tally.to_dict()}
+    return snapshot(cpu=42.0, lanes=lanes, tasks=(TASK,), pools=pools, collected=collected)
 
 
 def test_text_is_what_prometheus_reads(snapshot, lane):
@@ -31,6 +36,10 @@ def test_text_is_what_prometheus_reads(snapshot, lane):
     assert samples["levelpool_background_task_restarts_total", ("task", "inbox"), one] == 2
     assert samples["levelpool_lane_ended_total", ("lane", "cpu"), ("outcome", "died"), one] == 1
     assert samples["levelpool_task_run_seconds", ("lane", "cpu"), ("quantile", "0.99"), ("task", "parse"), one] == 2.0
+    assert samples["levelpool_files_total", ("outcome", "partial"), one] == 1
+    assert samples["levelpool_files_total", ("outcome", "failed"), one] == 0
+    assert samples["levelpool_file_rows_total", ("state", "quarantined"), one] == 2
+    assert samples["levelpool_file_seconds_count", ("stage", "reading"), one] == 1
     assert samples["levelpool_pool_waiting", ("pool", 'odd "name"\n'), one] == 2
 
 

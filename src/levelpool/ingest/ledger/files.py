@@ -11,7 +11,7 @@ change a file only while it still carries the caller's claim.
 
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -42,6 +42,9 @@ class Claim:
     corrected: bool = False  # it is loaded once more, with other options
     dataset_by: Literal["said", "folder"] | None = None  # None: the name of the file
     settled: bool = False  # it was loaded into its dataset before
+    waited: float | None = (
+        None  # seconds since it came, by the clocks of whoever recorded and whoever claimed it; None: it was loaded before, or is what a dead service left
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Outcome:
     delimiter: str | None = None  # text formats only
     remarks: tuple[str, ...] = ()
     drift: tuple[str, ...] = ()  # what differs from each dataset, one sentence each
+    seconds: dict[str, float] = field(default_factory=dict)  # by stage: "reading", "loading"
 
     @property
     def status(self) -> str:
@@ -238,12 +242,13 @@ def _claim(connection: sa.Connection, claimer: Claimer, *where: sa.ColumnElement
         corrected=row.options_before is not None,
         dataset_by=row.dataset_by or ("said" if row.dataset_asked else None),
         settled=row.dataset_id is not None,
+        waited=max(0.0, (now() - row.received_at).total_seconds()) if row.attempts == 0 and row.status_before is None else None,
     )
 
 
 _CLAIMED = (
     files.c.id, files.c.name, files.c.sha256, files.c.source, current_name.label("called"), files.c.options, files.c.options_before,
-    files.c.dataset_by, files.c.dataset_asked, files.c.dataset_id,
+    files.c.dataset_by, files.c.dataset_asked, files.c.dataset_id, files.c.received_at, files.c.attempts, files.c.status_before,
 )  # fmt: skip
 
 

@@ -62,3 +62,13 @@ def register(folder, *, hangs=False):
     if hangs:
         atexit.register(time.sleep, 60)
     return os.getpid()
+
+
+def put(queue, what):
+    queue.put(what)
+
+
+def put_from_a_child(queue, what):
+    child = multiprocessing.get_context("spawn").Process(target=put, args=(queue, what))
+    child.start()
+    child.join()

@@ -280,7 +280,7 @@ class _Plan:
 
 def _psycopg_args(url: sa.URL, application_name: str) -> dict[str, Any]:
     args: dict[str, Any] = {}
-    # Without it a database of the encoding SQL_ASCII answers bytes, which SQLAlchemy cannot read.
+    # Without it a database of the encoding SQL_ASCII answers bytes, and SQLAlchemy fails before anything can be said of that.
     if "client_encoding" not in url.query:
         args["client_encoding"] = "utf8"
     if "connect_timeout" not in url.query:
@@ -333,7 +333,7 @@ def _prepare(engine: sa.Engine, name: str, statement_timeout: float | None) -> N
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "before_cursor_execute", _begin_sqlite)
     if engine.dialect.name == "postgresql" and engine.dialect.driver.startswith("psycopg"):
-        prepare_sessions(engine, statement_timeout)
+        prepare_sessions(engine, statement_timeout, says_encoding="client_encoding" in engine.url.query)
     _raise_clear_errors(engine)
 
 

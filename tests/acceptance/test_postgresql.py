@@ -116,7 +116,7 @@ def test_database_that_cannot_hold_every_text_is_refused_before_anything_is_made
     url = postgres.create_database(encoding=encoding)
     (tmp_path / "orders.csv").write_bytes(ORDERS)
     done = run_levelpool("sync", str(tmp_path / "orders.csv"), "--database", url, data_dir=tmp_path / "var")
-    with open_connection(url) as connection:
+    with open_connection(f"{url}&client_encoding=latin1") as connection:
         tables = sa.inspect(connection).get_table_names()
     postgres.drop_database(url)
 

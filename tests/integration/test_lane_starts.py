@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import multiprocessing
 import os
 import resource
 import signal
@@ -10,14 +11,14 @@ import socket
 import stat
 import sys
 import time
-from multiprocessing import spawn
+from multiprocessing import managers, spawn
 from pathlib import Path
 
 import pytest
 
 import lane_tasks
 import start_tasks
-from levelpool import ExecutorManager, WorkerDied
+from levelpool import ExecutorManager, TaskNotPicklable, WorkerDied
 from processes import is_gone, run, until
 
 
@@ -272,6 +273,29 @@ async def test_worker_that_starts_later_is_like_the_program_then(monkeypatch, tm
 
     assert changed == ("blue", str(tmp_path), 0o027, "JST", sys.path)
     assert gone == (None, *changed[1:])
+
+
+async def test_proxies_of_a_manager_work_in_workers():
+    """A queue of `multiprocessing.Manager` is an ordinary argument, also for a worker that was there before the manager, and for its children."""
+    async with ExecutorManager(cpu_workers=1, io_workers=1) as manager, asyncio.timeout(30):
+        await manager.run_cpu_intensive(lane_tasks.noop)
+        with multiprocessing.get_context("spawn").Manager() as shared:
+            queue = shared.Queue()
+            await manager.run_cpu_intensive(start_tasks.put, queue, "here")
+            await manager.run_cpu_intensive(start_tasks.put_from_a_child, queue, "below")
+
+            assert [queue.get(timeout=10), queue.get(timeout=10)] == ["here", "below"]
+
+
+async def test_proxy_of_a_manager_with_another_key_is_told():
+    """The sentence names the key, and what to do."""
+    shared = managers.SyncManager(authkey=b"another", ctx=multiprocessing.get_context("spawn"))
+    shared.start()
+    try:
+        with pytest.raises(TaskNotPicklable, match=r"current_process\(\)\.authkey.*start it without an authkey"):
+            await _call(start_tasks.put, shared.Queue(), "here")
+    finally:
+        shared.shutdown()
 
 
 @pytest.fixture

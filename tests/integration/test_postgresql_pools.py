@@ -302,25 +302,53 @@ def wait_for_connections(url, count):
             time.sleep(0.05)
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
-async def test_database_of_no_encoding_answers_text(postgres, kind):
-    """SQL_ASCII keeps bytes; both engines read them as UTF-8 and write UTF-8, also what is no ASCII."""
+@pytest.fixture
+def no_encoding(postgres):
+    """The URL of a database that keeps bytes; dropping it fails while somebody is connected."""
     url = postgres.create_database(encoding="SQL_ASCII")
-    ask = sa.text("SELECT current_database(), :given || 'ß', CAST('{\"a\": [1]}' AS json), ARRAY['é', NULL], 12.5")
+    yield url
+    postgres.drop_database(url)
 
+
+_OF_NO_ENCODING = sa.text("SELECT current_database(), :given || 'ß', CAST('{\"a\": [1]}' AS json), ARRAY['é', NULL], 12.5")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_database_of_no_encoding_answers_text_where_the_url_says_which(no_encoding, kind):
+    """Both engines read its bytes as UTF-8 then and write UTF-8, also what is no ASCII."""
+    url = sa.make_url(no_encoding).update_query_dict({"client_encoding": "utf8"})
     if kind == "async":
         awaited = create_async_engine(url)
         async with awaited.connect() as connection:
-            found = (await connection.execute(ask, {"given": "żółw "})).one()
+            found = (await connection.execute(_OF_NO_ENCODING, {"given": "żółw "})).one()
         await awaited.dispose()
     else:
         engine = create_engine(url)
         with engine.connect() as connection:
-            found = connection.execute(ask, {"given": "żółw "}).one()
+            found = connection.execute(_OF_NO_ENCODING, {"given": "żółw "}).one()
         engine.dispose()
-    postgres.drop_database(url)
 
     assert tuple(found[1:]) == ("żółw ß", {"a": [1]}, ["é", None], Decimal("12.5"))
+
+
+async def test_database_of_no_encoding_is_refused_in_a_sentence(no_encoding):
+    """The sentence says what to add to the URL, to both engines and to a worker; no connection is left, though the engines are still there."""
+    engine, awaited = create_engine(no_encoding), create_async_engine(no_encoding)
+    said = r"SQL_ASCII.*client_encoding=utf8"
+
+    with pytest.raises(DatabaseError, match=said):
+        engine.connect()
+    with pytest.raises(DatabaseError, match=said):
+        await awaited.connect()
+    with pytest.raises(DatabaseError, match=said):
+        check_connection(no_encoding)
+
+    with open_connection(sa.make_url(no_encoding).update_query_dict({"client_encoding": "latin1"})) as connection:
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        deadline = time.monotonic() + 10
+        while (left := connection.exec_driver_sql(others).scalar()) and time.monotonic() < deadline:
+            connection.rollback()
+    assert left == 0
 
 
 def test_missing_database_is_said_without_the_password(postgres_url):

@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from levelpool.errors import DatabaseError
+
 CLIENT_CHECK = 1.0
 """Seconds after which a PostgreSQL server (14 or newer) notices, while it computes, that the process it computes for is gone."""
 _BEHIND_POOLER = "levelpool_behind_pooler"
@@ -25,9 +27,13 @@ def is_behind_pooler(entry: ConnectionPoolEntry | sa.PoolProxiedConnection) -> b
     return _BEHIND_POOLER in entry.info
 
 
-def prepare_sessions(engine: sa.Engine, statement_timeout: float | None) -> None:
-    """Let each connection of *engine*, of psycopg, end statements after *statement_timeout* seconds (None: never) and those of a killed process."""
-    session = _Session(statement_timeout)
+def prepare_sessions(engine: sa.Engine, statement_timeout: float | None, *, says_encoding: bool = False) -> None:
+    """
+    Let each connection of *engine*, of psycopg, end statements after *statement_timeout* seconds (None: never) and those of a killed process.
+
+    A connection to a database without an encoding raises `DatabaseError`, unless its URL *says_encoding*.
+    """
+    session = _Session(statement_timeout, says_encoding)
     sa.event.listen(engine, "connect", session.opened)
     sa.event.listen(engine, "begin", session.begun)
 
@@ -35,9 +41,18 @@ def prepare_sessions(engine: sa.Engine, statement_timeout: float | None) -> None
 @dataclass(frozen=True, slots=True)
 class _Session:
     statement_timeout: float | None
+    says_encoding: bool
 
     def opened(self, connection: Any, entry: ConnectionPoolEntry) -> None:
         driver = connection.driver_connection if hasattr(connection, "driver_connection") else connection
+        if not self.says_encoding and driver.info.parameter_status("server_encoding") == "SQL_ASCII":
+            # The driver would answer bytes where SQLAlchemy and every program expect texts.
+            name = driver.info.dbname
+            connection.close()
+            raise DatabaseError(
+                f"the database {name!r} has the encoding SQL_ASCII, which does not say how the bytes of its texts are to be read: "
+                "say it in the URL (?client_encoding=utf8, latin1, ...), or use one made by CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8'"
+            )
         connection.autocommit = True  # a transaction would cost two round trips more
         cursor = connection.cursor()
         cursor.execute("SELECT pg_backend_pid()")

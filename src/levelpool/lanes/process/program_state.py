@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from levelpool.lanes.process.after_import import after_import
 from levelpool.lanes.process.log_levels import apply_levels, log_levels
 
 State = dict[str, Any]
@@ -30,6 +31,7 @@ def program_state(environment: Mapping[str, str]) -> State:
         "folder": _folder(),
         "umask": _umask(),
         "logging": log_levels(),
+        "authkey": _authkey(),
         "output": [_stream(sys.stdout, sys.__stdout__, 1), _stream(sys.stderr, sys.__stderr__, 2)],
     }
 
@@ -76,6 +78,13 @@ def _folder() -> str | None:
         return None
 
 
+def _authkey() -> str:
+    """What opens the managers of multiprocessing that the program starts: proxies of their objects are ordinary arguments."""
+    from multiprocessing.process import current_process  # noqa: PLC0415 - only for a program that starts workers
+
+    return bytes(current_process().authkey).hex()
+
+
 def _umask() -> int | None:
     """Read where it can be: `os.umask` tells it by setting another one, for all threads."""
     with contextlib.suppress(OSError, ValueError), open("/proc/self/status", "rb") as status:  # noqa: PTH123 - as above
@@ -116,6 +125,8 @@ def take_over(state: State, before: State) -> None:
         os.umask(state["umask"])
     if state["output"] != before["output"]:
         set_output(state["output"])
+    if state["authkey"] != before["authkey"]:
+        set_authkey(state["authkey"])
     apply_levels(state["logging"], before["logging"])
 
 
@@ -132,6 +143,11 @@ def take_over_environment(now: Mapping[str, str], before: Mapping[str, str]) -> 
     os.environ.update(changed)
     if ("TZ" in changed or ("TZ" in before and "TZ" not in now)) and hasattr(time, "tzset"):
         time.tzset()
+
+
+def set_authkey(key: str) -> None:
+    """Let what a task does with multiprocessing be of the program's family, if a task ever does anything with it."""
+    after_import("multiprocessing.process", lambda module: setattr(module.current_process(), "authkey", bytes.fromhex(key)))
 
 
 def set_output(streams: list[State | None]) -> None:

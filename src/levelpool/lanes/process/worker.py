@@ -24,7 +24,7 @@ from levelpool.lanes.process.memfd_payload import MemfdPayload, decode_large, de
 from levelpool.lanes.process.meter import Meter
 from levelpool.lanes.process.pause import Pause
 from levelpool.lanes.process.pickle_diagnosis import blame
-from levelpool.lanes.process.program_state import State, complete_environment, set_output
+from levelpool.lanes.process.program_state import State, complete_environment, set_authkey, set_output
 from levelpool.lanes.process.resource_tracking import ResourceTracking
 from levelpool.lanes.process.room import no_room
 from levelpool.lanes.process.shared_flags import SharedFlags
@@ -66,6 +66,7 @@ def prepare(preparation: State) -> None:
         sys.modules["__main__"] = ModuleType("__main__")
     complete_environment(preparation["environment"])
     set_output(preparation["output"])
+    set_authkey(preparation["authkey"])
     apply_levels(preparation["logging"], NO_LEVELS)
 
 
@@ -337,6 +338,11 @@ def _pack_error(error: BaseException) -> bytes | MemfdPayload:
 def _why_not_unpacked(error: Exception) -> str:
     if "__main__" in str(error):
         hint = "a function of a program without a file (python -c, a prompt) cannot be found by a worker: put it into a module"
+    elif type(error).__name__ == "AuthenticationError":
+        hint = (
+            "a proxy of a multiprocessing manager opens it with the key of its process (multiprocessing.current_process().authkey), and the manager was "
+            "started with another one: start it without an authkey, or give the program that key before its first worker starts"
+        )
     else:
         hint = "a worker process must be able to import what the call names"
     return f"the call cannot be unpacked in the worker process ({type(error).__name__}: {error}): {hint}"

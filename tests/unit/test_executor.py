@@ -1,5 +1,6 @@
 """The manager: what it owns, refuses and shares; without processes."""
 
+import concurrent.futures
 import contextvars
 import dataclasses
 import inspect
@@ -15,6 +16,7 @@ from levelpool.errors import SettingsError
 from levelpool.executor import dask_executor, get_executor_manager, make_manager, process_executor
 from levelpool.executor import default as default_module
 from levelpool.executor import manager as manager_module
+from levelpool.executor.futures import LaneExecutor
 from levelpool.executor.options import ManagerOptions
 from levelpool.lanes.task_stats import LaneStats, TaskStats
 from levelpool.settings import Settings
@@ -227,6 +229,32 @@ def test_collector_that_was_taken_back_is_told_of_once(caplog):
 
     assert len(caplog.messages) == 1
     assert "Python 3.14.4 has an incremental garbage collector that was taken back in 3.14.5" in caplog.messages[0]
+
+
+class _Crowded:
+    """A lane that has one place, until it is asked for a second one: from then on others have it, and only who waits in line gets in."""
+
+    def __init__(self):
+        self.waited = 0
+        self._places = 1
+
+    def submit(self, func, args, kwargs, options):
+        if options.admission_timeout == 0 and not self._places:
+            raise LaneFull("no place", retry_after=0.1)
+        self.waited += options.admission_timeout is None
+        self._places = 0
+        future = concurrent.futures.Future()
+        future.set_result(func(*args, **kwargs))
+        return future
+
+
+@pytest.mark.parametrize("chunksize", [1, 2])
+def test_map_that_has_begun_waits_where_others_have_taken_all_places(chunksize):
+    """Refused in the middle, the results that it has given would be of no use."""
+    lane = _Crowded()
+
+    assert list(LaneExecutor(lane, None).map(abs, range(-6, 0), chunksize=chunksize)) == [6, 5, 4, 3, 2, 1]
+    assert lane.waited == 6 // chunksize - 1
 
 
 def test_map_without_any_place_is_refused():

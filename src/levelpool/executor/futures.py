@@ -5,15 +5,18 @@ import concurrent.futures
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from levelpool.errors import LaneClosed, LaneFull
 from levelpool.lanes.arguments import check_function, seconds, whole_number
-from levelpool.lanes.lane import DEFAULT_OPTIONS, Lane, now
+from levelpool.lanes.lane import DEFAULT_OPTIONS, CallOptions, Lane, now
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_AT_ONCE = CallOptions(admission_timeout=0)
+"""Refused when the queue has no place."""
 
 facades: "weakref.WeakSet[LaneExecutor]" = weakref.WeakSet()
 """All that there are, for a forked child to start anew."""
@@ -38,11 +41,16 @@ class LaneExecutor(concurrent.futures.Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "concurrent.futures.Future[T]":
         """Queue the call and return its future."""
+        return self._submit(fn, args, kwargs, _AT_ONCE)
+
+    def _submit(
+        self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
+    ) -> "concurrent.futures.Future[T]":
         with self._lock:
             if self._is_shut:
                 raise RuntimeError("cannot schedule new futures after shutdown")
         try:
-            future = self._lane.submit(fn, args, kwargs, DEFAULT_OPTIONS)
+            future = self._lane.submit(fn, args, kwargs, options)
         except LaneClosed as error:
             raise RuntimeError(f"cannot schedule new futures: {error}") from error
         with self._lock:
@@ -63,7 +71,8 @@ class LaneExecutor(concurrent.futures.Executor):
 
         Without *buffersize* the iterables are read to their end at once; with it, only so many calls (or chunks) are submitted ahead of the
         result that is taken next, and the iterables may be endless: as in Python 3.14, on every Python.
-        What the queue has no place for is submitted while results are taken. Raises `LaneFull` when it has none for the first.
+        What the queue has no place for is submitted while results are taken, and waits for a place where others have taken them all.
+        Raises `LaneFull` when there is none for the first.
         """
         check_function(fn)
         chunksize = whole_number("chunksize", chunksize, 1)
@@ -76,8 +85,8 @@ class LaneExecutor(concurrent.futures.Executor):
         if buffersize is None:
             rows = iter(list(rows))
         if chunksize == 1:
-            return _MapCalls(self, fn, rows, buffersize).results(end_by)
-        return _flatten(_MapCalls(self, _run_chunk, _chunks(fn, rows, chunksize), buffersize).results(end_by))
+            return _MapCalls(self._submit, fn, rows, buffersize).results(end_by)
+        return _flatten(_MapCalls(self._submit, _run_chunk, _chunks(fn, rows, chunksize), buffersize).results(end_by))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no new calls through this facade; *wait* for those that were made through it. The lane itself stays open."""
@@ -94,11 +103,18 @@ class LaneExecutor(concurrent.futures.Executor):
 class _MapCalls(Generic[T]):
     """The calls of one `map`: as many are submitted as the queue has places for, or as its caller wants submitted ahead."""
 
-    def __init__(self, executor: LaneExecutor, fn: Callable[..., T], rows: Iterator[tuple[Any, ...]], buffersize: int | None) -> None:
-        self._executor = executor
+    def __init__(
+        self,
+        submit: Callable[..., "concurrent.futures.Future[T]"],
+        fn: Callable[..., T],
+        rows: Iterator[tuple[Any, ...]],
+        buffersize: int | None,
+    ) -> None:
+        self._submit = submit
         self._fn = fn
         self._rows = rows
         self._buffersize = buffersize
+        self._has_begun = False
         self._refused: tuple[Any, ...] | None = None  # the row that the queue had no place for
         self._pending: collections.deque[concurrent.futures.Future[T]] = collections.deque()
         self._submit_what_fits(buffersize)
@@ -125,11 +141,15 @@ class _MapCalls(Generic[T]):
                 return
             self._refused = row
             try:
-                self._pending.append(self._executor.submit(self._fn, *row))
+                self._pending.append(self._submit(self._fn, row, {}, _AT_ONCE))
             except LaneFull:
-                if not self._pending:
+                if not self._has_begun:
                     raise
-                return
+                if self._pending:
+                    return
+                # Others have taken all places. A map that has begun waits for one like everybody else: half of its results are of no use.
+                self._pending.append(self._submit(self._fn, row, {}, DEFAULT_OPTIONS))
+            self._has_begun = True
             self._refused = None
 
 

@@ -8,7 +8,6 @@ futures, log handlers) happens when the lock is free: in the codec, or as a defe
 
 import asyncio
 import concurrent.futures
-import dataclasses
 import functools
 import os
 import sys
@@ -115,9 +114,8 @@ class Dispatcher:
     def submit(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
     ) -> "concurrent.futures.Future[Any]":
-        """Queue the call; never blocks, raises `LaneFull` when there is no place."""
+        """Queue the call; never blocks. Without a place it raises `LaneFull` for an `admission_timeout` of 0, else the call waits for one, however long."""
         completion = ThreadCompletion()
-        options = options if options.admission_timeout == 0 else dataclasses.replace(options, admission_timeout=0)
         call = self._open(completion, func, args, kwargs, options)
         completion.future.add_done_callback(functools.partial(self._on_cancelled, weakref.ref(call)))
         return completion.future

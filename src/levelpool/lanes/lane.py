@@ -60,7 +60,7 @@ class Lane(Protocol):
     def submit(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions
     ) -> "concurrent.futures.Future[Any]":
-        """Queue the call and return its future at once; raises `LaneFull` instead of waiting."""
+        """Queue the call and return its future at once; without a place, raises `LaneFull` for an `admission_timeout` of 0, else the call waits for one."""
         ...
 
     def stats(self) -> LaneStats:

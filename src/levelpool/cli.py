@@ -239,6 +239,23 @@ def undo(file_id: int, dry_run: bool, yes: bool, database: str | None, as_json: 
         click.echo(_undone(answer, *(("would be ", "would be ") if dry_run else ("", ""))))
 
 
+@cli.command()
+@click.argument("file_id", type=NUMBER)
+@click.option("--against", type=NUMBER, metavar="FILE_ID", help="The older file; by default the one before in the same dataset.")
+@database
+@as_json
+def changes(file_id: int, against: int | None, database: str | None, as_json: bool) -> None:
+    """Say what changed between the file with this number and the one before it in its dataset."""
+    from levelpool.service.commands import find_changes
+    from levelpool.service.terminal import show_changes
+
+    found = _run(find_changes(file_id, against=against, database=_database(database)))
+    if as_json:
+        _print_json(found)
+    else:
+        show_changes(file_id, found)
+
+
 def _undone(answer: Any, one: str, many: str) -> str:
     """What an undo does to rows, in words."""
     from levelpool.sheets.wording import counted

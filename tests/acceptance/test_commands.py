@@ -339,6 +339,21 @@ def test_key_is_proposed_with_its_proof_and_set(var, exports):
         assert database.execute("SELECT key FROM levelpool_datasets WHERE name = 'orders'").fetchall() == [(f'["{column}"]',)]
 
 
+def test_changes_since_the_file_before_are_told(var, tmp_path):
+    """In words, with the rows, and as JSON."""
+    for month, rows in (("09", "1,Graz\n2,Wien\n"), ("10", "1,Graz\n3,Linz\n")):
+        (tmp_path / f"towns 2026-{month}.csv").write_text(f"No,Town\n{rows}")
+        assert run_levelpool("sync", str(tmp_path / f"towns 2026-{month}.csv"), data_dir=var).returncode == 0
+    told = run_levelpool("changes", "2", data_dir=var)
+    answer = json.loads(run_levelpool("changes", "2", "--against", "1", "--json", data_dir=var).stdout)
+    absent = run_levelpool("changes", "9", data_dir=var)
+
+    assert told.stdout.startswith("file 2 in towns, since file 1: 1 row added, 1 removed, 0 changed\n")
+    assert 'added: {"no": 3, "town": "Linz"}' in told.stdout
+    assert (answer["against"], answer["added"], answer["removed"]) == (1, 1, 1)
+    assert (absent.returncode, sentence(absent)) == (2, "levelpool: there is no file 9")
+
+
 def test_a_file_cannot_drive_the_terminal(var, tmp_path):
     """Control characters and marks of the terminal's own language are shown, not obeyed."""
     file = tmp_path / "evil.csv"

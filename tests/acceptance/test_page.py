@@ -124,6 +124,22 @@ async def test_what_differs_from_the_month_before_is_told_above_the_rows(page):
     assert "the column email is probably e_mail under another name" in told
 
 
+async def test_page_tells_what_changed_since_the_file_before(page):
+    """When somebody asks for it."""
+    await sign_in(page, path="/files")
+    await upload(page, as_file("valves_2026-09.csv", "No,Place,Pieces\n1,Graz,7\n2,Wien,9\n"))
+    await page.locator("tr", has_text="valves_2026-09.csv").locator(".status.loaded").wait_for()
+    await upload(page, as_file("valves_2026-10.csv", "No,Place,Pieces\n1,Graz,7\n2,Wien,8\n3,Linz,1\n"))
+    await page.locator("tr", has_text="valves_2026-10.csv").locator(".status.loaded").wait_for()
+    await page.get_by_role("link", name="valves_2026-10.csv").click()
+
+    await page.get_by_role("button", name="Compare with the file before").click()
+    await page.locator("#changes dl").wait_for()
+    facts = await page.locator("#changes dd").all_text_contents()
+    assert facts == ["2", "1", "0"]
+    assert "Linz" in await page.locator("#changes table").text_content()
+
+
 async def test_key_is_chosen_among_those_that_are_proposed(page):
     """One that does not hold is doubted before it is taken."""
     await sign_in(page, path="/files")

@@ -25,6 +25,7 @@ from levelpool.database import open_connection
 from levelpool.errors import DatabaseError, DatabaseUnwritable, LevelpoolError
 from levelpool.ingest.conversion import Conversion, Part, StagedParts, convert, goal_of, stage
 from levelpool.ingest.drift.differences import sentence
+from levelpool.ingest.file_changes import note_changes
 from levelpool.ingest.file_drift import FileDrift
 from levelpool.ingest.ledger import contents, files
 from levelpool.ingest.ledger import datasets as registry
@@ -147,6 +148,8 @@ def _ingest(job: Job) -> files.Outcome:
         outcome = _load(
             connection, target, job, workbook, tables, verdicts=verdicts, drift=drift, shapes=shapes, staged=staged, progress=progress
         )
+        if job.source != "import":
+            note_changes(connection, job.file_id)
         return replace(outcome, seconds={"reading": reading})
 
 

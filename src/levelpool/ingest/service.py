@@ -12,10 +12,12 @@ from levelpool.ingest.arrivals import Submission
 from levelpool.ingest.background import BackgroundWorker
 from levelpool.ingest.config import IngestConfig, OnProgress
 from levelpool.ingest.datasets import rows_of, set_policy, widen_column
+from levelpool.ingest.file_changes import compare_files
 from levelpool.ingest.intake import Intake
 from levelpool.ingest.key_proposals import propose_keys, prove_key
 from levelpool.ingest.keys import set_key
 from levelpool.ingest.ledger import queries
+from levelpool.ingest.ledger.changes import find_changes, save_changes
 from levelpool.ingest.ledger.files import Claim
 from levelpool.ingest.preview import preview
 from levelpool.ingest.removal import delete_dataset, drop_column
@@ -253,6 +255,22 @@ class DataIngestionService:
     async def file(self, file_id: int) -> queries.Json:
         """One file; raises `NotFound`."""
         return await self.intake.runner.get_file(file_id)
+
+    async def changes(self, file_id: int, against: int | None = None) -> queries.Json:
+        """
+        What changed between the file *against*, or the one before it in its dataset, and this one.
+
+        `added`, `removed` and `changed` rows, by the key of the dataset, else as whole rows, of which none changes; `set_aside`, `unkeyed`;
+        `columns` with how many values changed in each; the first hundred `rows` of each kind. What was found once is kept.
+        Raises `NotFound` when there is no such file, or *against* has no rows in its dataset, and `FileInUse` when its rows are not there.
+        """
+        session = self.intake.session
+        found = await session.read(find_changes, file_id, against)
+        if found is None:
+            lane = session.manager.with_options(timeout=session.config.file_timeout, name="changes")
+            found = await lane.run_cpu_intensive(compare_files, session.url, file_id, against)
+            await session.write(save_changes, file_id, found["against"], found, is_default=against is None)
+        return found
 
     async def quarantine(self, file_id: int, limit: int | None = 100, offset: int = 0) -> queries.Json:
         """The cells of a file that could not be loaded, in the order of the file; None for *limit* gives all."""

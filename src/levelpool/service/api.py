@@ -32,6 +32,7 @@ Viewer = Annotated[Identity, Depends(require_viewer)]
 Operator = Annotated[Identity, Depends(require_operator)]
 Admin = Annotated[Identity, Depends(require_admin)]
 FileId = Annotated[int, Path(ge=1, le=MAX_ID, description="The file's number.")]
+Against = Annotated[int | None, Query(ge=1, le=MAX_ID, description="The number of the older file; without it, the one before.")]
 DryRun = Annotated[bool, Query(description="Only count; change nothing.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many entries.")]
 Offset = Annotated[int, Query(ge=0, le=MAX_ID, description="Entries to skip.")]
@@ -206,6 +207,11 @@ def _add_file_changes(router: APIRouter) -> None:
         return JSONResponse(
             await service.ingestion.replay(file_id, options=request_options.options, password=request_options.password, actor=who.name)
         )
+
+    @router.get("/files/{file_id}/changes", tags=["files"], responses=_answers(shapes.Changes, 404, 409, 422), response_model=None)
+    async def changes(service: Of, _: Viewer, file_id: FileId, against: Against = None) -> Response:
+        """What changed since the file before it in its dataset, or since the file *against*: counts, and the first hundred rows of each kind."""
+        return JSONResponse(await service.ingestion.changes(file_id, against))
 
     @router.post("/sync", tags=["files"], responses=_answers(shapes.Scanned, 409), response_model=None)
     async def sync(service: Of, _: Operator) -> Response:

@@ -109,6 +109,12 @@ async def undo_file(file_id: int, *, database: str, dry_run: bool) -> Json:
         return await service.undo(file_id, dry_run=dry_run, actor=ACTOR)
 
 
+async def find_changes(file_id: int, *, against: int | None, database: str) -> Json:
+    """What changed between two files of a dataset."""
+    async with _manager() as manager, DataIngestionService(database, manager) as service:
+        return await service.changes(file_id, against)
+
+
 async def verify_all(*, database: str, deep: bool, as_json: bool) -> int:
     """Say whether originals, ledger and tables agree; the exit status is 0 when they do."""
     async with _manager() as manager, DataIngestionService(database, manager) as service:

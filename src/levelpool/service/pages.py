@@ -187,6 +187,10 @@ def _add_files(router: APIRouter) -> None:
         # A wide table has thousands of columns: the loop does not wait for their text.
         return await service.run(render, request, "file.html", here="files", file=record, quarantine=quarantine, limit=PAGE, offset=offset)
 
+    @router.get("/files/{file_id}/changes")
+    async def changes(request: Request, service: Of, _: Viewer, file_id: FileId) -> Response:
+        return render(request, "parts/changes.html", found=await service.ingestion.changes(file_id), file_id=file_id)
+
     @router.get("/files/{file_id}/undo", dependencies=[Depends(require_operator)])
     async def ask_undo(request: Request, service: Of, who: Viewer, file_id: FileId) -> Response:
         plan = await service.ingestion.undo(file_id, dry_run=True, actor=who.name)

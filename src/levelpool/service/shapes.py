@@ -98,6 +98,33 @@ class QuarantineList(_Shape):
     total: int
 
 
+class ChangedColumn(_Shape):
+    name: str
+    changed: int = Field(description="Records in which its value changed.")
+
+
+class ChangedRow(_Shape):
+    kind: Literal["added", "removed", "changed"]
+    key: dict[str, object] | None = Field(description="Null without a key.")
+    was: dict[str, object] | None = Field(
+        description="The row of the older file; of a changed one the values that differ. Null for an added one."
+    )
+    now: dict[str, object] | None = Field(description="The same of the newer file; null for a removed one.")
+
+
+class Changes(_Shape):
+    against: int | None = Field(description="The older file; null when this one is the first.")
+    dataset: str
+    added: int
+    removed: int
+    changed: int = Field(description="Records with the same key and other values; 0 without a key.")
+    set_aside: int = Field(description="Rows of this file that were set aside, and are compared with nothing.")
+    unkeyed: int = Field(description="Rows of this file without a key, likewise.")
+    columns: list[ChangedColumn]
+    rows: list[ChangedRow] = Field(description="The first hundred of each kind.")
+    total: int = Field(description="How many of them are listed.")
+
+
 class Undone(_Shape):
     id: int
     status: Status

@@ -1,5 +1,6 @@
 """What a terminal shows: progress bars, tables, the live view; the one door to rich."""
 
+import json
 import sys
 from collections.abc import Iterable, Mapping
 from types import TracebackType
@@ -129,6 +130,24 @@ def show_inspection(name: str, answer: Json) -> None:
         console.print(
             f"cells: {cells['read']:,} read = {cells['loaded']:,} loaded + {cells['quarantined']:,} set aside + {cells['outside']:,} outside"
         )
+
+
+# ---------------------------------------------------------------- changes
+
+
+def show_changes(file_id: int, found: Json) -> None:
+    """What changed since another file: the counts, the columns, the first rows."""
+    console = _console()
+    since = "it is the first file there" if found["against"] is None else f"since file {found['against']}"
+    apart = (("without a key", found["unkeyed"]), ("set aside", found["set_aside"]))
+    counts = [f"{counted(found['added'], 'row')} added", f"{found['removed']:,} removed", f"{found['changed']:,} changed"]
+    counts += [f"{count:,} {what}" for what, count in apart if count]
+    console.print(f"file {file_id} in {_plain(found['dataset'])}, {since}: {', '.join(counts)}", highlight=False)
+    for each in found["columns"]:
+        console.print(f"  {_plain(each['name'])}: {counted(each['changed'], 'value')} changed", highlight=False)
+    for row in found["rows"]:
+        sides = (json.dumps(row[side], ensure_ascii=False) for side in ("key", "was", "now") if row[side])
+        console.print(_plain(f"  {row['kind']}: {' -> '.join(sides)}"), highlight=False)
 
 
 # ---------------------------------------------------------------- status and top

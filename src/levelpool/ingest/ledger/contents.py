@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import sqlalchemy as sa
 
 from levelpool.ingest.drift.differences import Difference
-from levelpool.ingest.ledger.schema import datasets, outside, quarantine, sheets
+from levelpool.ingest.ledger.schema import changes, datasets, outside, quarantine, sheets
 from levelpool.ingest.recognition.verdicts import Verdict
 from levelpool.sheets.table import CellCounts, CleanBatch, ColumnType, TablePlan
 
@@ -32,7 +32,7 @@ class LoadedTable:
 
 def clear(connection: sa.Connection, file_id: int) -> None:
     """Forget what an earlier import of this file left in the ledger."""
-    for table in (sheets, quarantine, outside):
+    for table in (sheets, quarantine, outside, changes):
         connection.execute(table.delete().where(table.c.file_id == file_id))
 
 

@@ -381,6 +381,12 @@ def status_of(connection: sa.Connection, file_id: int) -> str:
     return str(status)
 
 
+def dataset_of(connection: sa.Connection, file_id: int) -> str | None:
+    """What the dataset of a file is called now; None when there is none, or no such file."""
+    query = sa.select(datasets.c.name).join(files, files.c.dataset_id == datasets.c.id).where(files.c.id == file_id)
+    return connection.execute(query).scalar()
+
+
 def unfinished(connection: sa.Connection, ids: Collection[int]) -> list[int]:
     """Those of these files that are pending or running."""
     left: list[int] = []

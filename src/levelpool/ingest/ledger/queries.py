@@ -17,7 +17,7 @@ from levelpool.ingest.drift.differences import lines
 from levelpool.ingest.ledger.files import current_name, sheet_dataset
 from levelpool.ingest.ledger.schema import columns, datasets, files, quarantine, sheets
 from levelpool.sheets.errors import NotFound
-from levelpool.sheets.table import ColumnType
+from levelpool.sheets.table import ColumnType, StoredColumn
 
 Json = dict[str, Any]
 
@@ -132,6 +132,20 @@ def list_rows(connection: sa.Connection, name: str, limit: int, offset: int) -> 
         for row in found
     ]
     return {"rows": rows, "total": _count_rows(connection, [dataset.id]).get(dataset.id, 0)}
+
+
+def as_json_rows(
+    connection: sa.Connection, dataset_id: int, columns_: Sequence[StoredColumn], file_id: int, rows: Sequence[Sequence[Any]]
+) -> list[Json]:
+    """Rows of one file as the API shows their values; each begins with its number and its sheet."""
+    scales = _scales(connection, dataset_id, {file_id}) if rows else {}
+    return [
+        {
+            column.name: _as_json(value, column.type, scales.get((file_id, row[1], column.name)))
+            for column, value in zip(columns_, row[2:], strict=True)
+        }
+        for row in rows
+    ]
 
 
 PLAN = sa.cast(sheets.c.plan, sa.Text).label("plan")

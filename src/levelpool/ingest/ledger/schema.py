@@ -201,6 +201,19 @@ outside = sa.Table(
     sqlite_autoincrement=True,
 )
 
+changes = sa.Table(
+    "levelpool_changes",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("file_id", Id, sa.ForeignKey("levelpool_files.id"), nullable=False),
+    sa.Column("against", Id, nullable=False),  # the older file; 0: there was none
+    sa.Column("is_default", sa.Boolean, nullable=False),  # it was the file before
+    sa.Column("found", sa.JSON, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Index("levelpool_changes_file", "file_id"),
+    sqlite_autoincrement=True,
+)
+
 audit = sa.Table(
     "levelpool_audit",
     metadata,

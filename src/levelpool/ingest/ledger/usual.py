@@ -26,6 +26,29 @@ class Usual:
     file_before: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one file has in one dataset."""
+
+    columns: frozenset[str] = frozenset()  # their names there; none: nobody recorded them
+    rows: int = 0
+    rows_quarantined: int = 0
+    is_loaded: bool = False
+
+
+def read_part(connection: sa.Connection, dataset_id: int, file_id: int) -> Part:
+    """What one file has in one dataset."""
+    query = sa.select(sheets.c.rows_loaded, sheets.c.rows_quarantined, files.c.status, PLAN).join(files, files.c.id == sheets.c.file_id)
+    found = connection.execute(query.where(sheets.c.dataset_id == dataset_id, sheets.c.file_id == file_id)).all()
+    columns = [{each["name"] for each in _records(plan_of(row.plan).get("columns")) if "name" in each} for row in found]
+    return Part(
+        frozenset().union(*columns) if all(columns) else frozenset(),
+        sum(row.rows_loaded for row in found),
+        sum(row.rows_quarantined for row in found),
+        any(row.status in LOADED for row in found),
+    )
+
+
 def read_usual(connection: sa.Connection, dataset: str, file_id: int) -> Usual:
     """What is usual in a dataset for the file of this number: those that came before it say so, not those behind it."""
     of_dataset = sa.select(datasets.c.id).where(datasets.c.name == dataset).scalar_subquery()

@@ -7,7 +7,7 @@ enough for every value (a double holds so many exactly), else as text in a colum
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import repeat
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from levelpool.errors import DatabaseError
+from levelpool.ingest.changes.tally import Mark
 from levelpool.ingest.load.schema import SchemaPlan
 from levelpool.ingest.load.target import META_COLUMNS, EncodedRows, FoundTable, Misfit, SheetRows, Target, quote
 from levelpool.sheets.table import ColumnType, StoredColumn, Value
@@ -41,6 +42,12 @@ _STORAGE = {
 }
 
 _META = '"_file_id" INTEGER NOT NULL, "_sheet" TEXT NOT NULL, "_row" INTEGER NOT NULL'
+
+
+_FINGERPRINT = (1 << 62) - 1
+"""The bits of a fingerprint: without a sign."""
+_MOST_ARGUMENTS = 100
+"""Of a function of SQLite, by default."""
 
 
 class SqliteTarget(Target):
@@ -156,6 +163,25 @@ class SqliteTarget(Target):
         statement = f"INSERT INTO {quote(name)} ({names}) VALUES ({marks})"
         with self.driver_errors(statement):
             self._driver().executemany(statement, rows.records())
+
+    def row_marks(self, name: str, file_id: int, key: Sequence[str], columns: Sequence[StoredColumn]) -> Iterator[Mark]:
+        """
+        Fingerprints are taken here, of many values as one text, which is faster: a column stores equal values alike.
+
+        Doubles stand by themselves, for that text has fifteen digits of them, as many as the other numbers have at most.
+        """
+        others = [column for column in columns if column.name not in key]
+        doubles = [quote(column.name) for column in others if column.type is ColumnType.DOUBLE]
+        rest = [quote(column.name) for column in others if column.type is not ColumnType.DOUBLE]
+        texts = [
+            f"json_array({', '.join(part)})" for part in (rest[at : at + _MOST_ARGUMENTS] for at in range(0, len(rest), _MOST_ARGUMENTS))
+        ]
+        listed = ", ".join([*map(quote, ["_row", *key]), *texts, *doubles])
+        found = self._driver().execute(f"SELECT {listed} FROM {quote(name)} WHERE _file_id = ? ORDER BY _row", (file_id,))
+        first = 1 + len(key)
+        if len(key) == 1:
+            return ((row[0], row[1], hash(row[2:]) & _FINGERPRINT) for row in found)
+        return ((row[0], None if None in row[1:first] else row[1:first], hash(row[first:]) & _FINGERPRINT) for row in found)
 
     def _driver(self) -> Any:
         raw = self.connection.connection.driver_connection

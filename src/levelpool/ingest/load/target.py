@@ -9,6 +9,7 @@ from itertools import repeat
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from levelpool.ingest.changes.tally import Mark
 from levelpool.ingest.load.schema import SchemaPlan
 from levelpool.sheets.table import ColumnType, StoredColumn, Value
 
@@ -215,6 +216,17 @@ class Target(ABC):
         grouped = f"GROUP BY {_listed(['_file_id', *columns])} HAVING count(*) > 1"
         query = sa.text(f"SELECT 1 FROM {quote(name)} WHERE {filled} {grouped} LIMIT 1")
         return self.connection.execute(query).first() is not None
+
+    @abstractmethod
+    def row_marks(self, name: str, file_id: int, key: Sequence[str], columns: Sequence[StoredColumn]) -> Iterator[Mark]:
+        """Each row of one file, in its order: its number, its key (None where a part of it is blank), and a fingerprint of the values of *columns*."""
+
+    def numbered_rows(self, name: str, columns: Sequence[str], file_id: int, numbers: Sequence[int]) -> list[tuple[object, ...]]:
+        """Rows of one file by their numbers, in its order: number, sheet, and the values of *columns*."""
+        listed = _listed(["_row", "_sheet", *columns])
+        query = sa.text(f"SELECT {listed} FROM {quote(name)} WHERE _file_id = :id AND _row IN :numbers ORDER BY _row, _sheet")
+        marks: sa.BindParameter[object] = sa.bindparam("numbers", value=list(numbers), expanding=True)
+        return [tuple(row) for row in self.connection.execute(query.bindparams(marks), {"id": file_id})]
 
     def count_by_sheet(self, name: str) -> dict[tuple[int, str], int]:
         """How many rows of each sheet of each file are there."""

@@ -345,11 +345,20 @@ class Schedule:
             ready = min(len(self._idle), len(self._waiting))
             self.gate.settle(self.at_work, ready, ended=self._call_ended)
             self._call_ended = False
+        if self._is_full():
+            return ()
         if self._waiting or self._parting or len(self._slots) > self.max_workers:
             return self._decide(now)
         if self.gate is not None:
             self.gate.leave_line()
         return ()
+
+    def _is_full(self) -> bool:
+        """Whether who waits has to wait, whatever else is so: a moment's look where a hundred thousand calls come one after the other."""
+        if self._idle or self._parting or self.gate is not None or len(self._slots) != self.max_workers:
+            return False
+        first = self._line.first()
+        return first is None or not self._waiting[first[1]].quick
 
     def _decide(self, now: float) -> Iterator[Action]:
         if self._parting or len(self._slots) > self.max_workers:

@@ -29,7 +29,7 @@ from levelpool.pools import HasPool, PoolStats, pool_stats
 from levelpool.settings import Settings
 from levelpool.sizing import Sizes, size
 from levelpool.supervision import Supervisor
-from levelpool.throttle import Throttle, next_throttle
+from levelpool.throttle import SETTLE, Throttle, next_throttle
 
 logger = logging.getLogger(__name__)
 
@@ -299,13 +299,20 @@ class Runtime:
         stood_still = min(100.0, 100 * cpu.stood_still / min(lane["busy"] + 1, os.cpu_count() or 1))
         allowed = self.sizes.cpu_workers
         before = self._throttle.allow(allowed)
-        self._throttle = next_throttle(self._throttle, stood_still=stood_still, busy=lane["busy"], allowed=allowed, now=time.monotonic())
+        lag = self.lag.recent_p99(SETTLE)
+        state = self._throttle
+        self._throttle = next_throttle(state, stood_still=stood_still, lag=lag, busy=lane["busy"], allowed=allowed, now=time.monotonic())
         after = self._throttle.allow(allowed)
         if after == before:
             return
         self.manager.resize(cpu_workers=after)
         if after < before:
-            why = f"the container used up its {cpu.cpus:g} CPUs and stood still {stood_still:.0f} % of the time: the CPU lane gives way"
+            why = (
+                f"the container used up its {cpu.cpus:g} CPUs and stood still {stood_still:.0f} % of the time, and the event loop was up to "
+                f"{lag * 1000:.0f} ms late: the CPU lane gives way"
+            )
+        elif state.before is not None:
+            why = f"the event loop is not less late for it ({lag * 1000:.0f} ms): the CPU lane takes its worker processes back"
         else:
             why = f"the container has not been throttled for {self._throttle.patience:.0f} s: the CPU lane grows back"
         logger.warning("%s, %d of %d worker processes", why, after, allowed)

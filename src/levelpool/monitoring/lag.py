@@ -179,6 +179,11 @@ class LagWatch:
             blocked_for=overdue if overdue > self._threshold else 0.0,
         )
 
+    def recent_p99(self, seconds: float) -> float:
+        """The lateness in seconds that 99 of 100 heartbeats of the last so many *seconds* were below; usable from any thread."""
+        lags = self._copy_of_lags()
+        return _quantile(sorted(lags[-max(1, round(seconds / self._interval)) :]), 0.99)
+
     def _copy_of_lags(self) -> list[float]:
         # The loop's thread appends while another one copies; a copy that was disturbed is made again.
         while True:

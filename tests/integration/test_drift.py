@@ -71,6 +71,22 @@ async def test_values_of_every_type_are_compared(service, column, before, now):
     assert [each[0] for each in told(record)] == ["renamed"]
 
 
+async def test_drift_is_told_before_the_file_is_loaded(service, tmp_path):
+    """By a look at a new file, and at one that is kept; nothing is changed by it."""
+    await load(service, SEPTEMBER, "orders 2026-09.csv")
+    path = tmp_path / "orders 2026-10.csv"
+    path.write_text(
+        "No,Customer name,Amount,Placed,VAT\n" + "".join(f"{n},Customer {n % 7},{n}.50,{n:02d}.10.2026,19\n" for n in range(1, 16))
+    )
+    before = await service.drift_of(await service.look(path))
+    record = await service.ingest_file(path)
+    await load(service, SEPTEMBER.replace(".09.", ".11."), "orders 2026-11.csv")
+    after = await service.drift_of(await service.look_again(record["id"]), record["id"])
+
+    assert [(each["kind"], each["column"]) for each in before] == [("renamed", "customer_name"), ("new", "vat"), ("volume", None)]
+    assert before == record["drift"] == after
+
+
 async def test_types_notations_places_and_rows_are_told(service):
     """Of one file all at once."""
     await load(service, SEPTEMBER, "orders 2026-09.csv")

@@ -7,18 +7,20 @@ from itertools import islice
 
 import sqlalchemy as sa
 
-from levelpool.ingest.conversion import Conversion, Goal, convert
 from levelpool.ingest.drift.differences import Difference, differences, of_volume
 from levelpool.ingest.ledger import datasets as registry
 from levelpool.ingest.ledger.contents import LoadedTable
 from levelpool.ingest.ledger.usual import Usual, read_usual
 from levelpool.ingest.load.schema import plan_schema
-from levelpool.ingest.load.target import Target
+from levelpool.ingest.load.target import SheetRows, Target
+from levelpool.sheets.clean.batches import batch_by_batch
 from levelpool.sheets.clean.plans import Planned
+from levelpool.sheets.clean.rows import RowCleaner, rows_of
+from levelpool.sheets.table import Column, Value
 
 MOST_VALUES = 300
 """So many distinct values of a new column are looked for in a missing one; more would hardly change their share."""
-MOST_BATCHES = 4
+MOST_BATCHES = 2
 """So many batches of rows are looked at for them."""
 
 
@@ -73,25 +75,33 @@ class _Values:
     def _dataset(self) -> registry.Dataset | None:
         return registry.find_dataset(self._target.connection, self._table.dataset or "")
 
+    @cached_property
+    def _columns(self) -> list[list[Value]]:
+        """The values of the first rows, column by column."""
+        plan = self._table.plan
+        cleaner = RowCleaner(self._table.sheet, plan, plan.columns, policy="cell", blanks=frozenset())
+        batches = islice(batch_by_batch(self._table.sheet, rows_of(plan), lambda: cleaner.clean, None), MOST_BATCHES)
+        found: list[list[Value]] = [[] for _ in plan.columns]
+        for batch in batches:
+            for place, more in enumerate(batch.columns):
+                found[place] += more
+        return found
+
     def shares(self, before: str, now: str) -> float:
         """How many of the first distinct values of the file's column *now* stand in the column *before* of its dataset, 0 to 1."""
-        dataset = self._dataset
-        if dataset is None:
-            return 0.0
-        stored = dataset.column(before)
         columns = self._table.plan.columns
         place = next(place for place, column in enumerate(columns) if column.name == now)
-        planned = list(plan_schema((), columns, self._target.storage).columns)
-        planned[place] = replace(planned[place], type=stored.type, storage=stored.storage)
-        goal = Goal(
-            tuple(replace(column, type=of.type) for column, of in zip(columns, planned, strict=True)), tuple(planned), "cell", frozenset()
-        )
-        work = Conversion(type(self._target), self._table.sheet, self._table.plan, goal, self._file_id)
-        values: dict[object, None] = {}
-        for part in islice(convert(work), MOST_BATCHES):
-            if part.rows is not None:
-                values |= dict.fromkeys(value for value in part.rows.columns[place] if value is not None)
-            if len(values) >= MOST_VALUES:
-                break
-        wanted = list(values)[:MOST_VALUES]
-        return self._target.count_known(dataset.name, before, wanted, self._file_id) / len(wanted) if wanted else 0.0
+        values = list(dict.fromkeys(value for value in self._columns[place] if value is not None))[:MOST_VALUES]
+        return share_known(self._target, self._dataset, columns[place], values, before=before, but=self._file_id)
+
+
+def share_known(
+    target: Target, dataset: registry.Dataset | None, column: Column, values: Sequence[Value], *, before: str, but: int
+) -> float:
+    """How many of these distinct *values* of a file's *column* stand in the column *before* of its dataset, in rows of files *but* this one: 0 to 1."""
+    if dataset is None or not values:
+        return 0.0
+    [planned] = plan_schema((), [column], target.storage).columns
+    stored = replace(planned, type=dataset.column(before).type, storage=dataset.column(before).storage)
+    encoded = target.encode([stored], SheetRows(but, "", range(len(values)), [values]))
+    return target.count_known(dataset.name, before, encoded.columns[0], but) / len(values)

@@ -20,6 +20,7 @@ from levelpool.ingest.ledger import queries
 from levelpool.ingest.ledger.changes import find_changes, save_changes
 from levelpool.ingest.ledger.files import Claim
 from levelpool.ingest.preview import preview
+from levelpool.ingest.preview_drift import drift_of
 from levelpool.ingest.removal import delete_dataset, drop_column
 from levelpool.ingest.renaming import rename_dataset
 from levelpool.ingest.undo import undo_file
@@ -245,6 +246,14 @@ class DataIngestionService:
             chosen = replace(chosen, password=password)
         session = self.intake.session
         return await preview(session, path, name=original.name, dataset=None, original=original, options=chosen, max_seconds=max_seconds)
+
+    async def drift_of(self, inspection: Inspection, file_id: int | None = None) -> list[queries.Json]:
+        """
+        What would differ from the datasets of its tables if a file that was looked at were loaded, as `drift` in its record.
+
+        *file_id* is that of a kept file: what came behind it says nothing.
+        """
+        return await self.intake.session.read(drift_of, inspection, *(() if file_id is None else (file_id,)))
 
     # ------------------------------------------------------------ answers
 

@@ -254,7 +254,7 @@ def _add_preview(router: APIRouter) -> None:
             inspection = await service.ingestion.look_again(
                 file_id, options=request_options.options, password=request_options.password, max_seconds=PREVIEW_SECONDS
             )
-        return await _json_of_preview(service, inspection)
+        return await _json_of_preview(service, inspection, file_id)
 
 
 # ---------------------------------------------------------------- datasets
@@ -334,12 +334,13 @@ def _dataset_of(upload: Upload) -> str | None:
     return dataset or None
 
 
-async def _json_of_preview(service: Service, inspection: Inspection) -> Response:
-    return Response(await service.run(_write_preview, inspection), media_type="application/json")
+async def _json_of_preview(service: Service, inspection: Inspection, file_id: int | None = None) -> Response:
+    drift = await service.ingestion.drift_of(inspection, file_id)
+    return Response(await service.run(_write_preview, inspection, drift), media_type="application/json")
 
 
-def _write_preview(inspection: Inspection) -> bytes:
-    return json.dumps(inspection.preview(), ensure_ascii=False, allow_nan=False).encode(errors="replace")
+def _write_preview(inspection: Inspection, drift: list[dict[str, Any]]) -> bytes:
+    return json.dumps(inspection.preview() | {"drift": drift}, ensure_ascii=False, allow_nan=False).encode(errors="replace")
 
 
 async def _json_with_rows(service: Service, answer: dict[str, Any]) -> Response:

@@ -95,7 +95,8 @@ async def _find(request: Request, service: Service, file: Json, sent: _Sent) -> 
         raise
     except LevelpoolError as error:
         return None, error
-    return await service.run(inspection.preview), None
+    drift = await service.ingestion.drift_of(inspection, file["id"])
+    return await service.run(inspection.preview) | {"drift": drift}, None
 
 
 async def _look(request: Request, service: Service, file: Json, sent: _Sent, *, problem: LevelpoolError | None = None) -> Response:

@@ -165,6 +165,7 @@ class Preview(_Shape):
     delimiter: str | None = Field(description="Of a text file.")
     remarks: list[str] = Field(description="What was noticed while it was read.")
     options: dict[str, object] = Field(description="The corrections that hold here.")
+    drift: list[Drift] = Field(description="What would differ from the datasets of its tables.")
     sheets: list[PreviewSheet]
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 
 from levelpool.sheets.table import ColumnType
 
@@ -21,6 +21,11 @@ SHARED = 0.3
 """So many of the distinct values of the new column must stand in the other one: a report has many of last month's customers again."""
 MOST_PAIRS = 10_000
 """Of more pairs nothing is proposed: that is another report, not one with columns renamed."""
+
+MOST_LIKE = 5
+"""So many of the new columns are candidates for a missing one, those with the likeliest names."""
+MOST_LOOKS = 20
+"""So many pairs have their values compared, those with the likeliest names first: each is a query."""
 
 _DIGITS = re.compile(r"\d+")
 
@@ -39,31 +44,50 @@ Shares = Callable[[str, str], float]
 
 def similarity(one: str, other: str) -> float:
     """How alike two cleaned names are, 0 to 1: by their letters, or by their words in any order."""
-    first, second = one.replace("_", " "), other.replace("_", " ")
-    return max(fuzz.ratio(first, second), fuzz.token_sort_ratio(first, second)) / 100
+    return max(fuzz.ratio(first, second) for first, second in zip(_spellings(one), _spellings(other), strict=True)) / 100
+
+
+def _spellings(name: str) -> tuple[str, str]:
+    """The words of a name, and the same in the order of the alphabet."""
+    words = name.split("_")
+    return " ".join(words), " ".join(sorted(words))
 
 
 def find_renames(missing: Sequence[Named], new: Sequence[Named], shares: Shares) -> dict[str, str]:
     """New columns that are probably a missing one, each with its name: the surest pairs first, and each column once."""
     if len(missing) * len(new) > MOST_PAIRS:
         return {}
+    pairs = sorted(_alike(missing, new), key=lambda pair: (-pair[0], pair[1:]))
     found: dict[str, str] = {}
-    for _, before, now in sorted(_pairs(missing, new, shares), key=lambda pair: (-pair[0], pair[1:])):
-        if now not in found and before not in found.values():
-            found[now] = before
+    for alike, before, now in pairs:
+        if alike >= SURE and not _count_apart(before, now):
+            _match(found, before, now)
+    taken = set(found.values())
+    open_ = [(alike, before, now) for alike, before, now in pairs if now not in found and before not in taken]
+    looks = ((shares(before, now), alike, before, now) for alike, before, now in open_[:MOST_LOOKS])
+    shared = [((alike + share) / 2, before, now) for share, alike, before, now in looks if share >= SHARED]
+    for _, before, now in sorted(shared, key=lambda pair: (-pair[0], pair[1:])):
+        _match(found, before, now)
     return found
 
 
-def _pairs(missing: Sequence[Named], new: Sequence[Named], shares: Shares) -> Iterator[tuple[float, str, str]]:
+def _match(found: dict[str, str], before: str, now: str) -> None:
+    if now not in found and before not in found.values():
+        found[now] = before
+
+
+def _alike(missing: Sequence[Named], new: Sequence[Named]) -> Iterator[tuple[float, str, str]]:
+    """The pairs of one type whose names are at all alike."""
+    spelled = list(zip(*(_spellings(each.name) for each in new), strict=True))
     for before in missing:
-        for now in new:
-            alike = similarity(before.name, now.name)
-            if alike < LIKELY or (before.type and now.type and before.type is not now.type):
-                continue
-            if alike >= SURE and not _count_apart(before.name, now.name):
-                yield 1 + alike, before.name, now.name
-            elif (share := shares(before.name, now.name)) >= SHARED:
-                yield (alike + share) / 2, before.name, now.name
+        alike: dict[int, float] = {}
+        for spelling, names in zip(_spellings(before.name), spelled, strict=False):
+            for _, score, place in process.extract(spelling, names, scorer=fuzz.ratio, score_cutoff=100 * LIKELY, limit=MOST_LIKE):
+                alike[place] = max(alike.get(place, 0.0), score)
+        for place, score in alike.items():
+            now = new[place]
+            if before.type is now.type or not (before.type and now.type):
+                yield score / 100, before.name, now.name
 
 
 def _count_apart(one: str, other: str) -> bool:

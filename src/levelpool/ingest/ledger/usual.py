@@ -70,7 +70,12 @@ def _columns_of(connection: sa.Connection, dataset: str, file_id: int) -> dict[s
     query = (
         sa.select(PLAN).join(datasets, datasets.c.id == sheets.c.dataset_id).where(datasets.c.name == dataset, sheets.c.file_id == file_id)
     )
-    listed = plan_of(connection.execute(query.order_by(sheets.c.id).limit(1)).scalar()).get("columns")
+    return columns_of_plan(connection.execute(query.order_by(sheets.c.id).limit(1)).scalar())
+
+
+def columns_of_plan(written: str | None) -> dict[str, tuple[int, Mapping[str, Any]]]:
+    """The columns of a plan as it was written down, by name, each with its place from 1 on."""
+    listed = plan_of(written).get("columns")
     return {each["name"]: (place, each) for place, each in enumerate(_records(listed), start=1) if "name" in each}
 
 

@@ -8,13 +8,14 @@ PEERS := $(VENV)/.peers
 RELEASE := $(VENV)/.release
 UV := $(VENV)/.uv
 OPENAPI := $(VENV)/openapi
+HOSTS := $(VENV)/hosts
 DIST ?= dist
 VENDOR := src/levelpool/service/static/vendor
 
 # A program that is started anew would compile its files each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test coverage check bench peers fuzz growth torture soak schemathesis test-container test-pythons check-pythons sbom licences picture docs assets wheel install-newest install-oldest clean system
+.PHONY: run test coverage check bench peers fuzz growth torture soak schemathesis test-container test-hosts test-pythons check-pythons sbom licences picture docs assets wheel install-newest install-oldest clean system
 
 run: $(STAMP) assets  ## the service on http://127.0.0.1:8000 with SQLite under var/ and a sample inbox
 	@exec $(BIN)/python examples/run.py
@@ -24,6 +25,9 @@ test: $(STAMP) assets system $(OPENAPI)/.installed  ## the whole suite
 
 test-container: $(STAMP)  ## the image, built and run for real: as root on Debian, some minutes; BASE=IMAGE builds on another base
 	@BASE=$(BASE) $(BIN)/python tests/container.py
+
+test-hosts: $(HOSTS)/.installed  ## uvicorn, gunicorn, granian, Django, Jupyter, a frozen program, PID 1 and other hosts, each for real, some minutes; NAMES="granian" chooses
+	@$(HOSTS)/bin/python tests/hosts.py $(NAMES)
 
 test-pythons: $(STAMP) assets  ## unit, lane and integration tests on every Python that is claimed; VERSIONS="3.14" chooses
 	@$(BIN)/python tests/pythons.py $(VERSIONS) -- $(ARGS)
@@ -112,6 +116,13 @@ $(RELEASE): requirements-release.txt $(STAMP)
 $(OPENAPI)/.installed: requirements-openapi.txt $(STAMP)
 	$(PYTHON) -m venv $(OPENAPI)
 	$(OPENAPI)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-openapi.txt
+	@touch $@
+
+# As above.
+$(HOSTS)/.installed: requirements-hosts.txt $(STAMP)
+	$(PYTHON) -m venv $(HOSTS)
+	$(HOSTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-hosts.txt
+	$(HOSTS)/bin/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'levelpool.pth').write_text('$(CURDIR)/src')"
 	@touch $@
 
 $(UV): requirements-uv.txt $(STAMP)

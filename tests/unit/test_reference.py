@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hosts import HOSTS
 from levelpool.alerts.rules import standard_rules
 from levelpool.capacity.detect import Capacity
 from levelpool.monitoring.metrics import FACTS, METRICS
@@ -22,6 +23,14 @@ def rows(page):
     """The rows of all tables of a page, each a tuple of its cells."""
     lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
     return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("|")]
+
+
+def test_guide_says_of_each_host_that_is_tried_what_holds():
+    """And of no other."""
+    section = (DOCS / "howto/executor.md").read_text(encoding="utf-8").partition("\n## What it works under\n")[2].partition("\n## ")[0]
+    listed = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("|")]
+
+    assert listed[2:] == list(HOSTS)
 
 
 def test_settings_page_has_every_variable_as_the_code_has_it():

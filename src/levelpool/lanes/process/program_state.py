@@ -64,7 +64,8 @@ def _main_program() -> State:
     # `python folder` has a spec, but the name in it is that of every program.
     if isinstance(spec_name, str) and spec_name != "__main__":
         return {"main_name": spec_name, "main_path": None}
-    path = getattr(main, "__file__", None)
+    # `python app.pyz`: the file of its main module lies within the archive, which Python runs as a whole.
+    path = getattr(getattr(main, "__loader__", None), "archive", None) or getattr(main, "__file__", None)
     is_there = isinstance(path, str | os.PathLike) and os.path.exists(path)  # noqa: PTH110 - importing pathlib costs more than all of this
     with contextlib.suppress(OSError):  # a relative path, and no folder that it is relative to
         return {"main_name": None, "main_path": os.path.abspath(as_text(path)) if is_there else None}  # noqa: PTH100 - as above

@@ -1,0 +1,1 @@
+"""Small programs as their hosts start them: servers, notebooks, test runners."""

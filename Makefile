@@ -73,7 +73,7 @@ sbom: $(STAMP) $(RELEASE)  ## what levelpool[all] and the page are made of, as C
 licences: $(STAMP)  ## docs/reference/licences.md anew
 	@$(BIN)/python deploy/parts.py licences
 
-picture: $(STAMP) assets system  ## docs/page.webp anew, from the running service in a real browser
+picture: $(STAMP) assets system  ## docs/page.webp and docs/next-month.webp anew, from the running service in a real browser
 	@$(BIN)/python tests/picture.py
 
 docs: $(STAMP)  ## the documentation site, in site/, with llms.txt

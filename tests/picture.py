@@ -1,5 +1,6 @@
 """
-Makes docs/page.webp anew, the picture of the README: a file of the sample inbox on the page of the running service, in a real Chromium.
+Makes the pictures of the documentation anew, of the page of the running service in a real Chromium: docs/page.webp of a file of the sample inbox, and
+docs/next-month.webp of next month's file of a report that has changed.
 
 `make picture` runs it. Nothing in the picture is made up.
 """
@@ -19,6 +20,14 @@ from running import RunningService, sign_in, start_service
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "page.webp"
 FILE = "Orders_2026-11-01.xlsx"
+NEXT_MONTH = ROOT / "docs" / "next-month.webp"
+"""The picture of the second of MONTHS, in which a column has another name, one is new, and dates are written otherwise."""
+MONTHS = {
+    "Deliveries September 2026.csv": "Delivery;E-Mail;City;Placed\n"
+    + "".join(f"D{n};buyer{n}@example.org;Graz;{n:02d}.09.2026\n" for n in range(1, 25)),
+    "Deliveries October 2026.csv": "Delivery;Email;City;Placed;Weight\n"
+    + "".join(f"D{n + 30};buyer{n}@example.org;Graz;2026-10-{n:02d};{n}\n" for n in range(1, 25)),
+}
 WIDTH = 1180
 SHARPNESS = 1.5  # pixels of the picture for one of the page
 
@@ -68,17 +77,29 @@ def number_of(service: RunningService) -> int:
         time.sleep(0.2)
 
 
+def load(service: RunningService, name: str, text: str) -> int:
+    """The number of a file that was sent, once it is loaded."""
+    client = service.client()
+    number = client.post("/api/files", files={"file": (name, text.encode())}).raise_for_status().json()["id"]
+    while client.get(f"/api/files/{number}").raise_for_status().json()["status"] in {"pending", "running"}:
+        time.sleep(0.2)
+    return int(number)
+
+
 def main() -> None:
-    """Start the service with the sample inbox, and write PICTURE."""
+    """Start the service with the sample inbox, and write both pictures."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "var"
         runpy.run_path(str(ROOT / "examples" / "make_inbox.py"))["main"](data / "inbox")
         service = start_service(data)
         try:
             PICTURE.write_bytes(asyncio.run(take(service, number_of(service))))
+            numbers = [load(service, name, text) for name, text in MONTHS.items()]
+            NEXT_MONTH.write_bytes(asyncio.run(take(service, numbers[-1])))
         finally:
             service.stop()
-    print(f"{PICTURE.relative_to(ROOT)}: {PICTURE.stat().st_size >> 10} KiB")
+    for picture in (PICTURE, NEXT_MONTH):
+        print(f"{picture.relative_to(ROOT)}: {picture.stat().st_size >> 10} KiB")
 
 
 if __name__ == "__main__":

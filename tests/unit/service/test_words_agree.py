@@ -18,7 +18,7 @@ CORRECTIONS = ROWS[1:]
 BUTTONS = re.compile(r"(?<![*\w])\*([A-Z][^*]+)\*(?![*\w])")
 
 
-@pytest.mark.parametrize("page", ["quickstart.md", "howto/messy-files.md", "howto/undo.md", "reference/formats.md"])
+@pytest.mark.parametrize("page", ["quickstart.md", "howto/messy-files.md", "howto/every-month.md", "howto/undo.md", "reference/formats.md"])
 def test_what_a_guide_calls_a_button_is_what_the_page_calls_it(page):
     """A word in italics is a text of the page, letter for letter."""
     named = BUTTONS.findall((DOCS / page).read_text(encoding="utf-8"))

@@ -6,7 +6,9 @@ import contextlib
 import gc
 import os
 import random
+import resource
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -17,11 +19,67 @@ import pytest
 
 import corner_tasks
 import lane_tasks
-from levelpool import Bulkhead, ExecutorManager, LaneFull, RemoteError, ResultNotPicklable, TaskNotPicklable, WorkerDied
+from levelpool import Bulkhead, ExecutorManager, LaneFull, NoRoom, RemoteError, ResultNotPicklable, TaskNotPicklable, WorkerDied
 from processes import children, descriptors, is_gone, parent, until
 
 SECONDS = float(os.environ.get("LANE_TORTURE_SECONDS", "12"))
 """Longer by hand: `make torture`."""
+
+
+@contextlib.contextmanager
+def short_time_limit_for_sockets():
+    """`socket.setdefaulttimeout` as a program may have it."""
+    socket.setdefaulttimeout(0.05)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(None)
+
+
+@contextlib.contextmanager
+def many_descriptors():
+    """1,500 of them are open before the lane opens any: more than `select` can tell of."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1500)]
+    try:
+        yield
+    finally:
+        for fd in held:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextlib.contextmanager
+def blocked_signals():
+    """In the thread that starts the lane, and so in each that it starts."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR2})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
+def short_files():
+    """`ulimit -f`: no file, and no memory file, may become longer than 2 MiB; what is larger is refused by name."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+UNDER = {
+    each.__name__.replace("_", " "): each
+    for each in (contextlib.nullcontext, short_time_limit_for_sockets, many_descriptors, blocked_signals, short_files)
+}
+TRIED = [
+    *((seed, "nullcontext") for seed in (1, 2)),
+    *((3, name) for name in UNDER if name != "nullcontext" and "LANE_TORTURE_SECONDS" in os.environ),
+]
+"""Seeds, and what the program has done to itself; all of it by hand only."""
 
 EXPECTED = (WorkerDied, lane_tasks.CustomError, RemoteError, ResultNotPicklable, TaskNotPicklable, TimeoutError, LaneFull)
 
@@ -29,7 +87,8 @@ EXPECTED = (WorkerDied, lane_tasks.CustomError, RemoteError, ResultNotPicklable,
 class Torture:
     """One manager, its tormentors, and what went wrong."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, expected):
+        self.expected = expected
         self.random = random.Random(seed)
         self.manager = ExecutorManager(
             cpu_workers=3,
@@ -132,7 +191,7 @@ class Torture:
             deed = self.random.choice(deeds)
             try:
                 await deed()
-            except EXPECTED as error:
+            except self.expected as error:
                 self.outcomes[type(error).__name__] += 1
             except BaseException as error:  # noqa: BLE001 - nothing else may come out
                 self.wrong.append(f"{deed.__name__}: {error!r}")
@@ -194,12 +253,17 @@ def left_open(before):
 
 
 @pytest.mark.timeout(SECONDS + 56)
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_every_call_is_accounted_for(seed):
+@pytest.mark.parametrize(("seed", "under"), TRIED)
+async def test_every_call_is_accounted_for(seed, under):
     """Each call ends once, in a way that it may end; the books agree; no descriptor, memory file, shared memory, zombie or process is left."""
+    with UNDER[under]():
+        await _torture(seed, (*EXPECTED, NoRoom) if under == "short files" else EXPECTED)
+
+
+async def _torture(seed, expected):
     gc.collect()
     before, family = descriptors(), set(children(os.getpid()))
-    torture = Torture(seed)
+    torture = Torture(seed, expected)
     deeds = [torture.kill, torture.resize, torture.resize, torture.look, *([torture.call_from_a_thread] * 2 if seed % 2 else [])]
     threads = [threading.Thread(target=deed) for deed in deeds]
     for thread in threads:

@@ -100,7 +100,7 @@ class Dispatcher:
 
     async def run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions) -> Any:
         """Run *func* and return its result; cancelling this cancels the call, as far as the lane can."""
-        loop = callers_loop()
+        loop = running_loop() or callers_loop()
         completion = LoopCompletion(loop)
         call = self._open(completion, func, args, kwargs, options)
         if options.timeout is not None or options.admission_timeout:

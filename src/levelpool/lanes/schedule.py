@@ -345,10 +345,8 @@ class Schedule:
             ready = min(len(self._idle), len(self._waiting))
             self.gate.settle(self.at_work, ready, ended=self._call_ended)
             self._call_ended = False
-        if self._is_full():
-            return ()
         if self._waiting or self._parting or len(self._slots) > self.max_workers:
-            return self._decide(now)
+            return () if self._is_full() else self._decide(now)
         if self.gate is not None:
             self.gate.leave_line()
         return ()

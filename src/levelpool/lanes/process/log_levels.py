@@ -52,7 +52,8 @@ class _Watch:
 
     def version(self) -> int:
         """Another number after each change."""
-        if _MARK not in self._cache or captures_warnings() is not self._captures:
+        # As `captures_warnings` does it: this is asked with each call.
+        if _MARK not in self._cache or (logging._warnings_showwarning is not None) is not self._captures:  # type: ignore[attr-defined]  # noqa: SLF001
             self._version += 1
             self._arm()
         return self._version

@@ -208,7 +208,12 @@ class Worker:
         started = time.monotonic()
         kind, body = self._outcome(frame)
         run = time.monotonic() - started
-        self._flush_output()
+        try:
+            # Most often there is nothing to write, and nothing in the way.
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001 - looked at more closely
+            self._flush_output()
         cpu, peak_rss = self._meter.read(run)
         size = body.length if isinstance(body, MemfdPayload) else len(body)
         self.send(kind, frame.call, REPORT.pack(started, run, cpu, peak_rss, size), body)

@@ -521,4 +521,4 @@ def test_query_parameter_that_an_address_does_not_have_is_refused(admin, orders,
     answer = admin.get(f"/api/datasets/orders/rows?{query}")
 
     assert refusal(answer) == (422, "invalid_request")
-    assert "it takes limit, offset." in answer.json()["error"]["message"]
+    assert "it takes limit, offset, current." in answer.json()["error"]["message"]

@@ -157,6 +157,8 @@ async def test_key_is_chosen_among_those_that_are_proposed(page):
     await page.get_by_role("button", name="Set the key").click()
 
     await page.locator(".lead", has_text="key: bolt_no").wait_for()
+    await page.get_by_role("link", name="Show the newest rows only").click()
+    await page.get_by_text("Of each bolt_no the newest row.").wait_for()
 
 
 async def test_dataset_gets_another_name(page):

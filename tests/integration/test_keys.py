@@ -2,7 +2,7 @@
 
 import pytest
 
-from levelpool.sheets.errors import NotFound
+from levelpool.sheets.errors import NotFound, OptionsRefused
 
 SEPTEMBER = "Place,Day,Amount,Order no\nGraz,2026-09-01,1.25,A1\nGraz,2026-09-02,2.50,A2\nWien,2026-09-01,3.75,A3\n"
 
@@ -36,6 +36,22 @@ async def test_two_columns_are_proposed_where_none_will_do(service):
     await load(service, SEPTEMBER.replace(",Order no", "").replace(",A1", "").replace(",A2", "").replace(",A3", ""), "days.csv")
 
     assert [each["columns"] for each in await service.key_proposals("days")] == [["place", "day"]]
+
+
+async def test_newest_rows_are_those_of_the_view(service):
+    """An undo brings older ones back; without a key there are none."""
+    await load(service, SEPTEMBER, "orders 2026-09.csv")
+    with pytest.raises(OptionsRefused, match="orders has no key, and so no current rows"):
+        await service.rows("orders", current=True)
+    await service.set_key("orders", ["order_no"])
+    second = await load(service, SEPTEMBER.replace("Wien", "Linz"), "orders 2026-10.csv")
+
+    newest = await service.rows("orders", current=True)
+    assert (newest["total"], {row["_file_id"] for row in newest["rows"]}) == (3, {second["id"]})
+    assert (await service.rows("orders"))["total"] == 6
+    assert [row["place"] for row in (await service.rows("orders", 1, 2, current=True))["rows"]] == ["Linz"]
+    await service.undo(second["id"])
+    assert [row["place"] for row in (await service.rows("orders", current=True))["rows"]] == ["Graz", "Graz", "Wien"]
 
 
 async def test_blanks_are_no_key(service):

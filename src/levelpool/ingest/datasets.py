@@ -51,7 +51,7 @@ def widen_column(connection: sa.Connection, name: str, column: str, *, actor: st
     files.note(connection, actor, "dataset.widened", dataset=name, column=column, before=before.type.value)
 
 
-def rows_of(connection: sa.Connection, name: str, limit: int, offset: int) -> queries.Json:
-    """Rows of a dataset in order of arrival. Raises `NotFound` for an unknown dataset, `TableChanged` when its table cannot show them."""
+def rows_of(connection: sa.Connection, name: str, limit: int, offset: int, *, current: bool = False) -> queries.Json:
+    """Rows of a dataset in order of arrival; of each key the newest if they are the *current* ones. Raises `NotFound` for an unknown dataset, `TableChanged` when its table cannot show them."""
     check_readable(target_of(connection), name, registry.get_dataset(connection, name).columns)
-    return queries.list_rows(connection, name, limit, offset)
+    return queries.list_rows(connection, name, limit, offset, current=current)

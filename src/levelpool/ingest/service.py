@@ -289,9 +289,9 @@ class DataIngestionService:
         """Datasets by name."""
         return await self.intake.session.read(queries.list_datasets, limit, offset)
 
-    async def rows(self, dataset: str, limit: int = 100, offset: int = 0) -> queries.Json:
-        """Rows of a dataset in order of arrival; raises `NotFound`, and `TableChanged` when its table cannot show them."""
-        return await self.intake.session.read(rows_of, dataset, limit, offset)
+    async def rows(self, dataset: str, limit: int = 100, offset: int = 0, *, current: bool = False) -> queries.Json:
+        """Rows of a dataset in order of arrival; with *current* the newest of each key, which raises `OptionsRefused` without a key; raises `NotFound`, and `TableChanged` when its table cannot show them."""
+        return await self.intake.session.read(rows_of, dataset, limit, offset, current=current)
 
     # ------------------------------------------------------------ the background worker
 

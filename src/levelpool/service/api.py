@@ -33,6 +33,7 @@ Operator = Annotated[Identity, Depends(require_operator)]
 Admin = Annotated[Identity, Depends(require_admin)]
 FileId = Annotated[int, Path(ge=1, le=MAX_ID, description="The file's number.")]
 Against = Annotated[int | None, Query(ge=1, le=MAX_ID, description="The number of the older file; without it, the one before.")]
+Current = Annotated[bool, Query(description="Of each key only the newest row, as NAME_current has it.")]
 DryRun = Annotated[bool, Query(description="Only count; change nothing.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many entries.")]
 Offset = Annotated[int, Query(ge=0, le=MAX_ID, description="Entries to skip.")]
@@ -267,10 +268,12 @@ def _add_datasets(router: APIRouter) -> None:
         return JSONResponse(await service.ingestion.datasets(limit=limit, offset=offset))
 
     @router.get("/datasets/{name}/rows", tags=["datasets"], responses=_answers(shapes.RowList, 404, 422), response_model=None)
-    async def list_rows(request: Request, service: Of, _: Viewer, name: str, limit: Limit = 100, offset: Offset = 0) -> Response:
-        """The rows of one dataset, by `_file_id`, `_row`. A former name answers 308."""
+    async def list_rows(
+        request: Request, service: Of, _: Viewer, name: str, limit: Limit = 100, offset: Offset = 0, *, current: Current = False
+    ) -> Response:
+        """The rows of one dataset, by `_file_id`, `_row`; or of each key the newest. A former name answers 308."""
         try:
-            found = await service.ingestion.rows(name, limit=limit, offset=offset)
+            found = await service.ingestion.rows(name, limit=limit, offset=offset, current=current)
         except NotFound:
             return await to_current_name(request, service, name)
         return await _json_with_rows(service, found)

@@ -207,13 +207,14 @@ def _add_datasets(router: APIRouter) -> None:
         return render(request, "datasets.html", here="datasets", **found, limit=PAGE, offset=offset)
 
     @router.get("/datasets/{name}")
-    async def dataset(request: Request, service: Of, _: Viewer, name: str, offset: Offset = 0) -> Response:
+    async def dataset(request: Request, service: Of, _: Viewer, name: str, offset: Offset = 0, current: bool = False) -> Response:
         try:
-            found = await service.ingestion.rows(name, limit=PAGE, offset=offset)
+            found = await service.ingestion.rows(name, limit=PAGE, offset=offset, current=current)
         except NotFound:
             return await to_current_name(request, service, name)
         record = await service.ask(read_dataset, name)
-        return render(request, "dataset.html", here="datasets", dataset=record, **found, limit=PAGE, offset=offset, numeric=NUMERIC_TYPES)
+        shown = found | {"current": current, "limit": PAGE, "offset": offset, "numeric": NUMERIC_TYPES}
+        return render(request, "dataset.html", here="datasets", dataset=record, **shown)
 
     @router.get("/datasets/{name}/rename", dependencies=[Depends(require_operator)])
     async def ask_new_name(request: Request, _: Viewer, name: str) -> Response:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from levelpool.ingest.drift.differences import lines
 from levelpool.ingest.ledger.files import current_name, sheet_dataset
 from levelpool.ingest.ledger.schema import columns, datasets, files, quarantine, sheets
-from levelpool.sheets.errors import NotFound
+from levelpool.sheets.errors import NotFound, OptionsRefused
 from levelpool.sheets.table import ColumnType, StoredColumn
 
 Json = dict[str, Any]
@@ -112,14 +112,22 @@ def _count_rows(connection: sa.Connection, ids: Sequence[int]) -> dict[int, int]
     return {dataset_id: int(rows) for dataset_id, rows in connection.execute(query.group_by(sheets.c.dataset_id))}
 
 
-def list_rows(connection: sa.Connection, name: str, limit: int, offset: int) -> Json:
-    """Rows of a dataset in order of arrival; only a name that the ledger knows ever becomes SQL."""
+def list_rows(connection: sa.Connection, name: str, limit: int, offset: int, *, current: bool = False) -> Json:
+    """
+    Rows of a dataset in order of arrival, or those that NAME_current shows; only a name that the ledger knows ever becomes SQL.
+
+    Raises `OptionsRefused` for the *current* rows of a dataset without a key.
+    """
     dataset = connection.execute(sa.select(datasets).where(datasets.c.name == name)).one_or_none()
     if dataset is None:
         raise NotFound(f"there is no dataset {name}")
+    if current and not dataset.key:
+        raise OptionsRefused(
+            f"{name} has no key, and so no current rows: say first which columns name a record", option="current", value=True
+        )
     of_dataset = connection.execute(sa.select(columns).where(columns.c.dataset_id == dataset.id).order_by(columns.c.position)).all()
     meta: list[sa.ColumnClause[Any]] = [sa.column("_file_id"), sa.column("_sheet"), sa.column("_row")]
-    table = sa.table(dataset.name)
+    table = sa.table(f"{dataset.name}_current" if current else dataset.name)
     query = sa.select(*meta, *(sa.column(row.name) for row in of_dataset)).select_from(table)
     found = connection.execute(query.order_by(meta[0], meta[2]).limit(limit).offset(offset)).all()
     scales = _scales(connection, dataset.id, {row[0] for row in found})
@@ -131,7 +139,11 @@ def list_rows(connection: sa.Connection, name: str, limit: int, offset: int) -> 
         }
         for row in found
     ]
-    return {"rows": rows, "total": _count_rows(connection, [dataset.id]).get(dataset.id, 0)}
+    if current:
+        total = int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
+    else:
+        total = _count_rows(connection, [dataset.id]).get(dataset.id, 0)
+    return {"rows": rows, "total": total}
 
 
 def as_json_rows(

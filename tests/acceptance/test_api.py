@@ -5,6 +5,7 @@ import io
 import json
 import socket
 import threading
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -459,6 +460,28 @@ def test_preview_takes_dataset_and_corrections(admin):
     (sheet,) = admin.post("/api/preview", files={"file": ("orders.csv", ORDERS)}, data=fields).json()["sheets"]
 
     assert (sheet["dataset"], sheet["header_row"], sheet["row_count"]) == ("goods", None, 3)
+
+
+def test_preview_tells_drift_and_changes_before_anything_is_loaded(admin):
+    """Of a file that is new, and of one that is kept; the first file of a dataset has nothing to be compared with."""
+    first = sent(admin, "lamps 2026-09.csv", b"No,Place\n1,Graz\n2,Wien\n")
+    second = ("lamps 2026-10.csv", b"No,Place,Watt\n1,Graz,60\n3,Linz,40\n")
+    before = admin.post("/api/preview", files={"file": second}).json()
+    again = admin.post(f"/api/files/{sent(admin, *second)}/preview", json={}).json()
+    alone = admin.post("/api/preview", files={"file": ("candles.csv", b"a,b,c\n1,2,3\n4,5,6\n")}).json()
+
+    assert [(each["kind"], each["column"]) for each in before["drift"]] == [("new", "watt")]
+    assert (before["changes"]["against"], before["changes"]["added"], before["changes"]["removed"]) == (first, 1, 1)
+    assert (again["drift"], again["changes"]["added"]) == (before["drift"], 1)
+    assert (alone["drift"], alone["changes"]) == ([], None)
+
+
+def sent(admin, name, content):
+    """The number of a file, once it is loaded."""
+    number = admin.post("/api/files", files={"file": (name, content)}).json()["id"]
+    while admin.get(f"/api/files/{number}").json()["status"] in {"pending", "running"}:
+        time.sleep(0.05)
+    return number
 
 
 def test_password_opens_a_workbook_and_is_written_nowhere(admin, service, tmp_path):

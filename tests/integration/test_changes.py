@@ -129,6 +129,26 @@ async def test_values_of_every_type_are_the_same_in_two_files(service):
     assert (whole["added"], whole["removed"]) == (1, 1)
 
 
+@pytest.mark.parametrize("key", [["no"], []])
+async def test_changes_are_told_before_the_file_is_loaded(service, tmp_path, key):
+    """As they are told afterwards; a type that would become wider and a column that would be new are no change, and nothing is left behind."""
+    await load(service, SEPTEMBER, "prices 2026-09.csv")
+    await service.set_key("prices", key)
+    path = tmp_path / "prices 2026-10.csv"
+    path.write_text(OCTOBER.replace("Day\n", "Day,Note\n").replace("2026-09-02", "2026-09-02,x"))
+    before = await service.changes_before(path)
+    record = await service.ingest_file(path)
+    after = await service.changes(record["id"])
+    again = await service.changes_before_replay(record["id"])
+
+    assert again | {"rows": []} == after | {"rows": []}
+    assert before | {"rows": []} == after | {"rows": []}
+    assert [row["kind"] for row in before["rows"]] == [row["kind"] for row in after["rows"]]
+    assert [row["now"]["price"] for row in before["rows"] if row["now"]] == [row["now"]["price"] for row in after["rows"] if row["now"]]
+    assert (before["added"], before["removed"], before["changed"]) == ((1, 1, 1) if key else (2, 2, 0))
+    assert await service.changes_before(path, dataset="another") is None
+
+
 async def test_several_people_may_ask_at_once(service):
     """Each has the same answer, and one is kept."""
     _, second = await two(service)

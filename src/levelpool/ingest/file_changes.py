@@ -55,8 +55,15 @@ def find_changes_in_rows(connection: sa.Connection, file_id: int, against: int |
         raise NotFound(f"file {against} has no rows in {dataset.name} with which file {file_id} could be compared")
     target = target_of(connection)
     check_readable(target, dataset.name, dataset.columns)
-    found = _Comparison(target, dataset, before, after, against or 0, file_id).result()
+    found = compare_tables(target, dataset, (before, after), (against or 0, file_id), (dataset.name, dataset.name))
     return {"against": against, "dataset": dataset.name} | found
+
+
+def compare_tables(
+    target: Target, dataset: registry.Dataset, parts: tuple[Part, Part], ids: tuple[int, int], tables: tuple[str, str]
+) -> Json:
+    """What changed between two files, the older one first, whose rows are in these tables with the columns of *dataset*."""
+    return _Comparison(target, dataset, *parts, *ids, tables).result()
 
 
 def _dataset_of(connection: sa.Connection, file_id: int) -> registry.Dataset:
@@ -102,17 +109,19 @@ class _Comparison:
     after: Part
     was: int  # the older file
     now: int
+    tables: tuple[str, str]  # where the rows of each are
 
     def result(self) -> Json:
         """The counts, and the first rows of each kind."""
         shared = [each for each in self.dataset.columns if self._has(self.before, each) and self._has(self.after, each)]
         key = self._key({each.name for each in shared})
-        marks = [self.target.row_marks(self.dataset.name, file_id, key, shared) for file_id in (self.was, self.now)]
+        sides = zip(self.tables, (self.was, self.now), strict=True)
+        marks = [self.target.row_marks(table, file_id, key, shared) for table, file_id in sides]
         tally = by_key(*marks) if key else as_wholes(*marks)
         counts, changed = self._changed(tally, key, shared)
         rows = [
-            *({"kind": "added", "key": _part(row, key), "was": None, "now": row} for row in self._rows(self.now, tally.first_added)),
-            *({"kind": "removed", "key": _part(row, key), "was": row, "now": None} for row in self._rows(self.was, tally.first_removed)),
+            *({"kind": "added", "key": _part(row, key), "was": None, "now": row} for row in self._rows(1, tally.first_added)),
+            *({"kind": "removed", "key": _part(row, key), "was": row, "now": None} for row in self._rows(0, tally.first_removed)),
             *changed,
         ]
         return {
@@ -135,11 +144,14 @@ class _Comparison:
     def _has(part: Part, column: StoredColumn) -> bool:
         return not part.columns or column.name in part.columns
 
-    def _rows(self, file_id: int, numbers: Sequence[int], columns: Sequence[StoredColumn] = ()) -> list[Json]:
-        """Rows by their numbers, as the API shows values."""
-        chosen = list(columns or self.dataset.columns)
-        found = self.target.numbered_rows(self.dataset.name, [each.name for each in chosen], file_id, numbers) if numbers else []
-        return as_json_rows(self.target.connection, self.dataset.id, chosen, file_id, found)
+    def _rows(self, side: int, numbers: Sequence[int]) -> list[Json]:
+        """Rows of the older file (0) or the newer one (1) by their numbers, as the API shows values."""
+        names = [each.name for each in self.dataset.columns]
+        found = self._numbered(side, names, numbers) if numbers else []
+        return as_json_rows(self.target.connection, self.dataset.id, self.dataset.columns, (self.was, self.now)[side], found)
+
+    def _numbered(self, side: int, names: Sequence[str], numbers: Sequence[int]) -> list[tuple[object, ...]]:
+        return self.target.numbered_rows(self.tables[side], names, (self.was, self.now)[side], numbers)
 
     def _changed(self, tally: Tally, key: Sequence[str], shared: Sequence[StoredColumn]) -> tuple[dict[str, int], list[Json]]:
         """How many records changed, under "", and in how many each column; and the first of them."""
@@ -149,10 +161,7 @@ class _Comparison:
         places = [names.index(each) for each in key]
         for start in range(0, len(tally.changed), MOST_AT_ONCE):
             pairs = tally.changed[start : start + MOST_AT_ONCE]
-            sides = [
-                self.target.numbered_rows(self.dataset.name, names, file_id, [pair[side] for pair in pairs])
-                for side, file_id in enumerate((self.was, self.now))
-            ]
+            sides = [self._numbered(side, names, [pair[side] for pair in pairs]) for side in (0, 1)]
             older = {tuple(row[2 + place] for place in places): row for row in sides[0]}
             different: list[tuple[tuple[object, ...], tuple[object, ...]]] = []
             for row in sides[1]:

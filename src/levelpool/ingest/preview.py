@@ -1,9 +1,12 @@
 """A look at a file before it is loaded: read in a worker, in a folder that goes with the call."""
 
+from functools import partial
 from pathlib import Path
 
 from levelpool.ingest.ledger.evidence import read_known
 from levelpool.ingest.ledger.files import Original
+from levelpool.ingest.ledger.queries import Json
+from levelpool.ingest.preview_changes import changes_if_loaded
 from levelpool.ingest.recognition.placing import Placing
 from levelpool.ingest.remote_job import inspect_remotely
 from levelpool.ingest.session import Session
@@ -32,13 +35,7 @@ async def preview(
     """
     await session.open()
     shown = name or path.name
-    placing = Placing(
-        file_name=shown,
-        dataset=dataset or (dataset_name(shown) if original is None else original.dataset),
-        by="said" if dataset else None if original is None else original.dataset_by,
-        settled=dataset is None and original is not None and original.settled,
-        known=await session.read(read_known, shown),
-    )
+    placing = await _placing(session, shown, dataset, original)
     lane = session.manager.with_options(timeout=LOOK_TIMEOUT, name="preview", priority=10)
     if session.manager.is_elsewhere:
         return await lane.run_cpu_intensive(
@@ -61,3 +58,30 @@ async def preview(
             options=options,
             folder=folder,
         )
+
+
+async def _placing(session: Session, shown: str, dataset: str | None, original: Original | None) -> Placing:
+    return Placing(
+        file_name=shown,
+        dataset=dataset or (dataset_name(shown) if original is None else original.dataset),
+        by="said" if dataset else None if original is None else original.dataset_by,
+        settled=dataset is None and original is not None and original.settled,
+        known=await session.read(read_known, shown),
+    )
+
+
+async def changes_before(
+    session: Session, path: Path, *, name: str, dataset: str | None, original: Original | None = None, options: TableOptions, file_id: int
+) -> Json | None:
+    """
+    What would change if the file were loaded, as `changes` says it once it is; None where there is nothing to compare it with, or too much.
+
+    *file_id* is that of a kept file, or beyond all of them. Not on a cluster, whose workers have none of our files.
+    """
+    if session.manager.is_elsewhere:
+        return None
+    placing = await _placing(session, name, dataset, original)
+    lane = session.manager.with_options(timeout=LOOK_TIMEOUT, name="preview", priority=10)
+    async with session.work_folder() as folder:
+        work = partial(changes_if_loaded, name=name, placing=placing, options=options, limits=session.limits, file_id=file_id)
+        return await lane.run_cpu_intensive(work, session.url, path, folder)

@@ -19,8 +19,8 @@ from levelpool.ingest.keys import set_key
 from levelpool.ingest.ledger import queries
 from levelpool.ingest.ledger.changes import find_changes, save_changes
 from levelpool.ingest.ledger.files import Claim
-from levelpool.ingest.preview import preview
-from levelpool.ingest.preview_drift import drift_of
+from levelpool.ingest.preview import changes_before, preview
+from levelpool.ingest.preview_drift import NEWEST, drift_of
 from levelpool.ingest.removal import delete_dataset, drop_column
 from levelpool.ingest.renaming import rename_dataset
 from levelpool.ingest.undo import undo_file
@@ -254,6 +254,28 @@ class DataIngestionService:
         *file_id* is that of a kept file: what came behind it says nothing.
         """
         return await self.intake.session.read(drift_of, inspection, *(() if file_id is None else (file_id,)))
+
+    async def changes_before(
+        self, path: Path, *, name: str | None = None, dataset: str | None = None, options: TableOptions | None = None
+    ) -> queries.Json | None:
+        """
+        What would change since the file before if this one were loaded, as `changes` says it afterwards; nothing is loaded.
+
+        None where its dataset has no file yet, where both files have more than 50,000 rows, and on a cluster.
+        """
+        said = options or TableOptions()
+        return await changes_before(self.intake.session, path, name=name or path.name, dataset=dataset, options=said, file_id=NEWEST)
+
+    async def changes_before_replay(
+        self, file_id: int, *, options: TableOptions | None = None, password: str | None = None
+    ) -> queries.Json | None:
+        """The same of a file that is kept, with other *options* (None: those that it has), against the one that came before it."""
+        path, original = await self.intake.originals.find(file_id)
+        said = TableOptions.from_dict(original.options) if options is None else options
+        said = said if password is None else replace(said, password=password)
+        return await changes_before(
+            self.intake.session, path, name=original.name, dataset=None, original=original, options=said, file_id=file_id
+        )
 
     # ------------------------------------------------------------ answers
 

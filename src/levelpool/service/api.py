@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from levelpool.ingest.preview_changes import MOST_ROWS
 from levelpool.service import shapes
 from levelpool.service.assembly import Service, service_of
 from levelpool.service.errors import Refusal
@@ -237,9 +238,12 @@ def _add_preview(router: APIRouter) -> None:
                 inspection = await service.ingestion.look(
                     upload.path, name=upload.name, dataset=dataset, options=options, max_seconds=PREVIEW_SECONDS
                 )
+                changes = None
+                if _may_be_compared(inspection):
+                    changes = await service.ingestion.changes_before(upload.path, name=upload.name, dataset=dataset, options=options)
         finally:
             await service.run(upload.path.unlink, missing_ok=True)
-        return await _json_of_preview(service, inspection)
+        return await _json_of_preview(service, inspection, changes)
 
     @router.post(
         "/files/{file_id}/preview",
@@ -255,7 +259,12 @@ def _add_preview(router: APIRouter) -> None:
             inspection = await service.ingestion.look_again(
                 file_id, options=request_options.options, password=request_options.password, max_seconds=PREVIEW_SECONDS
             )
-        return await _json_of_preview(service, inspection, file_id)
+            changes = None
+            if _may_be_compared(inspection):
+                changes = await service.ingestion.changes_before_replay(
+                    file_id, options=request_options.options, password=request_options.password
+                )
+        return await _json_of_preview(service, inspection, changes, file_id)
 
 
 # ---------------------------------------------------------------- datasets
@@ -337,13 +346,20 @@ def _dataset_of(upload: Upload) -> str | None:
     return dataset or None
 
 
-async def _json_of_preview(service: Service, inspection: Inspection, file_id: int | None = None) -> Response:
-    drift = await service.ingestion.drift_of(inspection, file_id)
-    return Response(await service.run(_write_preview, inspection, drift), media_type="application/json")
+def _may_be_compared(inspection: Inspection) -> bool:
+    """Whether a preview has the time to compare a file with the one before: for that it is read once more."""
+    return inspection.complete and inspection.rows_examined <= MOST_ROWS
 
 
-def _write_preview(inspection: Inspection, drift: list[dict[str, Any]]) -> bytes:
-    return json.dumps(inspection.preview() | {"drift": drift}, ensure_ascii=False, allow_nan=False).encode(errors="replace")
+async def _json_of_preview(
+    service: Service, inspection: Inspection, changes: dict[str, Any] | None, file_id: int | None = None
+) -> Response:
+    more = {"drift": await service.ingestion.drift_of(inspection, file_id), "changes": changes}
+    return Response(await service.run(_write_preview, inspection, more), media_type="application/json")
+
+
+def _write_preview(inspection: Inspection, more: dict[str, Any]) -> bytes:
+    return json.dumps(inspection.preview() | more, ensure_ascii=False, allow_nan=False).encode(errors="replace")
 
 
 async def _json_with_rows(service: Service, answer: dict[str, Any]) -> Response:

@@ -166,6 +166,9 @@ class Preview(_Shape):
     remarks: list[str] = Field(description="What was noticed while it was read.")
     options: dict[str, object] = Field(description="The corrections that hold here.")
     drift: list[Drift] = Field(description="What would differ from the datasets of its tables.")
+    changes: Changes | None = Field(
+        description="What would change since the file before; null without one, or where both have more than 50,000 rows."
+    )
     sheets: list[PreviewSheet]
 
 

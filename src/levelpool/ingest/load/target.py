@@ -153,6 +153,11 @@ class Target(ABC):
         """Remove the view NAME_current, if it is there."""
         self.run(f"DROP VIEW IF EXISTS {quote(f'{name}_current')}")
 
+    def create_temporary(self, name: str, columns: Sequence[StoredColumn]) -> None:
+        """Create a table that nobody else sees, and that goes with the connection."""
+        declared = (f"{quote(column.name)} {column.storage}" for column in columns)
+        self.run(f"CREATE TEMPORARY TABLE {quote(name)} (_file_id BIGINT, _sheet TEXT, _row BIGINT, {', '.join(declared)})")
+
     def drop_table(self, name: str) -> None:
         """Remove the table with its index."""
         self.run(f"DROP TABLE {quote(name)}")

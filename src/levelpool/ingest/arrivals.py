@@ -11,7 +11,7 @@ from levelpool.ingest.ledger import files, recording
 from levelpool.ingest.load.kinds import target_of
 from levelpool.ingest.session import Session
 from levelpool.ingest.store import Kept
-from levelpool.sheets.clean.names import check_dataset_name, dataset_name
+from levelpool.sheets.clean.names import check_dataset_name, column_names, dataset_name
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.errors import NameRefused, SheetError, word_of
 
@@ -26,6 +26,7 @@ class Submission:
     source: str  # "upload", "inbox", "direct", "import"
     actor: str
     dataset: str | None = None  # None: the file's name decides
+    folder: str | None = None  # of the inbox, if it lay in one; it decides when a dataset has its name
     options: TableOptions = field(default_factory=TableOptions)
     origin: str | None = None
     stamp: str | None = None
@@ -74,7 +75,8 @@ class Arrivals:
 
 def _record(connection: sa.Connection, submission: Submission, kept: Kept, claimer: files.Claimer) -> recording.Recorded:
     is_named = submission.dataset is not None
-    dataset = submission.dataset or dataset_name(submission.name)
+    of_folder = None if is_named or submission.folder is None else _dataset_of_folder(connection, submission.folder)
+    dataset = submission.dataset or of_folder or dataset_name(submission.name)
     refusal = None
     try:
         check_dataset_name(dataset)
@@ -89,13 +91,19 @@ def _record(connection: sa.Connection, submission: Submission, kept: Kept, claim
         size=kept.size,
         store=claimer.store,
         dataset=dataset,
-        dataset_asked=is_named,
-        dataset_by="said" if is_named else None,
+        dataset_asked=is_named or of_folder is not None,
+        dataset_by="said" if is_named else "folder" if of_folder else None,
         error=None if refusal is None else str(refusal),
         error_code=None if refusal is None else word_of(refusal),
         held_by=None if submission.options.password is None else claimer.holder,
     )
     return recording.record(connection, new_file)
+
+
+def _dataset_of_folder(connection: sa.Connection, folder: str) -> str | None:
+    """The dataset whose name, or former name, a folder bears, written as people write folders: "Sales Report" is sales_report."""
+    [name] = column_names([folder])
+    return name if registry.find_dataset(connection, name) is not None else registry.led_to(connection, name)
 
 
 def _check_ours(connection: sa.Connection, dataset: str) -> None:

@@ -197,7 +197,9 @@ class DataSyncService:
 
     async def _take(self, found: Found) -> recording.Recorded | None:
         """Record one new file; None when it has not come to rest, or vanished."""
-        submission = Submission(name=found.name, source="inbox", actor="inbox", origin=self._origin(found), stamp=found.look.stamp)
+        submission = Submission(
+            name=found.name, source="inbox", actor="inbox", folder=found.folder, origin=self._origin(found), stamp=found.look.stamp
+        )
         if found.refusal is not None:
             return await self.intake.arrivals.refuse(submission, InboxError(found.refusal))
         if not self._rests(found):

@@ -81,6 +81,12 @@ class Found:
         return self.path.rsplit("/", maxsplit=1)[-1]
 
     @property
+    def folder(self) -> str | None:
+        """The first folder on the way to it; None right in the inbox."""
+        folder, slash, _ = self.path.partition("/")
+        return shown(folder) if slash else None
+
+    @property
     def origin(self) -> str:
         """The path as the ledger remembers it: valid text, of a length that an index takes, and another for each other path."""
         text = shown(self.path)

@@ -278,6 +278,27 @@ async def test_correction_with_which_nothing_can_be_loaded_says_why(page, servic
     assert service.client().get(f"/api/files/{sent['id']}").json()["rows_loaded"] == 2
 
 
+async def test_person_says_the_dataset_where_files_are_dropped(page, service):
+    """A file of any name goes into the dataset that is written there, and its page says by whose word; a name that cannot be is told beside the file."""
+    sent = service.client().post("/api/files", files={"file": ("parcels.csv", "parcel,town,kilos\nP1,Graz,3\nP2,Linz,5\n")}).json()
+    assert service.settled(sent["id"])["dataset"] == "parcels"
+    await sign_in(page, path="/files")
+    dataset = page.get_by_label("Dataset", exact=True)
+    assert "parcels" in await page.locator("#upload-datasets option").evaluate_all("all => all.map(each => each.value)")
+    await dataset.fill("parcels")
+    await upload(page, as_file("Styria.csv", "parcel,town,kilos\nP3,Wels,2\n"))
+    row = page.locator("tr", has_text="Styria.csv")
+    await row.locator(".status.loaded").wait_for()
+    await dataset.fill("My Parcels")
+    await upload(page, as_file("Tyrol.csv", "parcel,town,kilos\nP4,Hall,1\n"))
+    await page.locator(".uploads .why").filter(has_text="is not a dataset name").wait_for()
+    page.complaints.clear()  # the browser itself notes the status 422
+    await row.get_by_role("link", name="Styria.csv").click()
+
+    await page.get_by_text("somebody said that it belongs to parcels").wait_for()
+    assert service.client().get("/api/datasets/parcels/rows").json()["total"] == 3
+
+
 async def test_encrypted_workbook_is_opened_with_its_password(page, tmp_path):
     """A wrong one is told; the right one shows what is inside, and is not asked for again until it is loaded."""
     path = encrypted_workbook(tmp_path / "secret.xlsx", "open sesame")

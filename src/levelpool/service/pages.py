@@ -21,7 +21,7 @@ from levelpool.service.live import page_events
 from levelpool.service.shapes import Status
 from levelpool.service.signin import local_target
 from levelpool.service.tokens import SESSION_LIFE
-from levelpool.service.views import read_dataset, read_outside, read_sheets
+from levelpool.service.views import read_dataset, read_dataset_names, read_outside, read_sheets
 from levelpool.sheets.errors import NameRefused, NotFound
 from levelpool.web.auth import Identity, Role, require_admin, require_operator, require_viewer
 
@@ -145,6 +145,7 @@ async def _file_list(service: Service, *, limit: int, offset: int, status: str =
         "limit": limit,
         "offset": offset,
         "inbox": service.inbox_folder,
+        "dataset_names": await service.ask(read_dataset_names),
         "upload_limit": service.settings.max_upload_bytes,
     }
 

@@ -13,6 +13,8 @@ from levelpool.sheets.errors import NotFound
 Json = dict[str, Any]
 
 MOST_OUTSIDE = 100
+MOST_NAMES = 1000
+"""So many datasets are offered to choose from; any other may be written."""
 
 
 def read_sheets(connection: sa.Connection, file_id: int) -> list[Json]:
@@ -60,6 +62,11 @@ def read_outside(connection: sa.Connection, file_id: int) -> list[Json]:
     """The first rows of a file that stand outside of its tables, each with its reason."""
     found = connection.execute(sa.select(outside).where(outside.c.file_id == file_id).order_by(outside.c.id).limit(MOST_OUTSIDE))
     return [{"sheet": row.sheet, "row": row.sheet_row, "reason": row.reason, "cells": row.cells} for row in found]
+
+
+def read_dataset_names(connection: sa.Connection) -> list[str]:
+    """What the datasets are called, to choose from."""
+    return list(connection.execute(sa.select(datasets.c.name).order_by(datasets.c.name).limit(MOST_NAMES)).scalars())
 
 
 def read_dataset(connection: sa.Connection, name: str) -> Json:

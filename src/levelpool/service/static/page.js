@@ -230,7 +230,7 @@
     const limit = Number(zone.dataset.limit);
     if (file.size > limit) return refuse(item, text("upload.too_large", { size: bytes(file.size), limit: bytes(limit) }));
     if (file.size === 0) return refuse(item, text("upload.empty"));
-    waiting.push({ zone, file, password: zone.querySelector("input[type=password]").value, item, bar, word });
+    waiting.push({ zone, file, password: zone.querySelector("input[type=password]").value, dataset: zone.querySelector("[data-dataset]").value.trim(), item, bar, word });
     next();
   }
 
@@ -247,8 +247,9 @@
 
   function next() {
     if (sending >= 2 || !waiting.length) return;
-    const { zone, file, password, item, bar, word } = waiting.shift();
+    const { zone, file, password, dataset, item, bar, word } = waiting.shift();
     const form = new FormData();
+    if (dataset) form.append("dataset", dataset);
     if (password) form.append("password", password);
     form.append("file", file);
     const request = new XMLHttpRequest();
@@ -281,7 +282,7 @@
   const zone = document.querySelector("[data-drop]");
   if (zone) {
     const chosen = zone.querySelector("input[type=file]");
-    // Enter in the field of the password goes on to the files, which carry it.
+    // Enter in the field of the dataset or the password goes on to the files, which carry it.
     zone.addEventListener("submit", (event) => {
       event.preventDefault();
       chosen.click();

@@ -1,9 +1,11 @@
 """OpenDocument spreadsheets: .ods with expat over content.xml, and the flat .fods."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from levelpool.sheets.read.markup import create_parser, feed, is_sum, local
+from levelpool.sheets.read.number_formats import number_text
+from levelpool.sheets.read.ods_styles import CellStyles, Look
 from levelpool.sheets.read.package import BLOCK, Package
 from levelpool.sheets.read.source import SheetBuilder, Source
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Box, Kind, Sheet, Workbook
@@ -20,12 +22,25 @@ def read_ods(source: Source) -> Workbook:
     """Read every sheet of a zipped .ods to its end."""
     with Package(source) as package:
         whole = max(1, package.unpacked_size("content.xml"))
-        return _read(source, _watched(package.stream("content.xml"), whole, source), "ods")
+        styles = CellStyles()
+        if "styles.xml" in package:
+            _read_styles(source, package.stream("styles.xml"), styles)
+        return _read(source, _watched(package.stream("content.xml"), whole, source), "ods", styles)
 
 
 def read_fods(source: Source) -> Workbook:
     """Read every sheet of a flat .fods to its end."""
-    return _read(source, _watched(_file_blocks(source), max(1, source.path.stat().st_size), source), "ods")
+    return _read(source, _watched(_file_blocks(source), max(1, source.path.stat().st_size), source), "ods", CellStyles())
+
+
+def _read_styles(source: Source, blocks: Iterable[bytes], styles: CellStyles) -> None:
+    """The styles that the whole document shares: those of content.xml may be made from them."""
+
+    def start(name: str, raw: dict[str, str]) -> None:
+        styles.start(local(name), {local(key): value for key, value in raw.items()})
+
+    parser = create_parser(source.meter, start, lambda name: styles.end(local(name)))
+    feed(parser, blocks, source.meter)
 
 
 def _file_blocks(source: Source) -> Iterator[bytes]:
@@ -43,8 +58,8 @@ def _watched(blocks: Iterable[bytes], whole: int, source: Source) -> Iterator[by
         source.progress(min(1.0, seen / whole))
 
 
-def _read(source: Source, blocks: Iterable[bytes], format_: str) -> Workbook:
-    content = _ContentParser(source)
+def _read(source: Source, blocks: Iterable[bytes], format_: str, styles: CellStyles) -> Workbook:
+    content = _ContentParser(source, styles)
     feed(content.parser, blocks, source.meter)
     return Workbook(format=format_, sheets=tuple(content.sheets), reader="levelpool ods")
 
@@ -52,8 +67,12 @@ def _read(source: Source, blocks: Iterable[bytes], format_: str) -> Workbook:
 class _ContentParser:
     """The handlers of content.xml; finished sheets gather in `sheets`."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, styles: CellStyles) -> None:
         self.sheets: list[Sheet] = []
+        self._styles = styles
+        self._looks: dict[str, Look] = {}  # of the styles that cells have
+        self._column_styles: list[tuple[int, str]] = []  # the column behind the last one, and the style of cells that have none
+        self._row_style = ""
         self._source = source
         self._hidden_styles: set[str] = set()
         self._table_style = ""
@@ -89,12 +108,15 @@ class _ContentParser:
             self._hidden_styles.add(self._table_style)
         elif self._builder is not None:
             self._start_in_table(self._builder, tag, attributes)
+        else:
+            self._styles.start(tag, attributes)
 
     def _start_table(self, attributes: dict[str, str]) -> None:
         self._position += 1
         self._row = 0
         self._column = 0
         self._hidden = attributes.get("style-name", "") in self._hidden_styles
+        self._column_styles = []
         name = attributes.get("name", f"Sheet{self._position + 1}")
         if self._source.wants(name, self._position):
             self._builder = SheetBuilder(self._source, name, self._position)
@@ -105,6 +127,7 @@ class _ContentParser:
             self._column = 0
             self._row_repeat = _repeat(attributes, "number-rows-repeated")
             self._row_hidden = attributes.get("visibility") in {"collapse", "filter"}
+            self._row_style = attributes.get("default-cell-style-name", "")
             self._cells, self._kinds, self._sums = [], [], []
         elif tag in {"table-cell", "covered-table-cell"}:
             self._cell = attributes
@@ -115,6 +138,8 @@ class _ContentParser:
             if attributes.get("visibility") in {"collapse", "filter"}:
                 builder.hide_columns(self._column, self._column + repeat)
             self._column += repeat
+            if len(self._column_styles) < MAX_COLUMN:
+                self._column_styles.append((self._column, attributes.get("default-cell-style-name", "")))
 
     def _start_in_cell(self, tag: str, raw: dict[str, str]) -> None:
         if tag in {"annotation", "frame", "shapes", "custom-shape", "ruby-text"}:
@@ -149,6 +174,8 @@ class _ContentParser:
             elif tag == "table":
                 self.sheets.append(self._builder.finish(hidden=self._hidden))
                 self._builder = None
+        else:
+            self._styles.end(tag)
 
     def _end_in_cell(self, tag: str) -> None:
         if tag in {"annotation", "frame", "shapes", "custom-shape", "ruby-text"}:
@@ -164,7 +191,7 @@ class _ContentParser:
 
     def _end_cell(self, cell: dict[str, str]) -> None:
         repeat = _repeat(cell, "number-columns-repeated")
-        text, kind = _content(cell, "\n".join(self._paragraphs))
+        text, kind = _content(cell, "\n".join(self._paragraphs), self._look)
         self._note_merge(cell)
         if kind is None:
             self._column += repeat
@@ -176,6 +203,15 @@ class _ContentParser:
         if is_sum(cell.get("formula", "")):
             self._sums += range(self._column, self._column + repeat)
         self._column += repeat
+
+    def _look(self, cell: dict[str, str]) -> Look:
+        """What the style of a cell says: its own, that of its row, or that of its column."""
+        style = cell.get("style-name") or self._row_style
+        if not style:
+            style = next((name for behind, name in self._column_styles if self._column < behind), "")
+        if style not in self._looks:
+            self._looks[style] = self._styles.look(style)
+        return self._looks[style]
 
     def _note_merge(self, cell: dict[str, str]) -> None:
         columns, rows = _repeat(cell, "number-columns-spanned"), _repeat(cell, "number-rows-spanned")
@@ -198,11 +234,13 @@ def _repeat(attributes: dict[str, str], name: str) -> int:
     return max(1, int(text)) if text.isdecimal() else 1
 
 
-def _content(cell: dict[str, str], text: str) -> tuple[str | None, Kind | None]:
+def _content(cell: dict[str, str], text: str, look: Callable[[dict[str, str]], Look]) -> tuple[str | None, Kind | None]:
     type_ = cell.get("value-type")
     formula = cell.get("formula")
     if formula is not None and _ERROR_TEXT.fullmatch(text):
         return text, ERROR
+    if type_ == "float":
+        return _number(cell.get("value", text), look(cell), formula)
     if type_ in _NUMBERS:
         return cell.get("value", text), _NUMBERS[type_]
     if type_ == "boolean":
@@ -210,7 +248,7 @@ def _content(cell: dict[str, str], text: str) -> tuple[str | None, Kind | None]:
     if type_ == "date":
         return cell.get("date-value", text), DATE
     if type_ == "time":
-        return _time(cell.get("time-value", ""), text)
+        return _time(cell.get("time-value", ""), text, look(cell))
     if type_ == "string":
         return cell.get("string-value", text), TEXT
     if formula is not None and not text:
@@ -218,8 +256,23 @@ def _content(cell: dict[str, str], text: str) -> tuple[str | None, Kind | None]:
     return (text, TEXT) if text else (None, None)
 
 
-def _time(duration: str, text: str) -> tuple[str, Kind]:
-    """A time of day as ISO text; what is below zero or a day and longer is a number of days, as spreadsheets count."""
+def _number(value: str, look: Look, formula: str | None) -> tuple[str, Kind]:
+    """A number as its style shows it: programs write days, times and truth values as numbers, too."""
+    is_truth = look == "boolean" or (formula is not None and _TRUTH.fullmatch(formula) is not None)
+    if is_truth and value in {"0", "1"}:
+        return ("true" if value == "1" else "false"), BOOLEAN
+    return value, NUMBER + look if look and look != "boolean" else NUMBER
+
+
+_TRUTH = re.compile(r"(?:of:|msoxl:|oooc:)?=(?:TRUE|FALSE)\(\)", re.IGNORECASE)
+
+
+def _time(duration: str, text: str, look: Look) -> tuple[str, Kind]:
+    """
+    A time as a number of days under a number format, as other workbooks keep it: what decides about a column is then the same.
+
+    One with more digits of a second than such a number holds for certain is a time of day as ISO text.
+    """
     match = _DURATION.fullmatch(duration)
     if match is None:
         return text, TEXT
@@ -227,8 +280,12 @@ def _time(duration: str, text: str) -> tuple[str, Kind]:
     days, hours, minutes, seconds = (int(part or 0) for part in parts[:4])
     fraction = parts[4].rstrip("0")
     total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    if sign or total >= 86_400:
-        value = (total + float(f"0.{fraction or 0}")) / 86_400
-        return repr(-value if sign else value), NUMBER + "[h]:mm:ss"
-    clock = f"{total // 3600:02d}:{total // 60 % 60:02d}:{total % 60:02d}"
-    return (f"{clock}.{fraction}" if fraction else clock), DATE
+    is_span = bool(sign) or total >= 86_400 or look == "[h]:mm:ss"
+    if not is_span and len(fraction) > _MOST_DIGITS:
+        return f"{total // 3600:02d}:{total // 60 % 60:02d}:{total % 60:02d}.{fraction}", DATE
+    value = (total + float(f"0.{fraction or 0}")) / 86_400
+    return number_text(-value if sign else value), NUMBER + ("[h]:mm:ss" if is_span else "h:mm:ss")
+
+
+_MOST_DIGITS = 3
+"""Milliseconds."""

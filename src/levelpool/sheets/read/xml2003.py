@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, time, timedelta
 
 from levelpool.sheets.read.encoding import BLOCK, Encoding, decode
 from levelpool.sheets.read.markup import create_parser, feed, is_sum, local
-from levelpool.sheets.read.number_formats import NAMED_FORMATS
+from levelpool.sheets.read.number_formats import NAMED_FORMATS, number_text
 from levelpool.sheets.read.source import SheetBuilder, Source
 from levelpool.sheets.read.text import text_encoding
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Box, Kind, Sheet, Workbook
@@ -175,11 +176,47 @@ class _WorkbookParser:
         if self._type == "Number":
             return text, self._number_kind()
         if self._type == "DateTime":
-            return text.removesuffix(".000"), DATE
+            return self._moment(text)
         if self._type == "Boolean":
             return ("true" if text == "1" else "false"), BOOLEAN
         return text, ERROR if self._type == "Error" else TEXT
 
     def _number_kind(self) -> Kind:
-        code = self._formats.get(self._cell.get("StyleID") or self._row_style or "Default", "General")
+        code = self._code()
         return NUMBER if code == "General" else NUMBER + code
+
+    def _code(self) -> str:
+        """The number format of the cell."""
+        return self._formats.get(self._cell.get("StyleID") or self._row_style or "Default", "General")
+
+    def _moment(self, text: str) -> tuple[str, Kind]:
+        """A moment as its number format shows it: a day, a time of day, a span of time, or both."""
+        code = self._code()
+        base = _BASE_1904 if self._date1904 else _BASE_1900
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return text, DATE
+        if _ELAPSED.search(code) and moment.tzinfo is None and moment >= base:
+            return number_text(_serial(moment, base)), NUMBER + code
+        shown = _LITERAL.sub("", code.partition(";")[0]).lower()
+        has_clock, has_day = any(each in shown for each in "hs"), any(each in shown for each in "yd")
+        day, _, clock = text.removesuffix(".000").partition("T")
+        if has_day and not has_clock and moment.time() == time():
+            return day, DATE
+        if has_clock and not has_day and moment.date() == base.date():
+            return clock, DATE
+        return text.removesuffix(".000"), DATE
+
+
+_BASE_1900, _BASE_1904 = datetime(1899, 12, 31), datetime(1904, 1, 1)  # noqa: DTZ001 - a spreadsheet's days know no zone
+"""The days on which a workbook keeps what has no day."""
+_NO_DAY_LIKE_IT = datetime(1900, 3, 1)  # noqa: DTZ001 - as above
+"""From here on the number of a day is one more: Excel counts a 29 February 1900."""
+_ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
+_LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
+
+
+def _serial(moment: datetime, base: datetime) -> float:
+    days = (moment - base) / timedelta(days=1)
+    return days + 1 if base == _BASE_1900 and moment >= _NO_DAY_LIKE_IT else days

@@ -67,6 +67,14 @@ async def test_a_key_of_two_columns_and_rows_without_it(service):
     assert found["rows"][1]["key"] == {"no": "A2", "city": "Wien"}
 
 
+async def test_a_key_of_all_columns_leaves_nothing_to_change(service):
+    """A record is there or not."""
+    _, second = await two(service, ["no", "city", "price", "day"])
+    found = await service.changes(second)
+
+    assert (found["added"], found["removed"], found["changed"], found["columns"]) == (2, 2, 0, [])
+
+
 async def test_any_two_files_are_compared_and_others_are_refused(service):
     """The older one is chosen by its number; a file of another dataset is none of them."""
     first, _ = await two(service, ["no"])

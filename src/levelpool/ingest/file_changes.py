@@ -28,7 +28,7 @@ from levelpool.sheets.table import StoredColumn
 
 logger = logging.getLogger(__name__)
 
-MOST_AT_ONCE = 500
+MOST_AT_ONCE = 2000
 """Rows that are fetched by their numbers at once."""
 MOST_UNASKED = 50_000
 """Rows of both files up to which they are compared when the newer one is loaded, though the dataset has no key."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _MARKS = 10_000
 """Rows that are fetched at once for their fingerprints."""
 _FINGERPRINT = (1 << 62) - 1
+_HASHES_RECORDS = (14,)
+"""The version from which on the server hashes a whole row, which is faster than as a text."""
 
 MOST_COLUMNS = 1600
 """PostgreSQL's own limit."""
@@ -73,18 +75,33 @@ class PostgresqlTarget(Target):
 
     def row_marks(self, name: str, file_id: int, key: Sequence[str], columns: Sequence[StoredColumn]) -> Iterator[Mark]:
         """Fingerprints are taken by the server, so that no more than them is sent; 1.50 is 1.5, as everywhere."""
-        values = [
-            f"trim_scale({quote(each.name)})" if each.type is ColumnType.NUMERIC else quote(each.name)
-            for each in columns
-            if each.name not in key
-        ]
-        fingerprint = f"hashtextextended(ROW({', '.join(values)})::text, 0)"
+        others = [each for each in columns if each.name not in key]
+        if not others:
+            fingerprint = "0::bigint"
+        elif (self.connection.dialect.server_version_info or (0,)) >= _HASHES_RECORDS:
+            fingerprint = f"hash_record_extended(ROW({', '.join(quote(each.name) for each in others)}), 0)"
+        else:
+            values = [f"trim_scale({quote(each.name)})" if each.type is ColumnType.NUMERIC else quote(each.name) for each in others]
+            fingerprint = f"hashtextextended(ROW({', '.join(values)})::text, 0)"
         listed = ", ".join(["_row", fingerprint, *map(quote, key)])
-        query = sa.text(f"SELECT {listed} FROM {quote(name)} WHERE _file_id = :id ORDER BY _row")
-        found = self.connection.execute(query.execution_options(stream_results=True, yield_per=_MARKS), {"id": file_id})
-        for row in found:
-            parts = tuple(row[2:])
-            yield row[0], None if None in parts else parts, row[1] & _FINGERPRINT
+        statement = f"SELECT {listed} FROM {quote(name)} WHERE _file_id = {int(file_id)} ORDER BY _row"
+        with self.driver_errors(statement), self._psycopg().cursor(f"levelpool_marks_{file_id}", binary=True) as cursor:
+            cursor.itersize = _MARKS
+            cursor.execute(statement)
+            rows = cast("Iterator[tuple[Any, ...]]", iter(cursor))
+            if len(key) == 1:
+                yield from ((row, value, fingerprint & _FINGERPRINT) for row, fingerprint, value in rows)
+                return
+            for row, fingerprint, *parts in rows:
+                yield row, None if None in parts else tuple(parts), fingerprint & _FINGERPRINT
+
+    def numbered_rows(self, name: str, columns: Sequence[str], file_id: int, numbers: Sequence[int]) -> list[tuple[object, ...]]:
+        """Rows of one file by their numbers, in its order, in the binary form."""
+        listed = ", ".join(map(quote, ["_row", "_sheet", *columns]))
+        chosen = ", ".join(map(str, map(int, numbers)))
+        statement = f"SELECT {listed} FROM {quote(name)} WHERE _file_id = {int(file_id)} AND _row IN ({chosen}) ORDER BY _row, _sheet"
+        with self.driver_errors(statement), self._psycopg().cursor(binary=True) as cursor:
+            return cast("list[tuple[object, ...]]", cursor.execute(statement).fetchall())
 
     def lock_schema(self, name: str) -> None:
         """Wait until nobody changes or fills the table, and keep others from it until the transaction ends."""

@@ -189,8 +189,9 @@ def inspect(file: Path, as_json: bool, **said: Any) -> None:
 @cli.command(cls=CorrectedCommand)
 @click.argument("file_id", type=NUMBER)
 @database
+@click.option("--dataset", metavar="NAME", help="Move the file to this dataset.")
 @as_json
-def replay(file_id: int, database: str | None, as_json: bool, **said: Any) -> None:
+def replay(file_id: int, database: str | None, dataset: str | None, as_json: bool, **said: Any) -> None:
     """
     Load the kept original of the file with this number again, in place of what it brought before.
 
@@ -200,7 +201,7 @@ def replay(file_id: int, database: str | None, as_json: bool, **said: Any) -> No
     from levelpool.service.commands import replay_file
 
     options = read_corrections(said, os.environ)
-    sys.exit(_run(replay_file(file_id, database=_database(database), options=options, as_json=as_json)))
+    sys.exit(_run(replay_file(file_id, database=_database(database), dataset=dataset, options=options, as_json=as_json)))
 
 
 @cli.command()

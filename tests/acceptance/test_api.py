@@ -545,3 +545,19 @@ def test_query_parameter_that_an_address_does_not_have_is_refused(admin, orders,
 
     assert refusal(answer) == (422, "invalid_request")
     assert "it takes limit, offset, current." in answer.json()["error"]["message"]
+
+
+def test_replay_moves_a_file_where_it_is_told(service):
+    """By its body; another text than a name is refused, and the file stays."""
+    client = service.client()
+    sent = client.post("/api/files", files={"file": ("pallets.csv", "pallet,kilos\nA,3\n")}).json()
+    service.settled(sent["id"])
+
+    refused = client.post(f"/api/files/{sent['id']}/replay", json={"dataset": 7})
+    halved = client.post(f"/api/files/{sent['id']}/replay", content=b'{"dataset": "\\ud800"}')
+    unnamed = client.post(f"/api/files/{sent['id']}/replay", json={"dataset": "No Name"})
+    moved = client.post(f"/api/files/{sent['id']}/replay", json={"dataset": "stock_of_pallets"})
+
+    assert {each.status_code for each in (refused, halved, unnamed)} == {422}
+    assert (moved.status_code, moved.json()["dataset"]) == (200, "stock_of_pallets")
+    assert client.get("/api/datasets/stock_of_pallets/rows").json()["total"] == 1

@@ -95,6 +95,7 @@ class Job:
     corrected: bool = False  # it was loaded before, with other options
     dataset_by: Literal["said", "folder"] | None = None  # who named the dataset; None: the name of the file
     settled: bool = False  # it was loaded there before
+    moved: bool = False  # it was loaded into another dataset before
 
 
 def ingest_file(job: Job) -> files.Outcome:
@@ -135,7 +136,7 @@ def _ingest(job: Job) -> files.Outcome:
         tables = _with_known_header(connection, job, tables, recognised)
         job = replace(job, dataset=recognised.dataset)
         drift = FileDrift(connection, target, tables, job.file_id, is_import=job.source == "import")
-        shapes = _plan_shapes(connection, target, job, tables) if job.corrected else {}
+        shapes = _plan_shapes(connection, target, job, tables) if job.corrected and not job.moved else {}
         datasets = {
             dataset: shapes[dataset].after
             if dataset in shapes
@@ -394,11 +395,12 @@ def _load(
         files.check_claim(connection, job.file_id, job.claim)
         before = registry.datasets_of(connection, job.file_id)
         left = sorted(set(before) - set(_names(tables)))
-        found = _hold_tables(connection, target, sorted({*_names(tables), *left}), alone={*shapes, *(left if job.corrected else ())})
+        anew = job.corrected or job.moved
+        found = _hold_tables(connection, target, sorted({*_names(tables), *left}), alone={*shapes, *(left if anew else ())})
         remove_rows(connection, target, job.file_id)
         for shape in shapes.values():
             reshape(connection, target, shape, job.file_id)
-        if job.corrected:
+        if anew:
             drop_unmeant(connection, target, left, job.file_id)
         loaded = [
             _load_table(connection, target, job, table, staged=staged.get(place), progress=progress) for place, table in enumerate(tables)
@@ -477,6 +479,7 @@ def _sum_up(job: Job, workbook: Workbook, loaded: list[contents.LoadedTable], re
         )
     return files.Outcome(
         dataset=job.dataset,
+        dataset_by=job.dataset_by,
         rows_loaded=sum(table.rows_loaded for table in loaded),
         rows_quarantined=sum(table.rows_quarantined for table in loaded),
         cells=cells,

@@ -91,12 +91,13 @@ class Runner:
         return await self._claim(files.claim_next, self._session.claimer, among)
 
     async def claim_replay(
-        self, file_id: int, actor: str, options: TableOptions | None = None, *, password: str | None = None
+        self, file_id: int, actor: str, options: TableOptions | None = None, *, dataset: str | None = None, password: str | None = None
     ) -> files.Claim:
-        """Claim a file to load its kept original once more, with other *options* if they are given."""
+        """Claim a file to load its kept original once more, with other *options* or into another *dataset* if they are given."""
         await self._session.open()
         said = None if options is None else options.to_dict()
-        claim = await self._claim(files.claim_replay, file_id, self._session.claimer, actor, said, held=password is not None)
+        held = password is not None
+        claim = await self._claim(files.claim_replay, file_id, self._session.claimer, actor, said, dataset=dataset, held=held)
         if password is not None:
             self._arrivals.passwords[file_id] = password
         return claim
@@ -252,6 +253,7 @@ class Runner:
             corrected=claim.corrected,
             dataset_by=claim.dataset_by,
             settled=claim.settled,
+            moved=claim.moved,
         )
 
     def _folder(self, claim: files.Claim) -> Path:

@@ -18,12 +18,14 @@ from levelpool.ingest.key_proposals import propose_keys, prove_key
 from levelpool.ingest.keys import set_key
 from levelpool.ingest.ledger import queries
 from levelpool.ingest.ledger.changes import find_changes, save_changes
+from levelpool.ingest.ledger.datasets import led_to
 from levelpool.ingest.ledger.files import Claim
 from levelpool.ingest.preview import changes_before, preview
 from levelpool.ingest.preview_drift import NEWEST, drift_of
 from levelpool.ingest.removal import delete_dataset, drop_column
 from levelpool.ingest.renaming import rename_dataset
 from levelpool.ingest.undo import undo_file
+from levelpool.sheets.clean.names import check_dataset_name
 from levelpool.sheets.clean.options import Policy, TableOptions
 from levelpool.sheets.errors import SheetError
 from levelpool.sheets.inputs import Input, name_of
@@ -124,30 +126,42 @@ class DataIngestionService:
         return await self.intake.runner.get_file(recorded.id)
 
     async def replay(
-        self, file_id: int, *, options: TableOptions | None = None, password: str | None = None, actor: str = "program"
+        self,
+        file_id: int,
+        *,
+        dataset: str | None = None,
+        options: TableOptions | None = None,
+        password: str | None = None,
+        actor: str = "program",
     ) -> queries.Json:
         """
-        Load the kept original of a file once more; the rows of the earlier import stay until the new ones are there.
+        Load the kept original of a file once more, into another *dataset* if one is said; the rows of the earlier import stay until the new ones are there.
 
         *options* take the place of those that the file came with, and do so only if the file can be loaded with them; a *password* by
         itself leaves them as they are.
 
-        Returns the record. Raises `FileInUse` for a file that is pending, running or a duplicate, `NotFound` when there is none.
+        Returns the record. Raises `FileInUse` for a file that is pending, running or a duplicate, or whose content is in *dataset* already,
+        `NameRefused` for a dataset that cannot be, `NotFound` when there is no such file.
         """
-        await self.intake.runner.run(await self._claim_replay(file_id, options, password, actor))
+        await self.intake.runner.run(await self._claim_replay(file_id, dataset, options, password, actor))
         return await self.intake.runner.get_file(file_id)
 
     async def begin_replay(
         self, file_id: int, *, options: TableOptions | None = None, password: str | None = None, actor: str = "program"
     ) -> "asyncio.Task[None]":
         """The same, and come back as soon as it has begun, with what runs; it goes on when nobody waits for it."""
-        claim = await self._claim_replay(file_id, options, password, actor)
+        claim = await self._claim_replay(file_id, None, options, password, actor)
         return self._background.run_apart(claim)
 
-    async def _claim_replay(self, file_id: int, options: TableOptions | None, password: str | None, actor: str) -> Claim:
+    async def _claim_replay(
+        self, file_id: int, dataset: str | None, options: TableOptions | None, password: str | None, actor: str
+    ) -> Claim:
+        if dataset is not None:
+            check_dataset_name(dataset)
+            dataset = await self.intake.session.read(led_to, dataset) or dataset
         if password is None and options is not None:
             password = options.password
-        return await self.intake.runner.claim_replay(file_id, actor, options, password=password)
+        return await self.intake.runner.claim_replay(file_id, actor, options, dataset=dataset, password=password)
 
     async def undo(self, file_id: int, *, dry_run: bool = False, actor: str = "program") -> queries.Json:
         """Take one import back; with *dry_run* only say what would happen. Raises `FileInUse` unless the file is loaded or partial."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from copy import deepcopy
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -66,7 +67,7 @@ _UPLOAD_BODY = {
         },
     }
 }
-_OPTIONS_BODY = {
+_OPTIONS_BODY: dict[str, Any] = {
     "requestBody": {
         "required": False,
         "content": {
@@ -83,6 +84,12 @@ _OPTIONS_BODY = {
             }
         },
     }
+}
+
+_REPLAY_BODY = deepcopy(_OPTIONS_BODY)
+_REPLAY_BODY["requestBody"]["content"]["application/json"]["schema"]["properties"]["dataset"] = {
+    "type": ["string", "null"],
+    "description": "The dataset to move the file to; by default it stays where it is.",
 }
 
 
@@ -199,15 +206,15 @@ def _add_file_changes(router: APIRouter) -> None:
     @router.post(
         "/files/{file_id}/replay",
         tags=["files"],
-        openapi_extra=_OPTIONS_BODY,
+        openapi_extra=_REPLAY_BODY,
         responses=_answers(shapes.Replayed, 404, 409, 422),
         response_model=None,
     )
     async def replay_file(request: Request, service: Of, who: Operator, file_id: FileId) -> Response:
-        """Load the kept original again, in place of what it brought before; with other corrections, if there are any."""
-        request_options = await options_of_body(request)
+        """Load the kept original again, in place of what it brought before; with other corrections, or into another dataset, if that is said."""
+        said = await options_of_body(request, of_replay=True)
         return JSONResponse(
-            await service.ingestion.replay(file_id, options=request_options.options, password=request_options.password, actor=who.name)
+            await service.ingestion.replay(file_id, dataset=said.dataset, options=said.options, password=said.password, actor=who.name)
         )
 
     @router.get("/files/{file_id}/changes", tags=["files"], responses=_answers(shapes.Changes, 404, 409, 422), response_model=None)

@@ -91,12 +91,13 @@ async def _load_folder(service: DataIngestionService, database: str, folder: Pat
     return records
 
 
-async def replay_file(file_id: int, *, database: str, options: TableOptions, as_json: bool) -> int:
+async def replay_file(file_id: int, *, database: str, dataset: str | None, options: TableOptions, as_json: bool) -> int:
     """Load a file once more and show what came of it; the exit status is that of `sync_paths`."""
     corrected = replace(options, password=None) != TableOptions()
     with FileProgress(silent=as_json) as shown:
         async with _manager() as manager, DataIngestionService(database, manager, on_progress=shown.moved) as service:
-            record = await service.replay(file_id, options=options if corrected else None, password=options.password, actor=ACTOR)
+            new = options if corrected else None
+            record = await service.replay(file_id, dataset=dataset, options=new, password=options.password, actor=ACTOR)
         shown.ended(record)
     if as_json:
         click.echo(json.dumps(record, ensure_ascii=False))

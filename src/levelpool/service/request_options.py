@@ -1,7 +1,7 @@
 """What a request says beside the file: the correction record as JSON, and a password."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,15 +14,17 @@ from levelpool.sheets.errors import OptionsRefused
 MOST_PASSWORD = 1024
 """Characters of a password; the programs that set one take at most 255."""
 
-_FIELDS = {"options", "password"}
+_FIELDS = ("options", "password")
+_FIELDS_OF_REPLAY = ("dataset", *_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOptions:
-    """Corrections (None: as they are) and a password, which is shown nowhere."""
+    """Corrections and a dataset (None: as they are), and a password, which is shown nowhere."""
 
     options: TableOptions | None = None
     password: str | None = field(default=None, repr=False)
+    dataset: str | None = None
 
     def for_new_file(self) -> TableOptions:
         """One record for a file that has none yet."""
@@ -39,30 +41,36 @@ def options_of_form(fields: Mapping[str, str]) -> RequestOptions:
     return RequestOptions(_readable(TableOptions.from_json(text)) if text else None, _password(fields.get("password")))
 
 
-async def options_of_body(request: Request) -> RequestOptions:
+async def options_of_body(request: Request, *, of_replay: bool = False) -> RequestOptions:
     """
-    The JSON body `{"options": {...}, "password": "..."}`; both may be left out, and so may the body.
+    The JSON body `{"options": {...}, "password": "..."}`, and of a replay `dataset`; each may be left out, and so may the body.
 
     Raises `Refusal` for another body, and `OptionsRefused` as above.
     """
     body = await request.body()
     if not body.strip():
         return RequestOptions()
-    said = _object_of(body)
-    options = said.get("options")
-    return RequestOptions(None if options is None else _readable(TableOptions.from_dict(options)), _password(said.get("password")))
+    said = _object_of(body, _FIELDS_OF_REPLAY if of_replay else _FIELDS)
+    options = None if said.get("options") is None else _readable(TableOptions.from_dict(said["options"]))
+    return RequestOptions(options, _password(said.get("password")), _dataset(said.get("dataset")))
 
 
-def _object_of(body: bytes) -> dict[str, Any]:
+def _dataset(said: object) -> str | None:
+    # Half of a surrogate pair is text for JSON, and for nothing else.
+    if said is not None and not (isinstance(said, str) and said.isprintable()):
+        raise Refusal(422, "invalid_request", 'body.dataset: give the name of a dataset as a text, such as "orders".')
+    return said or None
+
+
+def _object_of(body: bytes, fields: Collection[str]) -> dict[str, Any]:
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
         said = None
-    if not isinstance(said, dict) or not said.keys() <= _FIELDS:
+    if not isinstance(said, dict) or not said.keys() <= set(fields):
         # The body is not repeated: it may hold a password.
-        raise Refusal(
-            422, "invalid_request", 'The body must be a JSON object with "options" (an object) and "password" (a text), or empty.'
-        )
+        known = " and ".join(f'"{each}"' for each in fields)
+        raise Refusal(422, "invalid_request", f"The body must be a JSON object with {known}, each of which may be left out, or empty.")
     return said
 
 

@@ -97,7 +97,7 @@ def abandon(connection: sa.Connection, row: sa.Row[Any], way_on: str) -> None:
     options = row.options if row.options_before is None else row.options_before
     values = {
         "status": before, "error": sentence, "error_code": UNREACHABLE, "finished_at": now(), "progress": None,
-        "status_before": None, "options": options, "options_before": None, "held_by": None,
+        "status_before": None, "options": options, "options_before": None, "move_to": None, "held_by": None,
     }  # fmt: skip
     if connection.execute(files.update().where(files.c.id == row.id, files.c.status == "pending").values(values)).rowcount:
         note(connection, "levelpool", "file.failed", file_id=row.id, error=sentence)

@@ -42,6 +42,7 @@ class Claim:
     corrected: bool = False  # it is loaded once more, with other options
     dataset_by: Literal["said", "folder"] | None = None  # None: the name of the file
     settled: bool = False  # it was loaded into its dataset before
+    moved: bool = False  # it is loaded once more, into another dataset
     waited: float | None = (
         None  # seconds since it came, by the clocks of whoever recorded and whoever claimed it; None: it was loaded before, or is what a dead service left
     )
@@ -60,6 +61,7 @@ class Outcome:
     encoding: str | None = None  # text formats only
     delimiter: str | None = None  # text formats only
     remarks: tuple[str, ...] = ()
+    dataset_by: Literal["said", "folder"] | None = None  # who named the dataset; None: the name of the file
     drift: tuple[str, ...] = ()  # what differs from each dataset, one sentence each
     seconds: dict[str, float] = field(default_factory=dict)  # by stage: "reading", "loading"
 
@@ -152,10 +154,17 @@ def claim_next(connection: sa.Connection, claimer: Claimer, among: Collection[in
 
 
 def claim_replay(
-    connection: sa.Connection, file_id: int, claimer: Claimer, actor: str, options: dict[str, Any] | None = None, *, held: bool = False
+    connection: sa.Connection,
+    file_id: int,
+    claimer: Claimer,
+    actor: str,
+    options: dict[str, Any] | None = None,
+    *,
+    dataset: str | None = None,
+    held: bool = False,
 ) -> Claim:
     """
-    Claim a file to load it once more from its kept original, with other *options* if they are given.
+    Claim a file to load it once more from its kept original, with other *options* or into another *dataset* if they are given.
 
     When it is *held*, no other holder may go on with it. Raises `FileInUse` when its state does not allow that, its original is not here, or its content is there from another file by now.
     """
@@ -165,10 +174,11 @@ def claim_replay(
     if row.status not in REPLAYABLE:
         raise FileInUse(f"file {file_id} is {row.status}: only a file that is {', '.join(REPLAYABLE)} can be replayed")
     _check_kept(row, claimer.store)
-    other = same_content(connection, file_id, row.sha256, row.called if row.dataset_asked else None)
-    if other is not None and row.status in {"failed", "undone"}:
+    move_to = dataset if dataset != row.called else None
+    other = same_content(connection, file_id, row.sha256, move_to or (row.called if row.dataset_asked else None))
+    if other is not None and (move_to is not None or row.status in {"failed", "undone"}):
         raise FileInUse(f"file {file_id} has the same content as file {other}, which is there: undo file {other} first")
-    values: dict[str, Any] = {"held_by": claimer.holder if held else None}
+    values: dict[str, Any] = {"held_by": claimer.holder if held else None, "move_to": move_to}
     if options is not None:
         values |= {"options": options or None, "options_before": row.options or {}}
     connection.execute(files.update().where(files.c.id == file_id, files.c.status == row.status).values(values))
@@ -237,18 +247,19 @@ def _claim(connection: sa.Connection, claimer: Claimer, *where: sa.ColumnElement
         name=row.name,
         sha256=row.sha256,
         source=row.source,
-        dataset=row.called,
+        dataset=row.move_to or row.called,
         options=row.options,
         corrected=row.options_before is not None,
-        dataset_by=row.dataset_by or ("said" if row.dataset_asked else None),
-        settled=row.dataset_id is not None,
+        dataset_by="said" if row.move_to else row.dataset_by or ("said" if row.dataset_asked else None),
+        settled=row.dataset_id is not None and row.move_to is None,
+        moved=row.move_to is not None,
         waited=max(0.0, (now() - row.received_at).total_seconds()) if row.attempts == 0 and row.status_before is None else None,
     )
 
 
 _CLAIMED = (
     files.c.id, files.c.name, files.c.sha256, files.c.source, current_name.label("called"), files.c.options, files.c.options_before,
-    files.c.dataset_by, files.c.dataset_asked, files.c.dataset_id, files.c.received_at, files.c.attempts, files.c.status_before,
+    files.c.dataset_by, files.c.dataset_asked, files.c.dataset_id, files.c.received_at, files.c.attempts, files.c.status_before, files.c.move_to,
 )  # fmt: skip
 
 
@@ -312,11 +323,14 @@ def finish(connection: sa.Connection, file_id: int, token: str, outcome: Outcome
         "progress": 100.0,
         "status_before": None,
         "options_before": None,
+        "move_to": None,
         "held_by": None,
         "error": None,
         "error_code": None,
         "attempts": 0,
     }
+    if outcome.dataset_by is not None:
+        values |= {"dataset_by": outcome.dataset_by, "dataset_asked": True}
     fence = (files.c.id == file_id, files.c.claim == token, files.c.status == "running")
     if connection.execute(files.update().where(*fence).values(values)).rowcount != 1:
         raise ClaimLost(f"another worker took over file {file_id}: nothing was changed here")
@@ -360,7 +374,7 @@ def leave_running(connection: sa.Connection, file_id: int, token: str, status: s
     update = files.update().where(*fence).values(status=status, error=sentence, finished_at=ended, progress=None, **values)
     if status != "pending":
         before = sa.case((files.c.options_before.is_not(None), files.c.options_before), else_=files.c.options)
-        update = update.values(status_before=None, options=before, options_before=None, held_by=None)
+        update = update.values(status_before=None, options=before, options_before=None, move_to=None, held_by=None)
     if connection.execute(update).rowcount != 1:
         return False
     _end_claim(connection, token, "released" if status == "pending" else "failed")

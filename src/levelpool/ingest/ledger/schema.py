@@ -80,6 +80,7 @@ files = sa.Table(
     sa.Column("remarks", sa.JSON(none_as_null=True)),  # what the reader noticed
     sa.Column("stem", sa.Text),  # of its name; "" when nothing is left of it, None: an earlier release recorded it
     sa.Column("dataset_by", sa.Text),  # "said", "folder"; None: the file's name, or an earlier release that did not tell
+    sa.Column("move_to", sa.Text),  # of a replay into another dataset: where it goes, until it has ended
     sa.Index("levelpool_files_status", "status", "id"),
     sa.Index("levelpool_files_sha256", "sha256"),
     sa.Index("levelpool_files_origin", "origin"),

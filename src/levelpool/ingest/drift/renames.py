@@ -44,7 +44,7 @@ Shares = Callable[[str, str], float]
 
 def similarity(one: str, other: str) -> float:
     """How alike two cleaned names are, 0 to 1: by their letters, or by their words in any order."""
-    return max(fuzz.ratio(first, second) for first, second in zip(_spellings(one), _spellings(other), strict=True)) / 100
+    return max(fuzz.ratio(left, right) for left, right in zip(_spellings(one), _spellings(other), strict=True)) / 100
 
 
 def _spellings(name: str) -> tuple[str, str]:

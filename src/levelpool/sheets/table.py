@@ -307,6 +307,17 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedTable:
+    """What a workbook itself calls a table."""
+
+    name: str
+    box: Box  # header and totals included
+    names: tuple[str, ...]  # of its columns
+    header_rows: int
+    total_rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Declared:
     """What the file itself says about a column: nothing has to be found out."""
 
@@ -334,6 +345,7 @@ class Sheet:
     hidden_rows: frozenset[int] = frozenset()  # 1-based
     hidden_columns: frozenset[int] = frozenset()  # 0-based
     declared: tuple[Declared, ...] = ()  # the columns, in a format that has types: all rows are data then
+    tables: tuple[NamedTable, ...] = ()  # by the workbook's own word
     remarks: tuple[str, ...] = ()  # what the reader noticed: "row 7 stands twice", "error cells read as blank by this route", ...
 
 

@@ -6,7 +6,8 @@ Rows that may be totals or notes are set apart until the end of the table shows 
 
 from levelpool.sheets.clean.batch_checks import all_share_columns, first_texts, may_hold, narrow_rows, worded_texts
 from levelpool.sheets.clean.header import Head
-from levelpool.sheets.clean.labels import is_comment, is_total_label
+from levelpool.sheets.clean.labels import group_of_total, is_comment, is_total_label
+from levelpool.sheets.clean.named_tables import total_rows
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import Row, batch_of, is_ruled, is_ruler, rows_at
@@ -36,11 +37,14 @@ class Draft:
         self.gaps: list[int] = []  # rows that follow a blank row
         self.hidden: list[Row] = []  # hidden rows, where they are so few that one may be a template
         self.labelled: list[Row] = []  # rows that begin with the label of a total
+        self.grouped: set[int] = set()  # those that name the group which they are the total of
+        self._before: Batch | None = None  # the rows before those that are taken in
         self.comments: list[Row] = []  # rows that begin as comments do, so far
         self.comments_are_data = False
         self.sparse: list[Row] = []  # rows of one text at the very end, so far
         self.sparse_is_data = False
         self.blank_before_sparse = False
+        self._groups_of: tuple[Batch | None, dict[int, set[str]]] = (None, {})  # the texts of a batch by column, those that were asked for
         for row in head.titles:
             self.set_aside(row, Aside.TITLE)
         for row in head.header:
@@ -48,6 +52,7 @@ class Draft:
         for row in head.units:
             self.set_aside(row, Aside.RULER if is_ruler(row) else Aside.UNITS)
         self._may_be_templates = sheet.hidden_rows if options.hidden_rows and may_have_templates(sheet) else frozenset()
+        self._total_rows = frozenset() if options.keep_totals else total_rows(sheet)
         self._titles = {row.texts() for row in head.titles}
         self._title_texts = {text for texts in self._titles for text in texts[:1]}
         self._header = {row.number: row.texts() for row in head.header}
@@ -101,6 +106,7 @@ class Draft:
             self.add(batch.pick(plain) if special else batch)
         if special:
             self._sort(special, plain[-1] if plain else -1, batch)
+        self._before = batch
 
     def add(self, batch: Batch) -> None:
         """Rows of data."""
@@ -120,6 +126,8 @@ class Draft:
         labels = worded | self._title_texts.intersection(firsts)
         if labels:
             places.update(place for place, first in enumerate(firsts) if first in labels)
+        if self._total_rows:
+            places.update(place for place, row in enumerate(batch.rows) if row in self._total_rows)
         return sorted(places | self._repeated_places(batch) | self._hidden_places(batch) | self._narrow_places(batch))
 
     def _repeated_places(self, batch: Batch) -> set[int]:
@@ -154,13 +162,15 @@ class Draft:
             filled = row.filled()
             if not filled:
                 self.set_aside(row, Aside.EMPTY)
+            elif row.number in self._total_rows:
+                self.set_aside(row, Aside.TOTAL)
             elif repeated:
                 self.set_aside(row, repeated)
                 # What stands alone under a line that ends the table is a note, as behind a blank row.
                 self.blank_before_sparse |= repeated is Aside.RULER and place > last_plain
             elif row.number in self._may_be_templates:
                 self.hidden.append(row)
-            elif is_total_label(row.cells[filled[0]]) and len(filled) > 1 and not self.options.keep_totals:
+            elif len(filled) > 1 and not self.options.keep_totals and self._is_labelled(row, batch):
                 self.labelled.append(row)
             elif self._is_comment(row):
                 self.comments.append(row)
@@ -173,7 +183,28 @@ class Draft:
 
     def _is_worded(self, first: str) -> bool:
         """Whether the first text of a row may say that it is no data."""
-        return is_total_label(first) or is_ruled(first) or self._may_be_comment(first)
+        return is_total_label(first) or is_ruled(first) or self._may_be_comment(first) or group_of_total(first) is not None
+
+    def _is_labelled(self, row: Row, batch: Batch) -> bool:
+        """Whether a row begins with the label of a total, or with one and a group that stands above it in the same column."""
+        column = row.filled()[0]
+        if is_total_label(row.cells[column]):
+            return True
+        group = group_of_total(row.cells[column])
+        if group is None or not (self._has_above(batch, column, group) or self._has_above(self._before, column, group)):
+            return False
+        self.grouped.add(row.number)
+        return True
+
+    def _has_above(self, batch: Batch | None, column: int, group: str) -> bool:
+        if batch is None or column >= len(batch.columns):
+            return False
+        if batch is not self._groups_of[0]:
+            self._groups_of = (batch, {})
+        known = self._groups_of[1]
+        if column not in known:
+            known[column] = {text.strip() for text in batch.columns[column].texts if text}
+        return group in known[column]
 
     def _may_be_comment(self, first: str) -> bool:
         """Whether the first text of a row begins as a comment does, and no record began so."""

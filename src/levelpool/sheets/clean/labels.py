@@ -7,7 +7,7 @@ TOTAL_LABELS = (
     *("*", "**", "***"),  # lists of SAP
     *("合计", "总计", "小计", "共计", "总和", "汇总", "累计", "本页小计", "本页合计"),
     *("合計", "總計", "小計", "共計", "總和", "総計", "計"),
-    *("summe", "gesamt", "gesamtsumme", "zwischensumme", "insgesamt"),
+    *("summe", "gesamt", "gesamtsumme", "zwischensumme", "insgesamt", "ergebnis", "teilergebnis", "gesamtergebnis"),
     *(
         "somme",
         "total général",
@@ -73,6 +73,36 @@ def is_identifier(text: str) -> bool:
 def is_total_label(text: str) -> bool:
     """Whether a cell says that its row is a total."""
     return len(text) < _LONGEST_LABEL and text.strip().rstrip(":：").rstrip().lower() in _TOTALS
+
+
+_OF_GROUPS = tuple(sorted((label for label in TOTAL_LABELS if label[0].isalpha() and " " not in label), key=len, reverse=True))
+_ENDS = frozenset(letter for label in _OF_GROUPS for letter in (label[-1], label[-1].upper()))
+_BEGINS = frozenset(letter for label in _OF_GROUPS for letter in (label[0], label[0].upper()))
+_PARTED = " \t\u3000:：_-"
+_FIRST_OF_HAN = "\u4e00"
+"""From here on words need nothing between them."""
+_OF = ("for ", "of ", "de ", "di ", "von ", "für ")
+_LONGEST_GROUP = 200
+
+
+def group_of_total(text: str) -> str | None:
+    """The group that a text says to be the total of: "East" of "East Total", "Total East" or "East 小计"; None when it says nothing of that kind."""
+    if len(text) > _LONGEST_GROUP:
+        return None
+    text = text.strip().rstrip(":：").rstrip()
+    # Asked of the first text of each row: most are told by one letter.
+    if text and text[-1] in _ENDS and text.lower().endswith(_OF_GROUPS):
+        for label in _OF_GROUPS:
+            group = text[: -len(label)]
+            if text.lower().endswith(label) and group and (group[-1] in _PARTED or label[0] >= _FIRST_OF_HAN):
+                return group.rstrip(_PARTED) or None
+    if text and text[0] in _BEGINS and text.lower().startswith(_OF_GROUPS):
+        for label in _OF_GROUPS:
+            group = text[len(label) :]
+            if text.lower().startswith(label) and group and (group[0] in _PARTED or label[0] >= _FIRST_OF_HAN):
+                group = group.lstrip(_PARTED)
+                return next((group.removeprefix(each) for each in _OF if group.startswith(each)), group) or None
+    return None
 
 
 _COMMENTS = ("#", "//", "%", "!", ";")

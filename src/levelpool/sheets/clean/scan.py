@@ -12,6 +12,7 @@ from levelpool.sheets.clean.draft import Draft, is_note
 from levelpool.sheets.clean.header import Head, find_head, given_head
 from levelpool.sheets.clean.labels import is_total_label
 from levelpool.sheets.clean.merges import Merges
+from levelpool.sheets.clean.named_tables import named_head
 from levelpool.sheets.clean.options import TableOptions
 from levelpool.sheets.clean.reasons import Aside
 from levelpool.sheets.clean.row import Row, is_ruler, rows_at
@@ -152,7 +153,7 @@ class _Scan:
             for row in rows:
                 draft.set_aside(row, Aside.FOOTER)
             return len(rows)
-        head = find_head(rows, self.merges)
+        head = named_head(self.sheet, rows, self.merges) or find_head(rows, self.merges)
         if head.header and head.header[-1].texts() in {row.texts() for row in draft.head.header}:
             for row in head.titles:
                 draft.set_aside(row, Aside.TITLE)
@@ -174,7 +175,7 @@ class _Scan:
         if self.options.header is not None:
             first = None if self.options.header_from is None else self.options.header_from + 1
             return given_head(rows, self.options.header + 1, self.merges, first)
-        return find_head(rows, self.merges)
+        return named_head(self.sheet, rows, self.merges) or find_head(rows, self.merges)
 
     def _open(self, head: Head) -> None:
         self._current = Draft(self.sheet, head, self.options)

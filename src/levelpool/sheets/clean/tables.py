@@ -12,6 +12,7 @@ from levelpool.sheets.clean.evidence import ColumnEvidence
 from levelpool.sheets.clean.given_form import in_given_form, values_for
 from levelpool.sheets.clean.header import header_texts
 from levelpool.sheets.clean.merges import Merges
+from levelpool.sheets.clean.named_tables import given_names
 from levelpool.sheets.clean.names import column_names, sheet_dataset_name
 from levelpool.sheets.clean.options import TableOptions, letters_of
 from levelpool.sheets.clean.reasons import Aside
@@ -119,7 +120,8 @@ def _plan(sheet: Sheet, draft: Draft, position: int, around: _Around, options: T
         _decide_totals(sheet, draft)
     named = {column for row in draft.head.header for column in row.filled()}
     places = sorted(named.union(draft.evidence.columns()))
-    headers, short = names_of_columns(sheet, draft, header_texts(draft.head, places, around.merges, date1904=sheet.date1904))
+    written = header_texts(draft.head, places, around.merges, date1904=sheet.date1904)
+    headers, short = names_of_columns(sheet, draft, given_names(sheet, draft.head, draft.first_row, written))
     columns = _columns(sheet, draft, headers, options)
     header_rows = tuple(row.number for row in draft.head.header)
     first_row, last_row = draft.rows()
@@ -197,6 +199,7 @@ def _decide_totals(sheet: Sheet, draft: Draft) -> None:
             last_row=draft.last_row,
             apart=frozenset(each.row for each in draft.outside),
             gaps=frozenset(draft.gaps),
+            grouped=frozenset(draft.grouped),
         ),
     )
     data = []

@@ -17,6 +17,7 @@ from levelpool.sheets.table import Batch, Column, ColumnType, Kind, Sheet
 _NUMERIC = {ColumnType.BIGINT, ColumnType.NUMERIC, ColumnType.DOUBLE}
 # Sums of doubles differ from the sum of their decimals in the last digits.
 _TOLERANCE = Decimal("1e-9")
+_MOST_WITHIN = 100  # subtotals within one group
 _ROUNDS = 5  # records, subtotals, totals, and no change
 
 
@@ -30,6 +31,7 @@ class Totals:
     last_row: int
     apart: frozenset[int]  # rows within that are no data
     gaps: frozenset[int]  # rows that follow a blank row
+    grouped: frozenset[int] = frozenset()  # rows in question that name a group: they may add up the rows since any row above
 
 
 def find_totals(sheet: Sheet, question: Totals) -> frozenset[int]:
@@ -133,7 +135,8 @@ def _choose(question: Totals, candidates: dict[int, dict[int, Decimal]], sums: d
             for row in question.rows
             if row.number in candidates
             and all(
-                column in row.sums or _is_sum(value, row.number, counted[column], stops) for column, value in candidates[row.number].items()
+                column in row.sums or _is_sum(value, row.number, counted[column], stops, is_grouped=row.number in question.grouped)
+                for column, value in candidates[row.number].items()
             )
         )
         if found == totals and turn:
@@ -159,12 +162,12 @@ def _with_records(sums: _Sums, place: int, records: list[Row], stops: list[int])
     return _Sums(sums.column, sums.date1904, sums.total + extra, at, more)
 
 
-def _is_sum(value: Decimal, row: int, sums: _Sums, stops: list[int]) -> bool:
+def _is_sum(value: Decimal, row: int, sums: _Sums, stops: list[int], *, is_grouped: bool) -> bool:
     own = sums.records.get(row, Decimal(0))  # never counts for the row itself
     total = sums.total - own
     above = sums.at.get(row, total)
     place = bisect_left(stops, row)
-    before = [sums.at[stop] for stop in stops[max(0, place - 2) : place] if stop in sums.at]
+    before = [sums.at[stop] for stop in stops[max(0, place - (_MOST_WITHIN if is_grouped else 2)) : place] if stop in sums.at]
     after = [sums.at[stop] - own for stop in stops[place + 1 : place + 2] if stop in sums.at]
     expected = [above, total, *(above - start for start in before), *(end - above for end in after), total - above]
     return any(abs(value - each) <= _TOLERANCE * max(Decimal(1), abs(each)) for each in expected)

@@ -9,7 +9,7 @@ from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.encoding import Encoding
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.spool import SpoolWriter
-from levelpool.sheets.table import Batch, Box, Declared, Kind, Sheet
+from levelpool.sheets.table import Batch, Box, Declared, Kind, NamedTable, Sheet
 from levelpool.sheets.wording import counted
 
 MAX_ROW = 1 << 31
@@ -186,7 +186,15 @@ class SheetBuilder:
                 yield from range(before, column)
             depth, before = depth + self._hides[column], column
 
-    def finish(self, *, hidden: bool = False, date1904: bool = False, declared: tuple[Declared, ...] = (), delimiter: str = "") -> Sheet:
+    def finish(
+        self,
+        *,
+        hidden: bool = False,
+        date1904: bool = False,
+        declared: tuple[Declared, ...] = (),
+        delimiter: str = "",
+        tables: tuple[NamedTable, ...] = (),
+    ) -> Sheet:
         """The sheet, read to its end."""
         self._flush()
         return Sheet(
@@ -203,6 +211,7 @@ class SheetBuilder:
             hidden_rows=frozenset(self._hidden_rows),
             hidden_columns=frozenset(self._hidden_columns()),
             declared=declared,
+            tables=tables,
             remarks=(*self._remarks, *self._disorder_remark()),
         )
 

@@ -1,6 +1,7 @@
 """The .xlsx family (.xlsx, .xlsm, .xltx, .xltm; transitional and strict): the workbook around its sheets."""
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.parsers.expat import ExpatError
 
@@ -10,7 +11,8 @@ from levelpool.sheets.read.package import Package, Relation, SheetsProgress
 from levelpool.sheets.read.shared_texts import SharedTexts, read_shared_texts
 from levelpool.sheets.read.source import SheetBuilder, Source
 from levelpool.sheets.read.xlsx_fast import read_rows
-from levelpool.sheets.table import Sheet, Workbook
+from levelpool.sheets.read.xlsx_rows import parse_box
+from levelpool.sheets.table import NamedTable, Sheet, Workbook
 
 READABLE_SHEETS = {"worksheet", "xlMacrosheet", "xlIntlMacrosheet"}
 """Types of parts that hold cells; charts and dialogues hold none."""
@@ -54,7 +56,8 @@ def read_xlsx(source: Source) -> Workbook:
             else:
                 builder = SheetBuilder(source, entry.name, position)
                 read_rows(progress.watch(entry.part), builder, texts, styles, source.meter)
-                sheets.append(builder.finish(hidden=entry.hidden, date1904=date1904))
+                tables = tuple(_tables(package, entry, remarks))
+                sheets.append(builder.finish(hidden=entry.hidden, date1904=date1904, tables=tables))
     return Workbook(format="xlsx", sheets=tuple(sheets), reader="levelpool xlsx", remarks=tuple(remarks))
 
 
@@ -84,6 +87,30 @@ def _sheet_entries(tree: Element, relations: tuple[Relation, ...]) -> list[_Shee
             )
         )
     return entries
+
+
+def _tables(package: Package, entry: _SheetEntry, remarks: list[str]) -> Iterator[NamedTable]:
+    """What the workbook says of tables in a sheet."""
+    try:
+        parts = [each.target for each in package.relations(entry.part or "") if each.type == "table" and each.target]
+        for tree in map(package.tree, parts[:MOST_TABLES]):
+            box = parse_box(tree.attributes.get("ref", ""))
+            columns = tree.find("tableColumns")
+            if box is not None:
+                yield NamedTable(
+                    name=tree.attributes.get("displayName", ""),
+                    box=box,
+                    names=tuple(each.attributes.get("name", "") for each in (columns.children if columns else ())),
+                    header_rows=min(_whole(tree.attributes.get("headerRowCount", "1")), 1),
+                    total_rows=min(_whole(tree.attributes.get("totalsRowCount")), 1),
+                )
+    except ExpatError as error:
+        # The cells do not depend on it.
+        remarks.append(f"sheet {entry.name!r}: what the workbook says of its tables could not be read: that part is damaged ({error})")
+
+
+MOST_TABLES = 1000
+"""Tables of one sheet that are looked at."""
 
 
 def _is_1904(tree: Element) -> bool:

@@ -68,7 +68,9 @@ class Draft:
         self.blank_before_sparse = True
 
     def is_repeated(self, row: Row) -> Aside | None:
-        """Whether the row stood above the data already, as a header or as a title, or is a drawn line."""
+        """Whether the row stood above the data already, as a header or as a title, is a drawn line, or is a total by the workbook's own word."""
+        if row.number in self._total_rows:
+            return Aside.TOTAL
         if is_ruler(row):
             return Aside.RULER
         if row.texts() in self._header.values():
@@ -162,8 +164,6 @@ class Draft:
             filled = row.filled()
             if not filled:
                 self.set_aside(row, Aside.EMPTY)
-            elif row.number in self._total_rows:
-                self.set_aside(row, Aside.TOTAL)
             elif repeated:
                 self.set_aside(row, repeated)
                 # What stands alone under a line that ends the table is a note, as behind a blank row.

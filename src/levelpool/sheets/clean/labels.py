@@ -90,19 +90,31 @@ def group_of_total(text: str) -> str | None:
     if len(text) > _LONGEST_GROUP:
         return None
     text = text.strip().rstrip(":：").rstrip()
+    if not text:
+        return None
     # Asked of the first text of each row: most are told by one letter.
-    if text and text[-1] in _ENDS and text.lower().endswith(_OF_GROUPS):
-        for label in _OF_GROUPS:
-            group = text[: -len(label)]
-            if text.lower().endswith(label) and group and (group[-1] in _PARTED or label[0] >= _FIRST_OF_HAN):
-                return group.rstrip(_PARTED) or None
-    if text and text[0] in _BEGINS and text.lower().startswith(_OF_GROUPS):
-        for label in _OF_GROUPS:
-            group = text[len(label) :]
-            if text.lower().startswith(label) and group and (group[0] in _PARTED or label[0] >= _FIRST_OF_HAN):
-                group = group.lstrip(_PARTED)
-                return next((group.removeprefix(each) for each in _OF if group.startswith(each)), group) or None
-    return None
+    return (text[-1] in _ENDS and _before_label(text)) or (text[0] in _BEGINS and _behind_label(text)) or None
+
+
+def _before_label(text: str) -> str:
+    """The text in front of a label that it ends with; "" when it ends with none."""
+    lower = text.lower()
+    for label in _OF_GROUPS if lower.endswith(_OF_GROUPS) else ():
+        group = text[: -len(label)]
+        if lower.endswith(label) and group and (group[-1] in _PARTED or label[0] >= _FIRST_OF_HAN):
+            return group.rstrip(_PARTED)
+    return ""
+
+
+def _behind_label(text: str) -> str:
+    """The text behind a label that it begins with; "" when it begins with none."""
+    lower = text.lower()
+    for label in _OF_GROUPS if lower.startswith(_OF_GROUPS) else ():
+        group = text[len(label) :]
+        if lower.startswith(label) and group and (group[0] in _PARTED or label[0] >= _FIRST_OF_HAN):
+            group = group.lstrip(_PARTED)
+            return next((group.removeprefix(each) for each in _OF if group.startswith(each)), group)
+    return ""
 
 
 _COMMENTS = ("#", "//", "%", "!", ";")

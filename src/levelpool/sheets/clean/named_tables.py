@@ -1,6 +1,7 @@
 """What a workbook itself says of a table, Excel's table part: where it lies, what its columns are called, which rows are its header and its totals."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from levelpool.sheets.clean.header import Head, given_head
 from levelpool.sheets.clean.merges import Merges
@@ -28,16 +29,7 @@ def named_head(sheet: Sheet, rows: Sequence[Row], merges: Merges) -> Head | None
             head = given_head(rows, each.box.first_row + each.header_rows - 1, merges)
             if not head.header:
                 continue
-            return Head(
-                titles=head.titles,
-                header=head.header,
-                units=head.units,
-                why=f"the workbook says that row {head.header[-1].number} is the header of its table {each.name}",
-                spread=head.spread,
-                index_row=head.index_row,
-                length=head.length,
-                trace=head.trace,
-            )
+            return replace(head, why=f"the workbook says that row {head.header[-1].number} is the header of its table {each.name}")
         if all(len(row.filled()) == 1 for row in rows[:place]):
             return Head(
                 titles=tuple(rows[:place]),

@@ -153,7 +153,7 @@ class _Scan:
             for row in rows:
                 draft.set_aside(row, Aside.FOOTER)
             return len(rows)
-        head = named_head(self.sheet, rows, self.merges) or find_head(rows, self.merges)
+        head = self._find_head(rows)
         if head.header and head.header[-1].texts() in {row.texts() for row in draft.head.header}:
             for row in head.titles:
                 draft.set_aside(row, Aside.TITLE)
@@ -175,6 +175,9 @@ class _Scan:
         if self.options.header is not None:
             first = None if self.options.header_from is None else self.options.header_from + 1
             return given_head(rows, self.options.header + 1, self.merges, first)
+        return self._find_head(rows)
+
+    def _find_head(self, rows: list[Row]) -> Head:
         return named_head(self.sheet, rows, self.merges) or find_head(rows, self.merges)
 
     def _open(self, head: Head) -> None:

@@ -19,6 +19,7 @@ class Element:
     tag: str
     attributes: dict[str, str]
     children: list["Element"] = field(default_factory=list)
+    text: str = ""  # of itself, where texts were asked for
 
     def walk(self) -> Iterator["Element"]:
         """This element and all below it, in the order of the file."""
@@ -111,8 +112,8 @@ def feed(parser: expat.XMLParserType, blocks: Iterable[bytes | str], meter: Mete
     feeder.close()
 
 
-def parse_small(blocks: Iterable[bytes], meter: Meter) -> Element:
-    """A part that is small by nature, as a tree; its texts are not kept."""
+def parse_small(blocks: Iterable[bytes], meter: Meter, *, texts: bool = False) -> Element:
+    """A part that is small by nature, as a tree; its texts are kept only when they are asked for."""
     root = Element("", {})
     open_elements = [root]
     count = 0
@@ -129,7 +130,14 @@ def parse_small(blocks: Iterable[bytes], meter: Meter) -> Element:
     def end(_name: str) -> None:
         open_elements.pop()
 
+    def take(data: str) -> None:
+        element = open_elements[-1]
+        element.text += data
+        meter.text(len(element.text))
+
     parser = create_parser(meter, start, end)
+    if texts:
+        parser.CharacterDataHandler = take
     feed(parser, blocks, meter)
     return root.children[0]
 

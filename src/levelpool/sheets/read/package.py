@@ -70,9 +70,9 @@ class Package:
                 self._source.meter.inflated(len(block), self._packed)
                 yield block
 
-    def tree(self, part: str) -> Element:
-        """The small XML part *part* as a tree."""
-        return parse_small(self.stream(part), self._source.meter)
+    def tree(self, part: str, *, texts: bool = False) -> Element:
+        """The small XML part *part* as a tree, with its texts if they are asked for."""
+        return parse_small(self.stream(part), self._source.meter, texts=texts)
 
     def relations(self, part: str) -> tuple[Relation, ...]:
         """What *part* points to; "" is the package itself. A part without relations has none."""

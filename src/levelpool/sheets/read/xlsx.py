@@ -3,13 +3,16 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from xml.parsers.expat import ExpatError
 
 from levelpool.sheets.read.markup import Element
 from levelpool.sheets.read.number_formats import number_kind
 from levelpool.sheets.read.package import Package, Relation, SheetsProgress
+from levelpool.sheets.read.rich_values import Rich, RichValues, read_rich_values
 from levelpool.sheets.read.shared_texts import SharedTexts, read_shared_texts
 from levelpool.sheets.read.source import SheetBuilder, Source
+from levelpool.sheets.read.uncalculated import ZeroResults, uncalculated, wants_calculation
 from levelpool.sheets.read.xlsx_fast import read_rows
 from levelpool.sheets.read.xlsx_rows import parse_box
 from levelpool.sheets.table import NamedTable, Sheet, Workbook
@@ -34,7 +37,7 @@ def read_xlsx(source: Source) -> Workbook:
         part = workbook_part(package)
         tree = package.tree(part)
         relations = package.relations(part)
-        date1904 = _is_1904(tree)
+        date1904, is_uncalculated = _is_1904(tree), wants_calculation(tree)
         texts = _shared_texts(package, relations, source)
         sheets: list[Sheet] = []
         remarks: list[str] = []
@@ -45,6 +48,11 @@ def read_xlsx(source: Source) -> Workbook:
             styles = []
             remarks.append(f"the number formats could not be read, dates are numbers: their part is damaged ({error})")
         entries = _sheet_entries(tree, relations)
+        rich = cache(lambda: _rich_values(package, relations, remarks))
+
+        def behind(mark: str) -> Rich:
+            return rich().of(mark)
+
         progress = SheetsProgress(source, package, [entry.part for entry in entries if entry.part])
         for position, entry in enumerate(entries):
             if entry.type not in READABLE_SHEETS:
@@ -55,7 +63,11 @@ def read_xlsx(source: Source) -> Workbook:
                 remarks.append(f"sheet {entry.name!r} is listed, but the file does not hold it")
             else:
                 builder = SheetBuilder(source, entry.name, position)
-                read_rows(progress.watch(entry.part), builder, texts, styles, source.meter)
+                zeros = ZeroResults()
+                blocks = progress.watch(entry.part)
+                read_rows(zeros.watch(blocks) if is_uncalculated else blocks, builder, texts, styles, source.meter, rich=behind)
+                if zeros.has_some and (sentence := uncalculated(package.stream(entry.part))):
+                    builder.remark(sentence)
                 tables = tuple(_tables(package, entry, remarks))
                 sheets.append(builder.finish(hidden=entry.hidden, date1904=date1904, tables=tables))
     return Workbook(format="xlsx", sheets=tuple(sheets), reader="levelpool xlsx", remarks=tuple(remarks))
@@ -87,6 +99,16 @@ def _sheet_entries(tree: Element, relations: tuple[Relation, ...]) -> list[_Shee
             )
         )
     return entries
+
+
+def _rich_values(package: Package, relations: tuple[Relation, ...], remarks: list[str]) -> RichValues:
+    """What stands behind the marks of error cells."""
+    try:
+        return read_rich_values(package, relations)
+    except ExpatError as error:
+        # Then they are the errors that they say.
+        remarks.append(f"what stands behind some error cells could not be read: that part is damaged ({error})")
+        return RichValues({}, has_parts=True)
 
 
 def _tables(package: Package, entry: _SheetEntry, remarks: list[str]) -> Iterator[NamedTable]:

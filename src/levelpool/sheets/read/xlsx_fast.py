@@ -14,6 +14,7 @@ from operator import itemgetter
 
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.read.markup import plain_text, resolve_entities, unescape
+from levelpool.sheets.read.rich_values import Rich, plain_error
 from levelpool.sheets.read.row_pattern import EMPTY_ROWS, FORMULA, ROW_OPEN, VALUE, MatchedRows, RowPattern, WrittenCell, learn_pattern
 from levelpool.sheets.read.runs import Runs
 from levelpool.sheets.read.shared_texts import SharedTexts
@@ -43,9 +44,21 @@ _LESSONS = 20  # how often the pattern of the rows is learned anew
 _MANY = 0.02  # the share of rows that the pattern does not match and that is worth a lesson
 
 
-def read_rows(blocks: Iterable[bytes], builder: SheetBuilder, texts: SharedTexts, styles: Sequence[str], meter: Meter) -> None:
-    """Read the whole part of a sheet and hand its rows, merged areas and hidden rows and columns to *builder*."""
-    parser = SheetParser(builder, texts, styles, meter)
+def read_rows(
+    blocks: Iterable[bytes],
+    builder: SheetBuilder,
+    texts: SharedTexts,
+    styles: Sequence[str],
+    meter: Meter,
+    *,
+    rich: Callable[[str], Rich] = plain_error,
+) -> None:
+    """
+    Read the whole part of a sheet and hand its rows, merged areas and hidden rows and columns to *builder*.
+
+    *rich* says what stands behind the mark of an error cell.
+    """
+    parser = SheetParser(builder, texts, styles, meter, rich)
     plain = PlainRows(parser, builder, texts, meter)
     runs = Runs("sheetData", "row ")
     for is_run, piece in runs.split(blocks):
@@ -59,6 +72,7 @@ def read_rows(blocks: Iterable[bytes], builder: SheetBuilder, texts: SharedTexts
             builder.complete = False
             return
     parser.feeder.close()
+    parser.tell()
 
 
 class _Odd(Exception):
@@ -102,8 +116,8 @@ class PlainRows:
 
     def take(self, run: bytes, prefix: bytes) -> bool:
         """Hand the rows of *run* to the builder; False, and nothing is handed over, when a single byte of it is not plain."""
-        # A run that could hold a text beyond the limit is left to the parser, which measures each.
-        text = plain_text(run, prefix) if len(run) <= self._longest else None
+        # A run that could hold a text beyond the limit is left to the parser, which measures each; and so are cells with a mark.
+        text = plain_text(run, prefix) if len(run) <= self._longest and b' vm="' not in run else None
         last = None if text is None else _last_row(text)
         if text is None or last is None:
             return False

@@ -5,14 +5,16 @@ It keeps, per cell, the kind, the exact text of the file and the number format, 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from levelpool.sheets.errors import DamagedFile
 from levelpool.sheets.read.limits import Meter
 from levelpool.sheets.read.markup import Feeder, create_parser, is_sum, local, unescape
+from levelpool.sheets.read.rich_values import Rich, plain_error
 from levelpool.sheets.read.shared_texts import SharedTexts
 from levelpool.sheets.read.source import SheetBuilder
 from levelpool.sheets.table import BOOLEAN, DATE, ERROR, NO_VALUE, NUMBER, TEXT, Box, Kind
+from levelpool.sheets.wording import counted
 
 BOOLEANS = {"1": "true", "0": "false", "true": "true", "false": "false"}
 
@@ -24,8 +26,13 @@ class SheetParser:
     Runs of whole rows may be left out of what is fed, when somebody else takes them and tells so with `row` and `note_formula`.
     """
 
-    def __init__(self, builder: SheetBuilder, texts: SharedTexts, styles: Sequence[str], meter: Meter) -> None:
+    def __init__(
+        self, builder: SheetBuilder, texts: SharedTexts, styles: Sequence[str], meter: Meter, rich: Callable[[str], Rich] = plain_error
+    ) -> None:
         self._builder = builder
+        self._rich = rich
+        self._mark: str | None = None  # of what stands behind an error
+        self._pictures: list[int] = []  # the rows of cells that are one
         self._texts = texts.by_number
         self._styles = styles
         self._meter = meter
@@ -130,6 +137,7 @@ class SheetParser:
             self._column += 1
         self._type = attributes.get("t")
         self._style = attributes.get("s")
+        self._mark = attributes.get("vm")
 
     def _take_value(self, data: str) -> None:
         self._length += len(data)
@@ -170,7 +178,23 @@ class SheetParser:
             return value, self.number_kind(self._style)
         if type_ == "b":
             return (BOOLEANS[value], BOOLEAN) if value in BOOLEANS else (value, ERROR)
-        return value, DATE if type_ == "d" else ERROR
+        return (value, DATE) if type_ == "d" else self._behind(value)
+
+    def _behind(self, error: str) -> tuple[str, Kind | None]:
+        """An error, or what a person sees in its place where it has the mark of something else."""
+        what, text = ("error", "") if self._mark is None or self._type != "e" else self._rich(self._mark)
+        if what == "picture":
+            self._pictures.append(self.row)
+            return "", None
+        return (text, TEXT) if what == "text" else (error, ERROR)
+
+    def tell(self) -> None:
+        """The sheet has ended: say what was left out of it."""
+        if self._pictures:
+            first = f"the first one in row {self._pictures[0]}"
+            self._builder.remark(
+                f"{counted(len(self._pictures), 'cell holds a picture', 'cells hold pictures')}, {first}: they are left out, and no value"
+            )
 
     def _text_number(self, value: str) -> int:
         number = value.strip()

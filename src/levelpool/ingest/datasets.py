@@ -9,7 +9,7 @@ from levelpool.ingest.ledger import datasets as registry
 from levelpool.ingest.ledger import files, queries
 from levelpool.ingest.load.found_table import check_readable
 from levelpool.ingest.load.kinds import target_of
-from levelpool.ingest.load.schema import SchemaPlan
+from levelpool.ingest.load.schema import SchemaPlan, as_text
 from levelpool.sheets.clean.options import POLICIES
 from levelpool.sheets.errors import NotFound, OptionsRefused
 from levelpool.sheets.table import ColumnType
@@ -43,7 +43,7 @@ def widen_column(connection: sa.Connection, name: str, column: str, *, actor: st
     if before.type is ColumnType.TEXT:
         return
     before = replace(before, filled=before.filled or target.has_values(name, column))
-    after = replace(before, type=ColumnType.TEXT, storage=target.storage(ColumnType.TEXT, 0), scale=0, even_scale=True)
+    after = as_text(before, target.storage)
     columns = tuple(after if each.name == column else each for each in dataset.columns)
     with view_aside(target, dataset, columns):
         target.alter_table(name, SchemaPlan(columns, (), ((before, after),)))

@@ -39,6 +39,7 @@ from levelpool.ingest.recognition.verdicts import ENOUGH, Verdict, agreement, to
 from levelpool.ingest.reshape import NewShape, drop_unmeant, plan_shape, reshape
 from levelpool.ingest.room import NO_ROOM
 from levelpool.ingest.rows_file import read_rows
+from levelpool.ingest.said_types import kept_types, note_text, said_text
 from levelpool.ingest.store import prove
 from levelpool.lanes.progress import report_progress
 from levelpool.sheets.clean.names import column_names
@@ -178,26 +179,33 @@ class _Recognised:
 
 
 def _with_known_header(connection: sa.Connection, job: Job, tables: list[Planned], recognised: "_Recognised") -> list[Planned]:
-    """The tables of a file; the only row of one without a header is the header where its dataset knows each of its texts as a column: an export without a row."""
-    table = _lone_row(job, tables)
+    """The tables of a file; the first row of one without a header is the header where its dataset knows each of its texts as a column."""
+    table = _headless(job, tables)
     if table is None or table.dataset is None:
         return tables
-    texts = [text for batch in table.sheet.batches() for cells in batch.columns for text in cells.texts if text]
+    texts = _first_texts(table)
     with connection.begin():
         known = registry.find_dataset(connection, recognised.verdicts[0].dataset)
-    if known is None or not set(column_names(texts)) <= {column.name for column in known.columns}:
+    if known is None or len(texts) < _FEWEST_NAMES or not set(column_names(texts)) <= {column.name for column in known.columns}:
         return tables
     return list(plan_tables((table.sheet,), recognised.names, replace(job.options, header=table.plan.box.first_row - 1)))
 
 
-def _lone_row(job: Job, tables: list[Planned]) -> Planned | None:
-    """The table of a file that holds nothing but one row without a header, about which nobody has said anything."""
+def _headless(job: Job, tables: list[Planned]) -> Planned | None:
+    """The only table of a file, where no header was found and nobody has said anything about it."""
     is_open = job.source != "import" and not job.options.no_header and job.options.header is None
     if len(tables) != 1 or not is_open:
         return None
-    plan = tables[0].plan
-    is_one_row = plan.box.first_row == plan.box.last_row and not (plan.header_rows or plan.outside)
-    return tables[0] if is_one_row and len(plan.columns) >= _FEWEST_NAMES else None
+    return tables[0] if not tables[0].plan.header_rows else None
+
+
+def _first_texts(table: Planned) -> list[str]:
+    """The cells of the first row of a table."""
+    for batch in table.sheet.batches():
+        for place, row in enumerate(batch.rows):
+            if row == table.plan.box.first_row:
+                return [text for cells in batch.columns if (text := cells.texts[place])]
+    return []
 
 
 _FEWEST_NAMES = 2
@@ -297,7 +305,8 @@ def _make_ready(
         if known is not None:
             check_table(target, dataset, known.columns)
         existing = () if known is None else tuple(_with_truth(target, dataset, column) for column in known.columns)
-        plan = plan_schema(existing, wanted, target.storage)
+        to_text = said_text(job.options, wanted)
+        plan = plan_schema(existing, wanted, target.storage, to_text)
         _check_width(target, dataset, len(META_COLUMNS) + len(plan.columns))
         if known is None:
             dataset_id = registry.add_dataset(connection, dataset, job.file_id)
@@ -308,6 +317,7 @@ def _make_ready(
                 check_table(target, dataset, (), plan.added)
                 with view_aside(target, known, plan.columns):
                     target.alter_table(dataset, plan)
+                note_text(connection, dataset, plan, to_text)
         registry.save_columns(connection, dataset_id, job.file_id, plan.columns, wanted)
         return _must_be_there(connection, dataset, job)
 
@@ -411,7 +421,8 @@ def _load(
             contents.add_table(connection, job.file_id, table)
         for name in (name for name in _names(tables) if found[name].interferes):
             check_count(target, name, job.file_id, sum(table.rows_loaded for table in loaded if table.dataset == name))
-        remarks = (*_open_questions(loaded), *filter(None, (remark_on(name, found[name]) for name in _names(tables))))
+        noticed = (*_open_questions(loaded), *kept_types(connection, job.options, loaded))
+        remarks = (*noticed, *filter(None, (remark_on(name, found[name]) for name in _names(tables))))
         outcome = _sum_up(job, workbook, loaded, remarks)
         files.finish(connection, job.file_id, job.claim, outcome)
     return outcome

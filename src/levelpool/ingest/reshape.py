@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from levelpool.ingest.ledger import datasets as registry
 from levelpool.ingest.load.found_table import check_table
-from levelpool.ingest.load.schema import plan_schema
+from levelpool.ingest.load.schema import as_text, plan_schema
 from levelpool.ingest.load.target import Target
 from levelpool.sheets.errors import TryAgain
 from levelpool.sheets.table import Column, ColumnType, StoredColumn
@@ -40,7 +40,7 @@ def plan_shape(connection: sa.Connection, target: Target, name: str, file_id: in
         return None
     for_good = registry.widened(connection, known.id)
     planned = plan_schema((), wanted, target.storage).columns
-    columns = tuple(_as_text(target, column) if column.name in for_good else column for column in planned)
+    columns = tuple(as_text(column, target.storage) if column.name in for_good else column for column in planned)
     if _layout(columns) == _layout(known.columns) or not {column.name for column in columns}.issuperset(known.key or ()):
         return None
     return NewShape(known, replace(known, columns=columns), tuple(wanted))
@@ -71,10 +71,6 @@ def drop_unmeant(connection: sa.Connection, target: Target, names: Sequence[str]
         if dataset is not None and registry.only_came_with(connection, dataset, file_id) and target.is_only_of(name, file_id):
             target.drop_table(name)
             registry.remove_dataset(connection, dataset.id)
-
-
-def _as_text(target: Target, column: StoredColumn) -> StoredColumn:
-    return replace(column, type=ColumnType.TEXT, storage=target.storage(ColumnType.TEXT, 0), scale=0, even_scale=True)
 
 
 def _layout(columns: Sequence[StoredColumn]) -> set[tuple[str, ColumnType, str]]:

@@ -5,7 +5,7 @@ New columns; BIGINT becomes NUMERIC, DATE becomes TIMESTAMP, exact digits where 
 held a value takes the type of the first file that has one. Nothing else changes: a value that does not fit goes to quarantine.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from levelpool.sheets.table import Column, ColumnType, StoredColumn
@@ -33,10 +33,12 @@ class SchemaPlan:
         return bool(self.added or self.retyped)
 
 
-def plan_schema(existing: Sequence[StoredColumn], wanted: Sequence[Column], storage: Storage) -> SchemaPlan:
-    """How a table with the columns *existing* comes to hold the columns *wanted* of one file."""
+def plan_schema(
+    existing: Sequence[StoredColumn], wanted: Sequence[Column], storage: Storage, to_text: Collection[str] = frozenset()
+) -> SchemaPlan:
+    """How a table with the columns *existing* comes to hold the columns *wanted* of one file; those named in *to_text* become TEXT."""
     before = {column.name: column for column in existing}
-    after = dict(before)
+    after = {name: as_text(column, storage) if name in to_text else column for name, column in before.items()}
     for column in wanted:
         known = after.get(column.name)
         after[column.name] = _new(column, len(after), storage) if known is None else _merge(known, column, storage)
@@ -45,6 +47,13 @@ def plan_schema(existing: Sequence[StoredColumn], wanted: Sequence[Column], stor
         added=tuple(column for name, column in after.items() if name not in before),
         retyped=tuple((before[name], column) for name, column in after.items() if name in before and _differs(before[name], column)),
     )
+
+
+def as_text(column: StoredColumn, storage: Storage) -> StoredColumn:
+    """The column as TEXT, which holds whatever it has."""
+    if column.type is ColumnType.TEXT:
+        return column
+    return replace(column, type=ColumnType.TEXT, storage=storage(ColumnType.TEXT, 0), scale=0, even_scale=True)
 
 
 def _differs(before: StoredColumn, after: StoredColumn) -> bool:

@@ -40,6 +40,7 @@ from levelpool.ingest.reshape import NewShape, drop_unmeant, plan_shape, reshape
 from levelpool.ingest.room import NO_ROOM
 from levelpool.ingest.rows_file import read_rows
 from levelpool.ingest.said_types import kept_types, note_text, said_text
+from levelpool.ingest.same_name import same_name_remarks
 from levelpool.ingest.store import prove
 from levelpool.lanes.progress import report_progress
 from levelpool.sheets.clean.names import column_names
@@ -421,7 +422,11 @@ def _load(
             contents.add_table(connection, job.file_id, table)
         for name in (name for name in _names(tables) if found[name].interferes):
             check_count(target, name, job.file_id, sum(table.rows_loaded for table in loaded if table.dataset == name))
-        noticed = (*_open_questions(loaded), *kept_types(connection, job.options, loaded))
+        noticed = (
+            *_open_questions(loaded),
+            *kept_types(connection, job.options, loaded),
+            *same_name_remarks(connection, target, job.file_id, job.name, loaded),
+        )
         remarks = (*noticed, *filter(None, (remark_on(name, found[name]) for name in _names(tables))))
         outcome = _sum_up(job, workbook, loaded, remarks)
         files.finish(connection, job.file_id, job.claim, outcome)

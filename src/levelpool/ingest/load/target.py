@@ -233,6 +233,13 @@ class Target(ABC):
         marks: sa.BindParameter[object] = sa.bindparam("numbers", value=list(numbers), expanding=True)
         return [tuple(row) for row in self.connection.execute(query.bindparams(marks), {"id": file_id})]
 
+    def count_alike(self, name: str, columns: Sequence[str], one: int, other: int) -> int:
+        """How many different rows of one file are there from another one, too, with the same values in *columns*."""
+        listed = _listed(columns)
+        rows = f"SELECT {listed} FROM {quote(name)} WHERE _file_id = "
+        query = sa.text(f"SELECT count(*) FROM ({rows}:one INTERSECT {rows}:other) AS alike")
+        return int(self.connection.execute(query, {"one": one, "other": other}).scalar_one())
+
     def count_by_sheet(self, name: str) -> dict[tuple[int, str], int]:
         """How many rows of each sheet of each file are there."""
         query = sa.text(f"SELECT _file_id, _sheet, count(*) FROM {quote(name)} GROUP BY _file_id, _sheet")

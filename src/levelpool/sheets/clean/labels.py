@@ -93,7 +93,7 @@ def group_of_total(text: str) -> str | None:
     if not text:
         return None
     # Asked of the first text of each row: most are told by one letter.
-    return (text[-1] in _ENDS and _before_label(text)) or (text[0] in _BEGINS and _behind_label(text)) or None
+    return (text[-1] in _ENDS and _before_label(text)) or (text[0] in _BEGINS and _after_label(text)) or None
 
 
 def _before_label(text: str) -> str:
@@ -106,7 +106,7 @@ def _before_label(text: str) -> str:
     return ""
 
 
-def _behind_label(text: str) -> str:
+def _after_label(text: str) -> str:
     """The text behind a label that it begins with; "" when it begins with none."""
     lower = text.lower()
     for label in _OF_GROUPS if lower.startswith(_OF_GROUPS) else ():

@@ -18,8 +18,10 @@ from typing import Any, Self
 from levelpool.ingest import job, originals, session
 from levelpool.ingest.importer import RawDataImporter
 from levelpool.ingest.inbox import DataSyncService
-from levelpool.ingest.ledger import abandoned, recording
+from levelpool.ingest.ledger import abandoned, files, parts, recording
+from levelpool.ingest.ledger import datasets as registry
 from levelpool.ingest.load.found_table import check_table
+from levelpool.ingest.load.target import Target
 from levelpool.ingest.service import DataIngestionService
 from levelpool.ingest.store import Store
 from levelpool.testing import inline_manager
@@ -49,6 +51,12 @@ POINTS: dict[str, tuple[str, Any, str, bool]] = {
     "when an original was proved": ("replay", job, "prove", False),
     "when rows of a program are kept": ("import", Store, "take", False),
     "when rows of a program are recorded": ("import", recording, "record", False),
+    "when the table of a deleted dataset is gone": ("delete", Target, "drop_table", False),
+    "when the files of a deleted dataset are undone": ("delete", parts, "leave", False),
+    "when a deleted dataset is forgotten, before the commit": ("delete", registry, "remove_dataset", False),
+    "when a dataset has its new name, before the commit": ("rename", registry, "rename", False),
+    "when a column is dropped, before the commit": ("drop", registry, "drop_column", False),
+    "when a file has moved, before the commit": ("move", files, "finish", False),
     "in the middle of a clean-up": ("start", session.shutil, "rmtree", False),
 }
 """Each by what is done, the step of it, and whether death comes before or after that step."""
@@ -74,6 +82,14 @@ async def _do(order: Order) -> None:
             await intake.runner.keep_house()
         elif order.step == "replay":
             await service.replay(order.file_id)
+        elif order.step == "delete":
+            await service.delete_dataset("orders")
+        elif order.step == "rename":
+            await service.rename_dataset("orders", "sales")
+        elif order.step == "drop":
+            await service.drop_column("orders", "note")
+        elif order.step == "move":
+            await service.replay(order.file_id, dataset="sales")
         elif order.step == "import":
             await RawDataImporter(order.database_url, intake=intake).import_rows(ROWS, dataset="handed", source="a program")
 

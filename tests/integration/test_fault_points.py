@@ -157,3 +157,41 @@ async def test_clean_up_that_dies_is_done_by_the_next(database_url, tmp_path, ki
     assert len(list(work.iterdir())) == 1
     async with DataIngestionService(database_url, inline_manager(), data_dir=tmp_path / "data") as service:
         await assert_well(service)
+
+
+_SECOND_TRIES = {
+    "delete": lambda service, file_id: service.delete_dataset("orders"),
+    "rename": lambda service, file_id: service.rename_dataset("orders", "sales"),
+    "drop": lambda service, file_id: service.drop_column("orders", "note"),
+    "move": lambda service, file_id: service.intake.runner.ingest([file_id]),
+}
+"""What the next one does; a move that was begun goes on by itself."""
+_AFTERWARDS = {
+    "delete": [],
+    "rename": [("sales", 2, ["number", "name", "note"])],
+    "drop": [("orders", 2, ["number", "name"])],
+    "move": [("sales", 2, ["number", "name", "note"])],
+}
+
+
+@pytest.mark.parametrize("at", [at for at, (step, *_) in POINTS.items() if step in _SECOND_TRIES])
+async def test_dataset_is_changed_whole_or_not_at_all(database_url, service, killed, tmp_path, at):
+    """Whoever is killed while it deletes, renames, drops or moves has changed nothing, and the next one can."""
+    record = await service.ingest_file(b"number,name,note\n1,a,\n2,b,\n", name="orders.csv")
+    step = POINTS[at][0]
+
+    async def shown(service):
+        listed = (await service.datasets())["datasets"]
+        # A dataset to which a file moves is made ready before it, and is empty until then.
+        return [(each["name"], each["rows"], [column["name"] for column in each["columns"]]) for each in listed if each["rows"]]
+
+    await killed(at, file_id=record["id"])
+
+    async with DataIngestionService(database_url, inline_manager(), data_dir=tmp_path / "data") as following:
+        await following.intake.runner.reclaim()
+        assert await shown(following) == [("orders", 2, ["number", "name", "note"])]
+        assert await sql(following, "SELECT count(*) FROM orders") == [(2,)]
+        await _SECOND_TRIES[step](following, record["id"])
+        assert await shown(following) == _AFTERWARDS[step]
+        assert (await following.file(record["id"]))["status"] == ("undone" if step == "delete" else "loaded")
+        await assert_well(following)

@@ -43,6 +43,17 @@ def sentence(done) -> str:
 # ---------------------------------------------------------------- serve
 
 
+def test_file_that_failed_is_told_by_each_sync(var, exports):
+    """Whoever runs it each night learns of it each morning, not only of the first one."""
+    (exports / "broken.xlsx").write_bytes(b"no workbook")
+
+    first, second = (run_levelpool("sync", str(exports), data_dir=var) for _ in range(2))
+
+    assert (first.returncode, second.returncode) == (1, 1)
+    assert "failed  broken.xlsx" in second.stdout
+    assert "1 failed" in second.stdout and "1 known already" in second.stdout
+
+
 def test_first_start_shows_the_admin_token_once(var):
     """It is printed at the first start, works, and is never shown again; the database holds only its hash."""
     first = start_service(var, LEVELPOOL_ADMIN_TOKEN="")

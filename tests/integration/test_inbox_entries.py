@@ -27,7 +27,7 @@ async def test_odd_entries_are_told_once_and_keep_no_file_waiting(sync, inbox):
     assert {name for name, error in told.items() if error is None} == {"good.csv", "below.csv", "far.csv"}
     assert any("is not valid UTF-8: rename the file" in (error or "") for error in told.values())
     assert any("lies below 100 others: put its files higher up" in (error or "") for error in told.values())
-    assert (second.files, second.duplicate) == ((), 5)
+    assert (second.files, second.duplicate, len(second.failed_before)) == ((), 5, 2)
 
 
 async def test_file_that_meets_an_unknown_error_keeps_no_other_waiting(sync, inbox, monkeypatch):

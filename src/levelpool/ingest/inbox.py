@@ -40,6 +40,9 @@ class SyncReport:
     duplicate: int = 0
     waiting: int = 0  # somebody still writes to them
     files: tuple[int, ...] = ()  # the ids of the files that were new
+    failed_before: tuple[
+        int, ...
+    ] = ()  # ids of files that an earlier look has recorded as failed, and that lie there unchanged; `duplicate` counts them, for they are known
 
     def __getitem__(self, name: str) -> int | tuple[int, ...]:
         value: int | tuple[int, ...] = self.to_dict()[name]
@@ -59,6 +62,7 @@ class Scan:
     known: int = 0  # unchanged since they were recorded
     others: tuple[int, ...] = ()  # ids: new, but duplicates or refused
     waiting: int = 0  # not come to rest
+    failed_before: tuple[int, ...] = ()  # ids: known, unchanged, and not loaded
 
 
 class DataSyncService:
@@ -115,6 +119,8 @@ class DataSyncService:
             fresh = [each for each in found if not _is_known(each, known.get(self._origin(each)))]
             self._remember(fresh)
             recorded = [await self._take_or_tell(each) for each in fresh]
+        new_paths = {each.path for each in fresh}
+        unchanged = [known[self._origin(each)] for each in found if each.path not in new_paths]
         left = [known[origin].file_id for each in found if (origin := self._origin(each)) in known and known[origin].status == "pending"]
         new = [each for each in recorded if each is not None]
         queued = [each.id for each in new if each.status == "pending"]
@@ -124,6 +130,7 @@ class DataSyncService:
             known=len(found) - len(fresh) - len(left),
             others=tuple(each.id for each in new if each.status != "pending"),
             waiting=len(fresh) - len(new),
+            failed_before=tuple(each.file_id for each in unchanged if each.status == "failed"),
         )
 
     def _remember(self, fresh: list[Found]) -> None:
@@ -156,6 +163,7 @@ class DataSyncService:
             duplicate=statuses["duplicate"] + first.known,
             waiting=look.waiting,
             files=tuple(sorted(ids)),
+            failed_before=first.failed_before,
         )
 
     async def watch(self, *, load: bool = True) -> None:

@@ -31,7 +31,11 @@ WENT_WELL = frozenset({"loaded", "duplicate"})
 async def sync_paths(paths: Sequence[Path], *, database: str, dataset: str | None, options: TableOptions, as_json: bool) -> int:
     """Load all files of *paths*, show how they come along, and return the exit status: 0, or 1 when one did not load whole."""
     for path in paths:
-        if not path.exists():
+        try:
+            is_there = path.exists()
+        except PermissionError:
+            raise SheetError(f"{path} cannot be reached: give this user the right to enter its folder") from None
+        if not is_there:
             raise SheetError(f"{path} does not exist: check the path")
     with FileProgress(silent=as_json) as shown:
         async with _manager() as manager, DataIngestionService(database, manager, on_progress=shown.moved) as service:
@@ -83,10 +87,10 @@ async def _load(service: DataIngestionService, database: str, paths: Sequence[Pa
 async def _load_folder(service: DataIngestionService, database: str, folder: Path, shown: FileProgress) -> list[Json]:
     async with DataSyncService(database, folder, intake=service.intake) as inbox:
         report = await inbox.sync()
-    records = [await service.file(file_id) for file_id in report.files]
+    records = [await service.file(file_id) for file_id in (*report.files, *report.failed_before)]
     for record in records:
         shown.ended(record)
-    shown.known += report.found - len(report.files) - report.waiting
+    shown.known += report.found - len(records) - report.waiting
     shown.waiting += report.waiting
     return records
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -119,8 +120,6 @@ class DataSyncService:
             fresh = [each for each in found if not _is_known(each, known.get(self._origin(each)))]
             self._remember(fresh)
             recorded = [await self._take_or_tell(each) for each in fresh]
-        new_paths = {each.path for each in fresh}
-        unchanged = [known[self._origin(each)] for each in found if each.path not in new_paths]
         left = [known[origin].file_id for each in found if (origin := self._origin(each)) in known and known[origin].status == "pending"]
         new = [each for each in recorded if each is not None]
         queued = [each.id for each in new if each.status == "pending"]
@@ -130,8 +129,14 @@ class DataSyncService:
             known=len(found) - len(fresh) - len(left),
             others=tuple(each.id for each in new if each.status != "pending"),
             waiting=len(fresh) - len(new),
-            failed_before=tuple(each.file_id for each in unchanged if each.status == "failed"),
+            failed_before=tuple(self._failed_before(found, fresh, known)),
         )
+
+    def _failed_before(self, found: list[Found], fresh: list[Found], known: Mapping[str, recording.Known]) -> Iterator[int]:
+        new = {each.path for each in fresh}
+        for each in found:
+            if each.path not in new and (last := known[self._origin(each)]).status == "failed":
+                yield last.file_id
 
     def _remember(self, fresh: list[Found]) -> None:
         """Keep what was seen and said of files that are still new, and of no others."""

@@ -44,7 +44,7 @@ class Draft:
         self.sparse: list[Row] = []  # rows of one text at the very end, so far
         self.sparse_is_data = False
         self.blank_before_sparse = False
-        self._groups_of: tuple[Batch | None, dict[int, set[str]]] = (None, {})  # the texts of a batch by column, those that were asked for
+        self._texts_of: dict[int, dict[int, set[str]]] = {}  # of a batch by column, those that were asked for
         for row in head.titles:
             self.set_aside(row, Aside.TITLE)
         for row in head.header:
@@ -108,6 +108,7 @@ class Draft:
             self.add(batch.pick(plain) if special else batch)
         if special:
             self._sort(special, plain[-1] if plain else -1, batch)
+        self._texts_of = {id(batch): self._texts_of.get(id(batch), {})}
         self._before = batch
 
     def add(self, batch: Batch) -> None:
@@ -199,9 +200,8 @@ class Draft:
     def _has_above(self, batch: Batch | None, column: int, group: str) -> bool:
         if batch is None or column >= len(batch.columns):
             return False
-        if batch is not self._groups_of[0]:
-            self._groups_of = (batch, {})
-        known = self._groups_of[1]
+        # Of these rows and of those before them: a row is looked for in both.
+        known = self._texts_of.setdefault(id(batch), {})
         if column not in known:
             known[column] = {text.strip() for text in batch.columns[column].texts if text}
         return group in known[column]

@@ -192,14 +192,22 @@ class Readiness:
         self._asking = asyncio.Lock()
 
     async def reasons(self) -> list[str]:
-        """Empty when all is well. Believed for a second, so that nobody can keep the database busy by asking."""
+        """
+        Empty when all is well. Believed for a second, so that nobody can keep the database busy by asking.
+
+        That all is well is believed no longer once something could not be written.
+        """
         if self._service.runtime.stopping.is_set():
             return ["The service is stopping."]
         async with self._asking:
-            if time.monotonic() >= self._until:
+            if time.monotonic() >= self._until or (not self._answer and self._has_failed()):
                 self._answer = await self._look()
                 self._until = time.monotonic() + CHECK_MEMORY
         return self._answer
+
+    def _has_failed(self) -> bool:
+        session = self._service.ingestion.intake.session
+        return session.room.is_in_trouble or session.database_room.is_in_trouble
 
     async def _look(self) -> list[str]:
         try:

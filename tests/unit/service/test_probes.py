@@ -73,6 +73,17 @@ async def test_disk_without_room_is_the_reason_until_there_is_room(service):
     assert await Readiness(service).reasons() == []
 
 
+async def test_disk_that_fills_up_is_told_at_once(service):
+    """That all is well was believed for a second; somebody was refused meanwhile."""
+    readiness = Readiness(service)
+    assert await readiness.reasons() == []
+
+    service.room.has_failed("nothing can be kept", 1 << 62)
+
+    assert await readiness.reasons() == ["nothing can be kept"]
+    assert (await readiness.reasons(), service.asked) == (["nothing can be kept"], 2)
+
+
 async def test_database_that_cannot_write_is_the_reason(service):
     """It answers all the same."""
     service.database_room = service.ingestion.intake.session.database_room = Room(lambda _: False, "")
